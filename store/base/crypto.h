@@ -1,0 +1,115 @@
+/* crypto.h - every use of cryptography, under the name of what it is for.
+ *
+ * The only file that includes sodium.h. All functions take whole inputs, give
+ * whole outputs and keep no state. H(p, ...) of the design is `crypto_hash`.
+ * Verification follows libsodium's cofactorless rule (RFC 8032 without the
+ * cofactor, canonical S, no small-order keys); the other side must use it too.
+ */
+#pragma once
+
+#include "store/base/err.h"
+#include "store/base/ident.h"
+
+struct world;
+
+enum {
+    KEY_BYTES = 32,
+    NONCE_BYTES = 24,
+    SEAL_BYTES = 16,     /* what sealing adds */
+    BOX_SEAL_BYTES = 48, /* what sealing to a public key adds */
+    ROW_TAG_BYTES = 8,
+};
+
+/* A secret of 32 bytes: wipe it when done. */
+struct key {
+    uint8_t bytes[KEY_BYTES];
+};
+
+struct key_pair {
+    uint8_t public_key[32];
+    uint8_t secret_key[64]; /* Ed25519: 64 bytes; X25519: the first 32 */
+};
+
+struct nonce {
+    uint8_t bytes[NONCE_BYTES];
+};
+
+/* Start the library, and refuse a libsodium that accepts mixed-order keys.
+ * ERR_INVALID: the library is unfit (see CVE-2025-69277): upgrade it. */
+MUST_CHECK enum err crypto_start(void);
+
+/* BLAKE2b-256 with personalisation `context` (1 to 16 bytes of text, zero-padded)
+ * over the parts one after the other. Source: RFC 7693; DESIGN "H(p, ...)". */
+void crypto_hash(struct hash *out, const char *context, const struct span *parts, size_t part_count);
+
+/* crypto_hash over spans written in place. */
+#define CRYPTO_HASH(out, context, ...)                                                                       \
+    crypto_hash((out), (context), (const struct span[]){ __VA_ARGS__ },                                      \
+                sizeof((const struct span[]){ __VA_ARGS__ }) / sizeof(struct span))
+
+/* The same, as a key. */
+void crypto_derive(struct key *out, const char *context, const struct span *parts, size_t part_count);
+
+/* SipHash-2-4 of `message` under 16 bytes of key: tags of rows, hashes of row keys. */
+void crypto_short_hash(uint8_t out[ROW_TAG_BYTES], const uint8_t key[16], struct span message);
+
+/* XChaCha20-Poly1305-IETF. `out` holds plain.size + SEAL_BYTES and may not overlap `plain`. */
+void crypto_seal(uint8_t *out, const struct key *key, const struct nonce *nonce, struct span associated,
+                 struct span plain);
+
+/* The reverse; `out` holds sealed.size - SEAL_BYTES. False, and `out` wiped: it does not open. */
+MUST_CHECK bool crypto_open(uint8_t *out, const struct key *key, const struct nonce *nonce,
+                            struct span associated, struct span sealed);
+
+/* The first `size` bytes of the XChaCha20 key stream. */
+void crypto_keystream(uint8_t *out, size_t size, const struct key *key, const struct nonce *nonce);
+
+/* Ed25519 over context (text, no NUL) followed by the 32 bytes of `id`. */
+void crypto_sign(uint8_t signature_out[SIGNATURE_BYTES], const struct key_pair *signer, const char *context,
+                 const struct hash *id);
+MUST_CHECK bool crypto_verify(const uint8_t signature[SIGNATURE_BYTES], const uint8_t sign_pk[SIGN_PK_BYTES],
+                              const char *context, const struct hash *id);
+
+/* How many times crypto_verify ran in this process: the bench prints it. */
+uint64_t crypto_verify_count(void);
+
+/* Key pairs, from 32 random bytes of the world. */
+void crypto_sign_pair(struct key_pair *out, const struct world *world);
+void crypto_box_pair(struct key_pair *out, const struct world *world);
+
+/* The pair that an Ed25519 or X25519 seed stands for. */
+void crypto_sign_pair_from_seed(struct key_pair *out, const uint8_t seed[32]);
+void crypto_box_pair_from_secret(struct key_pair *out, const uint8_t secret[32]);
+
+/* True if `sign_pk` is a canonical point of the prime-order group: demanded at enrolment. */
+MUST_CHECK bool crypto_sign_key_valid(const uint8_t sign_pk[SIGN_PK_BYTES]);
+
+/* True if `box_pk` is no low-order point. */
+MUST_CHECK bool crypto_box_key_valid(const uint8_t box_pk[32]);
+
+/* Seal to a public key, sender unknown: the bytes of libsodium's crypto_box_seal, with the
+ * ephemeral key from `world`. `out` holds plain.size + BOX_SEAL_BYTES. False: bad public key. */
+MUST_CHECK bool crypto_box_seal_to(uint8_t *out, const uint8_t box_pk[32], struct span plain,
+                                   const struct world *world);
+MUST_CHECK bool crypto_box_open(uint8_t *out, const struct key_pair *own, struct span sealed);
+
+/* Argon2id, version 1.3. `passes` >= 1; `memory_bytes` 64 MiB to 4 GiB.
+ * ERR_MEMORY: the machine cannot give that much. */
+MUST_CHECK enum err crypto_passphrase_key(struct key *out, struct span passphrase, const uint8_t salt[16],
+                                          uint32_t passes, uint64_t memory_bytes);
+
+/* Constant-time comparison. */
+MUST_CHECK bool crypto_equal(const void *a, const void *b, size_t size);
+
+void crypto_wipe(void *data, size_t size);
+
+/* Memory that is locked, guarded, left out of core images and wiped when freed.
+ * NULL: none left. Costs pages: for a few long-lived keys. */
+void *crypto_secret_new(size_t size);
+void crypto_secret_free(void *secret);
+
+/* True if memory can really be locked here (the limit may be zero). */
+bool crypto_memory_locks(void);
+
+/* Unpredictable bytes of the operating system: for node/world.c and the offline tools only. */
+void crypto_os_random(void *out, size_t size);

@@ -1,0 +1,170 @@
+/* codebook.h - what a record may hold: kinds, numbered fields, vocabularies.
+ *
+ *     case --+-- title            field 101: text, L2, surface
+ *            +-- status           field 118: code of a vocabulary, L1, surface
+ *            +-- act[...]         collection 40: elements of the case
+ *                 +-- act.type_of_act   field 401: code, L1, surface
+ *
+ * A codebook is data: merge, index and casework follow it and know no field by
+ * name. Field, collection, kind and value numbers are part of the format and are
+ * never reused. A field belongs to one sensitivity, and L3 fields live in the
+ * protected twin of a record only. The reprisals codebook is embedded as the
+ * default; a `codebook` statement may replace it by a higher version.
+ */
+#pragma once
+
+#include "store/base/ident.h"
+#include "store/base/err.h"
+
+/* Numbers the whole program knows. */
+enum {
+    FIELD_KIND = 1,      /* field 1 of every record: its kind */
+    COLLECTION_NOTE = 1, /* append-only notes, on every kind */
+    COLLECTION_LINK = 2, /* links to other records */
+    COLLECTION_ATTACHMENT = 3,
+    COLLECTION_SAME_AS = 4,
+    COLLECTION_RESTRICTION = 5,
+};
+
+enum codebook_type {
+    TYPE_TEXT = 1,    /* text string, one line or paragraph */
+    TYPE_LONG_TEXT,   /* text string, a section of prose */
+    TYPE_CODE,        /* unsigned integer: a value of the field's vocabulary */
+    TYPE_BOOL,        /* true or false */
+    TYPE_INTEGER,     /* unsigned or negative integer */
+    TYPE_RANGE,       /* array of two integers: least, most */
+    TYPE_DATE,        /* text string: EDTF level 0 with ? ~ % and intervals */
+    TYPE_COUNTRY,     /* text string: ISO 3166-1 alpha-3 */
+    TYPE_SUBDIVISION, /* text string: ISO 3166-2 */
+    TYPE_LANGUAGE,    /* text string: ISO 639-3 */
+    TYPE_RECORD,      /* byte string of 16: a record_id */
+    TYPE_ACTOR,       /* byte string of 12: device_id[0..8] and the actor's number, 4 bytes */
+    TYPE_BLOB,        /* byte string of 32: hash of a file */
+    TYPE_LOCALISED    /* array [language, text]: text in a named language */
+};
+
+enum sensitivity { LEVEL_L0 = 0, LEVEL_L1, LEVEL_L2, LEVEL_L3 };
+
+/* What is shown and exported of a register that holds several live values. It
+ * never changes which values are live. */
+enum merge_policy {
+    MERGE_SURFACE = 0, /* show all: a person decides */
+    MERGE_UNION,       /* sets of codes */
+    MERGE_MAX,
+    MERGE_MIN,
+    MERGE_PROTECTIVE, /* the value of the highest rank in its vocabulary */
+    MERGE_LATEST      /* the pick: bookkeeping only */
+};
+
+enum codebook_flag {
+    FIELD_REQUIRED = 1, /* asked for when the record is made */
+    FIELD_INDEXED = 2,  /* its codes, countries or months are in the coded index */
+    FIELD_LISTED = 4,   /* shown in lists: kept in the record's summary */
+    FIELD_ONCE = 8,     /* written at creation; `surface` if two values ever meet */
+};
+
+enum collection_flag {
+    COLLECTION_APPEND_ONLY = 1, /* elements are never removed or edited */
+    COLLECTION_SET = 2, /* a set of values: each element has exactly one field, named as the collection */
+};
+
+struct codebook_value {
+    uint32_t number; /* in the record; from 1 within its vocabulary, never reused */
+    uint32_t rank;   /* for ordered vocabularies: max, min and protective go by it */
+    const char *name;
+    const char *label; /* English */
+};
+
+struct codebook_vocabulary {
+    uint32_t number;
+    const char *name;
+    const char *label;
+    const struct codebook_value *values; /* ascending by number */
+    size_t value_count;
+};
+
+struct codebook_kind {
+    uint32_t number;
+    const char *name;
+    const char *label;
+};
+
+struct codebook_collection {
+    uint32_t number;
+    const char *name;
+    const char *label;
+    uint32_t kinds;               /* bit n set: belongs to kind n */
+    uint32_t flags;               /* enum collection_flag */
+    enum sensitivity sensitivity; /* of the element itself: who may know that it exists */
+};
+
+struct codebook_field {
+    uint32_t number;
+    const char *name;    /* "title", or "act.type_of_act" within a collection; a set's one field has the
+                            collection's name, "country_of_act" */
+    const char *label;   /* English */
+    uint32_t collection; /* 0: a field of the record itself */
+    uint32_t kinds;      /* bit n set: belongs to kind n */
+    enum codebook_type type;
+    uint32_t vocabulary; /* of TYPE_CODE; else 0 */
+    enum sensitivity sensitivity;
+    enum merge_policy policy;
+    uint32_t flags; /* enum codebook_flag */
+};
+
+/* All arrays ascend by number. */
+struct codebook {
+    uint32_t version;
+    const char *name;
+    const struct codebook_kind *kinds;
+    size_t kind_count;
+    const struct codebook_field *fields;
+    size_t field_count;
+    const struct codebook_collection *collections;
+    size_t collection_count;
+    const struct codebook_vocabulary *vocabularies;
+    size_t vocabulary_count;
+};
+
+/* The embedded reprisals codebook. Lives as long as the program. */
+const struct codebook *codebook_reprisals(void);
+
+/* Find by number or name; NULL if there is none. `field_by_name` takes the kind, since two
+ * kinds may use one name for different fields. */
+const struct codebook_kind *codebook_kind(const struct codebook *codebook, uint32_t number);
+const struct codebook_kind *codebook_kind_by_name(const struct codebook *codebook, const char *name);
+const struct codebook_field *codebook_field(const struct codebook *codebook, uint32_t number);
+const struct codebook_field *codebook_field_by_name(const struct codebook *codebook, uint32_t kind,
+                                                    const char *name);
+const struct codebook_collection *codebook_collection(const struct codebook *codebook, uint32_t number);
+const struct codebook_collection *codebook_collection_by_name(const struct codebook *codebook, uint32_t kind,
+                                                              const char *name);
+const struct codebook_vocabulary *codebook_vocabulary(const struct codebook *codebook, uint32_t number);
+const struct codebook_value *codebook_value(const struct codebook_vocabulary *vocabulary, uint32_t number);
+const struct codebook_value *codebook_value_by_name(const struct codebook_vocabulary *vocabulary,
+                                                    const char *name);
+
+/* True if `cbor` is a value that the field may hold: right type, known code, a date that parses,
+ * a plausible country. Judges a person's input; what a peer sent is kept whatever it holds. */
+bool codebook_accepts(const struct codebook *codebook, const struct codebook_field *field, struct span cbor);
+
+/* The CBOR of what a person typed for `field`, appended to `cbor_out`; and back, as text for people.
+ * ERR_INVALID: not a value of this field; `why_out` (may be NULL) gets one static sentence. */
+MUST_CHECK enum err codebook_parse(const struct codebook *codebook, const struct codebook_field *field,
+                                   const char *text, struct buf *cbor_out, const char **why_out);
+void codebook_print(const struct codebook *codebook, const struct codebook_field *field, struct span cbor,
+                    struct buf *text_out);
+
+/* The codebook as deterministic CBOR (the body of a codebook statement, FORMATS "codebook"), and back.
+ * The decoded one owns one block of memory; free it with codebook_free. ERR_INVALID: breaks a rule. */
+void codebook_encode(const struct codebook *codebook, struct buf *out);
+MUST_CHECK enum err codebook_decode(struct span bytes, struct codebook **codebook_out);
+void codebook_free(struct codebook **codebook);
+
+/* H("vigil.cbk.v1", its encoding). */
+void codebook_id(const struct codebook *codebook, struct hash *id_out);
+
+/* Index tokens of a value: countries, codes and months (of dates) that the coded index keeps for
+ * `field`, each as a short CBOR value appended to `tokens_out` as an array; none if not indexed. */
+void codebook_tokens(const struct codebook *codebook, const struct codebook_field *field, struct span cbor,
+                     struct buf *tokens_out);
