@@ -1,0 +1,46 @@
+/* keys.h - the keys of records and epochs, in an environment of their own.
+ *
+ * Destroying a key closes every entry under it, so keys live apart from the
+ * journal, in keys/, which can be rewritten whole. A key entry's payload lives
+ * here too and nowhere else: the journal keeps its header and a stub.
+ *
+ * keys/ commits before main/ in every turn: a crash between the two leaves a key
+ * whose entry is not here yet, which is harmless; never the reverse.
+ */
+#pragma once
+
+#include "store/table.h"
+
+struct record_key {
+    struct ident record_id;
+    struct key key;
+    uint32_t log_no; /* of the key entry that brought it */
+    uint64_t seq;
+};
+
+/* Remember the key of a record; the same again changes nothing. Errors stay in `txn`. */
+void keys_put_record(struct table_txn *txn, const struct ident *compartment, const struct record_key *key);
+
+/* The records of a compartment whose id starts with `prefix` (8 bytes): at most `room`, usually
+ * one. Gives how many. */
+size_t keys_find_record(struct table_txn *txn, const struct ident *compartment, const uint8_t prefix[8],
+                        struct record_key *keys_out, size_t room);
+
+/* ERR_ABSENT: the key of this record is not here. */
+MUST_CHECK enum err keys_get_record(struct table_txn *txn, const struct ident *compartment,
+                                    const struct ident *record_id, struct record_key *key_out);
+
+/* The payload of a key entry as on the wire; and its bytes, lent until `txn` writes or ends. */
+void keys_put_payload(struct table_txn *txn, uint32_t log_no, uint64_t seq, struct span payload);
+MUST_CHECK enum err keys_get_payload(struct table_txn *txn, uint32_t log_no, uint64_t seq,
+                                     struct span *payload_out);
+
+/* Keys of epochs: `epoch_id` is the stmt_id of the EPOCH statement. */
+void keys_put_epoch(struct table_txn *txn, const struct ident *compartment, const struct hash *epoch_id,
+                    const struct key *key);
+
+/* Walk every epoch key that is here. */
+void keys_each_epoch(struct table_txn *txn,
+                     void (*each)(void *self, const struct ident *compartment, const struct hash *epoch_id,
+                                  const struct key *key),
+                     void *self);

@@ -1,0 +1,159 @@
+/* table.h - ordered rows on disk that cannot lie: every row is sealed or tagged.
+ *
+ *     env main/  --+-- ent    [log_no | seq] -> bytes + 8-byte tag
+ *                  +-- sum    [record_no]    -> nonce + sealed bytes
+ *     env keys/  --+-- ...
+ *
+ * LMDB serves flipped bits as good data, so no row leaves this file unchecked. A
+ * *sealed* row (people could read it) is XChaCha20-Poly1305 under the environment's
+ * seal key with a random nonce and (table, key) as associated data. Every other
+ * row is *tagged*: 8 bytes of SipHash over (table, key, value). Which of the two
+ * a table is stands in one list in table.c, so nobody can forget.
+ *
+ * The only file that includes lmdb.h. Default durability, composite keys, no
+ * DUPSORT, no custom comparator. A write transaction keeps its first error and
+ * does nothing after it; table_commit reports it and nothing is written. One
+ * writer, in one thread; readers in other threads get transactions of their own.
+ */
+#pragma once
+
+#include "store/base/crypto.h"
+
+struct world;
+struct table_env;
+struct table_txn;
+
+/* Which environment: each has its own tables and its own keys. */
+enum table_set { TABLE_SET_MAIN, TABLE_SET_KEYS };
+
+enum table_id {
+    /* main/: the journal */
+    TABLE_META,  /* name -> value; sealed */
+    TABLE_LOGS,  /* log_no -> descriptor, head, state; sealed */
+    TABLE_LOGID, /* keyed hash of log_id -> log_no of each branch; tagged */
+    TABLE_ENT,   /* log_no | seq -> entry; tagged */
+    TABLE_SIG,   /* log_no | seq -> entry_id, signature; tagged */
+    TABLE_CHG,   /* arrival -> log_no | seq, or a change of standing; tagged */
+    /* main/: derived from it */
+    TABLE_REC,    /* keyed hash of (compartment, record_id) -> record_no; tagged */
+    TABLE_RECNO,  /* record_no -> compartment, record_id; sealed */
+    TABLE_ROPS,   /* record_no | log_no | seq -> nothing; tagged */
+    TABLE_LIVE,   /* record_no | target | dot -> nothing; tagged */
+    TABLE_SUP,    /* record_no | replaced dot | replacing dot -> code, target; tagged */
+    TABLE_SUM,    /* record_no -> summary; sealed */
+    TABLE_CONF,   /* record_no -> open conflicts; sealed */
+    TABLE_IDX,    /* index_no | token hash | record_no -> nothing; tagged */
+    TABLE_TOKEN,  /* index_no | token hash -> token, count; sealed */
+    TABLE_PEND,   /* reason | log_no | seq, or reason | record_no -> detail; tagged */
+    TABLE_PEER,   /* peer_no -> who they are, endpoint; sealed */
+    TABLE_PCHK,   /* peer_no | compartment_no | slot -> checkpoint; sealed */
+    TABLE_PFRONT, /* peer_no | log_no -> what they durably hold; tagged */
+    TABLE_CERT,   /* stmt hash -> statement with its signatures; sealed */
+    TABLE_ROSTER, /* name -> control state derived from statements; sealed */
+    TABLE_REVOKE,
+    TABLE_ERASE,
+    TABLE_BLOBM,
+    /* keys/ */
+    TABLE_KEYS_RECORD, /* hash of (compartment, record_id prefix) | hash of record_id -> record key; sealed */
+    TABLE_KEYS_PAYLOAD, /* log_no | seq -> payload of a key entry, as on the wire; tagged */
+    TABLE_KEYS_EPOCH,   /* hash of (compartment, epoch) -> epoch key; sealed */
+    TABLE_COUNT
+};
+
+enum { TABLE_KEY_BYTES_MAX = 480 };
+
+struct table_options {
+    const char *path; /* of the directory; made (0700) if it is not there */
+    enum table_set set;
+    const struct key *key;     /* storage or wrapping key: seal, tag and hash keys are derived from it */
+    const struct world *world; /* nonces; WORLD_DISK_* faults. Outlives the environment */
+    size_t map_bytes;          /* at least this much; a larger existing map is kept */
+    bool read_only;
+};
+
+/* Open the environment, or make it.
+ * ERR_BUSY: another process has it (a lock file of ours beside LMDB's). ERR_CORRUPT: its size or first rows do
+ * not verify, or the key is another's. ERR_NEWER: written by a newer program; left untouched. ERR_DENIED: not ours,
+ * a symlink, or a network file system. ERR_IO, ERR_FULL, ERR_MEMORY. */
+MUST_CHECK enum err table_env_open(struct table_env **env_out, const struct table_options *options);
+
+/* Takes a half-opened one, or none. No transaction may be open. */
+void table_env_close(struct table_env **env);
+
+struct table_stat {
+    uint64_t map_bytes;
+    uint64_t used_bytes; /* pages in use, times their size */
+    uint64_t file_bytes;
+    uint64_t corrupt_count; /* rows that did not verify since the environment was opened */
+};
+
+void table_env_stat(struct table_env *env, struct table_stat *stat_out);
+
+/* 16 bytes that stand for `parts` in row keys, under the environment's hash key: a row key
+ * holds no id in clear. Parts are taken as one string. */
+void table_hash(const struct table_env *env, uint8_t out[16], const char *context, const struct span *parts,
+                size_t part_count);
+
+/* Begin a write transaction; doubles the map first if it is 80 % full (no other transaction
+ * may be open in this thread). ERR_FULL: the map cannot grow, or the disk has no reserve left.
+ * ERR_IO: the environment is poisoned by an earlier failure: close, reopen, verify. */
+MUST_CHECK enum err table_begin_write(struct table_env *env, struct table_txn **txn_out);
+MUST_CHECK enum err table_begin_read(struct table_env *env, struct table_txn **txn_out);
+
+/* Make everything durable, or nothing. Clears the caller's pointer either way.
+ * After ERR_IO the process must not go on with this environment. A read transaction just ends. */
+MUST_CHECK enum err table_commit(struct table_txn **txn);
+void table_abort(struct table_txn **txn);
+
+/* The first error of a transaction: ERR_OK while all is well. */
+enum err table_error(const struct table_txn *txn);
+
+/* Lend the value of a tagged row until the transaction's next write or its end.
+ * ERR_ABSENT. ERR_CORRUPT: it does not verify (counted; the transaction goes on). */
+MUST_CHECK enum err table_get(struct table_txn *txn, enum table_id table, struct span key,
+                              struct span *value_out);
+
+/* Replace the content of `value_out` by the value of a row, sealed or tagged. Errors as table_get. */
+MUST_CHECK enum err table_read(struct table_txn *txn, enum table_id table, struct span key,
+                               struct buf *value_out);
+
+/* True if there is such a row; its value is not looked at. */
+bool table_has(struct table_txn *txn, enum table_id table, struct span key);
+
+/* Write a row. Errors stay in `txn`. */
+void table_put(struct table_txn *txn, enum table_id table, struct span key, struct span value);
+
+/* Remove a row; true if it was there. Errors stay in `txn`. */
+bool table_delete(struct table_txn *txn, enum table_id table, struct span key);
+
+/* Remove every row whose key starts with `prefix` (all rows: an empty prefix). */
+void table_clear(struct table_txn *txn, enum table_id table, struct span prefix);
+
+uint64_t table_count(struct table_txn *txn, enum table_id table);
+
+/* A walk over the rows whose key starts with a prefix, in ascending order of keys. */
+struct table_cursor {
+    struct table_txn *txn;
+    enum table_id table;
+    uint8_t prefix[TABLE_KEY_BYTES_MAX];
+    size_t prefix_size;
+    void *lmdb; /* opened by the first step */
+    bool started;
+    struct buf opened; /* the present value of a sealed table */
+};
+
+void table_cursor_init(struct table_cursor *cursor, struct table_txn *txn, enum table_id table,
+                       struct span prefix);
+
+/* Start at the first key of the walk that is >= `key` instead. */
+bool table_cursor_seek(struct table_cursor *cursor, struct span key, struct span *key_out,
+                       struct span *value_out);
+
+/* The next row; both are lent until the next step, write or end. False at the end, or when the
+ * transaction failed. A row that does not verify is counted and given with a NULL value. */
+bool table_cursor_next(struct table_cursor *cursor, struct span *key_out, struct span *value_out);
+
+/* The last row of the prefix. */
+bool table_cursor_last(struct table_cursor *cursor, struct span *key_out, struct span *value_out);
+
+void table_cursor_end(struct table_cursor *cursor);
