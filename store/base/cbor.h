@@ -15,7 +15,8 @@
 
 enum { CBOR_DEPTH = 8 };
 
-enum cbor_type {
+/* Not `cbor_type`: libcbor has that name. */
+enum cbor_kind {
     CBOR_UINT = 0,
     CBOR_NEGATIVE = 1,
     CBOR_BYTES = 2,
@@ -26,10 +27,21 @@ enum cbor_type {
     CBOR_NOTHING = 8 /* the end, or something that is not allowed */
 };
 
-/* A place in bytes, with the levels that are open. Keeps its first failure. */
+/* A container that was entered and is not yet read to its end. */
+struct cbor_level {
+    uint64_t left;       /* values still to come; of a map, keys and values each count */
+    const uint8_t *from; /* where its encoding begins */
+    struct span key;     /* of a map, the encoding of the last key */
+    bool map;
+};
+
+/* A place in bytes, with the levels that are open. Keeps its first failure.
+ * Depth and the order of map keys are checked as the values go by, whichever
+ * way they are read. A copy is a way to look ahead. */
 struct cbor_reader {
     struct reader in;
-    uint32_t depth; /* containers entered and not yet left, as far as the reader knows */
+    uint32_t depth; /* containers entered and not yet left */
+    struct cbor_level level[CBOR_DEPTH];
 };
 
 /* Writers. A map's pairs must follow in ascending order of their encoded keys:
@@ -50,7 +62,7 @@ bool cbor_valid(struct span bytes);
 struct cbor_reader cbor_reader_of(struct span bytes);
 
 /* What comes next; nothing is consumed. */
-enum cbor_type cbor_peek(const struct cbor_reader *reader);
+enum cbor_kind cbor_peek(const struct cbor_reader *reader);
 
 /* Each consumes one value of its type, or fails the reader and gives nothing.
  * Strings are lent from the input. A count never exceeds the bytes left. */
@@ -72,7 +84,7 @@ struct span cbor_read_any(struct cbor_reader *reader);
 /* Mark the reader as failed: for a value of the right type that breaks a rule. */
 void cbor_fail(struct cbor_reader *reader);
 
-/* True if nothing failed and nothing is left. */
+/* True if nothing failed, nothing is left and every container is whole. */
 bool cbor_done(const struct cbor_reader *reader);
 
 /* True if `text` is valid UTF-8 (RFC 3629: no surrogates, nothing above U+10FFFF). */

@@ -1,9 +1,10 @@
 /* crypto.h - every use of cryptography, under the name of what it is for.
  *
  * The only file that includes sodium.h. All functions take whole inputs, give
- * whole outputs and keep no state. H(p, ...) of the design is `crypto_hash`.
+ * whole outputs and keep no state. H(p, ...) of the design is CRYPTO_HASH.
  * Verification follows libsodium's cofactorless rule (RFC 8032 without the
  * cofactor, canonical S, no small-order keys); the other side must use it too.
+ * No name here is one of libsodium: ours would take the place of its own in libzmq.
  */
 #pragma once
 
@@ -40,12 +41,12 @@ MUST_CHECK enum err crypto_start(void);
 
 /* BLAKE2b-256 with personalisation `context` (1 to 16 bytes of text, zero-padded)
  * over the parts one after the other. Source: RFC 7693; DESIGN "H(p, ...)". */
-void crypto_hash(struct hash *out, const char *context, const struct span *parts, size_t part_count);
+void crypto_hash_parts(struct hash *out, const char *context, const struct span *parts, size_t part_count);
 
-/* crypto_hash over spans written in place. */
+/* crypto_hash_parts over spans written in place. */
 #define CRYPTO_HASH(out, context, ...)                                                                       \
-    crypto_hash((out), (context), (const struct span[]){ __VA_ARGS__ },                                      \
-                sizeof((const struct span[]){ __VA_ARGS__ }) / sizeof(struct span))
+    crypto_hash_parts((out), (context), (const struct span[]){ __VA_ARGS__ },                                \
+                      sizeof((const struct span[]){ __VA_ARGS__ }) / sizeof(struct span))
 
 /* The same, as a key. */
 void crypto_derive(struct key *out, const char *context, const struct span *parts, size_t part_count);
@@ -65,8 +66,8 @@ MUST_CHECK bool crypto_open(uint8_t *out, const struct key *key, const struct no
 void crypto_keystream(uint8_t *out, size_t size, const struct key *key, const struct nonce *nonce);
 
 /* Ed25519 over context (text, no NUL) followed by the 32 bytes of `id`. */
-void crypto_sign(uint8_t signature_out[SIGNATURE_BYTES], const struct key_pair *signer, const char *context,
-                 const struct hash *id);
+void crypto_sign_id(uint8_t signature_out[SIGNATURE_BYTES], const struct key_pair *signer,
+                    const char *context, const struct hash *id);
 MUST_CHECK bool crypto_verify(const uint8_t signature[SIGNATURE_BYTES], const uint8_t sign_pk[SIGN_PK_BYTES],
                               const char *context, const struct hash *id);
 
@@ -91,10 +92,10 @@ MUST_CHECK bool crypto_box_key_valid(const uint8_t box_pk[32]);
  * ephemeral key from `world`. `out` holds plain.size + BOX_SEAL_BYTES. False: bad public key. */
 MUST_CHECK bool crypto_box_seal_to(uint8_t *out, const uint8_t box_pk[32], struct span plain,
                                    const struct world *world);
-MUST_CHECK bool crypto_box_open(uint8_t *out, const struct key_pair *own, struct span sealed);
+MUST_CHECK bool crypto_box_open_own(uint8_t *out, const struct key_pair *own, struct span sealed);
 
 /* Argon2id, version 1.3. `passes` >= 1; `memory_bytes` 64 MiB to 4 GiB.
- * ERR_MEMORY: the machine cannot give that much. */
+ * ERR_INVALID: outside of these. ERR_MEMORY: the machine cannot give that much. */
 MUST_CHECK enum err crypto_passphrase_key(struct key *out, struct span passphrase, const uint8_t salt[16],
                                           uint32_t passes, uint64_t memory_bytes);
 
@@ -103,7 +104,7 @@ MUST_CHECK bool crypto_equal(const void *a, const void *b, size_t size);
 
 void crypto_wipe(void *data, size_t size);
 
-/* Memory that is locked, guarded, left out of core images and wiped when freed.
+/* Zeroed memory that is locked, guarded, left out of core images and wiped when freed.
  * NULL: none left. Costs pages: for a few long-lived keys. */
 void *crypto_secret_new(size_t size);
 void crypto_secret_free(void *secret);

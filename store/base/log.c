@@ -1,0 +1,88 @@
+#include "store/base/log.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+/* A line is short by intent; what is longer ends in "...". */
+enum { TEXT_BYTES = 1024, LINE_BYTES = 4 * TEXT_BYTES + 8 };
+
+static void (*line_sink)(void *self, const char *line);
+static void *line_self;
+
+/* Write `text` to `out`, every control character as \xNN: whoever chose a word
+ * of it can neither begin a line of his own nor speak to a terminal. */
+static size_t
+escape(char *out, const char *text)
+{
+    static const char digits[] = "0123456789abcdef";
+    size_t size = 0;
+
+    for (; *text != '\0'; text++) {
+        uint8_t byte = (uint8_t)*text;
+        if (byte >= 0x20 && byte != 0x7f) {
+            out[size++] = (char)byte;
+        } else {
+            out[size++] = '\\';
+            out[size++] = 'x';
+            out[size++] = digits[byte >> 4];
+            out[size++] = digits[byte & 15];
+        }
+    }
+    out[size] = '\0';
+    return size;
+}
+
+/* One write, so that lines of two processes do not mix. */
+static void
+write_line(const char *line, size_t size)
+{
+    ssize_t written;
+
+    do {
+        written = write(STDERR_FILENO, line, size);
+    } while (written < 0 && errno == EINTR);
+}
+
+void
+log_event(const char *event, const char *format, ...)
+{
+    char text[TEXT_BYTES];
+    char line[LINE_BYTES];
+    bool cut = false;
+
+    assert(event != NULL);
+    int size = snprintf(text, sizeof text, "event=%s%s", event, format == NULL ? "" : " ");
+    if (format != NULL && size >= 0 && (size_t)size < sizeof text) {
+        va_list list;
+        va_start(list, format);
+        int more = vsnprintf(text + size, sizeof text - (size_t)size, format, list);
+        va_end(list);
+        cut = more < 0 || (size_t)more >= sizeof text - (size_t)size;
+    } else {
+        cut = size < 0 || (size_t)size >= sizeof text;
+    }
+    size_t length = escape(line, text);
+    if (cut) {
+        memcpy(line + length, "...", 4);
+        length += 3;
+    }
+    if (line_sink != NULL) {
+        line_sink(line_self, line);
+        return;
+    }
+    line[length++] = '\n';
+    write_line(line, length);
+}
+
+void
+log_to(void (*sink)(void *self, const char *line), void *self)
+{
+    line_sink = sink;
+    line_self = self;
+}
