@@ -1,0 +1,744 @@
+#include "store/journal.h"
+
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* A row of `logs`: see branch_write. A row of `ent`:
+ *
+ *     state u8 | detail u8 | kind<<4|flags u8 | epoch 4 | salt 8 | reference 16 | tag 4 | payload
+ *
+ * with STUB set in the first byte, hash 32 and size u32 stand for the payload. */
+enum {
+    LOG_ROW_BYTES = DESCRIPTOR_BYTES + 4 + 8 + 8 + HASH_BYTES + 4 + 4 + 8,
+    LOG_KEY_BYTES = 4,
+    ENTRY_KEY_BYTES = 12,
+    ENTRY_ROW_HEAD_BYTES = 35,
+    ENTRY_ROW_TAG_AT = 31,
+    STUB_BYTES = HASH_BYTES + 4,
+    STUB_BIT = 0x80,
+    SIGNATURE_ROW_BYTES = HASH_BYTES + SIGNATURE_BYTES,
+};
+
+/* Where the last walk along a branch ended: reading on from there costs one hash, not a run. */
+struct walk {
+    uint32_t log_no;
+    uint64_t seq;
+    struct hash id;
+};
+
+struct journal {
+    struct log_branch **branches; /* by log_no - 1 */
+    uint32_t branch_count;
+    uint32_t branch_capacity;
+    uint32_t *slots;     /* open addressing by the first bytes of log_id: log_no of the first branch, or 0 */
+    uint32_t slot_count; /* a power of two */
+    uint32_t log_count;
+    uint64_t place_last;
+    struct walk walk;
+};
+
+static void
+entry_key(uint8_t key[ENTRY_KEY_BYTES], uint32_t log_no, uint64_t seq)
+{
+    bytes_write_u32(key, log_no);
+    bytes_write_u64(key + 4, seq);
+}
+
+static uint64_t
+slot_of(const struct journal *journal, const uint8_t prefix[8])
+{
+    return bytes_read_u64(prefix) & (journal->slot_count - 1);
+}
+
+static bool
+slots_grow(struct journal *journal)
+{
+    uint32_t count = journal->slot_count == 0 ? 64 : journal->slot_count * 2;
+    uint32_t *slots = calloc(count, sizeof *slots);
+
+    if (slots == NULL) {
+        return false;
+    }
+    free(journal->slots);
+    journal->slots = slots;
+    journal->slot_count = count;
+    for (uint32_t n = 0; n < journal->branch_count; n++) {
+        const struct log_branch *branch = journal->branches[n];
+
+        if (branch->parent != LOG_NONE) {
+            continue;
+        }
+        uint64_t slot = slot_of(journal, branch->log_id.bytes);
+        while (slots[slot] != LOG_NONE) {
+            slot = (slot + 1) & (count - 1);
+        }
+        slots[slot] = branch->log_no;
+    }
+    return true;
+}
+
+/* Add a zeroed branch with the next log_no. */
+static struct log_branch *
+branch_new(struct journal *journal)
+{
+    if (journal->branch_count == journal->branch_capacity) {
+        uint32_t capacity = journal->branch_capacity == 0 ? 64 : journal->branch_capacity * 2;
+        struct log_branch **branches = realloc(journal->branches, capacity * sizeof *branches);
+
+        if (branches == NULL) {
+            return NULL;
+        }
+        journal->branches = branches;
+        journal->branch_capacity = capacity;
+    }
+    struct log_branch *branch = calloc(1, sizeof *branch);
+    if (branch == NULL) {
+        return NULL;
+    }
+    journal->branches[journal->branch_count] = branch;
+    journal->branch_count++;
+    branch->log_no = journal->branch_count;
+    return branch;
+}
+
+/* Make a branch findable: a log's first branch by its id, others as siblings behind it. */
+static bool
+branch_register(struct journal *journal, struct log_branch *branch)
+{
+    if (branch->parent != LOG_NONE) {
+        struct log_branch *first = journal_log(journal, &branch->log_id);
+
+        assert(first != NULL);
+        branch->sibling = first->sibling;
+        first->sibling = branch->log_no;
+        return true;
+    }
+    if ((journal->log_count + 1) * 2 > journal->slot_count) {
+        /* The new branch is in `branches` already, so growing places it. */
+        journal->log_count++;
+        return slots_grow(journal);
+    }
+    uint64_t slot = slot_of(journal, branch->log_id.bytes);
+    while (journal->slots[slot] != LOG_NONE) {
+        slot = (slot + 1) & (journal->slot_count - 1);
+    }
+    journal->slots[slot] = branch->log_no;
+    journal->log_count++;
+    return true;
+}
+
+static void
+branch_name(struct log_branch *branch, const struct descriptor *descriptor)
+{
+    branch->descriptor = *descriptor;
+    descriptor_log_id(descriptor, &branch->log_id);
+    device_id_of(descriptor->sign_pk, &branch->device_id);
+}
+
+static void
+branch_write(struct table_txn *txn, const struct log_branch *branch)
+{
+    uint8_t key[LOG_KEY_BYTES];
+    uint8_t row[LOG_ROW_BYTES];
+    uint8_t *at = row;
+
+    descriptor_write(at, &branch->descriptor);
+    at += DESCRIPTOR_BYTES;
+    bytes_write_u32(at, branch->parent);
+    bytes_write_u64(at + 4, branch->branch_first);
+    bytes_write_u64(at + 12, branch->next_seq);
+    memcpy(at + 20, branch->head_id.bytes, HASH_BYTES);
+    at += 20 + HASH_BYTES;
+    bytes_write_u32(at, branch->run.count);
+    bytes_write_u32(at + 4, branch->run.payload_bytes);
+    bytes_write_u64(at + 8, branch->visible_next);
+    bytes_write_u32(key, branch->log_no);
+    table_put(txn, TABLE_LOGS, span_of(key, sizeof key), span_of(row, sizeof row));
+}
+
+static bool
+branch_parse(struct log_branch *branch, struct span row)
+{
+    struct reader reader = reader_of(row);
+    struct descriptor descriptor;
+
+    if (!descriptor_read(reader_span(&reader, DESCRIPTOR_BYTES), &descriptor)) {
+        return false;
+    }
+    branch_name(branch, &descriptor);
+    branch->parent = reader_u32(&reader);
+    branch->branch_first = reader_u64(&reader);
+    branch->next_seq = reader_u64(&reader);
+    reader_copy(&reader, branch->head_id.bytes, HASH_BYTES);
+    branch->run.count = reader_u32(&reader);
+    branch->run.payload_bytes = reader_u32(&reader);
+    branch->visible_next = reader_u64(&reader);
+    return reader_done(&reader);
+}
+
+static enum err
+journal_load(struct journal *journal, struct table_txn *txn)
+{
+    struct table_cursor cursor;
+    struct span key;
+    struct span value;
+    enum err err = ERR_OK;
+
+    table_cursor_init(&cursor, txn, TABLE_LOGS, span_of(NULL, 0));
+    while (err == ERR_OK && table_cursor_next(&cursor, &key, &value)) {
+        struct log_branch *branch = branch_new(journal);
+
+        if (branch == NULL) {
+            err = ERR_MEMORY;
+        } else if (value.data == NULL || key.size != LOG_KEY_BYTES ||
+                   bytes_read_u32(key.data) != branch->log_no || !branch_parse(branch, value) ||
+                   branch->parent >= branch->log_no) {
+            err = ERR_CORRUPT;
+        } else if (!branch_register(journal, branch)) {
+            err = ERR_MEMORY;
+        }
+    }
+    table_cursor_end(&cursor);
+    if (err != ERR_OK) {
+        return err;
+    }
+    table_cursor_init(&cursor, txn, TABLE_CHG, span_of(NULL, 0));
+    if (table_cursor_last(&cursor, &key, &value) && key.size == 8) {
+        journal->place_last = bytes_read_u64(key.data);
+    }
+    table_cursor_end(&cursor);
+    return table_error(txn);
+}
+
+enum err
+journal_open(struct journal **journal_out, struct table_txn *txn)
+{
+    struct journal *journal = calloc(1, sizeof *journal);
+
+    if (journal == NULL) {
+        return ERR_MEMORY;
+    }
+    enum err err = journal_load(journal, txn);
+    if (err != ERR_OK) {
+        journal_close(&journal);
+        return err;
+    }
+    *journal_out = journal;
+    return ERR_OK;
+}
+
+void
+journal_close(struct journal **journal_in)
+{
+    struct journal *journal = *journal_in;
+
+    if (journal == NULL) {
+        return;
+    }
+    for (uint32_t n = 0; n < journal->branch_count; n++) {
+        free(journal->branches[n]);
+    }
+    free(journal->branches);
+    free(journal->slots);
+    free(journal);
+    *journal_in = NULL;
+}
+
+struct log_branch *
+journal_log(const struct journal *journal, const struct hash *log_id)
+{
+    if (journal->slot_count == 0) {
+        return NULL;
+    }
+    for (uint64_t slot = slot_of(journal, log_id->bytes); journal->slots[slot] != LOG_NONE;
+         slot = (slot + 1) & (journal->slot_count - 1)) {
+        struct log_branch *branch = journal->branches[journal->slots[slot] - 1];
+
+        if (hash_equal(&branch->log_id, log_id)) {
+            return branch;
+        }
+    }
+    return NULL;
+}
+
+struct log_branch *
+journal_log_by_prefix(const struct journal *journal, const uint8_t prefix[8])
+{
+    if (journal->slot_count == 0) {
+        return NULL;
+    }
+    for (uint64_t slot = slot_of(journal, prefix); journal->slots[slot] != LOG_NONE;
+         slot = (slot + 1) & (journal->slot_count - 1)) {
+        struct log_branch *branch = journal->branches[journal->slots[slot] - 1];
+
+        if (memcmp(branch->log_id.bytes, prefix, 8) == 0) {
+            return branch;
+        }
+    }
+    return NULL;
+}
+
+struct log_branch *
+journal_branch(const struct journal *journal, uint32_t log_no)
+{
+    assert(log_no >= 1 && log_no <= journal->branch_count);
+    return journal->branches[log_no - 1];
+}
+
+uint32_t
+journal_branch_count(const struct journal *journal)
+{
+    return journal->branch_count;
+}
+
+struct log_branch *
+journal_begin_log(struct journal *journal, const struct descriptor *descriptor)
+{
+    struct log_branch *branch = branch_new(journal);
+
+    if (branch == NULL) {
+        return NULL;
+    }
+    branch_name(branch, descriptor);
+    branch->dirty = true;
+    return branch_register(journal, branch) ? branch : NULL;
+}
+
+/* The run that the entry `seq` of `log_no` belongs to, counted up to and with that entry: runs restart at the
+ * entry after a kept signature, so counting starts there. */
+static enum err run_at(struct journal *journal, struct table_txn *txn, uint32_t log_no, uint64_t seq,
+                       struct run *run_out);
+
+struct log_branch *
+journal_begin_branch(struct journal *journal, struct table_txn *txn, uint32_t parent, uint64_t first)
+{
+    struct run run = { 0, 0 };
+    struct journal_entry before;
+
+    if (first > 0) {
+        if (journal_read(journal, txn, parent, first - 1, &before) != ERR_OK ||
+            run_at(journal, txn, parent, first - 1, &run) != ERR_OK) {
+            return NULL;
+        }
+    }
+    struct log_branch *branch = branch_new(journal);
+    if (branch == NULL) {
+        return NULL;
+    }
+    branch_name(branch, &journal_branch(journal, parent)->descriptor);
+    branch->parent = parent;
+    branch->branch_first = first;
+    branch->next_seq = first;
+    branch->visible_next = first;
+    branch->run = run;
+    if (first > 0) {
+        branch->head_id = before.entry.id;
+    }
+    branch->dirty = true;
+    return branch_register(journal, branch) ? branch : NULL;
+}
+
+uint32_t
+journal_stored_in(const struct journal *journal, uint32_t log_no, uint64_t seq)
+{
+    const struct log_branch *branch = journal_branch(journal, log_no);
+
+    while (branch->parent != LOG_NONE && seq < branch->branch_first) {
+        branch = journal_branch(journal, branch->parent);
+    }
+    return branch->log_no;
+}
+
+uint64_t
+journal_append(struct journal *journal, struct table_txn *txn, struct log_branch *branch,
+               const struct entry *entry, enum entry_state state, uint8_t detail)
+{
+    uint8_t key[ENTRY_KEY_BYTES];
+    uint8_t row[ENTRY_ROW_HEAD_BYTES + PAYLOAD_BYTES_MAX];
+    bool stub = entry->payload.data == NULL || entry->kind == ENTRY_KEY;
+
+    assert(entry->seq == branch->next_seq);
+    /* The signature of the head is kept only where a run ends. */
+    if (branch->next_seq > branch->branch_first && !run_breaks(&branch->run, entry->payload_size)) {
+        entry_key(key, branch->log_no, branch->next_seq - 1);
+        table_delete(txn, TABLE_SIG, span_of(key, sizeof key));
+    }
+    row[0] = (uint8_t)(state | (stub ? STUB_BIT : 0));
+    row[1] = detail;
+    row[2] = (uint8_t)(entry->kind << 4 | entry->flags);
+    memcpy(row + 3, entry->epoch, 4);
+    memcpy(row + 7, entry->salt, 8);
+    memcpy(row + 15, entry->reference, 16);
+    memcpy(row + ENTRY_ROW_TAG_AT, entry->id.bytes, 4);
+    size_t size = ENTRY_ROW_HEAD_BYTES;
+    if (stub) {
+        memcpy(row + size, entry->payload_hash.bytes, HASH_BYTES);
+        bytes_write_u32(row + size + HASH_BYTES, entry->payload_size);
+        size += STUB_BYTES;
+    } else {
+        memcpy(row + size, entry->payload.data, entry->payload.size);
+        size += entry->payload.size;
+    }
+    entry_key(key, branch->log_no, entry->seq);
+    table_put(txn, TABLE_ENT, span_of(key, sizeof key), span_of(row, size));
+
+    uint8_t place[8];
+    journal->place_last++;
+    bytes_write_u64(place, journal->place_last);
+    table_put(txn, TABLE_CHG, span_of(place, sizeof place), span_of(key, sizeof key));
+
+    if (branch->visible_next == branch->next_seq && state != STATE_NEEDS_KEY && state != STATE_NEEDS_SCHEMA) {
+        branch->visible_next++;
+    }
+    if (state == STATE_NEEDS_KEY || state == STATE_NEEDS_SCHEMA) {
+        branch->pending_count++;
+    }
+    run_step(&branch->run, entry->payload_size);
+    branch->next_seq++;
+    branch->head_id = entry->id;
+    branch->dirty = true;
+    return journal->place_last;
+}
+
+void
+journal_keep_signature(struct journal *journal, struct table_txn *txn, const struct log_branch *branch,
+                       const uint8_t signature[SIGNATURE_BYTES])
+{
+    uint8_t key[ENTRY_KEY_BYTES];
+    uint8_t row[SIGNATURE_ROW_BYTES];
+
+    (void)journal;
+    assert(branch->next_seq > branch->branch_first);
+    entry_key(key, branch->log_no, branch->next_seq - 1);
+    memcpy(row, branch->head_id.bytes, HASH_BYTES);
+    memcpy(row + HASH_BYTES, signature, SIGNATURE_BYTES);
+    table_put(txn, TABLE_SIG, span_of(key, sizeof key), span_of(row, sizeof row));
+}
+
+void
+journal_flush(struct journal *journal, struct table_txn *txn)
+{
+    for (uint32_t n = 0; n < journal->branch_count; n++) {
+        struct log_branch *branch = journal->branches[n];
+
+        if (branch->dirty) {
+            branch_write(txn, branch);
+            branch->dirty = false;
+        }
+    }
+}
+
+/* The row of an entry, checked for its shape. */
+static enum err
+entry_row(struct table_txn *txn, uint32_t log_no, uint64_t seq, struct span *row_out)
+{
+    uint8_t key[ENTRY_KEY_BYTES];
+
+    entry_key(key, log_no, seq);
+    enum err err = table_get(txn, TABLE_ENT, span_of(key, sizeof key), row_out);
+    if (err != ERR_OK) {
+        return err;
+    }
+    if (row_out->size < ENTRY_ROW_HEAD_BYTES || (row_out->data[0] & ~STUB_BIT) >= STATE_COUNT ||
+        ((row_out->data[0] & STUB_BIT) != 0 && row_out->size != ENTRY_ROW_HEAD_BYTES + STUB_BYTES)) {
+        return ERR_CORRUPT;
+    }
+    return ERR_OK;
+}
+
+/* What a row says; prev and id are still to be found. */
+static void
+entry_of_row(struct journal_entry *out, struct span row, const struct log_branch *branch, uint64_t seq)
+{
+    struct entry *entry = &out->entry;
+
+    out->state = (enum entry_state)(row.data[0] & ~STUB_BIT);
+    out->detail = row.data[1];
+    out->log_no = branch->log_no;
+    entry->kind = row.data[2] >> 4;
+    entry->flags = row.data[2] & 15;
+    entry->lane = branch->descriptor.lane;
+    entry->seq = seq;
+    memcpy(entry->epoch, row.data + 3, 4);
+    memcpy(entry->salt, row.data + 7, 8);
+    memcpy(entry->reference, row.data + 15, 16);
+    struct span rest = span_of(row.data + ENTRY_ROW_HEAD_BYTES, row.size - ENTRY_ROW_HEAD_BYTES);
+    if ((row.data[0] & STUB_BIT) != 0) {
+        memcpy(entry->payload_hash.bytes, rest.data, HASH_BYTES);
+        entry->payload_size = bytes_read_u32(rest.data + HASH_BYTES);
+        entry->payload = span_of(NULL, 0);
+    } else {
+        entry->payload = rest;
+        entry->payload_size = (uint32_t)rest.size;
+        entry_hash_payload(&entry->payload_hash, rest);
+    }
+}
+
+enum err
+journal_tag(struct journal *journal, struct table_txn *txn, uint32_t log_no, uint64_t seq, uint8_t tag_out[4])
+{
+    struct span row;
+    enum err err = entry_row(txn, journal_stored_in(journal, log_no, seq), seq, &row);
+
+    if (err == ERR_OK) {
+        memcpy(tag_out, row.data + ENTRY_ROW_TAG_AT, 4);
+    }
+    return err;
+}
+
+/* The nearest place at or before `seq`, on the way down from it, whose id is known without
+ * hashing: a kept signature. Gives false when there is none and hashing starts at seq 0. */
+static bool
+anchor_before(const struct journal *journal, struct table_txn *txn, uint32_t log_no, uint64_t seq,
+              uint64_t *seq_out, struct hash *id_out)
+{
+    for (uint32_t at = journal_stored_in(journal, log_no, seq); at != LOG_NONE;) {
+        const struct log_branch *branch = journal_branch(journal, at);
+        uint64_t low = seq > RUN_ENTRIES_MAX ? seq - RUN_ENTRIES_MAX : 0;
+        bool found = false;
+
+        if (low < branch->branch_first) {
+            low = branch->branch_first;
+        }
+        uint8_t key[ENTRY_KEY_BYTES];
+        struct table_cursor cursor;
+        struct span row_key;
+        struct span row;
+
+        entry_key(key, at, low);
+        table_cursor_init(&cursor, txn, TABLE_SIG, span_of(key, 4));
+        for (bool more = table_cursor_seek(&cursor, span_of(key, sizeof key), &row_key, &row);
+             more && row_key.size == ENTRY_KEY_BYTES && bytes_read_u64(row_key.data + 4) <= seq;
+             more = table_cursor_next(&cursor, &row_key, &row)) {
+            if (row.data != NULL && row.size == SIGNATURE_ROW_BYTES) {
+                found = true;
+                *seq_out = bytes_read_u64(row_key.data + 4);
+                memcpy(id_out->bytes, row.data, HASH_BYTES);
+            }
+        }
+        table_cursor_end(&cursor);
+        if (found) {
+            return true;
+        }
+        if (branch->parent == LOG_NONE || branch->branch_first == 0) {
+            return false;
+        }
+        /* Not within this branch: look on below the place where it leaves its parent. */
+        if (seq >= branch->branch_first) {
+            seq = branch->branch_first - 1;
+        }
+        at = journal_stored_in(journal, branch->parent, seq);
+    }
+    return false;
+}
+
+/* Compute forward from a known place to the entry `seq`, whose row must be there. */
+static enum err
+walk_to(struct journal *journal, struct table_txn *txn, uint32_t log_no, uint64_t seq, struct hash *before)
+{
+    struct hash id = { { 0 } };
+    uint64_t next = 0;
+    uint32_t stored = journal_stored_in(journal, log_no, seq);
+
+    if (journal->walk.log_no == stored && journal->walk.seq < seq &&
+        seq - journal->walk.seq <= RUN_ENTRIES_MAX &&
+        journal->walk.seq >= journal_branch(journal, stored)->branch_first) {
+        id = journal->walk.id;
+        next = journal->walk.seq + 1;
+    } else if (seq > 0 && anchor_before(journal, txn, log_no, seq - 1, &next, &id)) {
+        next++;
+    } else {
+        memset(&id, 0, sizeof id);
+        next = 0;
+    }
+    for (; next < seq; next++) {
+        struct journal_entry entry;
+        struct span row;
+        const struct log_branch *branch = journal_branch(journal, journal_stored_in(journal, log_no, next));
+        enum err err = entry_row(txn, branch->log_no, next, &row);
+
+        if (err != ERR_OK) {
+            return err == ERR_ABSENT ? ERR_CORRUPT : err;
+        }
+        entry_of_row(&entry, row, branch, next);
+        entry.entry.prev = id;
+        entry_identify(&entry.entry, &branch->log_id);
+        if (memcmp(entry.entry.id.bytes, row.data + ENTRY_ROW_TAG_AT, 4) != 0) {
+            return ERR_CORRUPT;
+        }
+        id = entry.entry.id;
+    }
+    *before = id;
+    return ERR_OK;
+}
+
+enum err
+journal_read(struct journal *journal, struct table_txn *txn, uint32_t log_no, uint64_t seq,
+             struct journal_entry *out)
+{
+    struct span row;
+    const struct log_branch *branch = journal_branch(journal, journal_stored_in(journal, log_no, seq));
+    enum err err = entry_row(txn, branch->log_no, seq, &row);
+
+    if (err != ERR_OK) {
+        return err;
+    }
+    err = walk_to(journal, txn, log_no, seq, &out->entry.prev);
+    if (err != ERR_OK) {
+        return err;
+    }
+    entry_of_row(out, row, branch, seq);
+    entry_identify(&out->entry, &branch->log_id);
+    if (memcmp(out->entry.id.bytes, row.data + ENTRY_ROW_TAG_AT, 4) != 0) {
+        return ERR_CORRUPT;
+    }
+    journal->walk = (struct walk){ branch->log_no, seq, out->entry.id };
+    return ERR_OK;
+}
+
+static enum err
+run_at(struct journal *journal, struct table_txn *txn, uint32_t log_no, uint64_t seq, struct run *run_out)
+{
+    struct hash id;
+    struct run run = { 0, 0 };
+    uint64_t next = 0;
+    /* A kept signature below the entry is a run's end, but the one at the entry itself may be a tip's. */
+    if (seq > 0 && anchor_before(journal, txn, log_no, seq - 1, &next, &id)) {
+        next++;
+    }
+    for (; next <= seq; next++) {
+        struct span row;
+        uint32_t stored = journal_stored_in(journal, log_no, next);
+        enum err err = entry_row(txn, stored, next, &row);
+
+        if (err != ERR_OK) {
+            return err;
+        }
+        struct journal_entry entry;
+        entry_of_row(&entry, row, journal_branch(journal, stored), next);
+        run_step(&run, entry.entry.payload_size);
+    }
+    *run_out = run;
+    return ERR_OK;
+}
+
+enum err
+journal_set_state(struct journal *journal, struct table_txn *txn, uint32_t log_no, uint64_t seq,
+                  enum entry_state state, uint8_t detail)
+{
+    struct span row;
+    enum err err = entry_row(txn, log_no, seq, &row);
+
+    if (err != ERR_OK) {
+        return err;
+    }
+    uint8_t copy[ENTRY_ROW_HEAD_BYTES + PAYLOAD_BYTES_MAX];
+    uint8_t key[ENTRY_KEY_BYTES];
+    size_t size = row.size;
+    struct log_branch *branch = journal_branch(journal, log_no);
+    enum entry_state before = (enum entry_state)(row.data[0] & ~STUB_BIT);
+    bool was_pending = before == STATE_NEEDS_KEY || before == STATE_NEEDS_SCHEMA;
+    bool is_pending = state == STATE_NEEDS_KEY || state == STATE_NEEDS_SCHEMA;
+
+    if (size > sizeof copy) {
+        return ERR_CORRUPT;
+    }
+    memcpy(copy, row.data, size);
+    copy[0] = (uint8_t)((copy[0] & STUB_BIT) | state);
+    copy[1] = detail;
+    entry_key(key, log_no, seq);
+    table_put(txn, TABLE_ENT, span_of(key, sizeof key), span_of(copy, size));
+    if (was_pending && !is_pending) {
+        assert(branch->pending_count > 0);
+        branch->pending_count--;
+    } else if (!was_pending && is_pending) {
+        branch->pending_count++;
+        if (branch->visible_next > seq) {
+            branch->visible_next = seq;
+        }
+    }
+    if (branch->pending_count == 0) {
+        branch->visible_next = branch->next_seq;
+    }
+    branch->dirty = true;
+    return table_error(txn);
+}
+
+enum err
+journal_signature_after(struct journal *journal, struct table_txn *txn, uint32_t log_no, uint64_t seq,
+                        uint64_t *seq_out, uint8_t signature_out[SIGNATURE_BYTES])
+{
+    /* The way to the head may pass through several branches: search each part of it, lowest first. */
+    for (uint64_t from = seq; from < journal_branch(journal, log_no)->next_seq;) {
+        uint32_t stored = journal_stored_in(journal, log_no, from);
+        uint8_t key[ENTRY_KEY_BYTES];
+        struct table_cursor cursor;
+        struct span row_key;
+        struct span row;
+        bool found = false;
+        uint64_t at = 0;
+        /* Where the way leaves this branch for the next one up. */
+        uint64_t end = journal_branch(journal, stored)->next_seq;
+
+        for (const struct log_branch *up = journal_branch(journal, log_no); up->log_no != stored;
+             up = journal_branch(journal, up->parent)) {
+            end = up->branch_first;
+        }
+        entry_key(key, stored, from);
+        table_cursor_init(&cursor, txn, TABLE_SIG, span_of(key, 4));
+        if (table_cursor_seek(&cursor, span_of(key, sizeof key), &row_key, &row) && row.data != NULL &&
+            row.size == SIGNATURE_ROW_BYTES && bytes_read_u64(row_key.data + 4) < end) {
+            found = true;
+            at = bytes_read_u64(row_key.data + 4);
+            memcpy(signature_out, row.data + HASH_BYTES, SIGNATURE_BYTES);
+        }
+        table_cursor_end(&cursor);
+        if (found) {
+            *seq_out = at;
+            return ERR_OK;
+        }
+        from = end;
+    }
+    return ERR_ABSENT;
+}
+
+uint64_t
+journal_place_last(const struct journal *journal)
+{
+    return journal->place_last;
+}
+
+enum err
+journal_at(struct table_txn *txn, uint64_t place, uint32_t *log_no_out, uint64_t *seq_out)
+{
+    uint8_t key[8];
+    struct span value;
+
+    bytes_write_u64(key, place);
+    enum err err = table_get(txn, TABLE_CHG, span_of(key, sizeof key), &value);
+    if (err != ERR_OK) {
+        return err;
+    }
+    if (value.size != ENTRY_KEY_BYTES) {
+        return ERR_CORRUPT;
+    }
+    *log_no_out = bytes_read_u32(value.data);
+    *seq_out = bytes_read_u64(value.data + 4);
+    return ERR_OK;
+}
+
+uint64_t
+journal_entry_count(const struct journal *journal, const struct ident *compartment)
+{
+    uint64_t count = 0;
+
+    for (uint32_t n = 0; n < journal->branch_count; n++) {
+        const struct log_branch *branch = journal->branches[n];
+
+        if (ident_equal(&branch->descriptor.compartment, compartment)) {
+            count += branch->next_seq - branch->branch_first;
+        }
+    }
+    return count;
+}

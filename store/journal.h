@@ -1,0 +1,121 @@
+/* journal.h - every entry this replica has accepted: the trees of the logs, and the order of arrival.
+ *
+ *     log 7   0 --- 1 --- 2 --- 3        log 9: a branch of 7 whose first entry has seq 2
+ *                     \-- 2'--- 3'
+ *     chg     1: 7|0   2: 7|1   3: 9|2 ...    order of arrival, here only
+ *
+ * Views, summaries and indexes are derived from the journal and can be rebuilt from
+ * it; the journal itself is rebuilt from nothing. A log_no and a place never leave
+ * the replica: peers name an entry by its log_id and seq, and by its id.
+ *
+ * What can be computed of a header is not stored: ids and payload hashes are found
+ * by hashing on from the nearest signature that was kept, at most a run away. The
+ * payload of a key entry lives in keys/; its row here is a stub.
+ */
+#pragma once
+
+#include "store/entry.h"
+#include "store/table.h"
+
+enum { LOG_NONE = 0 };
+
+/* What an entry's row says of it. Pending entries are kept and not merged until what they wait
+ * for is here; that is a state of this replica, not a standing. */
+enum entry_state {
+    STATE_MERGED = 0,
+    STATE_CARRIED, /* we may not read it */
+    STATE_HELD,    /* it does not count; the reason stands in `detail` */
+    STATE_ERASED,
+    STATE_NEEDS_KEY,
+    STATE_NEEDS_SCHEMA,
+    STATE_COUNT
+};
+
+/* A branch of a log, as held in memory while the journal is open. */
+struct log_branch {
+    uint32_t log_no;
+    struct descriptor descriptor;
+    struct hash log_id;
+    struct hash device_id;
+    uint32_t parent;       /* log_no of the branch it leaves; LOG_NONE for the first branch */
+    uint64_t branch_first; /* seq of its first entry; 0 for the first branch */
+    uint64_t next_seq;     /* head seq + 1 */
+    struct hash head_id;   /* entry_id of the head */
+    struct run run;        /* state of the run at the head */
+    uint64_t pending_count;
+    uint64_t visible_next; /* every entry below it is merged, carried, held or erased */
+    uint32_t sibling;      /* log_no of the next branch of the same log */
+    bool dirty;            /* to be written at the end of the turn */
+};
+
+struct journal;
+
+/* Read the logs of an environment. */
+MUST_CHECK enum err journal_open(struct journal **journal_out, struct table_txn *txn);
+void journal_close(struct journal **journal);
+
+/* The first branch of a log; NULL: unknown here. Follow `sibling` for the others. Valid until the
+ * next journal_begin_log or journal_branch. */
+struct log_branch *journal_log(const struct journal *journal, const struct hash *log_id);
+struct log_branch *journal_branch(const struct journal *journal, uint32_t log_no);
+uint32_t journal_branch_count(const struct journal *journal); /* log_nos run from 1 to this */
+
+/* A log whose id starts with these 8 bytes, NULL if none. */
+struct log_branch *journal_log_by_prefix(const struct journal *journal, const uint8_t prefix[8]);
+
+/* Begin a log, or a branch that leaves `parent` before seq `first`. It holds nothing until the first
+ * append. NULL: no memory. */
+struct log_branch *journal_begin_log(struct journal *journal, const struct descriptor *descriptor);
+struct log_branch *journal_begin_branch(struct journal *journal, struct table_txn *txn, uint32_t parent,
+                                        uint64_t first);
+
+/* Append the next entry of `branch`; `entry->id` and hashes must be set. The row is durable once
+ * the transaction commits; journal_flush must run before. `detail` is a held reason or 0. Gives its place. */
+uint64_t journal_append(struct journal *journal, struct table_txn *txn, struct log_branch *branch,
+                        const struct entry *entry, enum entry_state state, uint8_t detail);
+
+/* Keep the signature of the branch's head. A signature that no longer is at a run's end or a tip
+ * is dropped by journal_append. */
+void journal_keep_signature(struct journal *journal, struct table_txn *txn, const struct log_branch *branch,
+                            const uint8_t signature[SIGNATURE_BYTES]);
+
+/* Change what the row of an entry says. ERR_ABSENT, ERR_CORRUPT. */
+MUST_CHECK enum err journal_set_state(struct journal *journal, struct table_txn *txn, uint32_t log_no,
+                                      uint64_t seq, enum entry_state state, uint8_t detail);
+
+/* Write the logs that changed in this turn. */
+void journal_flush(struct journal *journal, struct table_txn *txn);
+
+/* One entry with everything known of it: header, prev, ids. The payload of a data or control entry is
+ * lent until the transaction writes or ends; of a key entry it is empty (keys.h). `branch` may be any
+ * branch that has the entry among its ancestors. ERR_ABSENT, ERR_CORRUPT. */
+struct journal_entry {
+    struct entry entry;
+    enum entry_state state;
+    uint8_t detail;
+    uint32_t log_no; /* the branch that stores it */
+};
+
+MUST_CHECK enum err journal_read(struct journal *journal, struct table_txn *txn, uint32_t log_no,
+                                 uint64_t seq, struct journal_entry *out);
+
+/* The first 4 bytes of an entry's id: one read, no hashing. */
+MUST_CHECK enum err journal_tag(struct journal *journal, struct table_txn *txn, uint32_t log_no, uint64_t seq,
+                                uint8_t tag_out[4]);
+
+/* The signature kept at the first kept place at or after `seq` on the way to the head of `branch`: where a
+ * chunk that starts at `seq` ends. ERR_ABSENT: nothing at or after seq. */
+MUST_CHECK enum err journal_signature_after(struct journal *journal, struct table_txn *txn, uint32_t log_no,
+                                            uint64_t seq, uint64_t *seq_out,
+                                            uint8_t signature_out[SIGNATURE_BYTES]);
+
+/* The branch of `log` on which the entry `seq` is stored, when followed from `log_no`'s head. */
+uint32_t journal_stored_in(const struct journal *journal, uint32_t log_no, uint64_t seq);
+
+/* Places: the order of arrival. journal_place_last is 0 when empty. ERR_ABSENT: no such place. */
+uint64_t journal_place_last(const struct journal *journal);
+MUST_CHECK enum err journal_at(struct table_txn *txn, uint64_t place, uint32_t *log_no_out,
+                               uint64_t *seq_out);
+
+/* Entries held in all, and by compartment. */
+uint64_t journal_entry_count(const struct journal *journal, const struct ident *compartment);
