@@ -14,6 +14,10 @@
  * DUPSORT, no custom comparator. A write transaction keeps its first error and
  * does nothing after it; table_commit reports it and nothing is written. One
  * writer, in one thread; readers in other threads get transactions of their own.
+ *
+ * On disk a directory holds data.mdb and lock.mdb of LMDB, and `owner`: a lock of
+ * our own against a second process, with a mark once the environment was made, so
+ * that an emptied data.mdb is damage and not a new beginning.
  */
 #pragma once
 
@@ -50,9 +54,9 @@ enum table_id {
     TABLE_PFRONT, /* peer_no | log_no -> what they durably hold; tagged */
     TABLE_CERT,   /* stmt hash -> statement with its signatures; sealed */
     TABLE_ROSTER, /* name -> control state derived from statements; sealed */
-    TABLE_REVOKE,
-    TABLE_ERASE,
-    TABLE_BLOBM,
+    TABLE_REVOKE, /* the same, of revocations; sealed */
+    TABLE_ERASE,  /* the same, of erasures; sealed */
+    TABLE_BLOBM,  /* blob hash -> size, chunks, references; tagged */
     /* keys/ */
     TABLE_KEYS_RECORD, /* hash of (compartment, record_id prefix) | hash of record_id -> record key; sealed */
     TABLE_KEYS_PAYLOAD, /* log_no | seq -> payload of a key entry, as on the wire; tagged */
@@ -60,7 +64,7 @@ enum table_id {
     TABLE_COUNT
 };
 
-enum { TABLE_KEY_BYTES_MAX = 480 };
+enum { TABLE_KEY_BYTES_MAX = 480, TABLE_VALUE_BYTES_MAX = 16 << 20 };
 
 struct table_options {
     const char *path; /* of the directory; made (0700) if it is not there */
@@ -74,34 +78,44 @@ struct table_options {
 /* Open the environment, or make it.
  * ERR_BUSY: another process has it (a lock file of ours beside LMDB's). ERR_CORRUPT: its size or first rows do
  * not verify, or the key is another's. ERR_NEWER: written by a newer program; left untouched. ERR_DENIED: not ours,
- * a symlink, or a network file system. ERR_IO, ERR_FULL, ERR_MEMORY. */
+ * a symlink, or a network file system. ERR_ABSENT: there is none, and read_only.
+ * ERR_IO, ERR_FULL, ERR_MEMORY. */
 MUST_CHECK enum err table_env_open(struct table_env **env_out, const struct table_options *options);
 
-/* Takes a half-opened one, or none. No transaction may be open. */
+/* Takes a half-opened one, or none. No transaction may be open. Do not open the same
+ * environment twice in a process, nor its files by other means: that drops LMDB's locks. */
 void table_env_close(struct table_env **env);
 
 struct table_stat {
     uint64_t map_bytes;
-    uint64_t used_bytes; /* pages in use, times their size */
-    uint64_t file_bytes;
+    uint64_t used_bytes;    /* pages in use, times their size */
+    uint64_t file_bytes;    /* what the pages take that were ever in use */
     uint64_t corrupt_count; /* rows that did not verify since the environment was opened */
 };
 
 void table_env_stat(struct table_env *env, struct table_stat *stat_out);
 
 /* 16 bytes that stand for `parts` in row keys, under the environment's hash key: a row key
- * holds no id in clear. Parts are taken as one string. */
+ * holds no id in clear. Parts are taken as one string; at most 8. */
 void table_hash(const struct table_env *env, uint8_t out[16], const char *context, const struct span *parts,
                 size_t part_count);
 
 /* Begin a write transaction; doubles the map first if it is 80 % full (no other transaction
  * may be open in this thread). ERR_FULL: the map cannot grow, or the disk has no reserve left.
+ * ERR_BUSY: the map must grow, and a reader does not end. ERR_MEMORY.
  * ERR_IO: the environment is poisoned by an earlier failure: close, reopen, verify. */
 MUST_CHECK enum err table_begin_write(struct table_env *env, struct table_txn **txn_out);
+
+/* The same, into the reserve: for a turn that deletes (an erasure must work on a full disk). */
+MUST_CHECK enum err table_begin_write_reserved(struct table_env *env, struct table_txn **txn_out);
+
+/* Begin to read what is committed now. Any thread; a reader keeps old pages from being
+ * used again, so read in slices. ERR_BUSY: too many readers. ERR_IO, ERR_MEMORY. */
 MUST_CHECK enum err table_begin_read(struct table_env *env, struct table_txn **txn_out);
 
-/* Make everything durable, or nothing. Clears the caller's pointer either way.
- * After ERR_IO the process must not go on with this environment. A read transaction just ends. */
+/* Make everything durable, or nothing. Clears the caller's pointer either way. Gives the first error
+ * of the transaction, or that of the commit: unless it was the map that was full, the environment is
+ * then poisoned, and every later begin is ERR_IO. A read transaction just ends. Walks end before it. */
 MUST_CHECK enum err table_commit(struct table_txn **txn);
 void table_abort(struct table_txn **txn);
 
@@ -120,7 +134,7 @@ MUST_CHECK enum err table_read(struct table_txn *txn, enum table_id table, struc
 /* True if there is such a row; its value is not looked at. */
 bool table_has(struct table_txn *txn, enum table_id table, struct span key);
 
-/* Write a row. Errors stay in `txn`. */
+/* Write a row. `key` and `value` may be lent by `txn`. Errors stay in `txn`. */
 void table_put(struct table_txn *txn, enum table_id table, struct span key, struct span value);
 
 /* Remove a row; true if it was there. Errors stay in `txn`. */
@@ -131,15 +145,25 @@ void table_clear(struct table_txn *txn, enum table_id table, struct span prefix)
 
 uint64_t table_count(struct table_txn *txn, enum table_id table);
 
-/* A walk over the rows whose key starts with a prefix, in ascending order of keys. */
+/* Walk a whole table: every row verifies, keys ascend, and there are as many as LMDB counts.
+ * ERR_CORRUPT: not so. A file whose pages are crafted can crash LMDB: for a file that left
+ * our custody, call it in a child process. */
+MUST_CHECK enum err table_check(struct table_txn *txn, enum table_id table);
+
+/* A walk over the rows whose key starts with a prefix, in ascending order of keys. Its
+ * transaction may write meanwhile: the walk goes on behind the key it gave last. */
 struct table_cursor {
     struct table_txn *txn;
     enum table_id table;
     uint8_t prefix[TABLE_KEY_BYTES_MAX];
     size_t prefix_size;
+    uint8_t at[TABLE_KEY_BYTES_MAX]; /* the key given last */
+    size_t at_size;
     void *lmdb; /* opened by the first step */
     bool started;
-    struct buf opened; /* the present value of a sealed table */
+    bool ended;
+    uint64_t write_count; /* of the transaction, when the walk was last placed */
+    struct buf opened;    /* the present value of a sealed table */
 };
 
 void table_cursor_init(struct table_cursor *cursor, struct table_txn *txn, enum table_id table,
@@ -149,11 +173,12 @@ void table_cursor_init(struct table_cursor *cursor, struct table_txn *txn, enum 
 bool table_cursor_seek(struct table_cursor *cursor, struct span key, struct span *key_out,
                        struct span *value_out);
 
-/* The next row; both are lent until the next step, write or end. False at the end, or when the
- * transaction failed. A row that does not verify is counted and given with a NULL value. */
+/* The next row; both are lent until the next step or end, the value until the next write. False at the
+ * end, or when the transaction failed. A row that does not verify is counted and given with a NULL value. */
 bool table_cursor_next(struct table_cursor *cursor, struct span *key_out, struct span *value_out);
 
 /* The last row of the prefix. */
 bool table_cursor_last(struct table_cursor *cursor, struct span *key_out, struct span *value_out);
 
+/* Before the end of its transaction. */
 void table_cursor_end(struct table_cursor *cursor);

@@ -1,0 +1,1374 @@
+#include "store/table.h"
+
+#include "store/base/log.h"
+#include "store/base/world.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <lmdb.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+#include <sys/vfs.h>
+#include <time.h>
+#include <unistd.h>
+
+/* Default durability. Readers are told apart by transaction, not by thread. The map is read ahead of:
+ * the journal is read in order, and a replica is meant to fit into memory. */
+#define LMDB_FLAGS ((unsigned)MDB_NOTLS)
+_Static_assert((LMDB_FLAGS & (MDB_NOSYNC | MDB_MAPASYNC | MDB_WRITEMAP | MDB_NOMETASYNC | MDB_NOMEMINIT |
+                              MDB_NOLOCK | MDB_FIXEDMAP)) == 0,
+               "each of these trades safety away");
+
+enum {
+    FORMAT_VERSION = 1,
+    FORMAT_BYTES = 5,   /* version u32, set */
+    FORMAT_NUMBER = 0,  /* the number of the format row's own table */
+    MAP_STEP = 1 << 16, /* maps are whole pages on every machine */
+    HASH_PARTS_MAX = 8,
+    MESSAGE_BYTES_MAX = 1 + TABLE_KEY_BYTES_MAX + ROW_TAG_BYTES,
+    GROW_WAIT_SECONDS = 2,
+};
+
+static const uint64_t map_bytes_max = UINT64_C(1) << 46;
+
+/* Kept free for what must work on a full disk: this much, or an eighth of a small disk. */
+static const uint64_t reserve_bytes_max = UINT64_C(64) << 20;
+enum { RESERVE_SHARE = 8 };
+
+static const char format_name[] = "format";
+static const char owner_name[] = "owner";
+static const char owner_mark[] = "made\n";
+
+enum row_kind { TAGGED, SEALED };
+
+/* Every table. The number goes into tags and seals: it is never changed and never used again. */
+static const struct table_kind {
+    const char *name;
+    uint8_t number;
+    enum table_set set;
+    enum row_kind kind;
+} kinds[TABLE_COUNT] = {
+    [TABLE_META] = { "meta", 1, TABLE_SET_MAIN, SEALED },
+    [TABLE_LOGS] = { "logs", 2, TABLE_SET_MAIN, SEALED },
+    [TABLE_LOGID] = { "logid", 3, TABLE_SET_MAIN, TAGGED },
+    [TABLE_ENT] = { "ent", 4, TABLE_SET_MAIN, TAGGED },
+    [TABLE_SIG] = { "sig", 5, TABLE_SET_MAIN, TAGGED },
+    [TABLE_CHG] = { "chg", 6, TABLE_SET_MAIN, TAGGED },
+    [TABLE_REC] = { "rec", 7, TABLE_SET_MAIN, TAGGED },
+    [TABLE_RECNO] = { "recno", 8, TABLE_SET_MAIN, SEALED },
+    [TABLE_ROPS] = { "rops", 9, TABLE_SET_MAIN, TAGGED },
+    [TABLE_LIVE] = { "live", 10, TABLE_SET_MAIN, TAGGED },
+    [TABLE_SUP] = { "sup", 11, TABLE_SET_MAIN, TAGGED },
+    [TABLE_SUM] = { "sum", 12, TABLE_SET_MAIN, SEALED },
+    [TABLE_CONF] = { "conf", 13, TABLE_SET_MAIN, SEALED },
+    [TABLE_IDX] = { "idx", 14, TABLE_SET_MAIN, TAGGED },
+    [TABLE_TOKEN] = { "token", 15, TABLE_SET_MAIN, SEALED },
+    [TABLE_PEND] = { "pend", 16, TABLE_SET_MAIN, TAGGED },
+    [TABLE_PEER] = { "peer", 17, TABLE_SET_MAIN, SEALED },
+    [TABLE_PCHK] = { "pchk", 18, TABLE_SET_MAIN, SEALED },
+    [TABLE_PFRONT] = { "pfront", 19, TABLE_SET_MAIN, TAGGED },
+    [TABLE_CERT] = { "cert", 20, TABLE_SET_MAIN, SEALED },
+    [TABLE_ROSTER] = { "roster", 21, TABLE_SET_MAIN, SEALED },
+    [TABLE_REVOKE] = { "revoke", 22, TABLE_SET_MAIN, SEALED },
+    [TABLE_ERASE] = { "erase", 23, TABLE_SET_MAIN, SEALED },
+    [TABLE_BLOBM] = { "blobm", 24, TABLE_SET_MAIN, TAGGED },
+    [TABLE_KEYS_RECORD] = { "record", 25, TABLE_SET_KEYS, SEALED },
+    [TABLE_KEYS_PAYLOAD] = { "payload", 26, TABLE_SET_KEYS, TAGGED },
+    [TABLE_KEYS_EPOCH] = { "epoch", 27, TABLE_SET_KEYS, SEALED },
+};
+
+/* LMDB was never meant to lie on these when they are shared over a network. */
+static const uint32_t file_systems[] = {
+    0x0000ef53, /* ext4 and its parents */
+    0x58465342, /* xfs */
+    0x9123683e, /* btrfs */
+    0x01021994, /* tmpfs */
+    0x794c7630, /* overlayfs */
+    0x2fc12fc1, /* zfs */
+    0xf2f52010, /* f2fs */
+};
+
+struct row_keys {
+    uint8_t tag[16];   /* over number, row key and the hash of the value */
+    uint8_t value[16]; /* hashes the value */
+    struct key seal;
+    struct key hash; /* row keys that stand for ids */
+};
+
+struct table_txn {
+    struct table_env *env;
+    MDB_txn *lmdb;
+    enum err error;
+    bool writes;
+    uint64_t write_count; /* so that a walk knows when to place itself anew */
+    uint32_t walk_count;  /* walks that hold an LMDB cursor */
+};
+
+struct table_env {
+    MDB_env *lmdb;
+    char *path;
+    int directory;
+    int owner; /* holds the lock against a second process */
+    enum table_set set;
+    bool read_only;
+    const struct world *world;
+    struct row_keys keys;
+    MDB_dbi dbi[TABLE_COUNT];
+    MDB_dbi format;
+    atomic_bool poisoned;
+    bool full; /* the map was full in a transaction: grow before the next */
+    _Atomic uint64_t corrupt_count;
+    struct table_txn writer;
+    struct buf scratch; /* the row that the writer builds */
+
+    /* Growing the map moves it away under readers, so it waits for them and they for it. */
+    pthread_mutex_t mutex;
+    pthread_cond_t changed;
+    uint32_t reader_count;
+    bool growing;
+};
+
+static enum err
+err_of(int rc)
+{
+    switch (rc) {
+    case MDB_SUCCESS:
+        return ERR_OK;
+    case MDB_NOTFOUND:
+    case ENOENT:
+        return ERR_ABSENT;
+    case MDB_MAP_FULL:
+    case MDB_TXN_FULL:
+    case ENOSPC:
+    case EDQUOT:
+        return ERR_FULL;
+    case ENOMEM:
+        return ERR_MEMORY;
+    case MDB_CORRUPTED:
+    case MDB_PAGE_NOTFOUND:
+    case MDB_PAGE_FULL:
+    case MDB_CURSOR_FULL:
+    case MDB_INCOMPATIBLE:
+    case MDB_INVALID:
+    case MDB_BAD_DBI:
+        return ERR_CORRUPT;
+    case MDB_VERSION_MISMATCH:
+        return ERR_NEWER;
+    case MDB_READERS_FULL:
+    case EAGAIN:
+    case EBUSY:
+        return ERR_BUSY;
+    case EACCES:
+    case EPERM:
+    case EROFS:
+    case ELOOP:
+    case ENOTDIR:
+        return ERR_DENIED;
+    default:
+        return ERR_IO;
+    }
+}
+
+static MDB_val
+val_of(struct span span)
+{
+    return (MDB_val){ span.size, (void *)(uintptr_t)span.data };
+}
+
+static struct span
+span_of_val(const MDB_val *val)
+{
+    return (struct span){ val->mv_data, val->mv_size };
+}
+
+/* --- Rows: tags and seals ------------------------------------------------- */
+
+/* What a tag is over, and what a seal is bound to: the table's number, then the key. */
+struct row_name {
+    uint8_t bytes[MESSAGE_BYTES_MAX];
+    size_t size;
+};
+
+static void
+name_row(struct row_name *name, uint8_t number, struct span key)
+{
+    assert(key.size > 0 && key.size <= TABLE_KEY_BYTES_MAX);
+    name->bytes[0] = number;
+    memcpy(name->bytes + 1, key.data, key.size);
+    name->size = 1 + key.size;
+}
+
+static MDB_val
+name_key(struct row_name *name)
+{
+    return (MDB_val){ name->size - 1, name->bytes + 1 };
+}
+
+static void
+row_tag(const struct row_keys *keys, struct row_name *name, struct span value, uint8_t tag_out[ROW_TAG_BYTES])
+{
+    crypto_short_hash(name->bytes + name->size, keys->value, value);
+    crypto_short_hash(tag_out, keys->tag, span_of(name->bytes, name->size + ROW_TAG_BYTES));
+}
+
+/* Build the stored form of a value. False: no memory. */
+static bool
+row_build(struct table_env *env, enum row_kind kind, struct row_name *name, struct span value)
+{
+    buf_clear(&env->scratch);
+    if (kind == TAGGED) {
+        uint8_t *at = buf_extend(&env->scratch, value.size + ROW_TAG_BYTES);
+        if (at == NULL) {
+            return false;
+        }
+        if (value.size > 0) {
+            memcpy(at, value.data, value.size);
+        }
+        row_tag(&env->keys, name, value, at + value.size);
+        return true;
+    }
+    uint8_t *at = buf_extend(&env->scratch, NONCE_BYTES + value.size + SEAL_BYTES);
+    if (at == NULL) {
+        return false;
+    }
+    struct nonce nonce;
+    world_random(env->world, nonce.bytes, sizeof nonce.bytes);
+    memcpy(at, nonce.bytes, sizeof nonce.bytes);
+    crypto_seal(at + NONCE_BYTES, &env->keys.seal, &nonce, span_of(name->bytes, name->size), value);
+    return true;
+}
+
+static bool
+row_size_possible(enum row_kind kind, size_t size)
+{
+    size_t added = kind == TAGGED ? ROW_TAG_BYTES : NONCE_BYTES + SEAL_BYTES;
+
+    return size >= added && size - added <= TABLE_VALUE_BYTES_MAX;
+}
+
+/* Check a tagged row and lend its value. */
+static bool
+row_check(const struct table_env *env, struct row_name *name, struct span stored, struct span *value_out)
+{
+    uint8_t tag[ROW_TAG_BYTES];
+
+    if (!row_size_possible(TAGGED, stored.size)) {
+        return false;
+    }
+    struct span value = span_of(stored.data, stored.size - ROW_TAG_BYTES);
+    row_tag(&env->keys, name, value, tag);
+    if (!crypto_equal(tag, stored.data + value.size, ROW_TAG_BYTES)) {
+        return false;
+    }
+    *value_out = value;
+    return true;
+}
+
+/* Open a sealed row into `out`, which is empty unless it opens. ERR_CORRUPT, ERR_MEMORY. */
+static enum err
+row_open(const struct table_env *env, const struct row_name *name, struct span stored, struct buf *out)
+{
+    struct nonce nonce;
+
+    buf_clear(out);
+    if (!row_size_possible(SEALED, stored.size)) {
+        return ERR_CORRUPT;
+    }
+    struct span sealed = span_of(stored.data + NONCE_BYTES, stored.size - NONCE_BYTES);
+    uint8_t *at = buf_extend(out, sealed.size);
+    if (at == NULL) {
+        return ERR_MEMORY;
+    }
+    memcpy(nonce.bytes, stored.data, sizeof nonce.bytes);
+    bool opened = crypto_open(at, &env->keys.seal, &nonce, span_of(name->bytes, name->size), sealed);
+    out->size = opened ? sealed.size - SEAL_BYTES : 0;
+    return opened ? ERR_OK : ERR_CORRUPT;
+}
+
+static void
+derive_keys(struct row_keys *keys, const struct key *key)
+{
+    struct span from = span_of(key->bytes, sizeof key->bytes);
+    struct key derived;
+
+    crypto_derive(&derived, "vigil.row.tag.v1", &from, 1);
+    memcpy(keys->tag, derived.bytes, sizeof keys->tag);
+    crypto_derive(&derived, "vigil.row.val.v1", &from, 1);
+    memcpy(keys->value, derived.bytes, sizeof keys->value);
+    crypto_wipe(&derived, sizeof derived);
+    crypto_derive(&keys->seal, "vigil.row.key.v1", &from, 1);
+    crypto_derive(&keys->hash, "vigil.row.hsh.v1", &from, 1);
+}
+
+void
+table_hash(const struct table_env *env, uint8_t out[16], const char *context, const struct span *parts,
+           size_t part_count)
+{
+    struct span keyed[1 + HASH_PARTS_MAX];
+    struct hash hash;
+
+    assert(part_count <= HASH_PARTS_MAX);
+    keyed[0] = span_of(env->keys.hash.bytes, sizeof env->keys.hash.bytes);
+    for (size_t n = 0; n < part_count; n++) {
+        keyed[1 + n] = parts[n];
+    }
+    crypto_hash_parts(&hash, context, keyed, 1 + part_count);
+    memcpy(out, hash.bytes, 16);
+}
+
+/* --- Opening -------------------------------------------------------------- */
+
+/* The directory: ours, 0700, on a file system of the list. */
+static enum err
+open_directory(struct table_env *env)
+{
+    struct stat stat;
+    struct statfs fs;
+
+    bool made = !env->read_only && mkdir(env->path, 0700) == 0;
+    if (!made && !env->read_only && errno != EEXIST) {
+        return err_of(errno);
+    }
+    env->directory = open(env->path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    if (env->directory < 0) {
+        return err_of(errno);
+    }
+    if (fstat(env->directory, &stat) != 0 || fstatfs(env->directory, &fs) != 0) {
+        return err_of(errno);
+    }
+    if (stat.st_uid != geteuid()) {
+        return ERR_DENIED;
+    }
+    if (!env->read_only && fchmod(env->directory, 0700) != 0) {
+        return err_of(errno);
+    }
+    bool allowed = false;
+    for (size_t n = 0; n < sizeof file_systems / sizeof file_systems[0]; n++) {
+        allowed = allowed || file_systems[n] == (uint32_t)fs.f_type;
+    }
+    if (!allowed) {
+        return ERR_DENIED;
+    }
+    if (made) {
+        int parent = openat(env->directory, "..", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        bool synced = parent >= 0 && fsync(parent) == 0;
+        if (parent >= 0) {
+            close(parent);
+        }
+        return synced ? ERR_OK : ERR_IO;
+    }
+    return ERR_OK;
+}
+
+/* Take the lock against a second process; tells whether the environment was ever whole. */
+static enum err
+lock_owner(struct table_env *env, bool *made_out)
+{
+    struct stat stat;
+    int flags = env->read_only ? O_RDONLY : O_RDWR | O_CREAT;
+
+    env->owner = openat(env->directory, owner_name, flags | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK, 0600);
+    if (env->owner < 0) {
+        return err_of(errno);
+    }
+    if (fstat(env->owner, &stat) != 0) {
+        return err_of(errno);
+    }
+    if (!S_ISREG(stat.st_mode) || stat.st_uid != geteuid()) {
+        return ERR_DENIED;
+    }
+    if (flock(env->owner, LOCK_EX | LOCK_NB) != 0) {
+        return errno == EWOULDBLOCK ? ERR_BUSY : err_of(errno);
+    }
+    if (!env->read_only && fchmod(env->owner, 0600) != 0) {
+        return err_of(errno);
+    }
+    *made_out = stat.st_size > 0;
+    return ERR_OK;
+}
+
+/* LMDB follows symlinks and takes an empty file for a new one, so both are looked at before. */
+static enum err
+check_file(const struct table_env *env, const char *name, bool wanted)
+{
+    struct stat stat;
+
+    if (fstatat(env->directory, name, &stat, AT_SYMLINK_NOFOLLOW) != 0) {
+        if (errno != ENOENT) {
+            return err_of(errno);
+        }
+        return wanted ? ERR_CORRUPT : ERR_OK;
+    }
+    if (!S_ISREG(stat.st_mode) || stat.st_uid != geteuid()) {
+        return ERR_DENIED;
+    }
+    return wanted && stat.st_size == 0 ? ERR_CORRUPT : ERR_OK;
+}
+
+static enum err
+set_map(struct table_env *env, uint64_t bytes)
+{
+    bytes = (bytes + MAP_STEP - 1) / MAP_STEP * MAP_STEP;
+    if (bytes > map_bytes_max || bytes > SIZE_MAX) {
+        return ERR_FULL;
+    }
+    return err_of(mdb_env_set_mapsize(env->lmdb, (size_t)bytes));
+}
+
+struct pages {
+    uint64_t map_bytes;
+    uint64_t file_bytes;
+};
+
+static struct pages
+count_pages(const struct table_env *env)
+{
+    MDB_envinfo info;
+    MDB_stat stat;
+
+    mdb_env_info(env->lmdb, &info);
+    mdb_env_stat(env->lmdb, &stat);
+    return (struct pages){ info.me_mapsize, (info.me_last_pgno + 1) * stat.ms_psize };
+}
+
+static enum err
+open_lmdb(struct table_env *env, size_t map_bytes)
+{
+    struct stat stat;
+    int descriptor;
+    int dead;
+
+    int rc = mdb_env_create(&env->lmdb);
+    if (rc != MDB_SUCCESS) {
+        return err_of(rc);
+    }
+    rc = mdb_env_set_maxdbs(env->lmdb, TABLE_COUNT + 1);
+    if (rc == MDB_SUCCESS) {
+        unsigned flags = LMDB_FLAGS | (env->read_only ? (unsigned)MDB_RDONLY : 0U);
+        rc = mdb_env_open(env->lmdb, env->path, flags, 0600);
+    }
+    if (rc == MDB_SUCCESS) {
+        rc = mdb_env_get_fd(env->lmdb, &descriptor);
+    }
+    if (rc != MDB_SUCCESS) {
+        return err_of(rc);
+    }
+    /* So far only the two first pages were touched. */
+    if (fstat(descriptor, &stat) != 0) {
+        return err_of(errno);
+    }
+    struct pages pages = count_pages(env);
+    if (pages.file_bytes > map_bytes_max || (uint64_t)stat.st_size < pages.file_bytes) {
+        return ERR_CORRUPT;
+    }
+    if (!env->read_only &&
+        (fchmod(descriptor, 0600) != 0 || fchmodat(env->directory, "lock.mdb", 0600, 0) != 0)) {
+        return err_of(errno);
+    }
+    rc = mdb_reader_check(env->lmdb, &dead);
+    if (rc != MDB_SUCCESS) {
+        return err_of(rc);
+    }
+    bool grow = pages.map_bytes < map_bytes || pages.map_bytes > map_bytes_max;
+    return grow ? set_map(env, map_bytes > pages.file_bytes ? map_bytes : pages.file_bytes) : ERR_OK;
+}
+
+/* Does the format row open, and does it say what we can read? ERR_ABSENT: there is none. */
+static enum err
+check_format(struct table_env *env)
+{
+    struct row_name name;
+    struct buf opened = { 0 };
+    MDB_txn *txn;
+    MDB_val value;
+
+    int rc = mdb_txn_begin(env->lmdb, NULL, MDB_RDONLY, &txn);
+    if (rc != MDB_SUCCESS) {
+        return err_of(rc);
+    }
+    name_row(&name, FORMAT_NUMBER, span_text(format_name));
+    MDB_val key = name_key(&name);
+    rc = mdb_dbi_open(txn, format_name, 0, &env->format);
+    if (rc == MDB_SUCCESS) {
+        rc = mdb_get(txn, env->format, &key, &value);
+    }
+    enum err err = err_of(rc);
+    if (err == ERR_OK) {
+        err = row_open(env, &name, span_of_val(&value), &opened);
+    }
+    if (err == ERR_OK) {
+        struct reader reader = reader_of(buf_span(&opened));
+        uint32_t version = reader_u32(&reader);
+        uint8_t set = reader_u8(&reader);
+        if (version > FORMAT_VERSION) {
+            err = ERR_NEWER;
+        } else if (version != FORMAT_VERSION || !reader_done(&reader) || set != (uint8_t)env->set) {
+            err = ERR_CORRUPT;
+        }
+    }
+    mdb_txn_abort(txn);
+    buf_wipe(&opened);
+    return err;
+}
+
+/* A bit flipped in a table's own description would change how LMDB orders its keys. */
+static int
+open_dbi(MDB_txn *txn, const char *name, unsigned flags, MDB_dbi *dbi_out)
+{
+    unsigned stored = 0;
+
+    int rc = mdb_dbi_open(txn, name, flags, dbi_out);
+    if (rc == MDB_SUCCESS) {
+        rc = mdb_dbi_flags(txn, *dbi_out, &stored);
+    }
+    return rc == MDB_SUCCESS && stored != 0 ? MDB_CORRUPTED : rc;
+}
+
+/* Open every table of the set, and make those that are missing. */
+static enum err
+open_tables(struct table_env *env, bool new)
+{
+    unsigned create = env->read_only ? 0U : (unsigned)MDB_CREATE;
+    MDB_txn *txn;
+
+    int rc = mdb_txn_begin(env->lmdb, NULL, env->read_only ? (unsigned)MDB_RDONLY : 0U, &txn);
+    if (rc != MDB_SUCCESS) {
+        return err_of(rc);
+    }
+    rc = open_dbi(txn, format_name, create, &env->format);
+    for (size_t n = 0; n < TABLE_COUNT && rc == MDB_SUCCESS; n++) {
+        if (kinds[n].set == env->set) {
+            rc = open_dbi(txn, kinds[n].name, create, &env->dbi[n]);
+        }
+    }
+    if (rc == MDB_SUCCESS && new) {
+        struct row_name name;
+        uint8_t format[FORMAT_BYTES];
+        name_row(&name, FORMAT_NUMBER, span_text(format_name));
+        bytes_write_u32(format, FORMAT_VERSION);
+        format[4] = (uint8_t)env->set;
+        rc = row_build(env, SEALED, &name, span_of(format, sizeof format)) ? MDB_SUCCESS : ENOMEM;
+        if (rc == MDB_SUCCESS) {
+            MDB_val key = name_key(&name);
+            MDB_val value = val_of(buf_span(&env->scratch));
+            rc = mdb_put(txn, env->format, &key, &value, 0);
+        }
+    }
+    if (rc != MDB_SUCCESS) {
+        mdb_txn_abort(txn);
+        return rc == MDB_NOTFOUND ? ERR_CORRUPT : err_of(rc);
+    }
+    return err_of(mdb_txn_commit(txn));
+}
+
+static enum err
+mark_made(const struct table_env *env)
+{
+    size_t size = sizeof owner_mark - 1;
+    ssize_t written = pwrite(env->owner, owner_mark, size, 0);
+
+    if (written != (ssize_t)size) {
+        return written < 0 ? err_of(errno) : ERR_FULL;
+    }
+    return fsync(env->owner) == 0 && fsync(env->directory) == 0 ? ERR_OK : ERR_IO;
+}
+
+static enum err
+open_env(struct table_env *env, const struct table_options *options)
+{
+    bool made = false;
+
+    enum err err = open_directory(env);
+    if (err == ERR_OK) {
+        err = lock_owner(env, &made);
+    }
+    if (err == ERR_OK) {
+        err = check_file(env, "data.mdb", made);
+    }
+    if (err == ERR_OK) {
+        err = check_file(env, "lock.mdb", false);
+    }
+    if (err == ERR_OK) {
+        err = open_lmdb(env, options->map_bytes);
+    }
+    if (err != ERR_OK) {
+        return err;
+    }
+    err = check_format(env);
+    bool new = err == ERR_ABSENT && !made && !env->read_only;
+    if (err != ERR_OK && !new) {
+        return err == ERR_ABSENT ? ERR_CORRUPT : err;
+    }
+    err = open_tables(env, new);
+    if (err == ERR_OK && !made && !env->read_only) {
+        err = mark_made(env);
+    }
+    return err;
+}
+
+enum err
+table_env_open(struct table_env **env_out, const struct table_options *options)
+{
+    assert(options->path != NULL && options->path[0] != '\0');
+    assert(options->key != NULL && options->world != NULL);
+
+    *env_out = NULL;
+    struct table_env *env = calloc(1, sizeof *env);
+    if (env == NULL) {
+        return ERR_MEMORY;
+    }
+    pthread_mutex_init(&env->mutex, NULL);
+    pthread_cond_init(&env->changed, NULL);
+    env->directory = -1;
+    env->owner = -1;
+    env->set = options->set;
+    env->read_only = options->read_only;
+    env->world = options->world;
+    derive_keys(&env->keys, options->key);
+    enum err err = ERR_MEMORY;
+    env->path = strdup(options->path);
+    if (env->path == NULL) {
+        goto fail;
+    }
+    /* With a slash at its end a symlink would be followed. */
+    for (size_t size = strlen(env->path); size > 1 && env->path[size - 1] == '/'; size--) {
+        env->path[size - 1] = '\0';
+    }
+    err = open_env(env, options);
+    if (err != ERR_OK) {
+        goto fail;
+    }
+    *env_out = env;
+    return ERR_OK;
+
+fail:
+    table_env_close(&env);
+    return err;
+}
+
+void
+table_env_close(struct table_env **env_inout)
+{
+    struct table_env *env = *env_inout;
+
+    *env_inout = NULL;
+    if (env == NULL) {
+        return;
+    }
+    assert(env->writer.lmdb == NULL && env->reader_count == 0);
+    if (env->lmdb != NULL) {
+        mdb_env_close(env->lmdb);
+    }
+    if (env->owner >= 0) {
+        close(env->owner);
+    }
+    if (env->directory >= 0) {
+        close(env->directory);
+    }
+    crypto_wipe(&env->keys, sizeof env->keys);
+    buf_free(&env->scratch);
+    free(env->path);
+    pthread_cond_destroy(&env->changed);
+    pthread_mutex_destroy(&env->mutex);
+    free(env);
+}
+
+void
+table_env_stat(struct table_env *env, struct table_stat *stat_out)
+{
+    struct table_txn *txn;
+    struct pages pages = count_pages(env);
+
+    *stat_out = (struct table_stat){
+        .map_bytes = pages.map_bytes,
+        .file_bytes = pages.file_bytes,
+        .corrupt_count = env->corrupt_count,
+    };
+    if (table_begin_read(env, &txn) != ERR_OK) {
+        return;
+    }
+    for (size_t n = 0; n < TABLE_COUNT; n++) {
+        MDB_stat stat;
+        if (kinds[n].set == env->set && mdb_stat(txn->lmdb, env->dbi[n], &stat) == MDB_SUCCESS) {
+            stat_out->used_bytes +=
+                (stat.ms_branch_pages + stat.ms_leaf_pages + stat.ms_overflow_pages) * stat.ms_psize;
+        }
+    }
+    table_abort(&txn);
+}
+
+/* --- Transactions --------------------------------------------------------- */
+
+static void
+fail_txn(struct table_txn *txn, int rc)
+{
+    if (txn->error != ERR_OK) {
+        return;
+    }
+    assert(rc != MDB_BAD_VALSIZE);
+    txn->error = err_of(rc);
+    if (rc == MDB_MAP_FULL) {
+        txn->env->full = true;
+    }
+    if (rc == MDB_PANIC || txn->error == ERR_IO) {
+        txn->env->poisoned = true;
+    }
+    log_event("table-failed", "set=%d error=%s", (int)txn->env->set, err_code(txn->error));
+}
+
+/* Wait until no reader is in the map; new ones wait for us meanwhile. False: a reader stays. */
+static bool
+hold_readers(struct table_env *env, bool wait)
+{
+    struct timespec until;
+
+    clock_gettime(CLOCK_REALTIME, &until);
+    until.tv_sec += GROW_WAIT_SECONDS;
+    pthread_mutex_lock(&env->mutex);
+    env->growing = wait || env->reader_count == 0;
+    while (env->growing && env->reader_count > 0) {
+        if (pthread_cond_timedwait(&env->changed, &env->mutex, &until) == ETIMEDOUT) {
+            env->growing = env->reader_count == 0;
+            pthread_cond_broadcast(&env->changed);
+        }
+    }
+    bool held = env->growing;
+    pthread_mutex_unlock(&env->mutex);
+    return held;
+}
+
+static void
+release_readers(struct table_env *env)
+{
+    pthread_mutex_lock(&env->mutex);
+    env->growing = false;
+    pthread_cond_broadcast(&env->changed);
+    pthread_mutex_unlock(&env->mutex);
+}
+
+static enum err
+grow_map(struct table_env *env)
+{
+    struct pages pages = count_pages(env);
+
+    if (!env->full && pages.file_bytes < pages.map_bytes / 10 * 8) {
+        return ERR_OK;
+    }
+    /* At 80 % there is time: where a reader is at work, the next turn grows it. */
+    if (!hold_readers(env, env->full)) {
+        return env->full ? ERR_BUSY : ERR_OK;
+    }
+    enum err err = set_map(env, 2 * pages.map_bytes);
+    release_readers(env);
+    if (err == ERR_OK) {
+        env->full = false;
+        log_event("table-grown", "set=%d map_bytes=%llu", (int)env->set,
+                  (unsigned long long)(2 * pages.map_bytes));
+    }
+    return err;
+}
+
+static enum err
+check_reserve(const struct table_env *env)
+{
+    struct statvfs fs;
+
+    if (fstatvfs(env->directory, &fs) != 0) {
+        return ERR_IO;
+    }
+    uint64_t share = (uint64_t)fs.f_blocks * fs.f_frsize / RESERVE_SHARE;
+    uint64_t reserve = share < reserve_bytes_max ? share : reserve_bytes_max;
+    return (uint64_t)fs.f_bavail * fs.f_frsize < reserve ? ERR_FULL : ERR_OK;
+}
+
+static enum err
+begin_write(struct table_env *env, bool reserved, struct table_txn **txn_out)
+{
+    assert(!env->read_only && env->writer.lmdb == NULL);
+
+    *txn_out = NULL;
+    if (env->poisoned) {
+        return ERR_IO;
+    }
+    enum err err = world_disk(env->world, WORLD_DISK_BEGIN);
+    if (err == ERR_OK && !reserved) {
+        err = check_reserve(env);
+    }
+    if (err == ERR_OK) {
+        err = grow_map(env);
+    }
+    if (err != ERR_OK) {
+        return err;
+    }
+    int rc = mdb_txn_begin(env->lmdb, NULL, 0, &env->writer.lmdb);
+    if (rc != MDB_SUCCESS) {
+        env->writer.lmdb = NULL;
+        env->poisoned = rc == MDB_PANIC;
+        return err_of(rc);
+    }
+    env->writer.env = env;
+    env->writer.error = ERR_OK;
+    env->writer.writes = true;
+    env->writer.write_count = 0;
+    *txn_out = &env->writer;
+    return ERR_OK;
+}
+
+enum err
+table_begin_write(struct table_env *env, struct table_txn **txn_out)
+{
+    return begin_write(env, false, txn_out);
+}
+
+enum err
+table_begin_write_reserved(struct table_env *env, struct table_txn **txn_out)
+{
+    return begin_write(env, true, txn_out);
+}
+
+static void
+leave_map(struct table_env *env)
+{
+    pthread_mutex_lock(&env->mutex);
+    env->reader_count--;
+    pthread_cond_broadcast(&env->changed);
+    pthread_mutex_unlock(&env->mutex);
+}
+
+enum err
+table_begin_read(struct table_env *env, struct table_txn **txn_out)
+{
+    *txn_out = NULL;
+    if (env->poisoned) {
+        return ERR_IO;
+    }
+    struct table_txn *txn = calloc(1, sizeof *txn);
+    if (txn == NULL) {
+        return ERR_MEMORY;
+    }
+    pthread_mutex_lock(&env->mutex);
+    while (env->growing) {
+        pthread_cond_wait(&env->changed, &env->mutex);
+    }
+    env->reader_count++;
+    pthread_mutex_unlock(&env->mutex);
+    int rc = mdb_txn_begin(env->lmdb, NULL, MDB_RDONLY, &txn->lmdb);
+    if (rc != MDB_SUCCESS) {
+        leave_map(env);
+        free(txn);
+        return err_of(rc);
+    }
+    txn->env = env;
+    *txn_out = txn;
+    return ERR_OK;
+}
+
+void
+table_abort(struct table_txn **txn_inout)
+{
+    struct table_txn *txn = *txn_inout;
+
+    *txn_inout = NULL;
+    if (txn == NULL) {
+        return;
+    }
+    assert(txn->walk_count == 0);
+    mdb_txn_abort(txn->lmdb);
+    txn->lmdb = NULL;
+    if (!txn->writes) {
+        leave_map(txn->env);
+        free(txn);
+    }
+}
+
+enum err
+table_commit(struct table_txn **txn_inout)
+{
+    struct table_txn *txn = *txn_inout;
+    struct table_env *env = txn->env;
+
+    assert(txn->walk_count == 0);
+    enum err err = txn->error;
+    if (!txn->writes || err != ERR_OK) {
+        table_abort(txn_inout);
+        return err;
+    }
+    err = world_disk(env->world, WORLD_DISK_COMMIT);
+    if (err != ERR_OK) {
+        table_abort(txn_inout);
+    } else {
+        int rc = mdb_txn_commit(txn->lmdb);
+        txn->lmdb = NULL;
+        *txn_inout = NULL;
+        if (rc == MDB_MAP_FULL) {
+            env->full = true;
+            return ERR_FULL;
+        }
+        if (rc == MDB_TXN_FULL) {
+            return ERR_FULL;
+        }
+        err = err_of(rc);
+    }
+    /* After a failed write or sync nobody knows what the disk holds, and LMDB would carry on. */
+    if (err != ERR_OK) {
+        env->poisoned = true;
+        log_event("table-commit-failed", "set=%d error=%s", (int)env->set, err_code(err));
+    }
+    return err;
+}
+
+enum err
+table_error(const struct table_txn *txn)
+{
+    return txn->error;
+}
+
+/* --- Reading and writing -------------------------------------------------- */
+
+static const struct table_kind *
+kind_of(const struct table_txn *txn, enum table_id table)
+{
+    assert((unsigned)table < TABLE_COUNT && kinds[table].set == txn->env->set);
+    return &kinds[table];
+}
+
+static enum err
+count_corrupt(struct table_txn *txn, const struct table_kind *kind)
+{
+    txn->env->corrupt_count++;
+    log_event("table-row-corrupt", "table=%s", kind->name);
+    return ERR_CORRUPT;
+}
+
+/* The stored bytes of a row. */
+static enum err
+find_row(struct table_txn *txn, enum table_id table, struct row_name *name, struct span *stored_out)
+{
+    MDB_val key = name_key(name);
+    MDB_val stored;
+
+    if (txn->error != ERR_OK) {
+        return txn->error;
+    }
+    int rc = mdb_get(txn->lmdb, txn->env->dbi[table], &key, &stored);
+    if (rc == MDB_SUCCESS) {
+        *stored_out = span_of_val(&stored);
+    } else if (rc != MDB_NOTFOUND) {
+        fail_txn(txn, rc);
+    }
+    return err_of(rc);
+}
+
+enum err
+table_get(struct table_txn *txn, enum table_id table, struct span key, struct span *value_out)
+{
+    const struct table_kind *kind = kind_of(txn, table);
+    struct row_name name;
+    struct span stored;
+
+    assert(kind->kind == TAGGED);
+    *value_out = span_of(NULL, 0);
+    name_row(&name, kind->number, key);
+    enum err err = find_row(txn, table, &name, &stored);
+    if (err == ERR_OK && !row_check(txn->env, &name, stored, value_out)) {
+        err = count_corrupt(txn, kind);
+    }
+    return err;
+}
+
+enum err
+table_read(struct table_txn *txn, enum table_id table, struct span key, struct buf *value_out)
+{
+    const struct table_kind *kind = kind_of(txn, table);
+    struct row_name name;
+    struct span stored;
+    struct span value;
+
+    buf_clear(value_out);
+    name_row(&name, kind->number, key);
+    enum err err = find_row(txn, table, &name, &stored);
+    if (err != ERR_OK) {
+        return err;
+    }
+    if (kind->kind == SEALED) {
+        err = row_open(txn->env, &name, stored, value_out);
+    } else if (row_check(txn->env, &name, stored, &value)) {
+        buf_put_span(value_out, value);
+        err = value_out->failed ? ERR_MEMORY : ERR_OK;
+    } else {
+        err = ERR_CORRUPT;
+    }
+    return err == ERR_CORRUPT ? count_corrupt(txn, kind) : err;
+}
+
+bool
+table_has(struct table_txn *txn, enum table_id table, struct span key)
+{
+    struct row_name name;
+    struct span stored;
+
+    name_row(&name, kind_of(txn, table)->number, key);
+    return find_row(txn, table, &name, &stored) == ERR_OK;
+}
+
+void
+table_put(struct table_txn *txn, enum table_id table, struct span key, struct span value)
+{
+    const struct table_kind *kind = kind_of(txn, table);
+    struct row_name name;
+
+    assert(txn->writes && value.size <= TABLE_VALUE_BYTES_MAX);
+    if (txn->error != ERR_OK) {
+        return;
+    }
+    /* The row is built beside the map and not in place (MDB_RESERVE): `value` and `key` may be lent
+     * from the very page that LMDB is about to rearrange. */
+    name_row(&name, kind->number, key);
+    if (!row_build(txn->env, kind->kind, &name, value)) {
+        fail_txn(txn, ENOMEM);
+        return;
+    }
+    MDB_val stored_key = name_key(&name);
+    MDB_val stored = val_of(buf_span(&txn->env->scratch));
+    txn->write_count++;
+    int rc = mdb_put(txn->lmdb, txn->env->dbi[table], &stored_key, &stored, 0);
+    if (rc != MDB_SUCCESS) {
+        fail_txn(txn, rc);
+    }
+}
+
+bool
+table_delete(struct table_txn *txn, enum table_id table, struct span key)
+{
+    struct row_name name;
+
+    assert(txn->writes);
+    name_row(&name, kind_of(txn, table)->number, key);
+    if (txn->error != ERR_OK) {
+        return false;
+    }
+    MDB_val stored_key = name_key(&name);
+    txn->write_count++;
+    int rc = mdb_del(txn->lmdb, txn->env->dbi[table], &stored_key, NULL);
+    if (rc != MDB_SUCCESS && rc != MDB_NOTFOUND) {
+        fail_txn(txn, rc);
+    }
+    return rc == MDB_SUCCESS;
+}
+
+static bool
+has_prefix(struct span key, struct span prefix)
+{
+    return key.size >= prefix.size && (prefix.size == 0 || memcmp(key.data, prefix.data, prefix.size) == 0);
+}
+
+void
+table_clear(struct table_txn *txn, enum table_id table, struct span prefix)
+{
+    MDB_dbi dbi = txn->env->dbi[table];
+    MDB_cursor *cursor;
+
+    assert(txn->writes && kind_of(txn, table) != NULL && prefix.size <= TABLE_KEY_BYTES_MAX);
+    if (txn->error != ERR_OK) {
+        return;
+    }
+    txn->write_count++;
+    if (prefix.size == 0) {
+        int rc = mdb_drop(txn->lmdb, dbi, 0);
+        if (rc != MDB_SUCCESS) {
+            fail_txn(txn, rc);
+        }
+        return;
+    }
+    int rc = mdb_cursor_open(txn->lmdb, dbi, &cursor);
+    if (rc != MDB_SUCCESS) {
+        fail_txn(txn, rc);
+        return;
+    }
+    while (rc == MDB_SUCCESS) {
+        MDB_val key = val_of(prefix);
+        MDB_val stored;
+        rc = mdb_cursor_get(cursor, &key, &stored, MDB_SET_RANGE);
+        if (rc == MDB_SUCCESS) {
+            rc = has_prefix(span_of_val(&key), prefix) ? mdb_cursor_del(cursor, 0) : MDB_NOTFOUND;
+        }
+    }
+    mdb_cursor_close(cursor);
+    if (rc != MDB_NOTFOUND) {
+        fail_txn(txn, rc);
+    }
+}
+
+uint64_t
+table_count(struct table_txn *txn, enum table_id table)
+{
+    MDB_stat stat;
+
+    assert(kind_of(txn, table) != NULL);
+    if (txn->error != ERR_OK) {
+        return 0;
+    }
+    int rc = mdb_stat(txn->lmdb, txn->env->dbi[table], &stat);
+    if (rc != MDB_SUCCESS) {
+        fail_txn(txn, rc);
+        return 0;
+    }
+    return stat.ms_entries;
+}
+
+/* --- Walks ---------------------------------------------------------------- */
+
+void
+table_cursor_init(struct table_cursor *cursor, struct table_txn *txn, enum table_id table, struct span prefix)
+{
+    assert(prefix.size <= TABLE_KEY_BYTES_MAX && kind_of(txn, table) != NULL);
+
+    cursor->txn = txn;
+    cursor->table = table;
+    cursor->prefix_size = prefix.size;
+    if (prefix.size > 0) {
+        memcpy(cursor->prefix, prefix.data, prefix.size);
+    }
+    cursor->at_size = 0;
+    cursor->lmdb = NULL;
+    cursor->started = false;
+    cursor->ended = false;
+    cursor->write_count = 0;
+    cursor->opened = (struct buf){ 0 };
+}
+
+void
+table_cursor_end(struct table_cursor *cursor)
+{
+    if (cursor->lmdb != NULL) {
+        mdb_cursor_close(cursor->lmdb);
+        cursor->lmdb = NULL;
+        cursor->txn->walk_count--;
+    }
+    cursor->ended = true;
+    buf_wipe(&cursor->opened);
+}
+
+/* False: the transaction failed, now or before. */
+static bool
+cursor_open(struct table_cursor *cursor)
+{
+    struct table_txn *txn = cursor->txn;
+    MDB_cursor *lmdb;
+
+    if (txn->error != ERR_OK) {
+        return false;
+    }
+    if (cursor->lmdb == NULL) {
+        int rc = mdb_cursor_open(txn->lmdb, txn->env->dbi[cursor->table], &lmdb);
+        if (rc != MDB_SUCCESS) {
+            fail_txn(txn, rc);
+            return false;
+        }
+        cursor->lmdb = lmdb;
+        txn->walk_count++;
+    }
+    cursor->started = true;
+    cursor->ended = false;
+    cursor->write_count = txn->write_count;
+    return true;
+}
+
+/* Verify the row under the LMDB cursor. False: memory ran out, and the transaction failed. */
+static bool
+cursor_verify(struct table_cursor *cursor, struct span key, struct span stored, struct span *value_out)
+{
+    const struct table_kind *kind = &kinds[cursor->table];
+    struct table_txn *txn = cursor->txn;
+    struct row_name name;
+    enum err err;
+
+    *value_out = span_of(NULL, 0);
+    name_row(&name, kind->number, key);
+    if (kind->kind == TAGGED) {
+        err = row_check(txn->env, &name, stored, value_out) ? ERR_OK : ERR_CORRUPT;
+    } else {
+        err = row_open(txn->env, &name, stored, &cursor->opened);
+        if (err == ERR_OK) {
+            *value_out = buf_span(&cursor->opened);
+        }
+    }
+    if (err == ERR_CORRUPT) {
+        (void)count_corrupt(txn, kind);
+    } else if (err != ERR_OK) {
+        fail_txn(txn, ENOMEM);
+    }
+    return err != ERR_MEMORY;
+}
+
+/* Give the row under the LMDB cursor, which `rc`, `key` and `stored` are the answer of. A row outside the
+ * prefix ends the walk only if it verifies: a flipped bit in a key must not hide the rows behind it. */
+static bool
+cursor_give(struct table_cursor *cursor, int rc, MDB_cursor_op step, MDB_val *key, MDB_val *stored,
+            struct span *key_out, struct span *value_out)
+{
+    struct span prefix = span_of(cursor->prefix, cursor->prefix_size);
+
+    for (; rc == MDB_SUCCESS; rc = mdb_cursor_get(cursor->lmdb, key, stored, step)) {
+        struct span found = span_of_val(key);
+        if (found.size == 0 || found.size > TABLE_KEY_BYTES_MAX) {
+            (void)count_corrupt(cursor->txn, &kinds[cursor->table]);
+            continue;
+        }
+        if (!cursor_verify(cursor, found, span_of_val(stored), value_out)) {
+            cursor->ended = true;
+            return false;
+        }
+        if (has_prefix(found, prefix)) {
+            memcpy(cursor->at, found.data, found.size);
+            cursor->at_size = found.size;
+            *key_out = span_of(cursor->at, cursor->at_size);
+            return true;
+        }
+        if (value_out->data != NULL) {
+            break;
+        }
+    }
+    cursor->ended = true;
+    *key_out = span_of(NULL, 0);
+    *value_out = span_of(NULL, 0);
+    if (rc != MDB_SUCCESS && rc != MDB_NOTFOUND) {
+        fail_txn(cursor->txn, rc);
+    }
+    return false;
+}
+
+/* Place the LMDB cursor at the first key >= `from`, or behind it. */
+static int
+cursor_place(struct table_cursor *cursor, struct span from, bool behind, MDB_val *key, MDB_val *stored)
+{
+    *key = val_of(from);
+    int rc = mdb_cursor_get(cursor->lmdb, key, stored, from.size == 0 ? MDB_FIRST : MDB_SET_RANGE);
+    if (rc == MDB_SUCCESS && behind && span_equal(span_of_val(key), from)) {
+        rc = mdb_cursor_get(cursor->lmdb, key, stored, MDB_NEXT);
+    }
+    return rc;
+}
+
+bool
+table_cursor_seek(struct table_cursor *cursor, struct span key, struct span *key_out, struct span *value_out)
+{
+    struct span from = span_of(cursor->prefix, cursor->prefix_size);
+    MDB_val found;
+    MDB_val stored;
+
+    *key_out = span_of(NULL, 0);
+    *value_out = span_of(NULL, 0);
+    if (!cursor_open(cursor)) {
+        return false;
+    }
+    if (span_compare(key, from) > 0) {
+        from = key;
+    }
+    int rc = cursor_place(cursor, from, false, &found, &stored);
+    return cursor_give(cursor, rc, MDB_NEXT, &found, &stored, key_out, value_out);
+}
+
+bool
+table_cursor_next(struct table_cursor *cursor, struct span *key_out, struct span *value_out)
+{
+    bool started = cursor->started;
+    uint64_t write_count = cursor->write_count;
+    MDB_val key;
+    MDB_val stored;
+    int rc;
+
+    *key_out = span_of(NULL, 0);
+    *value_out = span_of(NULL, 0);
+    if (cursor->ended || !cursor_open(cursor)) {
+        return false;
+    }
+    if (!started) {
+        rc = cursor_place(cursor, span_of(cursor->prefix, cursor->prefix_size), false, &key, &stored);
+    } else if (write_count != cursor->txn->write_count) {
+        rc = cursor_place(cursor, span_of(cursor->at, cursor->at_size), true, &key, &stored);
+    } else {
+        rc = mdb_cursor_get(cursor->lmdb, &key, &stored, MDB_NEXT);
+    }
+    return cursor_give(cursor, rc, MDB_NEXT, &key, &stored, key_out, value_out);
+}
+
+/* The first key behind all that start with the prefix. False: there is none such. */
+static bool
+prefix_end(const struct table_cursor *cursor, uint8_t out[TABLE_KEY_BYTES_MAX], size_t *size_out)
+{
+    size_t size = cursor->prefix_size;
+
+    while (size > 0 && cursor->prefix[size - 1] == 0xff) {
+        size--;
+    }
+    if (size == 0) {
+        return false;
+    }
+    memcpy(out, cursor->prefix, size);
+    out[size - 1]++;
+    *size_out = size;
+    return true;
+}
+
+bool
+table_cursor_last(struct table_cursor *cursor, struct span *key_out, struct span *value_out)
+{
+    uint8_t end[TABLE_KEY_BYTES_MAX];
+    size_t end_size;
+    MDB_val key;
+    MDB_val stored;
+    int rc = MDB_NOTFOUND;
+
+    *key_out = span_of(NULL, 0);
+    *value_out = span_of(NULL, 0);
+    if (!cursor_open(cursor)) {
+        return false;
+    }
+    bool bounded = prefix_end(cursor, end, &end_size);
+    if (bounded) {
+        rc = cursor_place(cursor, span_of(end, end_size), false, &key, &stored);
+    }
+    if (rc == MDB_SUCCESS) {
+        rc = mdb_cursor_get(cursor->lmdb, &key, &stored, MDB_PREV);
+    } else if (rc == MDB_NOTFOUND) {
+        rc = mdb_cursor_get(cursor->lmdb, &key, &stored, MDB_LAST);
+    }
+    return cursor_give(cursor, rc, MDB_PREV, &key, &stored, key_out, value_out);
+}
+
+enum err
+table_check(struct table_txn *txn, enum table_id table)
+{
+    struct table_cursor cursor;
+    uint8_t before[TABLE_KEY_BYTES_MAX];
+    size_t before_size = 0;
+    uint64_t row_count = 0;
+    struct span key;
+    struct span value;
+    bool good = true;
+
+    uint64_t expected = table_count(txn, table);
+    table_cursor_init(&cursor, txn, table, span_of(NULL, 0));
+    while (table_cursor_next(&cursor, &key, &value)) {
+        good = good && value.data != NULL && span_compare(span_of(before, before_size), key) < 0;
+        memcpy(before, key.data, key.size);
+        before_size = key.size;
+        row_count++;
+        /* A loop in a damaged tree would never end. */
+        if (row_count > expected) {
+            break;
+        }
+    }
+    table_cursor_end(&cursor);
+    if (txn->error != ERR_OK) {
+        return txn->error;
+    }
+    return good && row_count == expected ? ERR_OK : ERR_CORRUPT;
+}
