@@ -1,0 +1,219 @@
+/* roster.h - who belongs to the organisation: a pure function of a set of statements.
+ *
+ *     founding -- root sets -- offices -- devices -- epochs, boxes, addresses, actors
+ *         m of n signatures       office + device      a device, an office
+ *
+ * Statements are added in any order, any number of times; roster_settle then
+ * computes what stands, from the top. Nothing here looks at a clock or at the order
+ * of arrival. What does not stand is kept too, for what it waits for may come.
+ *
+ * Pointers to devices, offices, compartments, epochs and actors are good until the next
+ * roster_settle; keep ids, not pointers, across turns.
+ */
+#pragma once
+
+#include "sync/statement.h"
+
+struct codebook;
+struct roster;
+
+struct roster_office {
+    uint8_t office_pk[SIGN_PK_BYTES];
+    struct hash stmt_id; /* of the certificate whose words are shown: highest (until, stmt_id) */
+    const char *code;
+    const char *name;
+    struct ident own[OWN_COUNT];
+    uint64_t until; /* seconds; the latest of its certificates */
+};
+
+struct roster_device {
+    struct hash device_id;
+    uint8_t sign_pk[SIGN_PK_BYTES];
+    uint8_t box_pk[32];
+    uint8_t transport_pk[32];
+    struct hash certificate; /* stmt_id of the one whose words are shown: highest (until, stmt_id) */
+    const struct roster_office *office;
+    const char *name;
+    uint32_t roles; /* enum device_role */
+    uint64_t until;
+    const char *endpoint; /* "": none known */
+    uint64_t endpoint_until;
+    uint32_t index; /* 0 to count - 1, ascending by device_id; changes when the roster does */
+};
+
+enum compartment_role {
+    COMPARTMENT_CONTROL,
+    COMPARTMENT_SHARED,
+    COMPARTMENT_CASES,     /* has a twin, the protected one */
+    COMPARTMENT_PROTECTED, /* has a twin, the case compartment */
+    COMPARTMENT_AUDIT,
+    COMPARTMENT_OTHER, /* granted, but no standing office calls it its own */
+};
+
+/* An epoch whose signer stands with admin in its compartment. */
+struct roster_epoch {
+    struct hash epoch_id; /* stmt_id */
+    struct ident compartment;
+    uint64_t number;
+    struct hash commit;
+    struct statement_list parents;
+    struct statement_list boxes;
+    bool whole; /* all its ancestors are here and its number follows from theirs */
+    bool tip;   /* whole, and no whole epoch names it as parent */
+};
+
+struct roster_compartment {
+    struct ident id;
+    enum compartment_role role;
+    bool padded;                           /* protected and audit: payloads are padded */
+    const struct roster_office *owner;     /* NULL: control, shared, other */
+    const struct roster_compartment *twin; /* NULL: none */
+    const struct roster_epoch
+        *current; /* what is written with: highest (number, stmt_id) that is whole; or NULL */
+    char name[OFFICE_CODE_BYTES_MAX + 20]; /* "KEN cases", "control", "compartment 3f09a1c2..." */
+};
+
+struct roster_actor {
+    uint8_t office_pk[SIGN_PK_BYTES];
+    uint32_t number;
+    const char *name;
+    uint32_t role;
+    bool active;
+};
+
+/* An empty roster of the organisation whose founding statement has the id `org`. NULL: no memory. */
+struct roster *roster_new(const struct hash *org);
+void roster_free(struct roster **roster);
+
+enum roster_news {
+    ROSTER_NEW,       /* a statement or a signature that was not here: roster_settle is due */
+    ROSTER_KNOWN,     /* nothing new */
+    ROSTER_MALFORMED, /* not a signed statement */
+    ROSTER_FOREIGN,   /* of another organisation */
+    ROSTER_UNSIGNED,  /* no signature verifies */
+    ROSTER_MEMORY,    /* no memory: nothing was kept */
+};
+
+/* Take in a signed statement: copy it, leave out signatures that do not verify, unite it with copies.
+ * `id_out` (may be NULL) gets its stmt_id unless malformed. */
+MUST_CHECK enum roster_news roster_add(struct roster *roster, struct span signed_statement,
+                                       struct hash *id_out);
+
+/* The same for one whose signatures were verified before it was stored here, in a sealed row. */
+MUST_CHECK enum roster_news roster_add_stored(struct roster *roster, struct span signed_statement,
+                                              struct hash *id_out);
+
+/* Compute what stands. ERR_MEMORY: the standing is as it was before. */
+MUST_CHECK enum err roster_settle(struct roster *roster);
+
+/* Counts the settles that found something new; starts at 0. A cheap "has the roster changed?". */
+uint64_t roster_generation(const struct roster *roster);
+
+/* --- the organisation --- */
+
+const struct hash *roster_org(const struct roster *roster);
+/* True once the founding statement stands; before that nothing else does. */
+bool roster_founded(const struct roster *roster);
+/* "" before it is founded. */
+const char *roster_name(const struct roster *roster);
+/* Root keys in force and how many are needed; empty before it is founded. */
+struct statement_list roster_roots(const struct roster *roster, uint32_t *needed_out);
+/* Signatures that an erasure needs: 1 or 2. */
+uint32_t roster_erasure_signatures(const struct roster *roster);
+/* The stmt_id of the root set in force: org itself, or of the last successor. */
+const struct hash *roster_roots_id(const struct roster *roster);
+/* Zero before it is founded. */
+const struct ident *roster_control(const struct roster *roster);
+const struct ident *roster_shared_id(const struct roster *roster);
+/* The highest (version, stmt_id) that stands, or else the embedded default. */
+const struct codebook *roster_codebook(const struct roster *roster);
+/* Statements that "need an upgrade": unknown types or keys. */
+size_t roster_newer_count(const struct roster *roster);
+
+/* --- devices --- */
+
+size_t roster_device_count(const struct roster *roster);
+const struct roster_device *roster_device_at(const struct roster *roster, size_t index);
+
+/* Standing devices; NULL: there is none. `certificate` is the beginning of any standing certificate's stmt_id. */
+const struct roster_device *roster_device(const struct roster *roster, const struct hash *device_id);
+const struct roster_device *roster_device_by_sign_pk(const struct roster *roster,
+                                                     const uint8_t sign_pk[SIGN_PK_BYTES]);
+const struct roster_device *roster_device_by_transport_pk(const struct roster *roster,
+                                                          const uint8_t transport_pk[32]);
+const struct roster_device *roster_device_by_certificate(const struct roster *roster,
+                                                         const uint8_t certificate[8]);
+
+/* The level of a device in a compartment, by its certificates and its office's. NULL: LEVEL_NONE.
+ * Of several certificates of one device, the one that gives most counts. */
+enum level roster_level(const struct roster *roster, const struct roster_device *device,
+                        const struct ident *compartment);
+
+/* --- offices --- */
+
+size_t roster_office_count(const struct roster *roster);
+const struct roster_office *roster_office_at(const struct roster *roster, size_t n); /* ascending by key */
+const struct roster_office *roster_office(const struct roster *roster,
+                                          const uint8_t office_pk[SIGN_PK_BYTES]);
+/* Of several offices with one code, that of the lowest stmt_id. */
+const struct roster_office *roster_office_by_code(const struct roster *roster, const char *code);
+/* What the office may grant there at most. */
+enum level roster_office_level(const struct roster *roster, const struct roster_office *office,
+                               const struct ident *compartment);
+
+/* --- compartments --- */
+
+size_t roster_compartment_count(const struct roster *roster);
+const struct roster_compartment *roster_compartment_at(const struct roster *roster,
+                                                       size_t n); /* ascending by id */
+const struct roster_compartment *roster_compartment(const struct roster *roster, const struct ident *id);
+/* By the first 8 bytes of its id; of several, the lowest. */
+const struct roster_compartment *roster_compartment_by_tag(const struct roster *roster, const uint8_t tag[8]);
+/* By what people type: "KEN:cases", "KEN cases", "control", or an unique prefix (>= 4 digits) of the id in hex. */
+const struct roster_compartment *roster_compartment_by_name(const struct roster *roster, const char *name);
+
+/* The compartments in which both devices have at least carry, ascending by id, `control` first.
+ * At most `room` are given; the return value is how many there are. */
+size_t roster_compartments_shared(const struct roster *roster, const struct roster_device *a,
+                                  const struct roster_device *b, const struct roster_compartment **out,
+                                  size_t room);
+
+/* --- epochs, actors --- */
+
+/* Every epoch whose signer stands, ascending by (compartment, number, stmt_id). */
+size_t roster_epoch_count(const struct roster *roster);
+const struct roster_epoch *roster_epoch_at(const struct roster *roster, size_t n);
+const struct roster_epoch *roster_epoch(const struct roster *roster, const struct hash *epoch_id);
+/* The epochs of one compartment: a run of roster_epoch_at from the index returned. */
+size_t roster_epochs_of(const struct roster *roster, const struct ident *compartment, size_t *count_out);
+
+/* The sealed keys (EPOCH_BOX_BYTES each) for this device in this epoch, from the epoch itself and from BOX
+ * statements: at most `room`; gives how many there are. The epoch's commit tells a good one. */
+size_t roster_boxes(const struct roster *roster, const struct hash *epoch_id, const struct hash *device_id,
+                    const uint8_t **sealed_out, size_t room);
+
+/* True if a device with admin there has boxed this epoch for this device. */
+bool roster_has_box(const struct roster *roster, const struct hash *epoch_id, const struct hash *device_id);
+
+/* The actor of an entry's author: NULL if the office has named none by this number. */
+const struct roster_actor *roster_actor(const struct roster *roster, const struct roster_office *office,
+                                        uint32_t number);
+/* The actors of an office, ascending by number. */
+const struct roster_actor *roster_actors_of(const struct roster *roster, const struct roster_office *office,
+                                            size_t *count_out);
+
+/* --- the statements themselves --- */
+
+size_t roster_statement_count(const struct roster *roster);
+
+/* Append the signed statement `id` with the signatures that are here (at most STATEMENT_SIGNERS_MAX, those
+ * that count first). False: it is not here. */
+bool roster_write(const struct roster *roster, const struct hash *id, struct buf *out);
+
+/* Walk every statement, ascending by id: its stmt bytes (lent). Zero `type` walks all types. */
+void roster_each(const struct roster *roster, uint32_t type,
+                 void (*each)(void *self, const struct hash *id, uint32_t type, struct span stmt),
+                 void *self);
+
+/* True if the statement counts now: signed as its type demands by those who may say so. */
+bool roster_stands(const struct roster *roster, const struct hash *id);
