@@ -42,14 +42,16 @@ need_packages() {
     install_line="apt-get install -y --no-install-recommends $*"
     as_root=
     if [ "$may_install" = no ]; then
-        say "Missing packages. Install them with:" "$install_line"
+        say "Packages are missing. As root:"
+        say "$install_line"
         exit 3
     fi
     if [ "$(id -u)" != 0 ]; then
         if command -v sudo >/dev/null 2>&1 && [ -t 0 ]; then
             as_root=sudo
         else
-            say "Missing packages, and no right to install them. As root:" "$install_line"
+            say "Packages are missing, and there is no right to install them. As root:"
+            say "$install_line"
             exit 3
         fi
     fi
