@@ -18,15 +18,16 @@ struct record_key {
     uint64_t seq;
 };
 
-/* Remember the key of a record; the same again changes nothing. Errors stay in `txn`. */
+/* Remember the key of a record and the entry that brought it first; the same again changes
+ * nothing. All of keys.h wants transactions of a TABLE_SET_KEYS environment. Errors stay in `txn`. */
 void keys_put_record(struct table_txn *txn, const struct ident *compartment, const struct record_key *key);
 
 /* The records of a compartment whose id starts with `prefix` (8 bytes): at most `room`, usually
- * one. Gives how many. */
+ * one. Gives how many; a row that does not verify is left out, and counted by table. */
 size_t keys_find_record(struct table_txn *txn, const struct ident *compartment, const uint8_t prefix[8],
                         struct record_key *keys_out, size_t room);
 
-/* ERR_ABSENT: the key of this record is not here. */
+/* ERR_ABSENT: the key of this record is not here. ERR_CORRUPT: its row does not verify. */
 MUST_CHECK enum err keys_get_record(struct table_txn *txn, const struct ident *compartment,
                                     const struct ident *record_id, struct record_key *key_out);
 
@@ -39,7 +40,7 @@ MUST_CHECK enum err keys_get_payload(struct table_txn *txn, uint32_t log_no, uin
 void keys_put_epoch(struct table_txn *txn, const struct ident *compartment, const struct hash *epoch_id,
                     const struct key *key);
 
-/* Walk every epoch key that is here. */
+/* Walk every epoch key that is here and verifies. `key` is wiped when `each` returns. */
 void keys_each_epoch(struct table_txn *txn,
                      void (*each)(void *self, const struct ident *compartment, const struct hash *epoch_id,
                                   const struct key *key),

@@ -923,6 +923,12 @@ table_commit(struct table_txn **txn_inout)
     return err;
 }
 
+struct table_env *
+table_txn_env(const struct table_txn *txn)
+{
+    return txn->env;
+}
+
 enum err
 table_error(const struct table_txn *txn)
 {

@@ -119,6 +119,9 @@ MUST_CHECK enum err table_begin_read(struct table_env *env, struct table_txn **t
 MUST_CHECK enum err table_commit(struct table_txn **txn);
 void table_abort(struct table_txn **txn);
 
+/* The environment of a transaction: for table_hash. */
+struct table_env *table_txn_env(const struct table_txn *txn);
+
 /* The first error of a transaction: ERR_OK while all is well. */
 enum err table_error(const struct table_txn *txn);
 

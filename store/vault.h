@@ -8,6 +8,19 @@
  * Small files beside the environments, each written to a temporary name, synced,
  * renamed and its directory synced, mode 0600 whatever the umask; a symlink at
  * the target is refused. Nothing here is ever in the environment or in argv.
+ *
+ * Bytes of `lock` (big-endian): "VIGILLCK", version u8 = 1, methods u8 (1 to 8), the
+ * methods, and H("vigil.lck.sum.v1", all before), which ends every version: damage is
+ * not mistaken for a wrong passphrase. A method: type u8, length u16, body. Body of
+ * type 1, passphrase: salt[16], passes u32, memory u64, commitment[32], nonce[24],
+ * sealed storage key[48]. With A = Argon2id(passphrase, salt, passes, memory): sealed under
+ * H("vigil.lck.key.v1", A); commitment = H("vigil.lck.com.v1", A); associated data =
+ * "VIGILLCK", version, type, salt, passes, memory, commitment.
+ *
+ * Bytes of a sealed file: "VIGILBOX", version u8 = 1, nonce[24], content sealed under
+ * H("vigil.fil.key.v1", storage key); associated data = "VIGILBOX", version, name.
+ * Content of `wrap`: the key[32]. Content of `anchor`: version u8 = 1, device_id[32],
+ * incarnation[8], database_id[16], count u32, count x (log_id[32], last_seq u64).
  */
 #pragma once
 
@@ -26,26 +39,34 @@ struct vault_work {
 void vault_calibrate(struct vault_work *work_out);
 
 /* Make `lock` in `directory` with a fresh storage key under this passphrase, and `wrap`.
- * ERR_EXISTS: there is one. ERR_INVALID: an empty passphrase. */
+ * ERR_EXISTS: there is one; it is untouched. ERR_INVALID: an empty passphrase, or work out of bounds.
+ * ERR_MEMORY: less work may fit. ERR_DENIED: not ours, or a symlink. ERR_IO, ERR_FULL. */
 MUST_CHECK enum err vault_make(const char *directory, struct span passphrase, const struct vault_work *work,
                                const struct world *world);
 
 /* Open the lock. `storage_key` should be crypto_secret memory.
- * ERR_PASSPHRASE: it does not open (same work, nothing changed). ERR_ABSENT, ERR_CORRUPT, ERR_NEWER, ERR_MEMORY. */
+ * ERR_PASSPHRASE: it does not open (same work, nothing changed). ERR_NEWER: by a newer program, or opened
+ * only in ways that this one does not know. ERR_CORRUPT: damaged, whatever the passphrase. ERR_ABSENT,
+ * ERR_DENIED, ERR_MEMORY, ERR_IO. `storage_key` is zero unless it opened. */
 MUST_CHECK enum err vault_open(const char *directory, struct span passphrase, struct key *storage_key);
 
-/* The wrapping key of keys/. */
+/* What vault_open would say of the bytes of a lock before it tries a passphrase. ERR_CORRUPT, ERR_NEWER. */
+MUST_CHECK enum err vault_lock_check(struct span bytes);
+
+/* The wrapping key of keys/. Errors as vault_read_file. */
 MUST_CHECK enum err vault_open_wrap(const char *directory, const struct key *storage_key,
                                     struct key *wrap_out);
 
 /* Seal `content` under the storage key into the file `name`, or read it back; `name` is bound in.
- * Reading: ERR_ABSENT, ERR_CORRUPT. The content read is a secret: buf_wipe it. */
+ * `name` is at most 64 bytes, without a slash. Writing replaces the file whole or not at all: ERR_DENIED (a
+ * symlink, or not ours), ERR_FULL, ERR_IO, ERR_MEMORY. Reading: ERR_ABSENT, ERR_CORRUPT (damaged, another
+ * key's, or another file's), ERR_NEWER, ERR_DENIED, ERR_IO, ERR_MEMORY. What is read is a secret: buf_wipe it. */
 MUST_CHECK enum err vault_write_file(const char *directory, const char *name, const struct key *storage_key,
                                      struct span content, const struct world *world);
 MUST_CHECK enum err vault_read_file(const char *directory, const char *name, const struct key *storage_key,
                                     struct buf *content_out);
 
-/* The same care for a file that is no secret. */
+/* The same care for a file that is no secret. ERR_CORRUPT: it is longer than `bytes_max`. */
 MUST_CHECK enum err vault_write_plain(const char *path, struct span content);
 MUST_CHECK enum err vault_read_plain(const char *path, size_t bytes_max, struct buf *content_out);
 
@@ -58,7 +79,7 @@ struct anchor {
     struct hash device_id;
     uint8_t incarnation[8];
     struct ident database_id;
-    struct anchor_log *logs; /* ascending by log_id; owned */
+    struct anchor_log *logs; /* ascending by log_id, each once; owned */
     size_t log_count;
 };
 
@@ -66,4 +87,8 @@ MUST_CHECK enum err anchor_write(const char *directory, const struct key *storag
                                  const struct anchor *anchor, const struct world *world);
 MUST_CHECK enum err anchor_read(const char *directory, const struct key *storage_key,
                                 struct anchor *anchor_out);
+
+/* The content of the file `anchor`, once opened. ERR_CORRUPT, ERR_NEWER, ERR_MEMORY. */
+MUST_CHECK enum err anchor_decode(struct span bytes, struct anchor *anchor_out);
+
 void anchor_free(struct anchor *anchor);
