@@ -58,9 +58,10 @@ void descriptor_log_id(const struct descriptor *descriptor, struct hash *log_id_
 void device_id_of(const uint8_t sign_pk[SIGN_PK_BYTES], struct hash *device_id_out);
 
 void entry_header_write(uint8_t out[HEADER_BYTES], const struct entry *entry);
-/* Read a header; `id` and `payload` are left empty. False: version, kind, lane, flags or size that no entry has. */
+/* Read a header; `id` and `payload` are left empty. False: version, kind, lane, flags or size that no
+ * entry has, or a prev at seq 0. */
 MUST_CHECK bool entry_header_read(struct span bytes, struct entry *entry_out);
-/* True if kind, lane, flags and payload_size are ones that an entry may have. */
+/* True if kind, lane, flags and payload_size (16, the seal alone, to 32,768) are ones that an entry may have. */
 bool entry_plausible(const struct entry *entry);
 
 /* H("vigil.pay.v1", payload). */
@@ -104,6 +105,7 @@ enum entry_fault {
     FAULT_COMPRESSION,
     FAULT_TOO_LARGE,
     FAULT_SCHEMA, /* its major is unknown here: it waits for an upgrade */
+    FAULT_MEMORY, /* this machine has none left: no fault of the entry, try again */
 };
 
 /* Compress if smaller, pad if asked, seal: sets flags (COMPRESSED and PADDED only), payload_size,
@@ -114,7 +116,8 @@ MUST_CHECK enum err entry_seal(struct entry *entry, const struct hash *log_id, c
                                struct buf *sealed_out);
 
 /* Open, unpad, decompress: the payload's CBOR replaces the content of `payload_out`, which the
- * caller wipes. `record_key` as above; `epoch_keys->epoch` with `record_key` for data. */
+ * caller wipes. The sealed payload must be at hand; `record_key` as above. On a fault `payload_out`
+ * is empty. */
 MUST_CHECK enum entry_fault entry_open(const struct entry *entry, const struct hash *log_id,
                                        const struct epoch_keys *keys, const struct key *record_key,
                                        struct buf *payload_out);

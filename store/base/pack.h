@@ -11,11 +11,13 @@
 
 enum { PACK_MAJOR = 1 };
 
-/* Append the frame of `plain` to `out`. Deterministic for one zstd version; readers accept any. */
+/* Append the frame of `plain` to `out`. Deterministic for one zstd version; readers accept any.
+ * Without memory `out` fails. Any thread may call these; each has a workspace of its own. */
 void pack_compress(struct span plain, struct buf *out);
 
-/* Append what `frame` holds to `out`, at most `bytes_max`, whatever the frame claims.
- * ERR_INVALID: not one whole frame, or larger. */
+/* Append what `frame` holds to `out`, at most `bytes_max`, whatever the frame claims; nothing on error.
+ * ERR_INVALID: not exactly one whole frame that declares its size. ERR_FULL: declares more than
+ * `bytes_max`. ERR_MEMORY: no fault of the frame. */
 MUST_CHECK enum err pack_decompress(struct span frame, size_t bytes_max, struct buf *out);
 
 /* The dictionary's bytes. */
