@@ -305,11 +305,6 @@ journal_begin_log(struct journal *journal, const struct descriptor *descriptor)
     return branch_register(journal, branch) ? branch : NULL;
 }
 
-/* The run that the entry `seq` of `log_no` belongs to, counted up to and with that entry: runs restart at the
- * entry after a kept signature, so counting starts there. */
-static enum err run_at(struct journal *journal, struct table_txn *txn, uint32_t log_no, uint64_t seq,
-                       struct run *run_out);
-
 struct log_branch *
 journal_begin_branch(struct journal *journal, struct table_txn *txn, uint32_t parent, uint64_t first)
 {
@@ -318,7 +313,7 @@ journal_begin_branch(struct journal *journal, struct table_txn *txn, uint32_t pa
 
     if (first > 0) {
         if (journal_read(journal, txn, parent, first - 1, &before) != ERR_OK ||
-            run_at(journal, txn, parent, first - 1, &run) != ERR_OK) {
+            journal_run_before(journal, txn, parent, first, &run) != ERR_OK) {
             return NULL;
         }
     }
@@ -597,17 +592,29 @@ journal_read(struct journal *journal, struct table_txn *txn, uint32_t log_no, ui
     return ERR_OK;
 }
 
-static enum err
-run_at(struct journal *journal, struct table_txn *txn, uint32_t log_no, uint64_t seq, struct run *run_out)
+enum err
+journal_run_before(struct journal *journal, struct table_txn *txn, uint32_t log_no, uint64_t seq,
+                   struct run *run_out)
 {
     struct hash id;
     struct run run = { 0, 0 };
     uint64_t next = 0;
-    /* A kept signature below the entry is a run's end, but the one at the entry itself may be a tip's. */
-    if (seq > 0 && anchor_before(journal, txn, log_no, seq - 1, &next, &id)) {
+
+    /* A kept signature ends a run only where an entry of the same branch comes after it: elsewhere it was the
+     * tip, or the run of the branch that left there goes on. */
+    for (uint64_t below = seq; below > 1;) {
+        if (!anchor_before(journal, txn, log_no, below - 2, &next, &id)) {
+            next = 0;
+            break;
+        }
         next++;
+        if (journal_stored_in(journal, log_no, next) == journal_stored_in(journal, log_no, next - 1)) {
+            break;
+        }
+        below = next;
     }
-    for (; next <= seq; next++) {
+    for (; next < seq; next++) {
+        struct journal_entry entry;
         struct span row;
         uint32_t stored = journal_stored_in(journal, log_no, next);
         enum err err = entry_row(txn, stored, next, &row);
@@ -615,12 +622,24 @@ run_at(struct journal *journal, struct table_txn *txn, uint32_t log_no, uint64_t
         if (err != ERR_OK) {
             return err;
         }
-        struct journal_entry entry;
         entry_of_row(&entry, row, journal_branch(journal, stored), next);
         run_step(&run, entry.entry.payload_size);
     }
     *run_out = run;
     return ERR_OK;
+}
+
+enum err
+journal_state(struct journal *journal, struct table_txn *txn, uint32_t log_no, uint64_t seq,
+              enum entry_state *state_out)
+{
+    struct span row;
+    enum err err = entry_row(txn, journal_stored_in(journal, log_no, seq), seq, &row);
+
+    if (err == ERR_OK) {
+        *state_out = (enum entry_state)(row.data[0] & ~STUB_BIT);
+    }
+    return err;
 }
 
 enum err

@@ -103,6 +103,14 @@ MUST_CHECK enum err journal_read(struct journal *journal, struct table_txn *txn,
 MUST_CHECK enum err journal_tag(struct journal *journal, struct table_txn *txn, uint32_t log_no, uint64_t seq,
                                 uint8_t tag_out[4]);
 
+/* What the row of an entry says of it. ERR_ABSENT, ERR_CORRUPT. */
+MUST_CHECK enum err journal_state(struct journal *journal, struct table_txn *txn, uint32_t log_no,
+                                  uint64_t seq, enum entry_state *state_out);
+
+/* How far the run had come before the entry `seq`, on the way that ends at `log_no`. ERR_ABSENT, ERR_CORRUPT. */
+MUST_CHECK enum err journal_run_before(struct journal *journal, struct table_txn *txn, uint32_t log_no,
+                                       uint64_t seq, struct run *run_out);
+
 /* The signature kept at the first kept place at or after `seq` on the way to the head of `branch`: where a
  * chunk that starts at `seq` ends. ERR_ABSENT: nothing at or after seq. */
 MUST_CHECK enum err journal_signature_after(struct journal *journal, struct table_txn *txn, uint32_t log_no,

@@ -1,0 +1,265 @@
+#include "node/config.h"
+
+#include <confuse.h>
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+enum {
+    HANDSHAKE_MS_DEFAULT = 3000,
+    HANDSHAKE_MS_MAX = 30000,
+    HEARTBEAT_MS_DEFAULT = 30000,
+    HEARTBEAT_MS_MAX = 3600000,
+    MAP_MIB_DEFAULT = 1024,
+    MAP_MIB_MIN = 16,
+    MAP_MIB_MAX = 1 << 20,
+};
+
+/* libconfuse reports through a callback without an argument; one file is read at a time. */
+static struct config_fault *reporting;
+
+__attribute__((format(printf, 2, 0))) static void
+report(cfg_t *cfg, const char *format, va_list args)
+{
+    if (reporting == NULL || reporting->text[0] != '\0') {
+        return; /* the first fault is the one to mend */
+    }
+    int used = 0;
+    if (cfg != NULL && cfg->filename != NULL) {
+        used = snprintf(reporting->text, sizeof reporting->text, "%s:%d: ", cfg->filename, cfg->line);
+    }
+    if (used >= 0 && (size_t)used < sizeof reporting->text) {
+        (void)vsnprintf(reporting->text + used, sizeof reporting->text - (size_t)used, format, args);
+    }
+}
+
+static int
+check_profile(cfg_t *cfg, cfg_opt_t *opt)
+{
+    static const char *const names[] = { "lan", "wan", "metered", "oneway" };
+    const char *value = cfg_opt_getnstr(opt, 0);
+
+    for (size_t n = 0; n < sizeof names / sizeof names[0]; n++) {
+        if (strcmp(value, names[n]) == 0) {
+            return 0;
+        }
+    }
+    cfg_error(cfg, "profile '%s' is none of lan, wan, metered, oneway", value);
+    return -1;
+}
+
+static int
+check_endpoint(cfg_t *cfg, cfg_opt_t *opt)
+{
+    const char *value = cfg_opt_getnstr(opt, 0);
+
+    if (value[0] == '\0') {
+        return 0;
+    }
+    const char *port = strrchr(value, ':');
+    char *end = NULL;
+    long number = port == NULL ? 0 : strtol(port + 1, &end, 10);
+    if (strncmp(value, "tcp://", 6) != 0 || port == NULL || port < value + 7 || end == NULL || *end != '\0' ||
+        number < 1 || number > 65535) {
+        cfg_error(cfg, "%s '%s' is not of the form tcp://host:port", opt->name, value);
+        return -1;
+    }
+    return 0;
+}
+
+static int
+check_range(cfg_t *cfg, cfg_opt_t *opt, long least, long most)
+{
+    long value = cfg_opt_getnint(opt, 0);
+
+    if (value < least || value > most) {
+        cfg_error(cfg, "%s = %ld is not between %ld and %ld", opt->name, value, least, most);
+        return -1;
+    }
+    return 0;
+}
+
+static int
+check_handshake(cfg_t *cfg, cfg_opt_t *opt)
+{
+    return check_range(cfg, opt, 100, HANDSHAKE_MS_MAX);
+}
+
+static int
+check_heartbeat(cfg_t *cfg, cfg_opt_t *opt)
+{
+    return check_range(cfg, opt, 0, HEARTBEAT_MS_MAX);
+}
+
+static int
+check_map(cfg_t *cfg, cfg_opt_t *opt)
+{
+    return check_range(cfg, opt, MAP_MIB_MIN, MAP_MIB_MAX);
+}
+
+static enum config_profile
+profile_of(const char *name)
+{
+    switch (name[0]) {
+    case 'w':
+        return PROFILE_WAN;
+    case 'm':
+        return PROFILE_METERED;
+    case 'o':
+        return PROFILE_ONEWAY;
+    default:
+        return PROFILE_LAN;
+    }
+}
+
+static enum err
+take_values(cfg_t *cfg, struct config *config)
+{
+    config->name = strdup(cfg_getstr(cfg, "name"));
+    config->listen = strdup(cfg_getstr(cfg, "listen"));
+    config->announce = strdup(cfg_getstr(cfg, "announce"));
+    config->profile = profile_of(cfg_getstr(cfg, "profile"));
+    config->handshake_ms = cfg_getint(cfg, "handshake_ms");
+    config->heartbeat_ms = cfg_getint(cfg, "heartbeat_ms");
+    config->map_mib = cfg_getint(cfg, "map_mib");
+    size_t count = cfg_size(cfg, "peer");
+    config->peers = calloc(count + 1, sizeof *config->peers);
+    if (config->name == NULL || config->listen == NULL || config->announce == NULL || config->peers == NULL) {
+        return ERR_MEMORY;
+    }
+    for (unsigned n = 0; n < count; n++) {
+        cfg_t *section = cfg_getnsec(cfg, "peer", n);
+        struct config_peer *peer = &config->peers[config->peer_count];
+
+        peer->name = strdup(cfg_title(section));
+        peer->device = strdup(cfg_getstr(section, "device"));
+        peer->endpoint = strdup(cfg_getstr(section, "endpoint"));
+        config->peer_count++;
+        if (peer->name == NULL || peer->device == NULL || peer->endpoint == NULL) {
+            return ERR_MEMORY;
+        }
+        if (peer->device[0] == '\0' || peer->endpoint[0] == '\0') {
+            cfg_error(section, "peer '%s' needs a device and an endpoint", peer->name);
+            return ERR_INVALID;
+        }
+    }
+    return ERR_OK;
+}
+
+enum err
+config_read(const char *path, struct config *config_out, struct config_fault *fault_out)
+{
+    cfg_opt_t peer_options[] = {
+        CFG_STR("device", "", CFGF_NONE),
+        CFG_STR("endpoint", "", CFGF_NONE),
+        CFG_END(),
+    };
+    cfg_opt_t options[] = {
+        CFG_STR("name", "", CFGF_NONE),
+        CFG_STR("listen", "", CFGF_NONE),
+        CFG_STR("announce", "", CFGF_NONE),
+        CFG_STR("profile", "lan", CFGF_NONE),
+        CFG_INT("handshake_ms", HANDSHAKE_MS_DEFAULT, CFGF_NONE),
+        CFG_INT("heartbeat_ms", HEARTBEAT_MS_DEFAULT, CFGF_NONE),
+        CFG_INT("map_mib", MAP_MIB_DEFAULT, CFGF_NONE),
+        CFG_SEC("peer", peer_options, CFGF_TITLE | CFGF_MULTI | CFGF_NO_TITLE_DUPES),
+        CFG_END(),
+    };
+    enum err err = ERR_OK;
+
+    memset(config_out, 0, sizeof *config_out);
+    memset(fault_out, 0, sizeof *fault_out);
+    cfg_t *cfg = cfg_init(options, CFGF_NONE);
+    if (cfg == NULL) {
+        return ERR_MEMORY;
+    }
+    reporting = fault_out;
+    cfg_set_error_function(cfg, report);
+    cfg_set_validate_func(cfg, "profile", check_profile);
+    cfg_set_validate_func(cfg, "listen", check_endpoint);
+    cfg_set_validate_func(cfg, "announce", check_endpoint);
+    cfg_set_validate_func(cfg, "peer|endpoint", check_endpoint);
+    cfg_set_validate_func(cfg, "handshake_ms", check_handshake);
+    cfg_set_validate_func(cfg, "heartbeat_ms", check_heartbeat);
+    cfg_set_validate_func(cfg, "map_mib", check_map);
+    if (access(path, F_OK) == 0 || errno != ENOENT) {
+        switch (cfg_parse(cfg, path)) {
+        case CFG_SUCCESS:
+            break;
+        case CFG_FILE_ERROR:
+            (void)snprintf(fault_out->text, sizeof fault_out->text, "%s: %s", path, strerror(errno));
+            err = ERR_IO;
+            break;
+        default:
+            err = ERR_INVALID;
+            break;
+        }
+    }
+    if (err == ERR_OK) {
+        err = take_values(cfg, config_out);
+    }
+    if (err != ERR_OK) {
+        config_free(config_out);
+    }
+    reporting = NULL;
+    cfg_free(cfg);
+    return err;
+}
+
+void
+config_free(struct config *config)
+{
+    for (size_t n = 0; n < config->peer_count; n++) {
+        free(config->peers[n].name);
+        free(config->peers[n].device);
+        free(config->peers[n].endpoint);
+    }
+    free(config->peers);
+    free(config->name);
+    free(config->listen);
+    free(config->announce);
+    memset(config, 0, sizeof *config);
+}
+
+/* A libconfuse string: quotes and backslashes escaped. */
+static void
+put_quoted(struct buf *out, const char *text)
+{
+    buf_put_u8(out, '"');
+    for (; *text != '\0'; text++) {
+        if (*text == '"' || *text == '\\') {
+            buf_put_u8(out, '\\');
+        }
+        buf_put_u8(out, (uint8_t)*text);
+    }
+    buf_put_u8(out, '"');
+}
+
+void
+config_write_example(const char *name, const char *listen, struct buf *out)
+{
+    buf_put_text(out, "# node.conf: what this node does. `man vigil-node.conf` explains every option.\n"
+                      "# No secret belongs here: keys and passphrases live elsewhere.\n\n"
+                      "# How people call this machine.\nname = ");
+    put_quoted(out, name);
+    buf_put_text(out, "\n\n# Where other nodes may call; empty: this node only calls others.\nlisten = ");
+    put_quoted(out, listen);
+    buf_put_text(out, "\n\n# The address that others should call, told to all members; empty: none.\n"
+                      "announce = \"\"\n\n"
+                      "# lan: send at once. wan: urgent news at once, the rest in batches.\n"
+                      "profile = lan\n\n"
+                      "# Longer on satellite lines, in milliseconds.\n");
+    buf_printf(out, "handshake_ms = %d\nheartbeat_ms = %d\n\n", HANDSHAKE_MS_DEFAULT, HEARTBEAT_MS_DEFAULT);
+    buf_printf(out, "# What the database may hold before it doubles, in MiB.\nmap_mib = %d\n\n",
+               MAP_MIB_DEFAULT);
+    buf_put_text(
+        out, "# Nodes that this one calls, one section each:\n"
+             "# peer \"geneva\" {\n"
+             "#     device   = \"12345 67890 12345 67890 12345 67890 12345 67890 12345 67890 12345 67890\"\n"
+             "#     endpoint = \"tcp://hq.example.org:7700\"\n"
+             "# }\n");
+}

@@ -1,0 +1,50 @@
+/* config.h - node.conf: what an operator decides about one node.
+ *
+ *     name = "Nairobi laptop"
+ *     listen = "tcp://0.0.0.0:7700"
+ *     profile = lan
+ *     peer "geneva" {
+ *         device   = "12345 67890 ..."          # fingerprint or id of its device
+ *         endpoint = "tcp://hq.example.org:7700"
+ *     }
+ *
+ * Read with libconfuse: typed options, and an unknown or wrong one is refused with
+ * the file and the line. Secrets have no place here.
+ */
+#pragma once
+
+#include "store/base/bytes.h"
+#include "store/base/err.h"
+
+enum config_profile { PROFILE_LAN = 1, PROFILE_WAN = 2, PROFILE_METERED = 3, PROFILE_ONEWAY = 4 };
+
+struct config_peer {
+    char *name;
+    char *device;   /* fingerprint, id in hex, or name of a device of the roster */
+    char *endpoint; /* tcp://host:port */
+};
+
+struct config {
+    char *name;
+    char *listen;   /* "": dial only */
+    char *announce; /* endpoint that others should dial; "": none */
+    enum config_profile profile;
+    long handshake_ms;
+    long heartbeat_ms; /* 0: none */
+    long map_mib;      /* what the database may grow to before it is doubled */
+    struct config_peer *peers;
+    size_t peer_count;
+};
+
+/* Room for one sentence: "node.conf:7: no such option 'lisen'". */
+struct config_fault {
+    char text[256];
+};
+
+/* Read the file at `path`; a missing file is all defaults. ERR_INVALID: `fault_out` says where and what.
+ * ERR_IO, ERR_MEMORY. */
+MUST_CHECK enum err config_read(const char *path, struct config *config_out, struct config_fault *fault_out);
+void config_free(struct config *config);
+
+/* A file with every option, its default and a line about it, appended to `out`; name and listen are filled in. */
+void config_write_example(const char *name, const char *listen, struct buf *out);

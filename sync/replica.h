@@ -1,0 +1,153 @@
+/* replica.h - one node's whole copy: what it holds, what it may read, and its turns.
+ *
+ *     begin --> receive chunks, save edits --> commit --> answer peers and people
+ *
+ * A turn is one write transaction over keys/ and main/. Everything that arrives
+ * between two commits is taken in together, and nobody is answered before it is
+ * durable. A local edit is signed, encoded and handed to the same door as a peer's
+ * bytes (intake.h). No function here makes a system call other than through the
+ * table and the vault; time and chance come from the world.
+ */
+#pragma once
+
+#include "store/codebook.h"
+#include "store/record.h"
+#include "store/vault.h"
+#include "sync/gossip.h"
+#include "sync/intake.h"
+#include "sync/joining.h"
+#include "sync/roster.h"
+
+struct replica;
+
+/* What a device is: kept sealed in the file `device` of its state directory. */
+struct replica_identity {
+    struct key_pair sign;
+    struct key_pair box;
+    uint8_t transport_secret[32];
+    uint8_t transport_public[32];
+    uint8_t incarnation[8];
+    struct key control_key;
+    struct hash org;
+    struct hash device_id; /* derived */
+};
+
+/* Make the identity of a new device. */
+void replica_identity_make(struct replica_identity *identity_out, const struct world *world);
+
+/* Keep it, or read it back. A device that has not joined yet has a zero org. */
+MUST_CHECK enum err replica_identity_write(const char *directory, const struct key *storage_key,
+                                           const struct replica_identity *identity, const struct world *world);
+MUST_CHECK enum err replica_identity_read(const char *directory, const struct key *storage_key,
+                                          struct replica_identity *identity_out);
+
+struct replica_options {
+    const char *directory;
+    const struct world *world;
+    const struct key *storage_key;
+    const struct key *wrap_key;
+    const struct codebook *codebook; /* used where no codebook statement is in force */
+    size_t map_bytes;                /* of main/; 0: a default */
+};
+
+/* Open what is in `directory`: journal, roster, keys, frontiers. The identity must have joined.
+ * Errors as table_env_open, and ERR_ABSENT: no identity. */
+MUST_CHECK enum err replica_open(struct replica **replica_out, const struct replica_options *options);
+void replica_close(struct replica **replica);
+
+/* Write the founding statements of a welcome into an empty replica (in a turn of its own). */
+MUST_CHECK enum err replica_found(struct replica *replica, const struct span *statements, size_t statement_count);
+
+/* --- turns --- */
+
+/* Begin a turn. Errors as table_begin_write. */
+MUST_CHECK enum err replica_begin(struct replica *replica);
+
+/* Finish what the turn touched and make it durable: keys/ first, then main/. After an error
+ * nothing of the turn happened; the replica reloads itself from disk and goes on. ERR_IO: the environment
+ * is poisoned: close, open, verify. */
+MUST_CHECK enum err replica_commit(struct replica *replica);
+void replica_abort(struct replica *replica);
+bool replica_in_turn(const struct replica *replica);
+
+/* Rewrite the anchor file if own logs grew since the last time: before the turn's first send. */
+MUST_CHECK enum err replica_anchor(struct replica *replica);
+
+/* The replica as gossip sees it. Lives as long as the replica. */
+const struct gossip_store *replica_gossip_store(struct replica *replica);
+
+/* Work that needs no message: epochs and boxes that this admin should make, what waits in `pend`. In a turn.
+ * True if anything was written. */
+bool replica_tend(struct replica *replica);
+
+/* --- a person's edits, in a turn --- */
+
+struct save_op {
+    uint32_t code;        /* OP_SET, OP_ADD, OP_REMOVE */
+    struct target target; /* a new element: any 8 random bytes */
+    struct span value;    /* CBOR, for OP_SET */
+    bool resolve;         /* the person saw all siblings: replace them all */
+};
+
+struct save {
+    struct ident compartment; /* the case compartment (or any without a twin) */
+    struct ident record_id;   /* ignored when `create` */
+    bool create;
+    bool urgent;              /* lane 1 */
+    uint32_t actor;
+    const struct save_op *ops;
+    size_t op_count;
+};
+
+struct saved {
+    struct ident record_id;
+    uint64_t place; /* the journal's last place after the save */
+};
+
+/* Sign one edit and take it in: at most one data entry in the case compartment and one in its twin, each op where
+ * the codebook puts its field; a new record's key entries first.
+ * ERR_CONFLICT: an op sets a field that holds several values and does not resolve; `op_out` says which.
+ * ERR_DENIED: no write here. ERR_LOCKED: the record's key is not here. ERR_ABSENT: no such record.
+ * ERR_FULL: larger than an entry may be. */
+MUST_CHECK enum err replica_save(struct replica *replica, const struct save *save, struct saved *saved_out,
+                                 size_t *op_out);
+
+/* Write a statement of our own (an address, an actor, an epoch) into control. */
+MUST_CHECK enum err replica_state(struct replica *replica, struct span signed_statement);
+
+/* --- reading, in a turn or between turns --- */
+
+/* Both halves of a record. `withheld`: there is a protected half, or may be, that this node cannot read. */
+struct replica_view {
+    struct record_view *open;        /* the case half */
+    struct record_view *protected_;  /* NULL when withheld or when there is none */
+    bool withheld;
+};
+
+MUST_CHECK enum err replica_read(struct replica *replica, const struct ident *compartment,
+                                 const struct ident *record_id, struct arena *arena, struct replica_view *view_out);
+
+/* A read transaction for queries of record.h and index.h; end it with table_abort. In a turn it is the
+ * turn's own transaction, lent. */
+MUST_CHECK enum err replica_begin_read(struct replica *replica, struct table_txn **txn_out);
+void replica_end_read(struct replica *replica, struct table_txn **txn);
+
+struct roster *replica_roster(struct replica *replica);
+const struct codebook *replica_codebook(const struct replica *replica);
+const struct replica_identity *replica_identity(const struct replica *replica);
+struct table_env *replica_env(struct replica *replica);
+const struct intake_counts *replica_counts(const struct replica *replica);
+struct journal *replica_journal(struct replica *replica);
+
+struct replica_compartment {
+    struct ident id;
+    const char *name; /* "KEN cases"; lent by the roster */
+    uint8_t digest[16];
+    uint64_t entries;
+    uint64_t records;
+    uint64_t pending; /* entries that wait for a key or an upgrade */
+    uint32_t level;   /* of this device */
+};
+
+/* Every compartment that this device may hold, in order of name. Gives how many there are. */
+size_t replica_compartments(struct replica *replica, struct replica_compartment *out, size_t room);

@@ -1,0 +1,246 @@
+/* The journal: trees of logs come back as they were written, with ids found by hashing. */
+
+#include "store/journal.h"
+#include "sync/update.h"
+#include "tests/support/check.h"
+#include "tests/support/world.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+enum { LONG_LOG = 200 };
+
+static struct test_world test;
+static char directory[64];
+static struct key storage_key;
+static struct table_env *env;
+static struct table_txn *txn;
+static struct journal *journal;
+static struct key_pair author;
+static struct descriptor descriptor;
+static struct hash log_id;
+
+static void
+open_journal(void)
+{
+    struct table_options options = {
+        .path = directory, .set = TABLE_SET_MAIN, .key = &storage_key, .world = &test.world, .map_bytes = 1 << 24
+    };
+
+    ck_assert_int_eq(table_env_open(&env, &options), ERR_OK);
+    ck_assert_int_eq(table_begin_write(env, &txn), ERR_OK);
+    ck_assert_int_eq(journal_open(&journal, txn), ERR_OK);
+}
+
+static void
+setup(void)
+{
+    ck_assert_int_eq(crypto_start(), ERR_OK);
+    test_world_init(&test, 7);
+    (void)snprintf(directory, sizeof directory, "/tmp/vigil-journal-XXXXXX");
+    ck_assert_ptr_nonnull(mkdtemp(directory));
+    memset(&storage_key, 5, sizeof storage_key);
+    crypto_sign_pair(&author, &test.world);
+    memset(&descriptor, 0, sizeof descriptor);
+    memcpy(descriptor.sign_pk, author.public_key, SIGN_PK_BYTES);
+    descriptor.lane = LANE_NORMAL;
+    descriptor_log_id(&descriptor, &log_id);
+    open_journal();
+}
+
+static void
+close_journal(void)
+{
+    journal_flush(journal, txn);
+    ck_assert_int_eq(table_commit(&txn), ERR_OK);
+    journal_close(&journal);
+    table_env_close(&env);
+}
+
+static void
+teardown(void)
+{
+    char command[100];
+
+    close_journal();
+    (void)snprintf(command, sizeof command, "rm -rf %s", directory);
+    ck_assert_int_eq(system(command), 0);
+}
+
+/* The entry that would come next on `branch`, with a payload of this size made of `fill`. */
+static struct entry
+next_entry(const struct log_branch *branch, uint8_t fill, uint32_t size)
+{
+    static uint8_t payload[PAYLOAD_BYTES_MAX];
+    struct entry entry = { .kind = ENTRY_DATA, .lane = LANE_NORMAL, .seq = branch->next_seq };
+
+    memset(payload, fill, size);
+    if (branch->next_seq > 0) {
+        entry.prev = branch->head_id;
+    }
+    memset(entry.salt, fill, sizeof entry.salt);
+    entry.payload = span_of(payload, size);
+    entry.payload_size = size;
+    entry_hash_payload(&entry.payload_hash, entry.payload);
+    entry_identify(&entry, &log_id);
+    return entry;
+}
+
+static struct hash
+write_entry(struct log_branch *branch, uint8_t fill, uint32_t size)
+{
+    struct entry entry = next_entry(branch, fill, size);
+    uint8_t signature[SIGNATURE_BYTES];
+
+    (void)journal_append(journal, txn, branch, &entry, STATE_MERGED, 0);
+    entry_sign(signature, &entry, &author);
+    journal_keep_signature(journal, txn, branch, signature);
+    return entry.id;
+}
+
+START_TEST(ids_are_found_again_after_reopening)
+{
+    struct hash ids[LONG_LOG];
+    struct log_branch *branch = journal_begin_log(journal, &descriptor);
+
+    for (unsigned n = 0; n < LONG_LOG; n++) {
+        ids[n] = write_entry(branch, (uint8_t)n, 40 + n * 7 % 900);
+    }
+    close_journal();
+    open_journal();
+    branch = journal_log(journal, &log_id);
+    ck_assert_ptr_nonnull(branch);
+    ck_assert_uint_eq(branch->next_seq, LONG_LOG);
+    ck_assert(hash_equal(&branch->head_id, &ids[LONG_LOG - 1]));
+    ck_assert_ptr_eq(journal_log_by_prefix(journal, log_id.bytes), branch);
+    /* In an order that no walk can follow. */
+    for (unsigned n = 0; n < LONG_LOG; n++) {
+        struct journal_entry entry;
+        unsigned seq = n * 73 % LONG_LOG;
+
+        ck_assert_int_eq(journal_read(journal, txn, branch->log_no, seq, &entry), ERR_OK);
+        ck_assert(hash_equal(&entry.entry.id, &ids[seq]));
+        ck_assert_uint_eq(entry.entry.payload_size, 40 + seq * 7 % 900);
+        ck_assert_uint_eq(entry.entry.payload.data[0], (uint8_t)seq);
+    }
+    struct journal_entry beyond;
+    ck_assert_int_eq(journal_read(journal, txn, branch->log_no, LONG_LOG, &beyond), ERR_ABSENT);
+}
+END_TEST
+
+START_TEST(signatures_are_kept_at_run_ends_and_at_the_tip_only)
+{
+    struct log_branch *branch = journal_begin_log(journal, &descriptor);
+    uint8_t signature[SIGNATURE_BYTES];
+    uint64_t seq;
+
+    for (unsigned n = 0; n < 150; n++) {
+        (void)write_entry(branch, 1, 50);
+    }
+    ck_assert_uint_eq(table_count(txn, TABLE_SIG), 3);
+    ck_assert_int_eq(journal_signature_after(journal, txn, branch->log_no, 0, &seq, signature), ERR_OK);
+    ck_assert_uint_eq(seq, 63);
+    ck_assert_int_eq(journal_signature_after(journal, txn, branch->log_no, 64, &seq, signature), ERR_OK);
+    ck_assert_uint_eq(seq, 127);
+    ck_assert_int_eq(journal_signature_after(journal, txn, branch->log_no, 140, &seq, signature), ERR_OK);
+    ck_assert_uint_eq(seq, 149);
+    ck_assert_int_eq(journal_signature_after(journal, txn, branch->log_no, 150, &seq, signature), ERR_ABSENT);
+}
+END_TEST
+
+START_TEST(a_fork_is_read_along_either_branch)
+{
+    struct log_branch *branch = journal_begin_log(journal, &descriptor);
+    struct hash main_ids[100];
+    struct hash fork_ids[100];
+
+    for (unsigned n = 0; n < 100; n++) {
+        main_ids[n] = write_entry(branch, 1, 60);
+    }
+    struct log_branch *fork = journal_begin_branch(journal, txn, branch->log_no, 70);
+    ck_assert_ptr_nonnull(fork);
+    ck_assert_uint_eq(fork->run.count, 6);
+    for (unsigned n = 70; n < 90; n++) {
+        fork_ids[n] = write_entry(fork, 2, 60);
+    }
+    close_journal();
+    open_journal();
+    branch = journal_log(journal, &log_id);
+    ck_assert_uint_ne(branch->sibling, LOG_NONE);
+    fork = journal_branch(journal, branch->sibling);
+    for (unsigned n = 0; n < 90; n++) {
+        struct journal_entry entry;
+
+        ck_assert_int_eq(journal_read(journal, txn, fork->log_no, 89 - n, &entry), ERR_OK);
+        ck_assert(hash_equal(&entry.entry.id, 89 - n < 70 ? &main_ids[89 - n] : &fork_ids[89 - n]));
+        ck_assert_int_eq(journal_read(journal, txn, branch->log_no, n, &entry), ERR_OK);
+        ck_assert(hash_equal(&entry.entry.id, &main_ids[n]));
+    }
+    /* A chunk of the fork that starts before it ends at the fork's own signature, or at a run's end below. */
+    uint8_t signature[SIGNATURE_BYTES];
+    uint64_t seq;
+    ck_assert_int_eq(journal_signature_after(journal, txn, fork->log_no, 64, &seq, signature), ERR_OK);
+    ck_assert_uint_eq(seq, 89);
+    ck_assert_int_eq(journal_signature_after(journal, txn, fork->log_no, 3, &seq, signature), ERR_OK);
+    ck_assert_uint_eq(seq, 63);
+}
+END_TEST
+
+/* The run of a fork is counted from seq 0 of its own way, whatever was kept where it left. */
+START_TEST(a_forks_run_is_counted_along_its_own_way)
+{
+    struct log_branch *branch = journal_begin_log(journal, &descriptor);
+    struct run run;
+
+    (void)write_entry(branch, 1, 6000);
+    (void)write_entry(branch, 1, 6000);
+    (void)write_entry(branch, 1, 6000); /* begins a run: the signature of seq 1 stays */
+    struct log_branch *fork = journal_begin_branch(journal, txn, branch->log_no, 2);
+    ck_assert_uint_eq(fork->run.count, 2);
+    (void)write_entry(fork, 2, 100); /* does not */
+    (void)write_entry(fork, 2, 100);
+    ck_assert_uint_eq(fork->run.count, 4);
+    ck_assert_int_eq(journal_run_before(journal, txn, fork->log_no, 4, &run), ERR_OK);
+    ck_assert_uint_eq(run.count, 4);
+    ck_assert_uint_eq(run.payload_bytes, 12200);
+}
+END_TEST
+
+START_TEST(arrival_order_is_kept)
+{
+    struct log_branch *branch = journal_begin_log(journal, &descriptor);
+    uint32_t log_no;
+    uint64_t seq;
+
+    for (unsigned n = 0; n < 10; n++) {
+        (void)write_entry(branch, 1, 30);
+    }
+    ck_assert_uint_eq(journal_place_last(journal), 10);
+    ck_assert_int_eq(journal_at(txn, 4, &log_no, &seq), ERR_OK);
+    ck_assert_uint_eq(log_no, branch->log_no);
+    ck_assert_uint_eq(seq, 3);
+    ck_assert_int_eq(journal_at(txn, 11, &log_no, &seq), ERR_ABSENT);
+}
+END_TEST
+
+START_TEST(what_is_pending_holds_the_visible_mark_back)
+{
+    struct log_branch *branch = journal_begin_log(journal, &descriptor);
+
+    (void)write_entry(branch, 1, 30);
+    struct entry entry = next_entry(branch, 2, 30);
+    (void)journal_append(journal, txn, branch, &entry, STATE_NEEDS_KEY, 0);
+    (void)write_entry(branch, 3, 30);
+    ck_assert_uint_eq(branch->visible_next, 1);
+    ck_assert_uint_eq(branch->pending_count, 1);
+    ck_assert_int_eq(journal_set_state(journal, txn, branch->log_no, 1, STATE_MERGED, 0), ERR_OK);
+    ck_assert_uint_eq(branch->visible_next, 3);
+}
+END_TEST
+
+SUITE_MAIN_WITH("journal", setup, teardown, ids_are_found_again_after_reopening,
+                signatures_are_kept_at_run_ends_and_at_the_tip_only, a_fork_is_read_along_either_branch,
+                a_forks_run_is_counted_along_its_own_way, arrival_order_is_kept,
+                what_is_pending_holds_the_visible_mark_back)
