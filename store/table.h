@@ -148,7 +148,8 @@ void table_clear(struct table_txn *txn, enum table_id table, struct span prefix)
 
 uint64_t table_count(struct table_txn *txn, enum table_id table);
 
-/* Walk a whole table: every row verifies, keys ascend, and there are as many as LMDB counts.
+/* Walk a whole table: every row verifies and is found by its key, keys ascend, and there are as many
+ * as LMDB counts.
  * ERR_CORRUPT: not so. A file whose pages are crafted can crash LMDB: for a file that left
  * our custody, call it in a child process. */
 MUST_CHECK enum err table_check(struct table_txn *txn, enum table_id table);
