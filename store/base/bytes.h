@@ -88,7 +88,8 @@ uint64_t bytes_read_u64(const uint8_t *at);
 static inline struct reader
 reader_of(struct span span)
 {
-    return (struct reader){ span.data, span.data + span.size, false };
+    /* Adding even nothing to NULL is undefined in C. */
+    return (struct reader){ span.data, span.size > 0 ? span.data + span.size : span.data, false };
 }
 
 static inline size_t
