@@ -4,6 +4,7 @@
 #include "store/base/world.h"
 
 #include <assert.h>
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <lmdb.h>
@@ -437,6 +438,33 @@ count_pages(const struct table_env *env)
     return (struct pages){ info.me_mapsize, (info.me_last_pgno + 1) * stat.ms_psize };
 }
 
+/* LMDB opens data.mdb once more for the meta pages, and that descriptor would live on in a program
+ * that we start. It tells nobody its number, so it is found by the file it stands for. */
+static enum err
+close_on_exec(const struct table_env *env)
+{
+    struct stat wanted;
+    struct stat stat;
+    const struct dirent *entry;
+
+    if (fstatat(env->directory, "data.mdb", &wanted, AT_SYMLINK_NOFOLLOW) != 0) {
+        return err_of(errno);
+    }
+    DIR *own = opendir("/proc/self/fd");
+    if (own == NULL) {
+        return err_of(errno);
+    }
+    while ((entry = readdir(own)) != NULL) {
+        int descriptor = atoi(entry->d_name);
+        if (entry->d_name[0] != '.' && fstat(descriptor, &stat) == 0 && stat.st_dev == wanted.st_dev &&
+            stat.st_ino == wanted.st_ino) {
+            (void)fcntl(descriptor, F_SETFD, FD_CLOEXEC);
+        }
+    }
+    closedir(own);
+    return ERR_OK;
+}
+
 static enum err
 open_lmdb(struct table_env *env, size_t map_bytes)
 {
@@ -458,6 +486,10 @@ open_lmdb(struct table_env *env, size_t map_bytes)
     }
     if (rc != MDB_SUCCESS) {
         return err_of(rc);
+    }
+    enum err err = close_on_exec(env);
+    if (err != ERR_OK) {
+        return err;
     }
     /* So far only the two first pages were touched. */
     if (fstat(descriptor, &stat) != 0) {

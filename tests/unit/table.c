@@ -8,14 +8,18 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <lmdb.h>
+#include <pthread.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <sys/syscall.h>
+#include <sys/uio.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -219,7 +223,7 @@ model_key(uint32_t n, uint8_t out[5])
 static bool
 starts_with(struct span key, struct span prefix)
 {
-    return key.size >= prefix.size && memcmp(key.data, prefix.data, prefix.size) == 0;
+    return key.size >= prefix.size && span_equal(span_of(key.data, prefix.size), prefix);
 }
 
 static void
@@ -321,7 +325,7 @@ START_TEST(a_second_opening_is_refused_until_the_first_has_closed)
     ck_assert_ptr_null(second);
     pid_t child = fork();
     if (child == 0) {
-        _exit(table_env_open(&second, &options));
+        _exit((int)table_env_open(&second, &options));
     }
     int status;
     ck_assert_int_eq(waitpid(child, &status, 0), child);
@@ -542,6 +546,837 @@ START_TEST(a_flipped_bit_anywhere_behind_the_first_pages_is_never_a_wrong_value)
 }
 END_TEST
 
+/* Read whatever an opening gives and close it: in a child, so that a SIGBUS would be seen. */
+static enum answer
+answer_of_child(void)
+{
+    pid_t child = fork();
+    int status;
+
+    if (child == 0) {
+        alarm(60);
+        _exit((int)read_damaged());
+    }
+    ck_assert_int_eq(waitpid(child, &status, 0), child);
+    return WIFEXITED(status) ? (enum answer)WEXITSTATUS(status) : ANSWER_DIED;
+}
+
+START_TEST(a_truncated_file_is_refused_at_every_page)
+{
+    struct buf file = { 0 };
+    struct table_options options = options_of(path);
+
+    make_damaged(&file);
+    ck_assert_int_eq(answer_of_child(), ANSWER_RIGHT);
+    for (size_t size = 0; size < file.size; size += size % 4096 == 0 ? 1 : 4095) {
+        ck_assert_int_eq(truncate(file_of("data.mdb"), (off_t)size), 0);
+        ck_assert_int_eq(answer_of_child(), ANSWER_REFUSED);
+        ck_assert_int_eq(table_env_open(&env, &options), ERR_CORRUPT);
+        ck_assert_ptr_null(env);
+        int data = open(file_of("data.mdb"), O_WRONLY | O_CLOEXEC);
+        ck_assert_int_eq(pwrite(data, file.data, file.size, 0), (ssize_t)file.size);
+        close(data);
+    }
+    ck_assert_int_eq(answer_of_child(), ANSWER_RIGHT);
+    buf_free(&file);
+}
+END_TEST
+
+START_TEST(a_zeroed_page_or_two_pages_swapped_never_give_a_wrong_value)
+{
+    enum { PAGE = 4096 };
+    static uint8_t page[PAGE];
+    struct buf file = { 0 };
+    uint32_t refused = 0;
+
+    make_damaged(&file);
+    for (size_t at = 2 * PAGE; at < file.size; at += PAGE) {
+        size_t other = at + PAGE < file.size ? at + PAGE : 2 * PAGE;
+        int data = open(file_of("data.mdb"), O_WRONLY | O_CLOEXEC);
+        ck_assert_int_eq(pwrite(data, page, PAGE, (off_t)at), PAGE);
+        enum answer zeroed = answer_of_child();
+        ck_assert_int_eq(pwrite(data, file.data + other, PAGE, (off_t)at), PAGE);
+        ck_assert_int_eq(pwrite(data, file.data + at, PAGE, (off_t)other), PAGE);
+        enum answer swapped = answer_of_child();
+        ck_assert_int_eq(pwrite(data, file.data + at, PAGE, (off_t)at), PAGE);
+        ck_assert_int_eq(pwrite(data, file.data + other, PAGE, (off_t)other), PAGE);
+        close(data);
+        ck_assert_int_ne(zeroed, ANSWER_WRONG);
+        ck_assert_int_ne(swapped, ANSWER_WRONG);
+        refused += zeroed == ANSWER_REFUSED;
+    }
+    ck_assert_uint_gt(refused, 4);
+    ck_assert_int_eq(answer_of_child(), ANSWER_RIGHT);
+    buf_free(&file);
+}
+END_TEST
+
+/* Copy the stored bytes of one row to another, past table.c. */
+static void
+copy_raw(const char *from_table, const char *from_key, const char *to_table, const char *to_key)
+{
+    MDB_env *raw;
+    MDB_txn *raw_txn;
+    MDB_dbi from;
+    MDB_dbi to;
+    MDB_val key = { strlen(from_key), (void *)(uintptr_t)from_key };
+    MDB_val value;
+    static uint8_t copy[256];
+
+    table_env_close(&env);
+    ck_assert_int_eq(mdb_env_create(&raw), 0);
+    ck_assert_int_eq(mdb_env_set_maxdbs(raw, 64), 0);
+    ck_assert_int_eq(mdb_env_open(raw, path, 0, 0600), 0);
+    ck_assert_int_eq(mdb_txn_begin(raw, NULL, 0, &raw_txn), 0);
+    ck_assert_int_eq(mdb_dbi_open(raw_txn, from_table, 0, &from), 0);
+    ck_assert_int_eq(mdb_dbi_open(raw_txn, to_table, 0, &to), 0);
+    ck_assert_int_eq(mdb_get(raw_txn, from, &key, &value), 0);
+    ck_assert_uint_le(value.mv_size, sizeof copy);
+    memcpy(copy, value.mv_data, value.mv_size);
+    value.mv_data = copy;
+    key = (MDB_val){ strlen(to_key), (void *)(uintptr_t)to_key };
+    ck_assert_int_eq(mdb_put(raw_txn, to, &key, &value, 0), 0);
+    ck_assert_int_eq(mdb_txn_commit(raw_txn), 0);
+    mdb_env_close(raw);
+    open_again();
+}
+
+START_TEST(a_row_moved_to_another_key_or_table_does_not_verify)
+{
+    struct buf got = { 0 };
+    struct span value;
+    struct table_stat stat_of;
+
+    begin();
+    put(TABLE_ENT, "a", "one");
+    put(TABLE_ENT, "b", "two");
+    put(TABLE_SUM, "a", "one");
+    put(TABLE_SUM, "b", "two");
+    commit();
+    copy_raw("ent", "a", "ent", "b");
+    copy_raw("ent", "a", "live", "a");
+    copy_raw("sum", "a", "sum", "b");
+    copy_raw("sum", "a", "conf", "a");
+    copy_raw("ent", "a", "token", "a");
+    ck_assert_int_eq(table_begin_read(env, &txn), ERR_OK);
+    ck_assert_int_eq(table_get(txn, TABLE_ENT, span_text("b"), &value), ERR_CORRUPT);
+    ck_assert_ptr_null(value.data);
+    ck_assert_int_eq(table_get(txn, TABLE_LIVE, span_text("a"), &value), ERR_CORRUPT);
+    ck_assert_int_eq(table_read(txn, TABLE_ENT, span_text("b"), &got), ERR_CORRUPT);
+    ck_assert_int_eq(table_read(txn, TABLE_SUM, span_text("b"), &got), ERR_CORRUPT);
+    ck_assert_int_eq(table_read(txn, TABLE_CONF, span_text("a"), &got), ERR_CORRUPT);
+    ck_assert_int_eq(table_read(txn, TABLE_TOKEN, span_text("a"), &got), ERR_CORRUPT);
+    ck_assert_uint_eq(got.size, 0);
+    ck_assert_int_eq(table_error(txn), ERR_OK);
+    ck_assert_int_eq(table_check(txn, TABLE_ENT), ERR_CORRUPT);
+    ck_assert(holds(TABLE_ENT, "a", "one"));
+    ck_assert(holds(TABLE_SUM, "a", "one"));
+    table_env_stat(env, &stat_of);
+    ck_assert_uint_ge(stat_of.corrupt_count, 7);
+    table_abort(&txn);
+
+    /* A damaged row is given without a value, and can be written anew. */
+    struct table_cursor cursor;
+    struct span key;
+    begin();
+    table_cursor_init(&cursor, txn, TABLE_SUM, span_of(NULL, 0));
+    ck_assert(table_cursor_next(&cursor, &key, &value) && span_equal(value, span_text("one")));
+    ck_assert(table_cursor_next(&cursor, &key, &value) && span_equal(key, span_text("b")));
+    ck_assert_ptr_null(value.data);
+    ck_assert(!table_cursor_next(&cursor, &key, &value));
+    table_cursor_end(&cursor);
+    put(TABLE_SUM, "b", "three");
+    commit();
+    ck_assert_int_eq(table_begin_read(env, &txn), ERR_OK);
+    ck_assert(holds(TABLE_SUM, "b", "three"));
+    buf_free(&got);
+}
+END_TEST
+
+/* --- Opening -------------------------------------------------------------- */
+
+START_TEST(another_key_another_set_and_a_newer_format_are_told_apart)
+{
+    static const struct key other = { "a storage key, of thirty-two byT" };
+    struct table_options options = options_of(path);
+    uint8_t format[NONCE_BYTES + 5 + SEAL_BYTES] = { 1 };
+    struct nonce nonce = { { 1 } };
+    struct key seal;
+    struct span from = span_of(main_key.bytes, KEY_BYTES);
+
+    table_env_close(&env);
+    options.key = &other;
+    ck_assert_int_eq(table_env_open(&env, &options), ERR_CORRUPT);
+    options.key = &main_key;
+    options.set = TABLE_SET_KEYS;
+    ck_assert_int_eq(table_env_open(&env, &options), ERR_CORRUPT);
+    ck_assert_ptr_null(env);
+
+    /* What a program of format 2 would leave. */
+    MDB_env *raw;
+    MDB_txn *raw_txn;
+    MDB_dbi dbi;
+    MDB_val key = { 6, (void *)(uintptr_t) "format" };
+    MDB_val value = { sizeof format, format };
+    static const uint8_t version_two[5] = { 0, 0, 0, 2, TABLE_SET_MAIN };
+    crypto_derive(&seal, "vigil.row.key.v1", &from, 1);
+    crypto_seal(format + NONCE_BYTES, &seal, &nonce, span_of("\0format", 7), span_of(version_two, 5));
+    ck_assert_int_eq(mdb_env_create(&raw), 0);
+    ck_assert_int_eq(mdb_env_set_maxdbs(raw, 64), 0);
+    ck_assert_int_eq(mdb_env_open(raw, path, 0, 0600), 0);
+    ck_assert_int_eq(mdb_txn_begin(raw, NULL, 0, &raw_txn), 0);
+    ck_assert_int_eq(mdb_dbi_open(raw_txn, "format", 0, &dbi), 0);
+    ck_assert_int_eq(mdb_put(raw_txn, dbi, &key, &value, 0), 0);
+    ck_assert_int_eq(mdb_txn_commit(raw_txn), 0);
+    mdb_env_close(raw);
+    options.set = TABLE_SET_MAIN;
+    ck_assert_int_eq(table_env_open(&env, &options), ERR_NEWER);
+}
+END_TEST
+
+START_TEST(an_emptied_or_missing_file_is_damage_and_no_new_beginning)
+{
+    struct table_options options = options_of(path);
+
+    table_env_close(&env);
+    ck_assert_int_eq(truncate(file_of("data.mdb"), 0), 0);
+    ck_assert_int_eq(table_env_open(&env, &options), ERR_CORRUPT);
+    ck_assert_int_eq(unlink(file_of("data.mdb")), 0);
+    ck_assert_int_eq(table_env_open(&env, &options), ERR_CORRUPT);
+    ck_assert_int_eq(access(file_of("data.mdb"), F_OK), -1);
+    /* Where making it was cut short, it is made. */
+    ck_assert_int_eq(truncate(file_of("owner"), 0), 0);
+    open_again();
+    begin();
+    put(TABLE_ENT, "a", "one");
+    commit();
+}
+END_TEST
+
+START_TEST(a_read_only_opening_reads_and_makes_nothing)
+{
+    struct table_options options = options_of(path);
+
+    begin();
+    put(TABLE_SUM, "a", "one");
+    commit();
+    table_env_close(&env);
+    options.read_only = true;
+    ck_assert_int_eq(table_env_open(&env, &options), ERR_OK);
+    ck_assert_int_eq(table_begin_read(env, &txn), ERR_OK);
+    ck_assert(holds(TABLE_SUM, "a", "one"));
+    table_abort(&txn);
+    table_env_close(&env);
+    char none[96];
+    snprintf(none, sizeof none, "%s/none", directory);
+    options.path = none;
+    ck_assert_int_eq(table_env_open(&env, &options), ERR_ABSENT);
+    ck_assert_int_eq(access(none, F_OK), -1);
+}
+END_TEST
+
+START_TEST(files_are_for_their_owner_alone_and_closed_on_exec)
+{
+    static const mode_t masks[] = { 0, 0077, 0777 };
+    static const char *const names[] = { "data.mdb", "lock.mdb", "owner" };
+    struct stat stat_of;
+
+    for (size_t n = 0; n < sizeof masks / sizeof masks[0]; n++) {
+        table_env_close(&env);
+        remove_tree(path);
+        umask(masks[n]);
+        open_again();
+        umask(022);
+        ck_assert_int_eq(lstat(path, &stat_of), 0);
+        ck_assert_uint_eq(stat_of.st_mode & 07777, 0700);
+        for (size_t name = 0; name < 3; name++) {
+            ck_assert_int_eq(lstat(file_of(names[name]), &stat_of), 0);
+            ck_assert_uint_eq(stat_of.st_mode & 07777, 0600);
+        }
+    }
+    size_t held = 0;
+    for (int descriptor = 3; descriptor < 256; descriptor++) {
+        char link[64];
+        char target[256] = { 0 };
+        snprintf(link, sizeof link, "/proc/self/fd/%d", descriptor);
+        if (readlink(link, target, sizeof target - 1) > 0 && strncmp(target, path, strlen(path)) == 0) {
+            ck_assert_int_eq(fcntl(descriptor, F_GETFD) & FD_CLOEXEC, FD_CLOEXEC);
+            held++;
+        }
+    }
+    ck_assert_uint_ge(held, 4);
+}
+END_TEST
+
+START_TEST(symlinks_are_refused)
+{
+    static const char *const names[] = { "data.mdb", "lock.mdb", "owner" };
+    char aside[96];
+    struct table_options options = options_of(path);
+
+    table_env_close(&env);
+    snprintf(aside, sizeof aside, "%s/aside", directory);
+    for (size_t n = 0; n < 3; n++) {
+        ck_assert_int_eq(rename(file_of(names[n]), aside), 0);
+        ck_assert_int_eq(symlink(aside, file_of(names[n])), 0);
+        ck_assert_int_eq(table_env_open(&env, &options), ERR_DENIED);
+        ck_assert_int_eq(unlink(file_of(names[n])), 0);
+        ck_assert_int_eq(rename(aside, file_of(names[n])), 0);
+    }
+    char link[100];
+    snprintf(link, sizeof link, "%s/link", directory);
+    ck_assert_int_eq(symlink(path, link), 0);
+    options.path = link;
+    ck_assert_int_eq(table_env_open(&env, &options), ERR_DENIED);
+    strcat(link, "/");
+    ck_assert_int_eq(table_env_open(&env, &options), ERR_DENIED);
+    link[strlen(link) - 1] = '\0';
+    ck_assert_int_eq(unlink(link), 0);
+    open_again();
+}
+END_TEST
+
+START_TEST(a_network_or_kernel_file_system_is_refused)
+{
+    struct table_options options = options_of("/proc/self");
+    struct table_env *second;
+
+    options.read_only = true;
+    options.path = "/proc/self/fd";
+    ck_assert_int_eq(table_env_open(&second, &options), ERR_DENIED);
+    ck_assert_ptr_null(second);
+}
+END_TEST
+
+START_TEST(what_people_could_read_is_in_no_file)
+{
+    static const char marker[] = "Zanele Mthembu-Okonkwo, witness";
+    static const char *const names[] = { "data.mdb", "lock.mdb", "owner" };
+    uint8_t hash[16];
+    const struct span parts[] = { span_text("a record id") };
+
+    begin();
+    for (size_t table = 0; table < TABLE_KEYS_RECORD; table++) {
+        static const bool tagged[TABLE_COUNT] = {
+            [TABLE_LOGID] = true, [TABLE_ENT] = true,  [TABLE_SIG] = true,    [TABLE_CHG] = true,
+            [TABLE_REC] = true,   [TABLE_ROPS] = true, [TABLE_LIVE] = true,   [TABLE_SUP] = true,
+            [TABLE_IDX] = true,   [TABLE_PEND] = true, [TABLE_PFRONT] = true, [TABLE_BLOBM] = true,
+        };
+        table_hash(env, hash, "vigil.test.row", parts, 1);
+        if (!tagged[table]) {
+            table_put(txn, (enum table_id)table, span_of(hash, sizeof hash), span_text(marker));
+            put((enum table_id)table, "again", marker);
+        }
+    }
+    commit();
+    begin();
+    ck_assert(table_delete(txn, TABLE_CONF, span_text("again")));
+    put(TABLE_SUM, "again", "Zanele Mthembu-Okonkwo, witness, and more");
+    commit();
+    table_env_close(&env);
+    for (size_t n = 0; n < 3; n++) {
+        static uint8_t content[2 << 20];
+        FILE *file = fopen(file_of(names[n]), "rb");
+        ck_assert_ptr_nonnull(file);
+        size_t size = fread(content, 1, sizeof content, file);
+        fclose(file);
+        ck_assert_ptr_null(memmem(content, size, marker, 8));
+        ck_assert_ptr_null(memmem(content, size, "a record id", 11));
+        ck_assert_ptr_null(memmem(content, size, main_key.bytes, 8));
+        ck_assert(n != 0 || memmem(content, size, "again", 5) != NULL);
+    }
+}
+END_TEST
+
+START_TEST(a_hash_of_an_id_depends_on_the_key_and_the_context)
+{
+    static const struct key other = { "a storage key, of thirty-two byT" };
+    const struct span parts[] = { span_text("ab"), span_text("c") };
+    const struct span whole[] = { span_text("abc") };
+    uint8_t here[16];
+    uint8_t again[16];
+
+    table_hash(env, here, "vigil.test.a", parts, 2);
+    table_hash(env, again, "vigil.test.a", whole, 1);
+    ck_assert_mem_eq(here, again, sizeof here);
+    table_hash(env, again, "vigil.test.b", whole, 1);
+    ck_assert_mem_ne(here, again, sizeof here);
+    table_env_close(&env);
+    remove_tree(path);
+    struct table_options options = options_of(path);
+    options.key = &other;
+    ck_assert_int_eq(table_env_open(&env, &options), ERR_OK);
+    table_hash(env, again, "vigil.test.a", whole, 1);
+    ck_assert_mem_ne(here, again, sizeof here);
+}
+END_TEST
+
+/* --- The map -------------------------------------------------------------- */
+
+/* Put `count` rows of a kilobyte from number `from` on, until one fails. */
+static void
+put_many(uint32_t from, uint32_t count)
+{
+    static uint8_t value[1024];
+    uint8_t key[4];
+
+    for (uint32_t n = from; n < from + count && table_error(txn) == ERR_OK; n++) {
+        bytes_write_u32(key, n);
+        memset(value, (int)n, sizeof value);
+        table_put(txn, TABLE_ENT, span_of(key, sizeof key), span_of(value, sizeof value));
+    }
+}
+
+static void
+check_many(uint32_t count)
+{
+    struct span value;
+    uint8_t key[4];
+
+    ck_assert_int_eq(table_begin_read(env, &txn), ERR_OK);
+    ck_assert_uint_eq(table_count(txn, TABLE_ENT), count);
+    for (uint32_t n = 0; n < count; n++) {
+        bytes_write_u32(key, n);
+        ck_assert_int_eq(table_get(txn, TABLE_ENT, span_of(key, sizeof key), &value), ERR_OK);
+        ck_assert_uint_eq(value.data[0], n & 0xff);
+    }
+    ck_assert_int_eq(table_check(txn, TABLE_ENT), ERR_OK);
+    table_abort(&txn);
+}
+
+START_TEST(the_map_grows_while_three_times_as_much_is_written)
+{
+    struct table_stat before;
+    struct table_stat after;
+
+    table_env_stat(env, &before);
+    for (uint32_t n = 0; n < 3072; n += 64) {
+        begin();
+        put_many(n, 64);
+        commit();
+    }
+    table_env_stat(env, &after);
+    ck_assert_uint_eq(before.map_bytes, 1 << 20);
+    ck_assert_uint_ge(after.map_bytes, 4 << 20);
+    ck_assert_uint_ge(after.used_bytes, 3 << 20);
+    ck_assert_uint_ge(after.file_bytes, after.used_bytes);
+    ck_assert_uint_le(after.file_bytes, after.map_bytes);
+    check_many(3072);
+    /* A map that has grown stays so, whatever is asked for. */
+    table_env_close(&env);
+    open_again();
+    table_env_stat(env, &before);
+    ck_assert_uint_ge(before.map_bytes, after.file_bytes);
+    check_many(3072);
+}
+END_TEST
+
+START_TEST(a_map_that_fills_within_a_turn_loses_that_turn_and_then_grows)
+{
+    struct span value;
+
+    begin();
+    put_many(0, 100);
+    commit();
+    begin();
+    put_many(100, 4000);
+    ck_assert_int_eq(table_error(txn), ERR_FULL);
+    /* Nothing happens in a failed transaction. */
+    put(TABLE_SUM, "a", "one");
+    ck_assert(!table_delete(txn, TABLE_ENT, span_of("\0\0\0\0", 4)));
+    ck_assert_int_eq(table_get(txn, TABLE_ENT, span_of("\0\0\0\0", 4), &value), ERR_FULL);
+    ck_assert_int_eq(table_commit(&txn), ERR_FULL);
+    check_many(100);
+    for (int turn = 0; turn < 4; turn++) {
+        begin();
+        put_many(100, 4000);
+        enum err err = table_commit(&txn);
+        ck_assert(err == ERR_OK || err == ERR_FULL);
+    }
+    check_many(4100);
+}
+END_TEST
+
+struct slow_reader {
+    atomic_bool reading;
+    atomic_bool may_end;
+    uint64_t count;
+};
+
+static void *
+read_slowly(void *self)
+{
+    struct slow_reader *reader = self;
+    struct table_txn *own;
+
+    if (table_begin_read(env, &own) == ERR_OK) {
+        reader->reading = true;
+        while (!reader->may_end) {
+            usleep(1000);
+        }
+        reader->count = table_count(own, TABLE_ENT);
+        table_abort(&own);
+    }
+    return NULL;
+}
+
+START_TEST(a_reader_in_another_thread_keeps_its_view_and_holds_up_growth)
+{
+    struct slow_reader reader = { 0 };
+    pthread_t thread;
+
+    begin();
+    put_many(0, 10);
+    commit();
+    ck_assert_int_eq(pthread_create(&thread, NULL, read_slowly, &reader), 0);
+    while (!reader.reading) {
+        usleep(1000);
+    }
+    begin();
+    put_many(10, 4000);
+    ck_assert_int_eq(table_commit(&txn), ERR_FULL);
+    ck_assert_int_eq(table_begin_write(env, &txn), ERR_BUSY);
+    reader.may_end = true;
+    ck_assert_int_eq(table_begin_write(env, &txn), ERR_OK);
+    put_many(10, 400);
+    commit();
+    ck_assert_int_eq(pthread_join(thread, NULL), 0);
+    ck_assert_uint_eq(reader.count, 10);
+    check_many(410);
+}
+END_TEST
+
+/* --- Faults --------------------------------------------------------------- */
+
+/* LMDB calls these: what the test defines here is what it gets. */
+static unsigned sync_count;
+static unsigned sync_fails_at;
+static unsigned write_fails_at;
+static int write_errno;
+
+int
+fdatasync(int descriptor)
+{
+    sync_count++;
+    if (sync_fails_at > 0 && --sync_fails_at == 0) {
+        errno = EIO;
+        return -1;
+    }
+    return (int)syscall(SYS_fdatasync, descriptor);
+}
+
+static bool
+write_fails(void)
+{
+    if (write_fails_at == 0 || --write_fails_at > 0) {
+        return false;
+    }
+    errno = write_errno;
+    return true;
+}
+
+ssize_t
+pwrite(int descriptor, const void *data, size_t size, off_t offset)
+{
+    return write_fails() ? -1 : syscall(SYS_pwrite64, descriptor, data, size, offset);
+}
+
+ssize_t
+writev(int descriptor, const struct iovec *parts, int count)
+{
+    return write_fails() ? -1 : syscall(SYS_writev, descriptor, parts, count);
+}
+
+START_TEST(every_commit_is_synced)
+{
+    for (int n = 0; n < 5; n++) {
+        unsigned before = sync_count;
+        begin();
+        put(TABLE_ENT, "a", "one");
+        commit();
+        ck_assert_uint_eq(sync_count, before + 1);
+    }
+}
+END_TEST
+
+/* After a failure nobody knows what the disk holds: nothing goes on before the next opening. */
+static void
+check_poisoned_until_reopened(void)
+{
+    ck_assert_int_eq(table_begin_write(env, &txn), ERR_IO);
+    ck_assert_ptr_null(txn);
+    ck_assert_int_eq(table_begin_read(env, &txn), ERR_IO);
+    ck_assert_ptr_null(txn);
+    ck_assert_int_eq(table_begin_write_reserved(env, &txn), ERR_IO);
+    table_env_close(&env);
+    open_again();
+}
+
+START_TEST(a_failing_sync_or_write_poisons_the_environment)
+{
+    begin();
+    put(TABLE_ENT, "a", "one");
+    put(TABLE_ENT, "b", "kept");
+    commit();
+    begin();
+    put(TABLE_ENT, "a", "two");
+    sync_fails_at = 1;
+    ck_assert_int_eq(table_commit(&txn), ERR_IO);
+    check_poisoned_until_reopened();
+    /* The n-th write of a commit fails: the pages, then the meta page. */
+    unsigned refused = 0;
+    for (unsigned nth = 1; nth <= 8; nth++) {
+        write_errno = nth % 2 == 0 ? ENOSPC : EIO;
+        begin();
+        put(TABLE_ENT, "a", "two");
+        put(TABLE_SUM, "a", "two");
+        write_fails_at = nth;
+        enum err err = table_commit(&txn);
+        bool failed = write_fails_at == 0;
+        write_fails_at = 0;
+        if (failed) {
+            /* Where writing the meta page fails, LMDB writes the old one back, or it stays. */
+            ck_assert(err == ERR_IO || err == ERR_FULL);
+            check_poisoned_until_reopened();
+            refused++;
+        } else {
+            ck_assert_int_eq(err, ERR_OK);
+        }
+        ck_assert_int_eq(table_begin_read(env, &txn), ERR_OK);
+        ck_assert(holds(TABLE_ENT, "b", "kept"));
+        ck_assert(holds(TABLE_ENT, "a", "one") || holds(TABLE_ENT, "a", "two"));
+        ck_assert_int_eq(table_check(txn, TABLE_ENT), ERR_OK);
+        ck_assert_int_eq(table_check(txn, TABLE_SUM), ERR_OK);
+        table_abort(&txn);
+    }
+    ck_assert_uint_ge(refused, 2);
+}
+END_TEST
+
+START_TEST(a_fault_of_the_world_is_one_of_the_disk)
+{
+    begin();
+    put(TABLE_ENT, "a", "one");
+    commit();
+    test_world_fail_disk(&world, 1, ERR_FULL);
+    ck_assert_int_eq(table_begin_write(env, &txn), ERR_FULL);
+    ck_assert_ptr_null(txn);
+    test_world_fail_disk(&world, 1, ERR_IO);
+    ck_assert_int_eq(table_begin_write(env, &txn), ERR_IO);
+    begin();
+    put(TABLE_ENT, "a", "two");
+    test_world_fail_disk(&world, 1, ERR_IO);
+    ck_assert_int_eq(table_commit(&txn), ERR_IO);
+    ck_assert_ptr_null(txn);
+    check_poisoned_until_reopened();
+    begin();
+    put(TABLE_ENT, "a", "two");
+    test_world_fail_disk(&world, 1, ERR_FULL);
+    ck_assert_int_eq(table_commit(&txn), ERR_FULL);
+    check_poisoned_until_reopened();
+    ck_assert_int_eq(table_begin_read(env, &txn), ERR_OK);
+    ck_assert(holds(TABLE_ENT, "a", "one"));
+}
+END_TEST
+
+/* The child says when its first turn is durable, then dies in the middle of its second. */
+START_TEST(a_kill_in_a_turn_leaves_the_turns_before_it)
+{
+    int pipe_of[2];
+    int status;
+    char byte;
+
+    table_env_close(&env);
+    for (int round = 0; round < 10; round++) {
+        ck_assert_int_eq(pipe(pipe_of), 0);
+        pid_t child = fork();
+        if (child == 0) {
+            open_again();
+            begin();
+            put(TABLE_ENT, "round", round % 2 == 0 ? "even" : "odd");
+            put(TABLE_SUM, "round", round % 2 == 0 ? "even" : "odd");
+            commit();
+            begin();
+            put_many(0, 500);
+            put(TABLE_ENT, "round", "lost");
+            ck_assert_int_eq(write(pipe_of[1], "x", 1), 1);
+            for (;;) {
+                pause();
+            }
+        }
+        close(pipe_of[1]);
+        ck_assert_int_eq(read(pipe_of[0], &byte, 1), 1);
+        close(pipe_of[0]);
+        ck_assert_int_eq(kill(child, SIGKILL), 0);
+        ck_assert_int_eq(waitpid(child, &status, 0), child);
+        open_again();
+        ck_assert_int_eq(table_begin_read(env, &txn), ERR_OK);
+        ck_assert(holds(TABLE_ENT, "round", round % 2 == 0 ? "even" : "odd"));
+        ck_assert(holds(TABLE_SUM, "round", round % 2 == 0 ? "even" : "odd"));
+        ck_assert_uint_eq(table_count(txn, TABLE_ENT), 1);
+        table_abort(&txn);
+        begin();
+        commit();
+        table_env_close(&env);
+    }
+}
+END_TEST
+
+/* A small disk, filled by somebody else: writing stops at the reserve, erasing and reading do not. */
+START_TEST(a_full_disk_refuses_writing_and_lets_erasing_through)
+{
+    static uint8_t filling[64 << 10];
+    char small[96];
+
+    snprintf(small, sizeof small, "%s/small", directory);
+    ck_assert_int_eq(mkdir(small, 0700), 0);
+    if (mount("tmpfs", small, "tmpfs", 0, "size=16m,mode=0700") != 0) {
+        printf("skipped: a full disk needs the right to mount (%s)\n", strerror(errno));
+        fflush(stdout);
+        rmdir(small);
+        return;
+    }
+    char own[112];
+    char other[112];
+    snprintf(own, sizeof own, "%s/main", small);
+    snprintf(other, sizeof other, "%s/other", small);
+    table_env_close(&env);
+    struct table_options options = options_of(own);
+    ck_assert_int_eq(table_env_open(&env, &options), ERR_OK);
+    uint32_t rows = 0;
+    enum err err;
+    while ((err = table_begin_write(env, &txn)) == ERR_OK && rows < 3000) {
+        put_many(rows, 100);
+        err = table_commit(&txn);
+        rows += err == ERR_OK ? 100 : 0;
+    }
+    table_abort(&txn);
+    int file = open(other, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+    struct statvfs fs;
+    do {
+        ck_assert_int_eq(statvfs(small, &fs), 0);
+    } while (fs.f_bavail * fs.f_frsize > (1 << 20) && write(file, filling, sizeof filling) > 0);
+    ck_assert_int_eq(table_begin_write(env, &txn), ERR_FULL);
+    check_many(rows);
+    ck_assert_int_eq(table_begin_write_reserved(env, &txn), ERR_OK);
+    for (uint32_t n = 0; n < rows / 2; n++) {
+        uint8_t key[4];
+        bytes_write_u32(key, rows - 1 - n);
+        ck_assert(table_delete(txn, TABLE_ENT, span_of(key, sizeof key)));
+    }
+    commit();
+    check_many(rows - rows / 2);
+
+    /* To the last byte: the commit fails, the turn is lost, nothing else is. */
+    while (write(file, filling, sizeof filling) > 0) {
+    }
+    ck_assert_int_eq(table_begin_write_reserved(env, &txn), ERR_OK);
+    put_many(rows, 900);
+    err = table_commit(&txn);
+    ck_assert(err == ERR_OK || err == ERR_FULL || err == ERR_IO);
+    close(file);
+    ck_assert_int_eq(unlink(other), 0);
+    table_env_close(&env);
+    ck_assert_int_eq(table_env_open(&env, &options), ERR_OK);
+    ck_assert_int_eq(table_begin_read(env, &txn), ERR_OK);
+    ck_assert_int_eq(table_check(txn, TABLE_ENT), ERR_OK);
+    ck_assert_uint_eq(table_count(txn, TABLE_ENT), err == ERR_OK ? rows - rows / 2 + 900 : rows - rows / 2);
+    table_abort(&txn);
+    table_env_close(&env);
+    ck_assert_int_eq(umount(small), 0);
+    rmdir(small);
+}
+END_TEST
+
+/* --- Walks while writing -------------------------------------------------- */
+
+START_TEST(a_walk_goes_on_behind_the_key_it_gave_last)
+{
+    struct table_cursor cursor;
+    struct span key;
+    struct span value;
+
+    begin();
+    put(TABLE_ENT, "a1", "1");
+    put(TABLE_ENT, "a2", "2");
+    put(TABLE_ENT, "a4", "4");
+    put(TABLE_ENT, "b", "5");
+    table_cursor_init(&cursor, txn, TABLE_ENT, span_text("a"));
+    ck_assert(table_cursor_next(&cursor, &key, &value) && span_equal(key, span_text("a1")));
+    ck_assert(table_delete(txn, TABLE_ENT, key));
+    put(TABLE_ENT, "a0", "behind");
+    ck_assert(table_cursor_next(&cursor, &key, &value) && span_equal(key, span_text("a2")));
+    ck_assert(table_delete(txn, TABLE_ENT, span_text("a2")));
+    put(TABLE_ENT, "a3", "ahead");
+    ck_assert(table_cursor_next(&cursor, &key, &value) && span_equal(value, span_text("ahead")));
+    ck_assert(table_cursor_next(&cursor, &key, &value) && span_equal(key, span_text("a4")));
+    ck_assert(!table_cursor_next(&cursor, &key, &value));
+    ck_assert(!table_cursor_next(&cursor, &key, &value));
+    ck_assert_ptr_null(key.data);
+    ck_assert(table_cursor_seek(&cursor, span_text("a1"), &key, &value));
+    ck_assert(span_equal(key, span_text("a3")));
+    ck_assert(!table_cursor_seek(&cursor, span_text("a5"), &key, &value));
+    ck_assert(!table_cursor_seek(&cursor, span_text("b"), &key, &value));
+    ck_assert(table_cursor_seek(&cursor, span_text("A"), &key, &value) && span_equal(key, span_text("a0")));
+    ck_assert(table_cursor_last(&cursor, &key, &value) && span_equal(key, span_text("a4")));
+    ck_assert(!table_cursor_next(&cursor, &key, &value));
+    table_cursor_end(&cursor);
+    commit();
+}
+END_TEST
+
+/* Every row is removed as it is met, through page merges and all. */
+START_TEST(a_walk_may_remove_all_that_it_meets)
+{
+    struct table_cursor cursor;
+    struct span key;
+    struct span value;
+    uint32_t met = 0;
+
+    begin();
+    put_many(0, 400);
+    table_cursor_init(&cursor, txn, TABLE_ENT, span_of(NULL, 0));
+    while (table_cursor_next(&cursor, &key, &value)) {
+        ck_assert_ptr_nonnull(value.data);
+        ck_assert_uint_eq(bytes_read_u32(key.data), met);
+        ck_assert(table_delete(txn, TABLE_ENT, key));
+        met++;
+    }
+    table_cursor_end(&cursor);
+    ck_assert_uint_eq(met, 400);
+    ck_assert_uint_eq(table_count(txn, TABLE_ENT), 0);
+    commit();
+}
+END_TEST
+
+START_TEST(a_prefix_of_all_ones_is_walked_to_the_end_of_the_table)
+{
+    struct table_cursor cursor;
+    struct span key;
+    struct span value;
+    const struct span ones = span_of("\xff\xff", 2);
+
+    begin();
+    table_cursor_init(&cursor, txn, TABLE_SUM, ones);
+    ck_assert(!table_cursor_last(&cursor, &key, &value));
+    put(TABLE_SUM, "\xfe\xff", "before");
+    put(TABLE_SUM, "\xff", "before");
+    ck_assert(!table_cursor_last(&cursor, &key, &value));
+    put(TABLE_SUM, "\xff\xff", "first");
+    put(TABLE_SUM, "\xff\xff\xff", "last");
+    ck_assert(table_cursor_last(&cursor, &key, &value) && span_equal(value, span_text("last")));
+    table_cursor_end(&cursor);
+    table_cursor_init(&cursor, txn, TABLE_SUM, ones);
+    ck_assert(table_cursor_next(&cursor, &key, &value) && span_equal(value, span_text("first")));
+    ck_assert(table_cursor_next(&cursor, &key, &value) && span_equal(value, span_text("last")));
+    ck_assert(!table_cursor_next(&cursor, &key, &value));
+    table_cursor_end(&cursor);
+    table_clear(txn, TABLE_SUM, ones);
+    ck_assert_uint_eq(table_count(txn, TABLE_SUM), 2);
+    commit();
+}
+END_TEST
+
 int
 main(void)
 {
@@ -556,6 +1391,28 @@ main(void)
     tcase_add_test(tests, a_second_opening_is_refused_until_the_first_has_closed);
     tcase_add_test(tests, a_flipped_bit_of_a_stored_row_is_never_a_wrong_value);
     tcase_add_test(tests, a_flipped_bit_anywhere_behind_the_first_pages_is_never_a_wrong_value);
+    tcase_add_test(tests, a_truncated_file_is_refused_at_every_page);
+    tcase_add_test(tests, a_zeroed_page_or_two_pages_swapped_never_give_a_wrong_value);
+    tcase_add_test(tests, a_row_moved_to_another_key_or_table_does_not_verify);
+    tcase_add_test(tests, another_key_another_set_and_a_newer_format_are_told_apart);
+    tcase_add_test(tests, an_emptied_or_missing_file_is_damage_and_no_new_beginning);
+    tcase_add_test(tests, a_read_only_opening_reads_and_makes_nothing);
+    tcase_add_test(tests, files_are_for_their_owner_alone_and_closed_on_exec);
+    tcase_add_test(tests, symlinks_are_refused);
+    tcase_add_test(tests, a_network_or_kernel_file_system_is_refused);
+    tcase_add_test(tests, what_people_could_read_is_in_no_file);
+    tcase_add_test(tests, a_hash_of_an_id_depends_on_the_key_and_the_context);
+    tcase_add_test(tests, the_map_grows_while_three_times_as_much_is_written);
+    tcase_add_test(tests, a_map_that_fills_within_a_turn_loses_that_turn_and_then_grows);
+    tcase_add_test(tests, a_reader_in_another_thread_keeps_its_view_and_holds_up_growth);
+    tcase_add_test(tests, every_commit_is_synced);
+    tcase_add_test(tests, a_failing_sync_or_write_poisons_the_environment);
+    tcase_add_test(tests, a_fault_of_the_world_is_one_of_the_disk);
+    tcase_add_test(tests, a_kill_in_a_turn_leaves_the_turns_before_it);
+    tcase_add_test(tests, a_full_disk_refuses_writing_and_lets_erasing_through);
+    tcase_add_test(tests, a_walk_goes_on_behind_the_key_it_gave_last);
+    tcase_add_test(tests, a_walk_may_remove_all_that_it_meets);
+    tcase_add_test(tests, a_prefix_of_all_ones_is_walked_to_the_end_of_the_table);
     suite_add_tcase(suite, tests);
     SRunner *runner = srunner_create(suite);
     srunner_run_all(runner, CK_ENV);

@@ -277,6 +277,7 @@ START_TEST(every_flipped_bit_and_every_cut_of_a_sealed_file_is_refused)
         ck_assert_int_eq(vault_write_plain(path_of("device"), span_of(file.data, size)), ERR_OK);
         ck_assert_int_eq(vault_read_file(directory, "device", &storage_key, &content), ERR_CORRUPT);
     }
+    buf_wipe(&content);
     buf_free(&file);
 }
 END_TEST
