@@ -1,9 +1,11 @@
 /* codebook.h - what a record may hold: kinds, numbered fields, vocabularies.
  *
- *     case --+-- title            field 101: text, L2, surface
- *            +-- status           field 118: code of a vocabulary, L1, surface
- *            +-- act[...]         collection 40: elements of the case
- *                 +-- act.type_of_act   field 401: code, L1, surface
+ *     case --+-- title                  field 3: text, L2, surface
+ *            +-- status                 field 4: code of a vocabulary, L1, surface
+ *            +-- act[...]               collection 6: elements of the case
+ *            |    +-- act.type_of_act   field 12: code, L1, surface
+ *            |    +-- act.coordinates   field 76: text, L3: in the protected twin, same element
+ *            +-- country_of_act[...]    collection 9: a set, one value an element
  *
  * A codebook is data: merge, index and casework follow it and know no field by
  * name. Field, collection, kind and value numbers are part of the format and are
@@ -40,17 +42,23 @@ enum codebook_type {
     TYPE_RECORD,      /* byte string of 16: a record_id */
     TYPE_ACTOR,       /* byte string of 12: device_id[0..8] and the actor's number, 4 bytes */
     TYPE_BLOB,        /* byte string of 32: hash of a file */
-    TYPE_LOCALISED    /* array [language, text]: text in a named language */
+    TYPE_LOCALISED,   /* array [language, text]: text in a named language */
+    TYPE_ELEMENT      /* byte string of 8: an element of a collection of the same record */
 };
 
 enum sensitivity { LEVEL_L0 = 0, LEVEL_L1, LEVEL_L2, LEVEL_L3 };
 
 /* What is shown and exported of a register that holds several live values. It
- * never changes which values are live. */
+ * never changes which values are live. The order of max, min and protective is
+ * that of codebook_rank.
+ *
+ * A union register is a set within an element: every live value is one member, so
+ * adding a member replaces nothing, taking one away names it and adds no value, and
+ * several members are no conflict. */
 enum merge_policy {
     MERGE_SURFACE = 0, /* show all: a person decides */
-    MERGE_UNION,       /* sets of codes */
-    MERGE_MAX,
+    MERGE_UNION,       /* all of them together */
+    MERGE_MAX,         /* integers, ordered vocabularies; true above false */
     MERGE_MIN,
     MERGE_PROTECTIVE, /* the value of the highest rank in its vocabulary */
     MERGE_LATEST      /* the pick: bookkeeping only */
@@ -58,21 +66,33 @@ enum merge_policy {
 
 enum codebook_flag {
     FIELD_REQUIRED = 1, /* asked for when the record is made */
-    FIELD_INDEXED = 2,  /* its codes, countries or months are in the coded index */
+    FIELD_INDEXED = 2,  /* its codes, countries, months or records are in the coded index */
     FIELD_LISTED = 4,   /* shown in lists: kept in the record's summary */
     FIELD_ONCE = 8,     /* written at creation; `surface` if two values ever meet */
 };
 
+/* Append-only: no element is removed, and no value of one replaces another; a union may
+ * still grow, and a protective value may be joined by a more protective one.
+ *
+ * Long text is one register for each section and language: an element of a keyed
+ * collection, whose id follows from the language. So two offices that write the English
+ * narrative meet in one register and see a conflict, and a translation meets nobody; a
+ * register of all languages would make a conflict of every translation, and elements of
+ * random ids would let two English narratives stand side by side unseen. */
 enum collection_flag {
-    COLLECTION_APPEND_ONLY = 1, /* elements are never removed or edited */
-    COLLECTION_SET = 2, /* a set of values: each element has exactly one field, named as the collection */
+    COLLECTION_APPEND_ONLY = 1,
+    COLLECTION_SET = 2,   /* a set of values: each element has exactly one field, named as the collection */
+    COLLECTION_KEYED = 4, /* one element for each value of its lowest numbered field */
 };
+
+enum { ELEMENT_BYTES = 8 };
 
 struct codebook_value {
     uint32_t number; /* in the record; from 1 within its vocabulary, never reused */
     uint32_t rank;   /* for ordered vocabularies: max, min and protective go by it */
     const char *name;
     const char *label; /* English */
+    uint32_t group;    /* the value of vocabulary `groups` that it is counted under; 0: none */
 };
 
 struct codebook_vocabulary {
@@ -81,6 +101,7 @@ struct codebook_vocabulary {
     const char *label;
     const struct codebook_value *values; /* ascending by number */
     size_t value_count;
+    uint32_t groups; /* number of the vocabulary that its values roll up into; 0: none */
 };
 
 struct codebook_kind {
@@ -109,7 +130,8 @@ struct codebook_field {
     uint32_t vocabulary; /* of TYPE_CODE; else 0 */
     enum sensitivity sensitivity;
     enum merge_policy policy;
-    uint32_t flags; /* enum codebook_flag */
+    uint32_t flags;  /* enum codebook_flag */
+    uint32_t target; /* of TYPE_RECORD: the kind; of TYPE_ELEMENT: the collection; 0: any */
 };
 
 /* All arrays ascend by number. */
@@ -144,19 +166,41 @@ const struct codebook_value *codebook_value(const struct codebook_vocabulary *vo
 const struct codebook_value *codebook_value_by_name(const struct codebook_vocabulary *vocabulary,
                                                     const char *name);
 
+/* The id of the element of a set or keyed collection whose first field holds `cbor`:
+ * H("vigil.elt.v1", cbor)[0..8]. Two offices that add one country add one element. Elements of other
+ * collections have random ids. */
+void codebook_element(struct span cbor, uint8_t element_out[ELEMENT_BYTES]);
+
+/* Where a value stands among those of its field, for max, min and protective: the rank of a code, an
+ * integer itself, 1 for true. Anything else, and an unknown code, stands lowest: INT64_MIN. */
+int64_t codebook_rank(const struct codebook *codebook, const struct codebook_field *field, struct span cbor);
+
 /* True if `cbor` is a value that the field may hold: right type, known code, a date that parses,
  * a plausible country. Judges a person's input; what a peer sent is kept whatever it holds. */
 bool codebook_accepts(const struct codebook *codebook, const struct codebook_field *field, struct span cbor);
 
-/* The CBOR of what a person typed for `field`, appended to `cbor_out`; and back, as text for people.
- * ERR_INVALID: not a value of this field; `why_out` (may be NULL) gets one static sentence. */
+/* The CBOR of what a person typed for `field`, appended to `cbor_out`.
+ *
+ *     code      its name: death_threat        range     3 or 3-5
+ *     bool      yes, no, true, false          date      2019-03~, 2019-03/2019-05, 2024-11-02/..
+ *     country   KEN or ken                    localised eng: text
+ *     record, actor, blob, element            hex
+ *
+ * ERR_INVALID: not a value of this field; `why_out` (may be NULL) gets one static sentence.
+ * ERR_MEMORY: `cbor_out` could not grow. */
 MUST_CHECK enum err codebook_parse(const struct codebook *codebook, const struct codebook_field *field,
                                    const char *text, struct buf *cbor_out, const char **why_out);
+
+/* The reverse, appended as text for people: what codebook_parse takes, for each value that the field
+ * accepts. Of any other bytes it says what they are, on one line. */
 void codebook_print(const struct codebook *codebook, const struct codebook_field *field, struct span cbor,
                     struct buf *text_out);
 
 /* The codebook as deterministic CBOR (the body of a codebook statement, FORMATS "codebook"), and back.
- * The decoded one owns one block of memory; free it with codebook_free. ERR_INVALID: breaks a rule. */
+ * The decoded one is one block of memory; free it with codebook_free, which takes NULL too.
+ * ERR_INVALID: breaks a rule (numbers ascend, names are of a-z 0-9 _ and ., what is referred to exists,
+ * no L3 field is indexed or listed, at most CODEBOOK_BYTES_MAX, and so on). ERR_MEMORY. */
+enum { CODEBOOK_BYTES_MAX = 256 * 1024 };
 void codebook_encode(const struct codebook *codebook, struct buf *out);
 MUST_CHECK enum err codebook_decode(struct span bytes, struct codebook **codebook_out);
 void codebook_free(struct codebook **codebook);
@@ -164,7 +208,8 @@ void codebook_free(struct codebook **codebook);
 /* H("vigil.cbk.v1", its encoding). */
 void codebook_id(const struct codebook *codebook, struct hash *id_out);
 
-/* Index tokens of a value: countries, codes and months (of dates) that the coded index keeps for
- * `field`, each as a short CBOR value appended to `tokens_out` as an array; none if not indexed. */
+/* Index tokens of a value, appended to `tokens_out` as one CBOR array of short values: a code, bool,
+ * country, subdivision or record as it is, of a date the months it covers ("2019-03", or "2019" where
+ * only years are known). The array is empty if the field is not indexed or does not accept the value. */
 void codebook_tokens(const struct codebook *codebook, const struct codebook_field *field, struct span cbor,
                      struct buf *tokens_out);
