@@ -4,7 +4,7 @@
  *            +-- status                 field 4: code of a vocabulary, L1, surface
  *            +-- act[...]               collection 6: elements of the case
  *            |    +-- act.type_of_act   field 12: code, L1, surface
- *            |    +-- act.coordinates   field 76: text, L3: in the protected twin, same element
+ *            |    +-- act.coordinates   field 68: text, L3: in the protected twin, same element
  *            +-- country_of_act[...]    collection 9: a set, one value an element
  *
  * A codebook is data: merge, index and casework follow it and know no field by
