@@ -53,8 +53,8 @@ enum sensitivity { LEVEL_L0 = 0, LEVEL_L1, LEVEL_L2, LEVEL_L3 };
  * that of codebook_rank.
  *
  * A union register is a set within an element: every live value is one member, so
- * adding a member replaces nothing, taking one away names it and adds no value, and
- * several members are no conflict. */
+ * adding a member replaces nothing and several members are no conflict. A member is
+ * taken away by setting null in its place: null, in any field, is no value. */
 enum merge_policy {
     MERGE_SURFACE = 0, /* show all: a person decides */
     MERGE_UNION,       /* all of them together */
