@@ -438,6 +438,36 @@ START_TEST(the_embedded_codebook_has_its_golden_id)
 }
 END_TEST
 
+/* The worked example of the formats page. */
+START_TEST(a_small_codebook_has_the_bytes_of_the_format)
+{
+    static const char expected[] =
+        "a600010165736d616c6c02818301646361736564436173650381860663616374644163747302000104828b01"
+        "6b7265636f72645f6b696e64644b696e6400020301010000008b02686163742e646174656444617465060207"
+        "00020002000581850166636f6c6f757266436f6c6f75720081850163726564635265640000";
+    static const struct codebook_kind kinds[] = { { 1, "case", "Case" } };
+    static const struct codebook_collection collections[] = { { 6, "act", "Acts", 2, 0, LEVEL_L1 } };
+    static const struct codebook_value values[] = { { 1, 0, "red", "Red", 0 } };
+    static const struct codebook_vocabulary vocabularies[] = { { 1, "colour", "Colour", values, 1, 0 } };
+    static const struct codebook_field fields[] = {
+        { 1, "record_kind", "Kind", 0, 2, TYPE_CODE, 1, LEVEL_L1, MERGE_SURFACE, 0, 0 },
+        { 2, "act.date", "Date", 6, 2, TYPE_DATE, 0, LEVEL_L2, MERGE_SURFACE, FIELD_INDEXED, 0 }
+    };
+    const struct codebook small = { 1, "small", kinds, 1, fields, 2, collections, 1, vocabularies, 1 };
+    struct buf bytes = { 0 };
+    struct codebook *decoded = NULL;
+    char hex[2 * 256 + 1];
+
+    codebook_encode(&small, &bytes);
+    ck_assert_uint_le(bytes.size, 256);
+    bytes_hex(hex, buf_span(&bytes));
+    ck_assert_str_eq(hex, expected);
+    ck_assert_int_eq(codebook_decode(buf_span(&bytes), &decoded), ERR_OK);
+    codebook_free(&decoded);
+    buf_free(&bytes);
+}
+END_TEST
+
 START_TEST(a_codebook_comes_back_from_its_bytes)
 {
     struct buf bytes = { 0 };
@@ -874,8 +904,8 @@ END_TEST
 SUITE_MAIN("codebook", the_tables_hold_what_the_list_says_and_nothing_else, every_item_has_an_english_label,
            no_strict_field_is_indexed_or_listed, every_vocabulary_is_used_by_a_field,
            all_is_found_by_number_and_by_name, the_embedded_codebook_has_its_golden_id,
-           a_codebook_comes_back_from_its_bytes, a_codebook_cut_short_or_followed_is_refused,
-           each_rule_of_a_codebook_is_enforced, what_people_type_becomes_cbor_and_comes_back,
-           what_does_not_fit_is_refused_with_a_reason, what_a_field_does_not_accept_is_shown_for_what_it_is,
-           the_more_protective_value_stands_higher, an_indexed_value_gives_its_tokens,
-           one_value_of_a_set_is_one_element)
+           a_small_codebook_has_the_bytes_of_the_format, a_codebook_comes_back_from_its_bytes,
+           a_codebook_cut_short_or_followed_is_refused, each_rule_of_a_codebook_is_enforced,
+           what_people_type_becomes_cbor_and_comes_back, what_does_not_fit_is_refused_with_a_reason,
+           what_a_field_does_not_accept_is_shown_for_what_it_is, the_more_protective_value_stands_higher,
+           an_indexed_value_gives_its_tokens, one_value_of_a_set_is_one_element)
