@@ -101,7 +101,7 @@ check_map(cfg_t *cfg, cfg_opt_t *opt)
     return check_range(cfg, opt, MAP_MIB_MIN, MAP_MIB_MAX);
 }
 
-static enum config_profile
+static enum link_profile
 profile_of(const char *name)
 {
     switch (name[0]) {

@@ -13,10 +13,7 @@
  */
 #pragma once
 
-#include "store/base/bytes.h"
-#include "store/base/err.h"
-
-enum config_profile { PROFILE_LAN = 1, PROFILE_WAN = 2, PROFILE_METERED = 3, PROFILE_ONEWAY = 4 };
+#include "sync/message.h"
 
 struct config_peer {
     char *name;
@@ -28,7 +25,7 @@ struct config {
     char *name;
     char *listen;   /* "": dial only */
     char *announce; /* endpoint that others should dial; "": none */
-    enum config_profile profile;
+    enum link_profile profile;
     long handshake_ms;
     long heartbeat_ms; /* 0: none */
     long map_mib;      /* what the database may grow to before it is doubled */

@@ -306,6 +306,19 @@ compress(struct buf *packed, struct span payload)
     return packed->size < payload.size;
 }
 
+bool
+entry_fits(struct span payload)
+{
+    struct buf frame = { 0 };
+    bool fits = payload.size < SEALABLE_BYTES_MAX;
+
+    if (!fits && payload.size <= PAYLOAD_PLAIN_BYTES_MAX) {
+        fits = compress(&frame, payload) && frame.size < SEALABLE_BYTES_MAX && !frame.failed;
+    }
+    buf_wipe(&frame);
+    return fits;
+}
+
 enum err
 entry_seal(struct entry *entry, const struct hash *log_id, const struct epoch_keys *keys,
            const struct key *record_key, struct span payload, bool pad, struct buf *sealed_out)

@@ -115,6 +115,9 @@ MUST_CHECK enum err entry_seal(struct entry *entry, const struct hash *log_id, c
                                const struct key *record_key, struct span payload, bool pad,
                                struct buf *sealed_out);
 
+/* True if a payload, compressed and padded, is not larger than an entry may be. */
+bool entry_fits(struct span payload);
+
 /* Open, unpad, decompress: the payload's CBOR replaces the content of `payload_out`, which the
  * caller wipes. The sealed payload must be at hand; `record_key` as above. On a fault `payload_out`
  * is empty. */

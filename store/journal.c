@@ -600,6 +600,10 @@ journal_run_before(struct journal *journal, struct table_txn *txn, uint32_t log_
     struct run run = { 0, 0 };
     uint64_t next = 0;
 
+    if (seq == journal_branch(journal, log_no)->next_seq) {
+        *run_out = journal_branch(journal, log_no)->run;
+        return ERR_OK;
+    }
     /* A kept signature ends a run only where an entry of the same branch comes after it: elsewhere it was the
      * tip, or the run of the branch that left there goes on. */
     for (uint64_t below = seq; below > 1;) {
@@ -757,6 +761,21 @@ journal_entry_count(const struct journal *journal, const struct ident *compartme
 
         if (ident_equal(&branch->descriptor.compartment, compartment)) {
             count += branch->next_seq - branch->branch_first;
+        }
+    }
+    return count;
+}
+
+uint64_t
+journal_pending_count(const struct journal *journal, const struct ident *compartment)
+{
+    uint64_t count = 0;
+
+    for (uint32_t n = 0; n < journal->branch_count; n++) {
+        const struct log_branch *branch = journal->branches[n];
+
+        if (ident_equal(&branch->descriptor.compartment, compartment)) {
+            count += branch->pending_count;
         }
     }
     return count;

@@ -125,5 +125,8 @@ uint64_t journal_place_last(const struct journal *journal);
 MUST_CHECK enum err journal_at(struct table_txn *txn, uint64_t place, uint32_t *log_no_out,
                                uint64_t *seq_out);
 
-/* Entries held in all, and by compartment. */
+/* Entries of a compartment that wait for a key or an upgrade. */
+uint64_t journal_pending_count(const struct journal *journal, const struct ident *compartment);
+
+/* Entries held of a compartment. */
 uint64_t journal_entry_count(const struct journal *journal, const struct ident *compartment);

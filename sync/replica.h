@@ -37,7 +37,8 @@ void replica_identity_make(struct replica_identity *identity_out, const struct w
 
 /* Keep it, or read it back. A device that has not joined yet has a zero org. */
 MUST_CHECK enum err replica_identity_write(const char *directory, const struct key *storage_key,
-                                           const struct replica_identity *identity, const struct world *world);
+                                           const struct replica_identity *identity,
+                                           const struct world *world);
 MUST_CHECK enum err replica_identity_read(const char *directory, const struct key *storage_key,
                                           struct replica_identity *identity_out);
 
@@ -55,8 +56,9 @@ struct replica_options {
 MUST_CHECK enum err replica_open(struct replica **replica_out, const struct replica_options *options);
 void replica_close(struct replica **replica);
 
-/* Write the founding statements of a welcome into an empty replica (in a turn of its own). */
-MUST_CHECK enum err replica_found(struct replica *replica, const struct span *statements, size_t statement_count);
+/* Write the founding statements of a welcome (a CBOR array, see joining.h) into a new replica, in a transaction of
+ * its own. ERR_INVALID: no such array, or it does not found the organisation of our identity. */
+MUST_CHECK enum err replica_found(struct replica *replica, struct span statements);
 
 /* --- turns --- */
 
@@ -76,6 +78,11 @@ MUST_CHECK enum err replica_anchor(struct replica *replica);
 /* The replica as gossip sees it. Lives as long as the replica. */
 const struct gossip_store *replica_gossip_store(struct replica *replica);
 
+/* Called when gossip ends a session by itself (gossip_store.ended). */
+void replica_on_ended(struct replica *replica,
+                      void (*ended)(void *self, uint32_t connection, bool hang_up, const char *why),
+                      void *self);
+
 /* Work that needs no message: epochs and boxes that this admin should make, what waits in `pend`. In a turn.
  * True if anything was written. */
 bool replica_tend(struct replica *replica);
@@ -93,7 +100,7 @@ struct save {
     struct ident compartment; /* the case compartment (or any without a twin) */
     struct ident record_id;   /* ignored when `create` */
     bool create;
-    bool urgent;              /* lane 1 */
+    bool urgent; /* lane 1 */
     uint32_t actor;
     const struct save_op *ops;
     size_t op_count;
@@ -115,17 +122,22 @@ MUST_CHECK enum err replica_save(struct replica *replica, const struct save *sav
 /* Write a statement of our own (an address, an actor, an epoch) into control. */
 MUST_CHECK enum err replica_state(struct replica *replica, struct span signed_statement);
 
+/* Write the statements of a news file (a CBOR array) that are new here into control. *count_out: how many were.
+ * ERR_INVALID: not such an array. */
+MUST_CHECK enum err replica_import(struct replica *replica, struct span statements, size_t *count_out);
+
 /* --- reading, in a turn or between turns --- */
 
 /* Both halves of a record. `withheld`: there is a protected half, or may be, that this node cannot read. */
 struct replica_view {
-    struct record_view *open;        /* the case half */
-    struct record_view *protected_;  /* NULL when withheld or when there is none */
+    struct record_view *open;           /* the case half */
+    struct record_view *protected_half; /* NULL when withheld or when there is none */
     bool withheld;
 };
 
 MUST_CHECK enum err replica_read(struct replica *replica, const struct ident *compartment,
-                                 const struct ident *record_id, struct arena *arena, struct replica_view *view_out);
+                                 const struct ident *record_id, struct arena *arena,
+                                 struct replica_view *view_out);
 
 /* A read transaction for queries of record.h and index.h; end it with table_abort. In a turn it is the
  * turn's own transaction, lent. */
@@ -136,6 +148,7 @@ struct roster *replica_roster(struct replica *replica);
 const struct codebook *replica_codebook(const struct replica *replica);
 const struct replica_identity *replica_identity(const struct replica *replica);
 struct table_env *replica_env(struct replica *replica);
+const struct record_source *replica_source(const struct replica *replica);
 const struct intake_counts *replica_counts(const struct replica *replica);
 struct journal *replica_journal(struct replica *replica);
 

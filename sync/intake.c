@@ -1,0 +1,1194 @@
+#include "sync/intake.h"
+
+#include "store/base/world.h"
+#include "store/keys.h"
+#include "sync/keyring.h"
+#include "sync/update.h"
+
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* A row of `pend`: reason u8 | what it waits for, 8 bytes | log_no u32 | seq u64 -> nothing. */
+enum {
+    WAIT_BYTES = 8,
+    PEND_KEY_BYTES = 1 + WAIT_BYTES + 4 + 8,
+    RECORD_CACHE_SLOTS = 4096,
+    /* One record_id prefix names one record, but for a collision of 8 bytes. */
+    RECORDS_PER_PREFIX_MAX = 4,
+    TOUCHED_BITS = 1 << 14,
+    TOUCHED_WORDS = TOUCHED_BITS / 64,
+    CLOCK_FOLLOW_MS = 60 * 60 * 1000,
+};
+
+enum pend_reason { PEND_EPOCH = 1, PEND_RECORD = 2, PEND_SCHEMA = 3 };
+
+/* What an entry waits for, as it stands in a row of `pend`. */
+struct wait {
+    uint8_t reason; /* enum pend_reason; 0: it does not wait */
+    uint8_t bytes[WAIT_BYTES];
+};
+
+/* A record key with what is derived from it: most entries of a chunk are of few records. */
+struct cached_record {
+    struct ident compartment;
+    struct record_key record;
+    struct key erase_key;
+    bool used;
+};
+
+/* What opening an entry gave. */
+struct outcome {
+    enum entry_state state;
+    enum held_reason reason;
+    struct wait wait;
+};
+
+struct intake {
+    struct intake_options options;
+    struct table_txn *main_txn;
+    struct table_txn *keys_txn;
+    const struct codebook *codebook;
+    struct record_turn *turn;
+    struct record_source source;
+    struct arena arena; /* decoded changes of this turn, and their payloads */
+    uint64_t touched
+        [TOUCHED_WORDS]; /* bit record_no % TOUCHED_BITS: merged into since the tables were brought up to date */
+    struct buf plain;
+    struct chunk chunk;
+    struct cached_record *cache;
+
+    /* The standing that header and log give, for the entries of one log and kind. */
+    struct {
+        uint32_t log_no;
+        uint8_t kind;
+        uint64_t generation;
+        enum standing standing;
+        enum held_reason reason;
+    } judged;
+
+    struct wait *arrived; /* what came in this turn that something may wait for */
+    size_t arrived_count;
+    size_t arrived_capacity;
+    uint64_t latest_hlc;
+    uint32_t *grown; /* log_nos that took in entries, each once a turn */
+    size_t grown_count;
+    size_t grown_capacity;
+    struct ident *readable; /* compartments that this node may read, as of the last turn; ascending */
+    size_t readable_count;
+    bool control_came;   /* a statement was new: the roster is to be settled */
+    bool roster_changed; /* in the turn just ended */
+    bool failed;         /* memory ran out in this turn */
+    struct intake_counts counts;
+};
+
+const char *
+verdict_text(enum verdict verdict)
+{
+    static const char *const texts[VERDICT_COUNT] = {
+        [VERDICT_TAKEN] = "taken",     [VERDICT_SEEN] = "seen",           [VERDICT_LATER] = "later",
+        [VERDICT_FORK] = "fork-below", [VERDICT_MALFORMED] = "malformed", [VERDICT_FORGED] = "forged",
+    };
+    return texts[verdict];
+}
+
+const char *
+later_text(enum later later)
+{
+    static const char *const texts[LATER_COUNT] = {
+        [LATER_NONE] = "none",   [LATER_GAP] = "gap",   [LATER_AUTHOR] = "author",
+        [LATER_LIMIT] = "limit", [LATER_FULL] = "full",
+    };
+    return texts[later];
+}
+
+static const struct roster_device *
+own_device(const struct intake *intake)
+{
+    return roster_device(intake->options.roster, intake->options.own_device);
+}
+
+/* --- what waits, and for what --- */
+
+static struct wait
+wait_for_epoch(const struct ident *compartment, const uint8_t epoch[4])
+{
+    struct wait wait = { .reason = PEND_EPOCH };
+
+    memcpy(wait.bytes, compartment->bytes, 4);
+    memcpy(wait.bytes + 4, epoch, 4);
+    return wait;
+}
+
+static struct wait
+wait_for_record(const uint8_t prefix[8])
+{
+    struct wait wait = { .reason = PEND_RECORD };
+
+    memcpy(wait.bytes, prefix, WAIT_BYTES);
+    return wait;
+}
+
+static void
+pend_key(uint8_t key[PEND_KEY_BYTES], const struct wait *wait, uint32_t log_no, uint64_t seq)
+{
+    key[0] = wait->reason;
+    memcpy(key + 1, wait->bytes, WAIT_BYTES);
+    bytes_write_u32(key + 1 + WAIT_BYTES, log_no);
+    bytes_write_u64(key + 1 + WAIT_BYTES + 4, seq);
+}
+
+static void
+pend_put(struct intake *intake, const struct wait *wait, uint32_t log_no, uint64_t seq)
+{
+    uint8_t key[PEND_KEY_BYTES];
+
+    pend_key(key, wait, log_no, seq);
+    table_put(intake->main_txn, TABLE_PEND, span_of(key, sizeof key), span_of(NULL, 0));
+}
+
+static void
+arrived_add(struct intake *intake, struct wait wait)
+{
+    if (intake->arrived_count == intake->arrived_capacity) {
+        size_t capacity = intake->arrived_capacity == 0 ? 64 : intake->arrived_capacity * 2;
+        struct wait *arrived = realloc(intake->arrived, capacity * sizeof *arrived);
+
+        if (arrived == NULL) {
+            intake->failed = true;
+            return;
+        }
+        intake->arrived = arrived;
+        intake->arrived_capacity = capacity;
+    }
+    intake->arrived[intake->arrived_count] = wait;
+    intake->arrived_count++;
+}
+
+static void
+grown_add(struct intake *intake, uint32_t log_no)
+{
+    for (size_t n = intake->grown_count; n > 0 && n + 16 > intake->grown_count; n--) {
+        if (intake->grown[n - 1] == log_no) {
+            return;
+        }
+    }
+    if (intake->grown_count == intake->grown_capacity) {
+        size_t capacity = intake->grown_capacity == 0 ? 64 : intake->grown_capacity * 2;
+        uint32_t *grown = realloc(intake->grown, capacity * sizeof *grown);
+
+        if (grown == NULL) {
+            intake->failed = true;
+            return;
+        }
+        intake->grown = grown;
+        intake->grown_capacity = capacity;
+    }
+    intake->grown[intake->grown_count] = log_no;
+    intake->grown_count++;
+}
+
+/* --- record keys --- */
+
+static struct cached_record *
+cache_slot(struct intake *intake, const struct ident *compartment, const uint8_t prefix[8])
+{
+    uint64_t mix = bytes_read_u64(prefix) ^ bytes_read_u64(compartment->bytes);
+
+    return &intake->cache[mix % RECORD_CACHE_SLOTS];
+}
+
+/* The record of a compartment that an entry names: ERR_OK; ERR_ABSENT: no key for that name is here;
+ * ERR_INVALID: one is, and the entry is no member of its record. */
+static enum err
+record_of_entry(struct intake *intake, const struct log_branch *branch, const struct entry *entry,
+                const struct epoch_keys *keys, uint8_t prefix[8], const struct cached_record **record_out)
+{
+    struct record_key found[RECORDS_PER_PREFIX_MAX];
+    const struct ident *compartment = &branch->descriptor.compartment;
+
+    entry_reference_prefix(prefix, entry, &branch->log_id, keys);
+    struct cached_record *slot = cache_slot(intake, compartment, prefix);
+    if (slot->used && ident_equal(&slot->compartment, compartment) &&
+        memcmp(slot->record.record_id.bytes, prefix, 8) == 0 &&
+        entry_is_member(entry, &branch->log_id, &slot->erase_key)) {
+        *record_out = slot;
+        return ERR_OK;
+    }
+    size_t count = keys_find_record(intake->keys_txn, compartment, prefix, found, RECORDS_PER_PREFIX_MAX);
+    enum err err = count == 0 ? ERR_ABSENT : ERR_INVALID;
+    for (size_t n = 0; n < count && err == ERR_INVALID; n++) {
+        struct key erase_key;
+
+        record_key_erase(&erase_key, &found[n].key);
+        if (entry_is_member(entry, &branch->log_id, &erase_key)) {
+            slot->compartment = *compartment;
+            slot->record = found[n];
+            slot->erase_key = erase_key;
+            slot->used = true;
+            *record_out = slot;
+            err = ERR_OK;
+        }
+        crypto_wipe(&erase_key, sizeof erase_key);
+    }
+    crypto_wipe(found, sizeof found);
+    return err;
+}
+
+/* --- opening --- */
+
+/* Open with each epoch whose id begins as the entry says: nearly always one. */
+static enum entry_fault
+open_payload(struct intake *intake, const struct log_branch *branch, const struct entry *entry,
+             const struct epoch_keys *keys, const struct key *record_key, struct buf *plain_out)
+{
+    enum entry_fault fault = FAULT_DOES_NOT_OPEN;
+
+    for (; keys != NULL && fault == FAULT_DOES_NOT_OPEN;
+         keys = keyring_another(intake->options.keyring, keys)) {
+        fault = entry_open(entry, &branch->log_id, keys, record_key, plain_out);
+    }
+    return fault;
+}
+
+static struct outcome
+held(enum held_reason reason)
+{
+    return (struct outcome){ .state = STATE_HELD, .reason = reason };
+}
+
+static struct outcome
+waits(struct wait wait)
+{
+    return (struct outcome){ .state = wait.reason == PEND_SCHEMA ? STATE_NEEDS_SCHEMA : STATE_NEEDS_KEY,
+                             .wait = wait };
+}
+
+static struct outcome
+outcome_of_fault(enum entry_fault fault)
+{
+    if (fault == FAULT_SCHEMA) {
+        return waits((struct wait){ .reason = PEND_SCHEMA });
+    }
+    return held(policy_reason_of_fault(fault));
+}
+
+static struct outcome
+outcome_of_change(struct intake *intake, enum change_verdict verdict)
+{
+    switch (verdict) {
+    case CHANGE_OK:
+        return (struct outcome){ .state = STATE_MERGED };
+    case CHANGE_NEWER:
+        return waits((struct wait){ .reason = PEND_SCHEMA });
+    case CHANGE_LIMIT:
+        return held(HELD_OVER_LIMIT);
+    case CHANGE_FAILED:
+        intake->failed = true;
+        return waits((struct wait){ .reason = PEND_SCHEMA });
+    case CHANGE_NOT_CANONICAL:
+    default:
+        return held(HELD_NOT_CANONICAL);
+    }
+}
+
+/* The clock of whoever reads follows those whom it hears, but not far: see intake_latest_hlc. */
+static void
+note_stamp(struct intake *intake, uint64_t hlc)
+{
+    uint64_t bound = (world_wall_ms(intake->options.world) + CLOCK_FOLLOW_MS) << 16;
+
+    if (hlc > intake->latest_hlc && hlc <= bound) {
+        intake->latest_hlc = hlc;
+    }
+}
+
+void
+intake_keep_statement(const struct table_env *env, struct table_txn *txn, const struct hash *stmt_id,
+                      struct span signed_statement)
+{
+    const struct span id = hash_span(stmt_id);
+    uint8_t key[16];
+
+    table_hash(env, key, "vigil.row.cert", &id, 1);
+    table_put(txn, TABLE_CERT, span_of(key, sizeof key), signed_statement);
+}
+
+/* Statements stand for themselves: each that is new goes to the roster and to a row of its own. */
+static void
+take_statement(struct intake *intake, struct span signed_statement)
+{
+    struct hash id;
+
+    switch (roster_add(intake->options.roster, signed_statement, &id)) {
+    case ROSTER_NEW: {
+        struct buf whole = { 0 };
+        /* With the signatures of all copies. */
+        if (!roster_write(intake->options.roster, &id, &whole) || whole.failed) {
+            intake->failed = true;
+        } else {
+            intake_keep_statement(intake->options.env, intake->main_txn, &id, buf_span(&whole));
+        }
+        buf_free(&whole);
+        intake->control_came = true;
+        break;
+    }
+    case ROSTER_MEMORY:
+        intake->failed = true;
+        break;
+    case ROSTER_KNOWN:
+    case ROSTER_MALFORMED:
+    case ROSTER_FOREIGN:
+    case ROSTER_UNSIGNED:
+        break;
+    }
+}
+
+static struct outcome
+take_control(struct intake *intake, const struct log_branch *branch, const struct entry *entry,
+             const struct epoch_keys *keys)
+{
+    struct change_statements control;
+    enum entry_fault fault = open_payload(intake, branch, entry, keys, NULL, &intake->plain);
+
+    if (fault != FAULT_NONE) {
+        return outcome_of_fault(fault);
+    }
+    enum change_verdict verdict =
+        change_decode_statements(buf_span(&intake->plain), &intake->arena, &control);
+    for (size_t n = 0; verdict == CHANGE_OK && n < control.count; n++) {
+        take_statement(intake, control.statements[n]);
+    }
+    return outcome_of_change(intake, verdict);
+}
+
+/* True if `key` is the key of the record that the entry names: its hash begins as the reference does, and
+ * the membership tag is its own. */
+static bool
+record_key_fits(const struct intake *intake, const struct log_branch *branch, const struct entry *entry,
+                const struct epoch_keys *keys, struct record_key *record)
+{
+    const struct roster_compartment *compartment =
+        roster_compartment(intake->options.roster, &branch->descriptor.compartment);
+    struct key case_key = record->key;
+    struct key erase_key;
+    uint8_t prefix[8];
+
+    if (compartment != NULL && compartment->role == COMPARTMENT_PROTECTED) {
+        record_key_case(&case_key, &record->key);
+    }
+    record_key_id(&record->record_id, &case_key);
+    record_key_erase(&erase_key, &record->key);
+    entry_reference_prefix(prefix, entry, &branch->log_id, keys);
+    bool fits = memcmp(prefix, record->record_id.bytes, 8) == 0 &&
+                entry_is_member(entry, &branch->log_id, &erase_key);
+    crypto_wipe(&case_key, sizeof case_key);
+    crypto_wipe(&erase_key, sizeof erase_key);
+    return fits;
+}
+
+static struct outcome
+take_key(struct intake *intake, const struct log_branch *branch, const struct entry *entry,
+         const struct epoch_keys *keys)
+{
+    struct record_key record = { .log_no = branch->log_no, .seq = entry->seq };
+    enum entry_fault fault = open_payload(intake, branch, entry, keys, NULL, &intake->plain);
+
+    if (fault != FAULT_NONE) {
+        return outcome_of_fault(fault);
+    }
+    struct change_key content;
+    enum change_verdict verdict = change_decode_key(buf_span(&intake->plain), &content);
+    crypto_wipe(intake->plain.data, intake->plain.size);
+    struct outcome outcome = outcome_of_change(intake, verdict);
+    if (verdict == CHANGE_OK) {
+        memcpy(record.key.bytes, content.record_key, KEY_BYTES);
+        if (record_key_fits(intake, branch, entry, keys, &record)) {
+            keys_put_record(intake->keys_txn, &branch->descriptor.compartment, &record);
+            arrived_add(intake, wait_for_record(record.record_id.bytes));
+        } else {
+            outcome = held(HELD_RECORD_KEY);
+        }
+    }
+    crypto_wipe(&content, sizeof content);
+    crypto_wipe(&record, sizeof record);
+    return outcome;
+}
+
+/* What change_decode needs to turn the short names of an entry into whole ones. */
+struct ancestry {
+    struct intake *intake;
+    struct table_txn *txn;
+    uint32_t log_no;
+};
+
+static bool
+ancestor_tag(void *self, uint64_t seq, uint8_t tag_out[4])
+{
+    const struct ancestry *ancestry = self;
+
+    return journal_tag(ancestry->intake->options.journal, ancestry->txn, ancestry->log_no, seq, tag_out) ==
+           ERR_OK;
+}
+
+/* Open a data entry and decode its change; all of it lives in `arena`. */
+static struct outcome
+open_change(struct intake *intake, struct table_txn *txn, const struct log_branch *branch,
+            const struct entry *entry, const struct epoch_keys *keys, struct arena *arena,
+            struct signed_change *out, struct ident *record_id_out)
+{
+    const struct cached_record *record = NULL;
+    uint8_t prefix[8];
+
+    switch (record_of_entry(intake, branch, entry, keys, prefix, &record)) {
+    case ERR_OK:
+        break;
+    case ERR_ABSENT:
+        return waits(wait_for_record(prefix));
+    default:
+        return held(HELD_RECORD_TAG);
+    }
+    *record_id_out = record->record.record_id;
+    enum entry_fault fault = open_payload(intake, branch, entry, keys, &record->record.key, &intake->plain);
+    if (fault != FAULT_NONE) {
+        return outcome_of_fault(fault);
+    }
+    /* Values are lent from the payload, so it stays as long as they do. */
+    struct ancestry ancestry = { intake, txn, branch->log_no };
+    struct change_log log = {
+        .log_id = branch->log_id, .seq = entry->seq, .self = &ancestry, .tag_of = ancestor_tag
+    };
+    enum change_verdict verdict =
+        change_decode(arena_copy(arena, buf_span(&intake->plain)), &log, arena, &out->change);
+    if (arena->failed) {
+        verdict = CHANGE_FAILED;
+    }
+    out->log_no = branch->log_no;
+    out->seq = entry->seq;
+    out->log_id = branch->log_id;
+    out->device_id = branch->device_id;
+    out->entry_id = entry->id;
+    return outcome_of_change(intake, verdict);
+}
+
+static struct outcome
+take_data(struct intake *intake, const struct log_branch *branch, const struct entry *entry,
+          const struct epoch_keys *keys)
+{
+    struct signed_change *change = arena_take(&intake->arena, sizeof *change);
+    struct ident record_id;
+    uint32_t record_no = 0;
+
+    if (change == NULL) {
+        intake->failed = true;
+        return waits(wait_for_epoch(&branch->descriptor.compartment, entry->epoch));
+    }
+    struct outcome outcome =
+        open_change(intake, intake->main_txn, branch, entry, keys, &intake->arena, change, &record_id);
+    if (outcome.state == STATE_MERGED) {
+        note_stamp(intake, change->change.hlc);
+        if (record_merge(intake->turn, &branch->descriptor.compartment, &record_id, change, &record_no) !=
+            ERR_OK) {
+            intake->failed = true;
+        }
+        intake->touched[record_no % TOUCHED_BITS / 64] |= (uint64_t)1 << (record_no % 64);
+    }
+    return outcome;
+}
+
+/* --- what record.h asks of the journal --- */
+
+static enum err
+source_open(void *self, uint32_t log_no, uint64_t seq, struct arena *arena, struct signed_change *out)
+{
+    struct intake *intake = self;
+    struct journal_entry stored;
+    struct ident record_id;
+    enum err err = journal_read(intake->options.journal, intake->main_txn, log_no, seq, &stored);
+
+    if (err != ERR_OK) {
+        return err == ERR_ABSENT ? ERR_CORRUPT : err;
+    }
+    if (stored.state != STATE_MERGED) {
+        return ERR_ABSENT;
+    }
+    const struct log_branch *branch = journal_branch(intake->options.journal, stored.log_no);
+    const struct epoch_keys *keys =
+        keyring_find(intake->options.keyring, &branch->descriptor.compartment, stored.entry.epoch);
+    if (keys == NULL) {
+        return ERR_LOCKED;
+    }
+    struct outcome outcome =
+        open_change(intake, intake->main_txn, branch, &stored.entry, keys, arena, out, &record_id);
+    return outcome.state == STATE_MERGED ? ERR_OK : ERR_CORRUPT;
+}
+
+static enum record_half
+source_half(void *self, const struct ident *compartment_id)
+{
+    const struct intake *intake = self;
+    const struct roster_compartment *compartment = roster_compartment(intake->options.roster, compartment_id);
+
+    if (compartment == NULL || compartment->twin == NULL) {
+        return HALF_ALONE;
+    }
+    return compartment->role == COMPARTMENT_PROTECTED ? HALF_PROTECTED : HALF_CASE;
+}
+
+static enum standing
+judge(struct intake *intake, const struct log_branch *branch, const struct entry *entry,
+      enum held_reason *reason_out)
+{
+    uint64_t generation = roster_generation(intake->options.roster);
+
+    if (intake->judged.log_no != branch->log_no || intake->judged.kind != entry->kind ||
+        intake->judged.generation != generation) {
+        intake->judged.standing = policy_judge(intake->options.roster, own_device(intake),
+                                               &branch->descriptor, entry, &intake->judged.reason);
+        intake->judged.log_no = branch->log_no;
+        intake->judged.kind = entry->kind;
+        intake->judged.generation = generation;
+    }
+    *reason_out = intake->judged.reason;
+    return intake->judged.standing;
+}
+
+/* What becomes of one entry that is authentic and in order. */
+static struct outcome
+take_entry(struct intake *intake, const struct log_branch *branch, const struct entry *entry)
+{
+    enum held_reason reason;
+    enum standing standing = judge(intake, branch, entry, &reason);
+
+    if (standing == STANDING_HELD) {
+        return held(reason);
+    }
+    if (standing != STANDING_MERGED) {
+        return (struct outcome){ .state = STATE_CARRIED };
+    }
+    const struct epoch_keys *keys =
+        keyring_find(intake->options.keyring, &branch->descriptor.compartment, entry->epoch);
+    if (keys == NULL || entry->payload.data == NULL) {
+        return waits(wait_for_epoch(&branch->descriptor.compartment, entry->epoch));
+    }
+    const struct roster_compartment *compartment =
+        roster_compartment(intake->options.roster, &branch->descriptor.compartment);
+    if (entry->kind == ENTRY_DATA && compartment != NULL && compartment->padded &&
+        (entry->flags & ENTRY_PADDED) == 0) {
+        return held(HELD_NOT_PADDED);
+    }
+    switch (entry->kind) {
+    case ENTRY_DATA:
+        return take_data(intake, branch, entry, keys);
+    case ENTRY_KEY:
+        return take_key(intake, branch, entry, keys);
+    case ENTRY_CONTROL:
+        return take_control(intake, branch, entry, keys);
+    default: {
+        /* Receipts and seals say nothing that the replica derives from: it is enough that they open. */
+        enum entry_fault fault = open_payload(intake, branch, entry, keys, NULL, &intake->plain);
+        return fault == FAULT_NONE ? (struct outcome){ .state = STATE_MERGED } : outcome_of_fault(fault);
+    }
+    }
+}
+
+/* --- the door --- */
+
+/* The branch of the log, and the whole id, of the entry before the chunk's first. */
+static struct intake_result
+attach(struct intake *intake, const struct hash *log_id, const struct chunk *chunk,
+       struct log_branch **branch_out, struct hash *prev_out)
+{
+    struct journal *journal = intake->options.journal;
+    struct log_branch *first = journal_log(journal, log_id);
+    bool present = false;
+
+    *branch_out = first;
+    memset(prev_out, 0, sizeof *prev_out);
+    if (chunk->first_seq == 0) {
+        return (struct intake_result){ .verdict = VERDICT_TAKEN };
+    }
+    for (uint32_t no = first == NULL ? LOG_NONE : first->log_no; no != LOG_NONE;
+         no = journal_branch(journal, no)->sibling) {
+        struct log_branch *branch = journal_branch(journal, no);
+        struct journal_entry before;
+
+        if (branch->next_seq == chunk->first_seq) {
+            *prev_out = branch->head_id;
+        } else if (chunk->first_seq - 1 < branch->next_seq && chunk->first_seq - 1 >= branch->branch_first &&
+                   journal_read(journal, intake->main_txn, no, chunk->first_seq - 1, &before) == ERR_OK) {
+            *prev_out = before.entry.id;
+        } else {
+            continue;
+        }
+        present = true;
+        if (memcmp(prev_out->bytes, chunk->prev_short, sizeof chunk->prev_short) == 0) {
+            *branch_out = branch;
+            return (struct intake_result){ .verdict = VERDICT_TAKEN };
+        }
+    }
+    if (present) {
+        return (struct intake_result){ .verdict = VERDICT_FORK };
+    }
+    return (struct intake_result){ .verdict = VERDICT_LATER, .later = LATER_GAP };
+}
+
+/* The branch that stores exactly this entry; NULL: it is new. */
+static struct log_branch *
+stored_entry(struct intake *intake, struct log_branch *first, const struct entry *entry)
+{
+    struct journal *journal = intake->options.journal;
+
+    for (struct log_branch *branch = first; branch != NULL;
+         branch = branch->sibling == LOG_NONE ? NULL : journal_branch(journal, branch->sibling)) {
+        struct journal_entry stored;
+        uint8_t tag[4];
+
+        if (entry->seq < branch->branch_first || entry->seq >= branch->next_seq ||
+            journal_tag(journal, intake->main_txn, branch->log_no, entry->seq, tag) != ERR_OK ||
+            memcmp(tag, entry->id.bytes, sizeof tag) != 0) {
+            continue;
+        }
+        if (journal_read(journal, intake->main_txn, branch->log_no, entry->seq, &stored) == ERR_OK &&
+            hash_equal(&stored.entry.id, &entry->id)) {
+            return branch;
+        }
+    }
+    return NULL;
+}
+
+/* The branch on which `entry` comes next: one that ends at its prev, or a new one that leaves `at` there. */
+static struct log_branch *
+branch_for(struct intake *intake, const struct descriptor *descriptor, struct log_branch *at,
+           const struct entry *entry)
+{
+    struct journal *journal = intake->options.journal;
+
+    if (at == NULL) {
+        return journal_begin_log(journal, descriptor);
+    }
+    if (at->next_seq == entry->seq && hash_equal(&at->head_id, &entry->prev)) {
+        return at;
+    }
+    return journal_begin_branch(journal, intake->main_txn, at->log_no, entry->seq);
+}
+
+/* True if the entries from `from` on may follow in one chunk: only the first of a chunk begins a run. */
+static bool
+within_one_run(const struct chunk *chunk, size_t from, struct run run)
+{
+    for (size_t n = from; n < chunk->entry_count; n++) {
+        if (n > 0 && run_breaks(&run, chunk->entries[n].payload_size)) {
+            return false;
+        }
+        run_step(&run, chunk->entries[n].payload_size);
+    }
+    return true;
+}
+
+static void
+append(struct intake *intake, struct log_branch *branch, const struct entry *entry)
+{
+    struct outcome outcome = take_entry(intake, branch, entry);
+
+    if (entry->kind == ENTRY_KEY && entry->payload.data != NULL) {
+        keys_put_payload(intake->keys_txn, branch->log_no, entry->seq, entry->payload);
+    }
+    (void)journal_append(intake->options.journal, intake->main_txn, branch, entry, outcome.state,
+                         (uint8_t)outcome.reason);
+    if (outcome.wait.reason != 0) {
+        pend_put(intake, &outcome.wait, branch->log_no, entry->seq);
+    }
+    intake->counts.states[outcome.state]++;
+    if (outcome.state == STATE_HELD) {
+        intake->counts.held[outcome.reason]++;
+    }
+}
+
+static struct intake_result
+take_chunk(struct intake *intake, const struct descriptor *descriptor, struct span bytes)
+{
+    struct chunk *chunk = &intake->chunk;
+    struct hash log_id;
+    struct hash prev;
+    struct log_branch *branch;
+
+    if (chunk_read(bytes, descriptor->lane, chunk) != CHUNK_OK) {
+        return (struct intake_result){ .verdict = VERDICT_MALFORMED };
+    }
+    switch (policy_admit(intake->options.roster, own_device(intake), descriptor)) {
+    case ADMIT:
+        break;
+    case LATER_NOT_OURS:
+        return (struct intake_result){ .verdict = VERDICT_LATER, .later = LATER_LIMIT };
+    default:
+        return (struct intake_result){ .verdict = VERDICT_LATER, .later = LATER_AUTHOR };
+    }
+    descriptor_log_id(descriptor, &log_id);
+    struct intake_result result = attach(intake, &log_id, chunk, &branch, &prev);
+    if (result.verdict != VERDICT_TAKEN) {
+        return result;
+    }
+    chunk_identify(chunk, &log_id, &prev);
+
+    /* What is here already is passed over; the rest follows on the branch where that ended. */
+    struct log_branch *first = journal_log(intake->options.journal, &log_id);
+    size_t known = 0;
+    for (struct log_branch *at; known < chunk->entry_count; known++) {
+        at = stored_entry(intake, first, &chunk->entries[known]);
+        if (at == NULL) {
+            break;
+        }
+        branch = at;
+    }
+    if (known == chunk->entry_count) {
+        return (struct intake_result){ .verdict = VERDICT_SEEN,
+                                       .log_no = branch->log_no,
+                                       .last_seq = chunk->entries[known - 1].seq };
+    }
+    if (chunk_verify(chunk, descriptor->sign_pk) != CHUNK_OK) {
+        return (struct intake_result){ .verdict = VERDICT_FORGED };
+    }
+    struct run run = { 0, 0 };
+    if (chunk->entries[known].seq > 0 &&
+        journal_run_before(intake->options.journal, intake->main_txn, branch->log_no,
+                           chunk->entries[known].seq, &run) != ERR_OK) {
+        return (struct intake_result){ .verdict = VERDICT_LATER, .later = LATER_LIMIT };
+    }
+    if (!within_one_run(chunk, known, run)) {
+        return (struct intake_result){ .verdict = VERDICT_MALFORMED };
+    }
+    branch = branch_for(intake, descriptor, branch, &chunk->entries[known]);
+    if (branch == NULL) {
+        intake->failed = true;
+        return (struct intake_result){ .verdict = VERDICT_LATER, .later = LATER_FULL };
+    }
+    for (size_t n = known; n < chunk->entry_count; n++) {
+        append(intake, branch, &chunk->entries[n]);
+    }
+    journal_keep_signature(intake->options.journal, intake->main_txn, branch, chunk->signature);
+    grown_add(intake, branch->log_no);
+    if (intake->failed || table_error(intake->main_txn) != ERR_OK ||
+        table_error(intake->keys_txn) != ERR_OK) {
+        return (struct intake_result){ .verdict = VERDICT_LATER, .later = LATER_FULL };
+    }
+    return (struct intake_result){ .verdict = VERDICT_TAKEN,
+                                   .log_no = branch->log_no,
+                                   .new_count = (uint32_t)(chunk->entry_count - known),
+                                   .last_seq = branch->next_seq - 1 };
+}
+
+struct intake_result
+intake_chunk(struct intake *intake, const struct descriptor *descriptor, struct span bytes)
+{
+    struct intake_result result = take_chunk(intake, descriptor, bytes);
+
+    intake->counts.verdicts[result.verdict]++;
+    intake->counts.later[result.later]++;
+    return result;
+}
+
+/* --- turns --- */
+
+enum err
+intake_new(struct intake **intake_out, const struct intake_options *options)
+{
+    struct intake *intake = calloc(1, sizeof *intake);
+
+    if (intake == NULL) {
+        return ERR_MEMORY;
+    }
+    intake->options = *options;
+    intake->cache = calloc(RECORD_CACHE_SLOTS, sizeof *intake->cache);
+    intake->turn = record_turn_new();
+    if (intake->cache == NULL || intake->turn == NULL) {
+        intake_free(&intake);
+        return ERR_MEMORY;
+    }
+    intake->source = (struct record_source){ .self = intake, .open = source_open, .half = source_half };
+    *intake_out = intake;
+    return ERR_OK;
+}
+
+void
+intake_free(struct intake **intake_in)
+{
+    struct intake *intake = *intake_in;
+
+    if (intake == NULL) {
+        return;
+    }
+    if (intake->cache != NULL) {
+        crypto_wipe(intake->cache, RECORD_CACHE_SLOTS * sizeof *intake->cache);
+    }
+    record_turn_free(&intake->turn);
+    free(intake->cache);
+    free(intake->arrived);
+    free(intake->grown);
+    free(intake->readable);
+    arena_free(&intake->arena);
+    buf_wipe(&intake->plain);
+    free(intake);
+    *intake_in = NULL;
+}
+
+static void
+turn_clear(struct intake *intake)
+{
+    arena_reset(&intake->arena);
+    memset(intake->touched, 0, sizeof intake->touched);
+    intake->arrived_count = 0;
+    intake->main_txn = NULL;
+    intake->keys_txn = NULL;
+    intake->judged.log_no = LOG_NONE;
+}
+
+static int
+ident_order(const void *a, const void *b)
+{
+    return ident_compare(a, b);
+}
+
+/* The compartments that this node may read, as the roster stands. */
+static void
+note_readable(struct intake *intake, struct ident **readable_out, size_t *count_out)
+{
+    const struct roster *roster = intake->options.roster;
+    size_t count = roster_compartment_count(roster);
+    struct ident *readable = calloc(count + 1, sizeof *readable);
+    size_t found = 0;
+
+    if (readable == NULL) {
+        intake->failed = true;
+        *readable_out = NULL;
+        *count_out = 0;
+        return;
+    }
+    for (size_t n = 0; n < count; n++) {
+        const struct roster_compartment *compartment = roster_compartment_at(roster, n);
+
+        if (policy_may(roster, own_device(intake), OPERATION_READ, &compartment->id)) {
+            readable[found] = compartment->id;
+            found++;
+        }
+    }
+    qsort(readable, found, sizeof *readable, ident_order);
+    *readable_out = readable;
+    *count_out = found;
+}
+
+enum err
+intake_begin(struct intake *intake, struct table_txn *main_txn, struct table_txn *keys_txn,
+             const struct codebook *codebook)
+{
+    turn_clear(intake);
+    intake->main_txn = main_txn;
+    intake->keys_txn = keys_txn;
+    intake->codebook = codebook;
+    intake->control_came = false;
+    intake->roster_changed = false;
+    intake->failed = false;
+    if (intake->readable == NULL) {
+        note_readable(intake, &intake->readable, &intake->readable_count);
+    }
+    if (intake->failed) {
+        return ERR_MEMORY;
+    }
+    record_turn_begin(intake->turn, main_txn, codebook, &intake->source);
+    return ERR_OK;
+}
+
+void
+intake_abort(struct intake *intake)
+{
+    record_turn_drop(intake->turn);
+    turn_clear(intake);
+}
+
+/* Take an entry that is here already once more: what it waited for may have come. */
+static void
+take_again(struct intake *intake, uint32_t log_no, uint64_t seq, const struct wait *waited)
+{
+    const struct log_branch *branch = journal_branch(intake->options.journal, log_no);
+    struct journal_entry stored;
+    uint8_t key[PEND_KEY_BYTES];
+
+    if (journal_read(intake->options.journal, intake->main_txn, log_no, seq, &stored) != ERR_OK) {
+        return;
+    }
+    /* What is lent from a row ends with the next write. */
+    struct span payload = stored.entry.payload;
+    if (stored.entry.kind == ENTRY_KEY &&
+        keys_get_payload(intake->keys_txn, log_no, seq, &payload) != ERR_OK) {
+        return;
+    }
+    struct buf copy = { 0 };
+    buf_put_span(&copy, payload);
+    if (copy.failed) {
+        intake->failed = true;
+        return;
+    }
+    stored.entry.payload = payload.data == NULL ? payload : buf_span(&copy);
+    struct outcome outcome = take_entry(intake, branch, &stored.entry);
+    buf_free(&copy);
+    if (waited != NULL) {
+        if (outcome.wait.reason == waited->reason &&
+            memcmp(outcome.wait.bytes, waited->bytes, WAIT_BYTES) == 0) {
+            return;
+        }
+        pend_key(key, waited, log_no, seq);
+        (void)table_delete(intake->main_txn, TABLE_PEND, span_of(key, sizeof key));
+    }
+    if (outcome.wait.reason != 0) {
+        pend_put(intake, &outcome.wait, log_no, seq);
+    }
+    if (journal_set_state(intake->options.journal, intake->main_txn, log_no, seq, outcome.state,
+                          (uint8_t)outcome.reason) != ERR_OK) {
+        intake->failed = true;
+    }
+    intake->counts.states[outcome.state]++;
+    if (outcome.state == STATE_HELD) {
+        intake->counts.held[outcome.reason]++;
+    }
+    grown_add(intake, log_no);
+}
+
+/* Take up every entry whose row in `pend` starts with `prefix`. Rows are listed a slice at a time,
+ * since taking one up writes to the table that is walked. */
+static void
+take_up(struct intake *intake, struct span prefix)
+{
+    enum { SLICE = 256 };
+    uint8_t keys[SLICE][PEND_KEY_BYTES];
+    uint8_t after[PEND_KEY_BYTES];
+    bool more = true;
+
+    memset(after, 0, sizeof after);
+    memcpy(after, prefix.data, prefix.size);
+    while (more && !intake->failed) {
+        struct table_cursor cursor;
+        struct span key;
+        struct span value;
+        size_t count = 0;
+
+        table_cursor_init(&cursor, intake->main_txn, TABLE_PEND, prefix);
+        for (more = table_cursor_seek(&cursor, span_of(after, sizeof after), &key, &value);
+             more && count < SLICE; more = table_cursor_next(&cursor, &key, &value)) {
+            if (key.size == PEND_KEY_BYTES) {
+                memcpy(keys[count], key.data, PEND_KEY_BYTES);
+                count++;
+            }
+        }
+        table_cursor_end(&cursor);
+        for (size_t n = 0; n < count; n++) {
+            struct wait waited = { .reason = keys[n][0] };
+
+            memcpy(waited.bytes, keys[n] + 1, WAIT_BYTES);
+            take_again(intake, bytes_read_u32(keys[n] + 1 + WAIT_BYTES),
+                       bytes_read_u64(keys[n] + 1 + WAIT_BYTES + 4), &waited);
+        }
+        if (count > 0) {
+            /* Go on behind the last one, which may wait still. */
+            memcpy(after, keys[count - 1], sizeof after);
+            for (size_t n = sizeof after; n > 0; n--) {
+                after[n - 1]++;
+                if (after[n - 1] != 0) {
+                    break;
+                }
+            }
+        }
+    }
+}
+
+/* This node may read a compartment that it only carried so far: take everything in it again. */
+static void
+take_up_carried(struct intake *intake, const struct ident *compartment)
+{
+    const struct journal *journal = intake->options.journal;
+    uint32_t branch_count = journal_branch_count(journal);
+
+    for (uint32_t no = 1; no <= branch_count; no++) {
+        const struct log_branch *branch = journal_branch(journal, no);
+
+        if (!ident_equal(&branch->descriptor.compartment, compartment)) {
+            continue;
+        }
+        for (uint64_t seq = branch->branch_first; seq < branch->next_seq; seq++) {
+            enum entry_state state;
+
+            if (journal_state(intake->options.journal, intake->main_txn, no, seq, &state) == ERR_OK &&
+                state == STATE_CARRIED) {
+                take_again(intake, no, seq, NULL);
+            }
+        }
+    }
+}
+
+static void
+epoch_arrived(void *self, const struct ident *compartment, const struct hash *epoch_id, const struct key *key)
+{
+    struct intake *intake = self;
+
+    keys_put_epoch(intake->keys_txn, compartment, epoch_id, key);
+    arrived_add(intake, wait_for_epoch(compartment, epoch_id->bytes));
+}
+
+/* Let what came in through control take effect. */
+static void
+settle(struct intake *intake)
+{
+    struct ident *readable;
+    size_t readable_count;
+    uint64_t before = roster_generation(intake->options.roster);
+
+    intake->control_came = false;
+    if (roster_settle(intake->options.roster) != ERR_OK) {
+        intake->failed = true;
+        return;
+    }
+    if (roster_generation(intake->options.roster) == before) {
+        return;
+    }
+    intake->roster_changed = true;
+    (void)keyring_learn(intake->options.keyring, intake->options.roster, epoch_arrived, intake);
+    note_readable(intake, &readable, &readable_count);
+    if (readable == NULL) {
+        return;
+    }
+    for (size_t n = 0; n < readable_count; n++) {
+        if (bsearch(&readable[n], intake->readable, intake->readable_count, sizeof *readable, ident_order) ==
+            NULL) {
+            take_up_carried(intake, &readable[n]);
+        }
+    }
+    free(intake->readable);
+    intake->readable = readable;
+    intake->readable_count = readable_count;
+}
+
+enum err
+intake_end(struct intake *intake)
+{
+    /* What arrives may be what other entries wait for, and taking those up may let more arrive. */
+    while (!intake->failed && (intake->control_came || intake->arrived_count > 0)) {
+        if (intake->control_came) {
+            settle(intake);
+        }
+        while (intake->arrived_count > 0 && !intake->failed) {
+            struct wait wait;
+            uint8_t prefix[1 + WAIT_BYTES];
+
+            intake->arrived_count--;
+            wait = intake->arrived[intake->arrived_count];
+            prefix[0] = wait.reason;
+            memcpy(prefix + 1, wait.bytes, WAIT_BYTES);
+            take_up(intake, span_of(prefix, sizeof prefix));
+        }
+    }
+    enum err err = record_turn_end(intake->turn);
+    if (err == ERR_OK && intake->failed) {
+        err = ERR_MEMORY;
+    }
+    journal_flush(intake->options.journal, intake->main_txn);
+    if (err == ERR_OK) {
+        err = table_error(intake->keys_txn);
+    }
+    if (err == ERR_OK) {
+        err = table_error(intake->main_txn);
+    }
+    turn_clear(intake);
+    return err;
+}
+
+void
+intake_retry_all(struct intake *intake)
+{
+    static const uint8_t reasons[] = { PEND_EPOCH, PEND_RECORD, PEND_SCHEMA };
+
+    for (size_t n = 0; n < sizeof reasons; n++) {
+        take_up(intake, span_of(&reasons[n], 1));
+    }
+}
+
+bool
+intake_roster_changed(const struct intake *intake)
+{
+    return intake->roster_changed;
+}
+
+void
+intake_each_grown(struct intake *intake, void (*each)(void *self, const struct log_branch *branch),
+                  void *self)
+{
+    for (size_t n = 0; n < intake->grown_count; n++) {
+        each(self, journal_branch(intake->options.journal, intake->grown[n]));
+    }
+    intake->grown_count = 0;
+}
+
+const struct intake_counts *
+intake_counts(const struct intake *intake)
+{
+    return &intake->counts;
+}
+
+bool
+intake_touched(const struct intake *intake, uint32_t record_no)
+{
+    return (intake->touched[record_no % TOUCHED_BITS / 64] >> (record_no % 64) & 1) != 0;
+}
+
+enum err
+intake_bring_up_to_date(struct intake *intake)
+{
+    enum err err = record_turn_end(intake->turn);
+
+    if (err != ERR_OK) {
+        intake->failed = true;
+        return err;
+    }
+    memset(intake->touched, 0, sizeof intake->touched);
+    record_turn_begin(intake->turn, intake->main_txn, intake->codebook, &intake->source);
+    return ERR_OK;
+}
+
+uint64_t
+intake_latest_hlc(const struct intake *intake)
+{
+    return intake->latest_hlc;
+}
+
+void
+intake_read_with(struct intake *intake, struct table_txn *main_txn, struct table_txn *keys_txn)
+{
+    intake->main_txn = main_txn;
+    intake->keys_txn = keys_txn;
+}
+
+const struct record_source *
+intake_source(const struct intake *intake)
+{
+    return &intake->source;
+}
+
+/* Entries that wait are counted in memory: find them again after opening. */
+enum err
+intake_recount_pending(struct intake *intake, struct table_txn *txn)
+{
+    struct table_cursor cursor;
+    struct span key;
+    struct span value;
+
+    table_cursor_init(&cursor, txn, TABLE_PEND, span_of(NULL, 0));
+    while (table_cursor_next(&cursor, &key, &value)) {
+        uint32_t log_no = key.size == PEND_KEY_BYTES ? bytes_read_u32(key.data + 1 + WAIT_BYTES) : 0;
+
+        if (value.data == NULL || log_no == 0 || log_no > journal_branch_count(intake->options.journal)) {
+            table_cursor_end(&cursor);
+            return ERR_CORRUPT;
+        }
+        journal_branch(intake->options.journal, log_no)->pending_count++;
+    }
+    table_cursor_end(&cursor);
+    return table_error(txn);
+}

@@ -1,0 +1,107 @@
+/* intake.h - the one door: every entry, a person's own or a peer's, comes in here.
+ *
+ *     bytes -> read -> known? -> authentic? -> in order? -> keep -> open -> standing -> merge
+ *
+ * Only malformed and forged bytes are thrown away. A genuine entry is kept whatever it
+ * says; its standing decides whether it counts, and is a pure function of the set of
+ * entries and of this node's levels. What cannot be opened yet, because its key or its schema is not
+ * here, waits in `pend` and never stalls its log.
+ */
+#pragma once
+
+#include "store/journal.h"
+#include "store/record.h"
+#include "sync/policy.h"
+#include "sync/verdict.h"
+
+struct keyring;
+struct roster;
+struct world;
+
+enum { VERDICT_COUNT = VERDICT_FORGED + 1, LATER_COUNT = LATER_FULL + 1 };
+
+/* Everything that was ever decided here, for status and tests. */
+struct intake_counts {
+    uint64_t verdicts[VERDICT_COUNT];
+    uint64_t later[LATER_COUNT];
+    uint64_t states[STATE_COUNT]; /* entries by the state they were first given */
+    uint64_t held[HELD_COUNT];    /* of those held, why */
+};
+
+/* What a chunk came to, and where. */
+struct intake_result {
+    enum verdict verdict;
+    enum later later;
+    uint32_t log_no;   /* the branch it went to, or where its last entry is; 0 if none */
+    uint64_t last_seq; /* of the chunk's last entry that is here */
+    uint32_t new_count;
+};
+
+/* Stable names for logs and status. */
+const char *verdict_text(enum verdict verdict);
+const char *later_text(enum later later);
+
+struct intake;
+
+/* What the door works with; all of it outlives the intake. */
+struct intake_options {
+    const struct world *world;
+    const struct table_env *env; /* main/ */
+    struct journal *journal;
+    struct roster *roster;
+    struct keyring *keyring;
+    const struct hash *own_device; /* whose levels decide what is read */
+};
+
+MUST_CHECK enum err intake_new(struct intake **intake_out, const struct intake_options *options);
+void intake_free(struct intake **intake);
+
+/* Begin a turn over these transactions, with the codebook in force. */
+MUST_CHECK enum err intake_begin(struct intake *intake, struct table_txn *main_txn,
+                                 struct table_txn *keys_txn, const struct codebook *codebook);
+
+/* Take one chunk of the log that `descriptor` names. */
+struct intake_result intake_chunk(struct intake *intake, const struct descriptor *descriptor,
+                                  struct span bytes);
+
+/* Finish the turn: what came in through control takes effect, what waited for it is taken up, every
+ * touched record is brought up to date once. Errors are the transactions' own. */
+MUST_CHECK enum err intake_end(struct intake *intake);
+
+/* Forget the turn; its transactions are about to be aborted. */
+void intake_abort(struct intake *intake);
+
+/* True if control changed in the last turn: levels, epochs or names may be others now. */
+bool intake_roster_changed(const struct intake *intake);
+
+/* Log branches that grew since the last call, for gossip and the frontier: calls `each` for every one. */
+void intake_each_grown(struct intake *intake, void (*each)(void *self, const struct log_branch *branch),
+                       void *self);
+
+const struct intake_counts *intake_counts(const struct intake *intake);
+
+/* Take up what waits for `reason` again, whatever it waits for: after an upgrade or a rebuild. */
+void intake_retry_all(struct intake *intake);
+
+/* True if an entry of this turn may have been merged into the record: its tables are then behind. */
+bool intake_touched(const struct intake *intake, uint32_t record_no);
+
+/* Bring the tables of every touched record up to date within the turn. Errors as record_turn_end. */
+MUST_CHECK enum err intake_bring_up_to_date(struct intake *intake);
+
+/* The latest stamp that was merged, no more than an hour ahead of our own clock; 0: none yet. */
+uint64_t intake_latest_hlc(const struct intake *intake);
+
+/* Between turns: the read transactions that intake_source opens entries with (NULL: none). */
+void intake_read_with(struct intake *intake, struct table_txn *main_txn, struct table_txn *keys_txn);
+
+/* Opens data entries over the journal and the keyring, within a turn or after intake_read_with. Lives as long as
+ * the intake. */
+const struct record_source *intake_source(const struct intake *intake);
+
+/* Write a statement's row, under a keyed hash of its id: what the roster is read from at start. */
+void intake_keep_statement(const struct table_env *env, struct table_txn *txn, const struct hash *stmt_id,
+                           struct span signed_statement);
+
+/* Count what waits, after the journal was opened. ERR_CORRUPT. */
+MUST_CHECK enum err intake_recount_pending(struct intake *intake, struct table_txn *txn);
