@@ -194,7 +194,7 @@ START_TEST(what_is_aborted_never_was)
 END_TEST
 
 /* Walks, puts, deletes and clears of both kinds of table against a sorted array of rows. */
-enum { MODEL_KEYS = 700 };
+enum { MODEL_KEYS = 700, MODEL_ROUNDS = 60, MODEL_STEPS = 200 };
 
 static uint32_t
 draw(uint32_t below)
@@ -218,6 +218,18 @@ model_key(uint32_t n, uint8_t out[5])
         rest /= 5;
     }
     return span_of(out, size);
+}
+
+/* The value that a model number stands for: of many sizes, so that pages split, merge and overflow. */
+static struct span
+model_value(uint16_t number)
+{
+    static uint8_t value[2500];
+    size_t size = number % 16 == 0 ? 2000 + number % 400 : 2 + number % 300;
+
+    memset(value, number & 0xff, size);
+    bytes_write_u16(value, number);
+    return span_of(value, size);
 }
 
 static bool
@@ -246,15 +258,13 @@ check_walk(enum table_id table, const uint16_t *model, struct span prefix, struc
     bool more = from.size > 0 ? table_cursor_seek(&cursor, from, &key, &value)
                               : table_cursor_next(&cursor, &key, &value);
     for (; more; more = table_cursor_next(&cursor, &key, &value)) {
-        uint8_t content[2];
         uint32_t n = 0;
         while (n < MODEL_KEYS && !span_equal(model_key(n, bytes), key)) {
             n++;
         }
         ck_assert_uint_lt(n, MODEL_KEYS);
-        bytes_write_u16(content, model[n]);
         ck_assert(starts_with(key, prefix) && span_compare(key, from) >= 0);
-        ck_assert(span_equal(value, span_of(content, 2)));
+        ck_assert(span_equal(value, model_value(model[n])));
         ck_assert_int_lt(span_compare(span_of(last, last_size), key), 0);
         memcpy(last, key.data, key.size);
         last_size = key.size;
@@ -277,12 +287,12 @@ START_TEST(any_run_of_steps_leaves_what_a_sorted_array_holds)
     uint8_t prefix[5];
 
     memset(model, 0, sizeof model);
-    for (int round = 0; round < 60; round++) {
+    for (int round = 0; round < MODEL_ROUNDS; round++) {
         begin();
-        for (int step = 0; step < 60; step++) {
+        for (int step = 0; step < MODEL_STEPS; step++) {
             uint32_t n = draw(MODEL_KEYS);
             struct span key = model_key(n, bytes);
-            uint8_t content[2];
+            struct buf got = { 0 };
             switch (draw(8)) {
             case 0:
             case 1:
@@ -290,7 +300,7 @@ START_TEST(any_run_of_steps_leaves_what_a_sorted_array_holds)
                 model[n] = 0;
                 break;
             case 2:
-                key.size = draw(40) == 0 ? 1 : key.size;
+                key.size = draw(200) == 0 ? 1 : key.size;
                 table_clear(txn, table, key);
                 for (uint32_t other = 0; other < MODEL_KEYS; other++) {
                     model[other] = starts_with(model_key(other, prefix), key) ? 0 : model[other];
@@ -298,9 +308,13 @@ START_TEST(any_run_of_steps_leaves_what_a_sorted_array_holds)
                 break;
             default:
                 model[n] = (uint16_t)(1 + draw(60000));
-                bytes_write_u16(content, model[n]);
-                table_put(txn, table, key, span_of(content, 2));
+                table_put(txn, table, key, model_value(model[n]));
             }
+            n = draw(MODEL_KEYS);
+            enum err err = table_read(txn, table, model_key(n, bytes), &got);
+            ck_assert_int_eq(err, model[n] > 0 ? ERR_OK : ERR_ABSENT);
+            ck_assert(err != ERR_OK || span_equal(buf_span(&got), model_value(model[n])));
+            buf_free(&got);
         }
         check_walk(table, model, span_of(NULL, 0), span_of(NULL, 0));
         for (int walk = 0; walk < 4; walk++) {
