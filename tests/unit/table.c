@@ -902,6 +902,41 @@ START_TEST(what_people_could_read_is_in_no_file)
 }
 END_TEST
 
+/* Both computed with Python's hashlib and libsodium's crypto_shorthash from the text of table.h. */
+START_TEST(the_stored_form_of_a_row_is_fixed)
+{
+    static const char stored_hex[] = "6f6e6533ed26ce989ff5bb";
+    static const char hash_hex[] = "3cc8985253ec2041f0e25420180ec13e";
+    const struct span parts[] = { span_text("abc") };
+    MDB_env *raw;
+    MDB_txn *raw_txn;
+    MDB_dbi dbi;
+    MDB_val key = { 1, (void *)(uintptr_t) "a" };
+    MDB_val value;
+    uint8_t hash[16];
+    char hex[64];
+
+    table_hash(env, hash, "vigil.test.row", parts, 1);
+    bytes_hex(hex, span_of(hash, sizeof hash));
+    ck_assert_str_eq(hex, hash_hex);
+    begin();
+    put(TABLE_ENT, "a", "one");
+    commit();
+    table_env_close(&env);
+    ck_assert_int_eq(mdb_env_create(&raw), 0);
+    ck_assert_int_eq(mdb_env_set_maxdbs(raw, 64), 0);
+    ck_assert_int_eq(mdb_env_open(raw, path, MDB_RDONLY, 0600), 0);
+    ck_assert_int_eq(mdb_txn_begin(raw, NULL, MDB_RDONLY, &raw_txn), 0);
+    ck_assert_int_eq(mdb_dbi_open(raw_txn, "ent", 0, &dbi), 0);
+    ck_assert_int_eq(mdb_get(raw_txn, dbi, &key, &value), 0);
+    ck_assert_uint_lt(value.mv_size, sizeof hex / 2);
+    bytes_hex(hex, span_of(value.mv_data, value.mv_size));
+    ck_assert_str_eq(hex, stored_hex);
+    mdb_txn_abort(raw_txn);
+    mdb_env_close(raw);
+}
+END_TEST
+
 START_TEST(a_hash_of_an_id_depends_on_the_key_and_the_context)
 {
     static const struct key other = { "a storage key, of thirty-two byT" };
@@ -1415,6 +1450,7 @@ main(void)
     tcase_add_test(tests, symlinks_are_refused);
     tcase_add_test(tests, a_network_or_kernel_file_system_is_refused);
     tcase_add_test(tests, what_people_could_read_is_in_no_file);
+    tcase_add_test(tests, the_stored_form_of_a_row_is_fixed);
     tcase_add_test(tests, a_hash_of_an_id_depends_on_the_key_and_the_context);
     tcase_add_test(tests, the_map_grows_while_three_times_as_much_is_written);
     tcase_add_test(tests, a_map_that_fills_within_a_turn_loses_that_turn_and_then_grows);
