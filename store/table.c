@@ -565,14 +565,15 @@ open_dbi(MDB_txn *txn, const char *name, unsigned flags, MDB_dbi *dbi_out)
     return rc == MDB_SUCCESS && stored != 0 ? MDB_CORRUPTED : rc;
 }
 
-/* Open every table of the set, and make those that are missing. */
+/* Open every table of the set; make them only where all is new. A table that is missing later is damage:
+ * made anew it would be empty, and a flipped bit in its name would have swallowed its rows. */
 static enum err
 open_tables(struct table_env *env, bool new)
 {
-    unsigned create = env->read_only ? 0U : (unsigned)MDB_CREATE;
+    unsigned create = new ? (unsigned)MDB_CREATE : 0U;
     MDB_txn *txn;
 
-    int rc = mdb_txn_begin(env->lmdb, NULL, env->read_only ? (unsigned)MDB_RDONLY : 0U, &txn);
+    int rc = mdb_txn_begin(env->lmdb, NULL, new ? 0U : (unsigned)MDB_RDONLY, &txn);
     if (rc != MDB_SUCCESS) {
         return err_of(rc);
     }

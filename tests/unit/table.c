@@ -503,6 +503,12 @@ flip_bits(const struct buf *file, const size_t *bits, size_t count, uint32_t ans
             write_byte(bit / 8, file->data[bit / 8]);
         }
     }
+    /* Whoever looks at damage must not add to it. */
+    static uint8_t after[1 << 20];
+    int data = open(file_of("data.mdb"), O_RDONLY | O_CLOEXEC);
+    ck_assert_int_eq(read(data, after, sizeof after), (ssize_t)file->size);
+    ck_assert_mem_eq(after, file->data, file->size);
+    close(data);
     memcpy(answers_out, shared->answers, sizeof shared->answers);
     munmap(shared, sizeof *shared);
     printf("flips %zu: harmless %u, refused %u, wrong %u, LMDB died %u\n", count, answers_out[ANSWER_RIGHT],
