@@ -264,6 +264,37 @@ crypto_passphrase_key(struct key *out, struct span passphrase, const uint8_t sal
     return ERR_OK;
 }
 
+void
+crypto_base64(struct buf *out, struct span bytes)
+{
+    size_t size = sodium_base64_ENCODED_LEN(bytes.size, sodium_base64_VARIANT_ORIGINAL);
+    uint8_t *at = buf_extend(out, size);
+
+    if (at != NULL) {
+        (void)sodium_bin2base64((char *)at, size, bytes.data, bytes.size, sodium_base64_VARIANT_ORIGINAL);
+        out->size--; /* its NUL */
+    }
+}
+
+bool
+crypto_base64_read(struct buf *out, struct span text)
+{
+    size_t room = text.size / 4 * 3;
+    size_t size = 0;
+
+    if (text.size == 0) {
+        return true;
+    }
+    uint8_t *at = buf_extend(out, room);
+    if (at == NULL) {
+        return false;
+    }
+    bool good = sodium_base642bin(at, room, (const char *)text.data, text.size, NULL, &size, NULL,
+                                  sodium_base64_VARIANT_ORIGINAL) == 0;
+    out->size -= room - (good ? size : 0);
+    return good;
+}
+
 bool
 crypto_equal(const void *a, const void *b, size_t size)
 {

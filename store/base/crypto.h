@@ -99,6 +99,13 @@ MUST_CHECK bool crypto_box_open_own(uint8_t *out, const struct key_pair *own, st
 MUST_CHECK enum err crypto_passphrase_key(struct key *out, struct span passphrase, const uint8_t salt[16],
                                           uint32_t passes, uint64_t memory_bytes);
 
+/* Base64 of RFC 4648 with padding, without a line break: appended to `out`. */
+void crypto_base64(struct buf *out, struct span bytes);
+
+/* The reverse, strictly: no other character, padding where it belongs, no stray bits. False, and nothing
+ * appended: not base64, or no memory (then `out` failed). */
+MUST_CHECK bool crypto_base64_read(struct buf *out, struct span text);
+
 /* Constant-time comparison. */
 MUST_CHECK bool crypto_equal(const void *a, const void *b, size_t size);
 
