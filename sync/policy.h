@@ -39,7 +39,7 @@ enum held_reason {
     HELD_WRONG_LEVEL = 10,      /* a field that belongs in the other compartment of the pair */
     HELD_RECORD_KEY = 11,       /* a record key that does not hash to its record */
     HELD_WRONG_SHAPE = 12,      /* a payload of another kind of entry */
-    HELD_NOT_PADDED = 13,       /* not padded where every payload is */
+    HELD_NOT_PADDED = 13,       /* data that is not padded where every payload is */
     HELD_BEYOND_CUT = 14,       /* beyond where its author's log ends */
     HELD_COUNT
 };
@@ -83,7 +83,8 @@ enum standing policy_judge(const struct roster *roster, const struct roster_devi
                            const struct descriptor *descriptor, const struct entry *entry,
                            enum held_reason *reason_out);
 
-/* The reason that a fault in opening an entry stands for; HELD_NOT for FAULT_NONE, and for FAULT_SCHEMA, which waits. */
+/* The reason that a fault in opening an entry stands for. HELD_NOT: no fault, or one that is not the entry's:
+ * FAULT_SCHEMA waits for an upgrade, FAULT_MEMORY is tried again. */
 enum held_reason policy_reason_of_fault(enum entry_fault fault);
 
 /* The one of the two that takes precedence. */

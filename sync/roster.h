@@ -50,7 +50,6 @@ enum compartment_role {
     COMPARTMENT_OTHER, /* granted, but no standing office calls it its own */
 };
 
-/* An epoch whose signer stands with admin in its compartment. */
 struct roster_epoch {
     struct hash epoch_id; /* stmt_id */
     struct ident compartment;
@@ -58,8 +57,9 @@ struct roster_epoch {
     struct hash commit;
     struct statement_list parents;
     struct statement_list boxes;
-    bool whole; /* all its ancestors are here and its number follows from theirs */
-    bool tip;   /* whole, and no whole epoch names it as parent */
+    bool stands; /* its signer stands with admin in its compartment */
+    bool whole;  /* all its ancestors are here and its number follows from theirs */
+    bool tip;    /* stands, is whole, and no epoch that is both names it as parent */
 };
 
 struct roster_compartment {
@@ -69,7 +69,7 @@ struct roster_compartment {
     const struct roster_office *owner;     /* NULL: control, shared, other */
     const struct roster_compartment *twin; /* NULL: none */
     const struct roster_epoch
-        *current; /* what is written with: highest (number, stmt_id) that is whole; or NULL */
+        *current; /* what is written with: highest (number, stmt_id) that stands and is whole, or NULL */
     char name[OFFICE_CODE_BYTES_MAX + 20]; /* "KEN cases", "control", "compartment 3f09a1c2..." */
 };
 
@@ -180,7 +180,7 @@ size_t roster_compartments_shared(const struct roster *roster, const struct rost
 
 /* --- epochs, actors --- */
 
-/* Every epoch whose signer stands, ascending by (compartment, number, stmt_id). */
+/* Every epoch that is here, standing or not, ascending by (compartment, number, stmt_id). */
 size_t roster_epoch_count(const struct roster *roster);
 const struct roster_epoch *roster_epoch_at(const struct roster *roster, size_t n);
 const struct roster_epoch *roster_epoch(const struct roster *roster, const struct hash *epoch_id);
@@ -210,7 +210,8 @@ size_t roster_statement_count(const struct roster *roster);
  * that count first). False: it is not here. */
 bool roster_write(const struct roster *roster, const struct hash *id, struct buf *out);
 
-/* Walk every statement, ascending by id: its stmt bytes (lent). Zero `type` walks all types. */
+/* Walk every statement: the settled ones ascending by id, then what came since. `stmt` is lent. Type zero
+ * walks all types. */
 void roster_each(const struct roster *roster, uint32_t type,
                  void (*each)(void *self, const struct hash *id, uint32_t type, struct span stmt),
                  void *self);

@@ -18,8 +18,9 @@ struct world;
 
 enum {
     STATEMENT_BYTES_MAX = 24576,
+    STATEMENT_CODEBOOK_BYTES_MAX = 262144, /* a whole codebook, which compresses well */
     STATEMENT_SIGNERS_MAX = 64,
-    STATEMENT_SIGNED_BYTES_MAX = STATEMENT_BYTES_MAX + 8 + STATEMENT_SIGNERS_MAX * 101,
+    STATEMENT_SIGNED_BYTES_MAX = STATEMENT_CODEBOOK_BYTES_MAX + 8 + STATEMENT_SIGNERS_MAX * 101,
     STATEMENT_NAME_BYTES_MAX = 200, /* names of offices, devices, actors and organisations */
     STATEMENT_ENDPOINT_BYTES_MAX = 255,
     OFFICE_CODE_BYTES_MAX = 12,
@@ -181,6 +182,10 @@ struct statement {
 MUST_CHECK bool statement_read(struct span bytes, struct statement *statement_out);
 MUST_CHECK bool statement_read_bare(struct span stmt, struct statement *statement_out);
 
+/* The same for what was read before: keys and proofs are not checked again, which is cheap. */
+MUST_CHECK bool statement_read_again(struct span stmt, struct statement *statement_out);
+MUST_CHECK bool statement_read_stored(struct span bytes, struct statement *statement_out);
+
 /* Items of lists; `n` is below the list's count. */
 const uint8_t *statement_key_at(const struct statement_list *keys, size_t n);
 struct hash statement_id_at(const struct statement_list *ids, size_t n);
@@ -192,7 +197,7 @@ struct statement_signature statement_signature_at(const struct statement_list *s
 /* The level that `grants` give in a compartment: LEVEL_NONE if they do not name it. */
 enum level statement_grant_find(const struct statement_list *grants, const struct ident *compartment);
 
-/* True if `keys` (ascending) hold `key`. The same for ids. */
+/* True if `keys`, or ids, hold `key`. */
 bool statement_key_find(const struct statement_list *keys, const uint8_t key[32]);
 
 /* The sealed box for this device; NULL if there is none. */
@@ -210,7 +215,7 @@ struct statement_list statement_list_of(const struct buf *items, size_t count);
 
 /* Append the bare stmt that `statement` describes: its type, org, random and body member (of types 5, 6,
  * 9 to 11 and unknown ones `body`) are read, nothing else. The result must pass statement_read_bare: an
- * assert. ERR_FULL: longer than STATEMENT_BYTES_MAX; nothing appended. ERR_MEMORY. */
+ * assert. ERR_FULL: longer than such a statement may be; nothing appended. ERR_MEMORY. */
 MUST_CHECK enum err statement_encode(struct buf *stmt_out, const struct statement *statement);
 
 void statement_id(struct hash *id_out, struct span stmt);
@@ -237,6 +242,9 @@ void statement_possession_make(uint8_t out[SIGNATURE_BYTES], const struct key_pa
 MUST_CHECK bool statement_possession_valid(const uint8_t possession[SIGNATURE_BYTES],
                                            const uint8_t sign_pk[SIGN_PK_BYTES], const uint8_t box_pk[32],
                                            const uint8_t transport_pk[32]);
+
+/* True if a name holds no control character: it is shown on terminals, and nothing in it may steer one. */
+bool statement_name_plain(struct span name);
 
 /* "device", "epoch"; "newer" for a type from a later version. */
 const char *statement_type_name(uint32_t type);

@@ -1,0 +1,945 @@
+#include "sync/roster_state.h"
+#include "store/codebook.h"
+
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { SLOTS_MIN = 64 };
+
+/* --- the set of statements --- */
+
+struct roster *
+roster_new(const struct hash *org)
+{
+    struct roster *roster = calloc(1, sizeof *roster);
+
+    if (roster == NULL) {
+        return NULL;
+    }
+    roster->org = *org;
+    roster->slots = calloc(SLOTS_MIN, sizeof(struct kept *));
+    roster->slot_count = SLOTS_MIN;
+    if (roster->slots == NULL || state_new(&roster->state, roster) != ERR_OK) {
+        roster_free(&roster);
+    }
+    return roster;
+}
+
+static void
+kept_free(struct kept *kept)
+{
+    if (kept != NULL) {
+        free(kept->bytes);
+        free(kept->signatures);
+        free(kept);
+    }
+}
+
+void
+roster_free(struct roster **roster)
+{
+    struct roster *old = *roster;
+
+    if (old == NULL) {
+        return;
+    }
+    state_free(&old->state);
+    for (size_t n = 0; n < old->kept_count; n++) {
+        kept_free(old->kept[n]);
+    }
+    free(old->kept);
+    free(old->slots);
+    free(old);
+    *roster = NULL;
+}
+
+/* Where the statement is, or where it would be put. */
+static struct kept **
+slot_of(struct kept **slots, size_t slot_count, const struct hash *id)
+{
+    size_t at = (size_t)bytes_read_u64(id->bytes) & (slot_count - 1);
+
+    while (slots[at] != NULL && !hash_equal(&slots[at]->statement.id, id)) {
+        at = (at + 1) & (slot_count - 1);
+    }
+    return &slots[at];
+}
+
+static struct kept *
+find(const struct roster *roster, const struct hash *id)
+{
+    return *slot_of(roster->slots, roster->slot_count, id);
+}
+
+/* Room for one more statement. */
+static bool
+make_room(struct roster *roster)
+{
+    if (roster->kept_count == roster->kept_capacity) {
+        size_t capacity = roster->kept_capacity == 0 ? SLOTS_MIN : 2 * roster->kept_capacity;
+        struct kept **kept = realloc(roster->kept, capacity * sizeof(struct kept *));
+        if (kept == NULL) {
+            return false;
+        }
+        roster->kept = kept;
+        roster->kept_capacity = capacity;
+    }
+    if (2 * (roster->kept_count + 1) > roster->slot_count) {
+        size_t slot_count = 2 * roster->slot_count;
+        struct kept **slots = calloc(slot_count, sizeof(struct kept *));
+        if (slots == NULL) {
+            return false;
+        }
+        for (size_t n = 0; n < roster->kept_count; n++) {
+            *slot_of(slots, slot_count, &roster->kept[n]->statement.id) = roster->kept[n];
+        }
+        free(roster->slots);
+        roster->slots = slots;
+        roster->slot_count = slot_count;
+    }
+    return true;
+}
+
+/* Add a signature that is good and not here. */
+static bool
+kept_add_signature(struct kept *kept, const struct statement_signature *signature)
+{
+    if (kept->signature_count == kept->signature_capacity) {
+        size_t capacity = kept->signature_capacity == 0 ? 2 : 2 * kept->signature_capacity;
+        struct statement_signature *grown = realloc(kept->signatures, capacity * sizeof *grown);
+        if (grown == NULL) {
+            return false;
+        }
+        kept->signatures = grown;
+        kept->signature_capacity = capacity;
+    }
+    size_t at = kept->signature_count++;
+    while (at > 0 && memcmp(kept->signatures[at - 1].sign_pk, signature->sign_pk, SIGN_PK_BYTES) > 0) {
+        kept->signatures[at] = kept->signatures[at - 1];
+        at--;
+    }
+    kept->signatures[at] = *signature;
+    return true;
+}
+
+/* A new statement, with no signature yet and not in the roster. */
+static struct kept *
+kept_new(const struct statement *statement)
+{
+    struct kept *kept = calloc(1, sizeof *kept);
+
+    if (kept == NULL) {
+        return NULL;
+    }
+    kept->bytes = malloc(statement->bytes.size);
+    if (kept->bytes == NULL) {
+        kept_free(kept);
+        return NULL;
+    }
+    memcpy(kept->bytes, statement->bytes.data, statement->bytes.size);
+    bool good = statement_read_again(span_of(kept->bytes, statement->bytes.size), &kept->statement);
+    assert(good);
+    return kept;
+}
+
+static enum roster_news
+add(struct roster *roster, struct span signed_statement, struct hash *id_out, bool verified)
+{
+    struct statement statement;
+
+    if (!(verified ? statement_read_stored(signed_statement, &statement)
+                   : statement_read(signed_statement, &statement))) {
+        return ROSTER_MALFORMED;
+    }
+    if (id_out != NULL) {
+        *id_out = statement.id;
+    }
+    if (!hash_equal(&statement.org, &roster->org)) {
+        return ROSTER_FOREIGN;
+    }
+    if (!make_room(roster)) {
+        return ROSTER_MEMORY;
+    }
+    struct kept *kept = find(roster, &statement.id);
+    bool fresh = kept == NULL;
+    if (fresh) {
+        kept = kept_new(&statement);
+        if (kept == NULL) {
+            return ROSTER_MEMORY;
+        }
+    }
+    size_t count_before = kept->signature_count;
+    for (size_t n = 0; n < statement.signers.count; n++) {
+        struct statement_signature signature = statement_signature_at(&statement.signers, n);
+        if (kept_signed_by(kept, signature.sign_pk) ||
+            (!verified && !statement_signature_valid(&signature, &statement.id))) {
+            continue;
+        }
+        if (!kept_add_signature(kept, &signature)) {
+            if (fresh) {
+                kept_free(kept);
+            }
+            return ROSTER_MEMORY;
+        }
+        roster->news |= !fresh;
+    }
+    /* A fork proof is signed by nobody: what it shows is signed. */
+    if (fresh && kept->signature_count == 0 && statement.type != STATEMENT_FORK_PROOF) {
+        kept_free(kept);
+        return ROSTER_UNSIGNED;
+    }
+    if (fresh) {
+        *slot_of(roster->slots, roster->slot_count, &statement.id) = kept;
+        roster->kept[roster->kept_count++] = kept;
+        roster->news = true;
+        return ROSTER_NEW;
+    }
+    return kept->signature_count > count_before ? ROSTER_NEW : ROSTER_KNOWN;
+}
+
+enum roster_news
+roster_add(struct roster *roster, struct span signed_statement, struct hash *id_out)
+{
+    return add(roster, signed_statement, id_out, false);
+}
+
+enum roster_news
+roster_add_stored(struct roster *roster, struct span signed_statement, struct hash *id_out)
+{
+    return add(roster, signed_statement, id_out, true);
+}
+
+enum err
+roster_settle(struct roster *roster)
+{
+    struct state *state = NULL;
+
+    if (!roster->news) {
+        return ERR_OK;
+    }
+    enum err err = state_new(&state, roster);
+    if (err != ERR_OK) {
+        return err;
+    }
+    state_free(&roster->state);
+    roster->state = state;
+    for (size_t n = 0; n < roster->kept_count; n++) {
+        roster->kept[n]->stands = roster->kept[n]->standing;
+    }
+    roster->news = false;
+    roster->generation++;
+    return ERR_OK;
+}
+
+uint64_t
+roster_generation(const struct roster *roster)
+{
+    return roster->generation;
+}
+
+size_t
+roster_statement_count(const struct roster *roster)
+{
+    return roster->kept_count;
+}
+
+bool
+roster_stands(const struct roster *roster, const struct hash *id)
+{
+    const struct kept *kept = find(roster, id);
+
+    return kept != NULL && kept->stands;
+}
+
+void
+roster_each(const struct roster *roster, uint32_t type,
+            void (*each)(void *self, const struct hash *id, uint32_t type, struct span stmt), void *self)
+{
+    for (size_t n = 0; n < roster->kept_count; n++) {
+        const struct statement *statement = &roster->kept[n]->statement;
+        if (type == 0 || statement->type == type) {
+            each(self, &statement->id, statement->type, statement->bytes);
+        }
+    }
+}
+
+/* True if a signature of this key can make some statement count. */
+static bool
+signer_matters(const struct roster *roster, const struct kept *kept, const uint8_t *sign_pk)
+{
+    const struct state *state = roster->state;
+
+    for (size_t n = 0; n < state->root_set_count; n++) {
+        if (statement_key_find(&state->root_sets[n].roots, sign_pk)) {
+            return true;
+        }
+    }
+    if (kept->statement.type == STATEMENT_DEVICE && !kept->statement.newer &&
+        (memcmp(kept->statement.device.sign_pk, sign_pk, SIGN_PK_BYTES) == 0 ||
+         memcmp(kept->statement.device.office_pk, sign_pk, SIGN_PK_BYTES) == 0)) {
+        return true;
+    }
+    return state_office(state, sign_pk) != NULL || state_device_by_sign_pk(state, sign_pk) != NULL;
+}
+
+bool
+roster_write(const struct roster *roster, const struct hash *id, struct buf *out)
+{
+    const struct kept *kept = find(roster, id);
+    struct statement_signature chosen[STATEMENT_SIGNERS_MAX];
+    size_t count = 0;
+
+    if (kept == NULL) {
+        return false;
+    }
+    if (kept->signature_count <= STATEMENT_SIGNERS_MAX) {
+        statement_write(out, kept->statement.bytes, kept->signatures, kept->signature_count);
+        return true;
+    }
+    /* More than a statement may carry: somebody signs for show. What matters goes, the rest stays. */
+    for (size_t n = 0; n < kept->signature_count && count < STATEMENT_SIGNERS_MAX; n++) {
+        if (signer_matters(roster, kept, kept->signatures[n].sign_pk)) {
+            chosen[count++] = kept->signatures[n];
+        }
+    }
+    statement_write(out, kept->statement.bytes, chosen, count);
+    return true;
+}
+
+/* --- lookups in a state --- */
+
+const struct roster_office *
+state_office(const struct state *state, const uint8_t *office_pk)
+{
+    size_t low = 0;
+    size_t high = state->office_count;
+
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        int order = memcmp(state->offices[middle].office_pk, office_pk, SIGN_PK_BYTES);
+        if (order == 0) {
+            return &state->offices[middle];
+        }
+        if (order < 0) {
+            low = middle + 1;
+        } else {
+            high = middle;
+        }
+    }
+    return NULL;
+}
+
+const struct roster_device *
+state_device(const struct state *state, const struct hash *device_id)
+{
+    size_t low = 0;
+    size_t high = state->device_count;
+
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        int order = hash_compare(&state->devices[middle].device_id, device_id);
+        if (order == 0) {
+            return &state->devices[middle];
+        }
+        if (order < 0) {
+            low = middle + 1;
+        } else {
+            high = middle;
+        }
+    }
+    return NULL;
+}
+
+/* The device whose key, at `offset` in it, is this; `places` are sorted by that key. */
+static const struct roster_device *
+device_by_key(const struct state *state, const uint32_t *places, size_t offset, const uint8_t *key)
+{
+    size_t low = 0;
+    size_t high = state->device_count;
+
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        const struct roster_device *device = &state->devices[places[middle]];
+        int order = memcmp((const uint8_t *)device + offset, key, 32);
+        if (order == 0) {
+            return device;
+        }
+        if (order < 0) {
+            low = middle + 1;
+        } else {
+            high = middle;
+        }
+    }
+    return NULL;
+}
+
+const struct roster_device *
+state_device_by_sign_pk(const struct state *state, const uint8_t *sign_pk)
+{
+    return device_by_key(state, state->by_sign_pk, offsetof(struct roster_device, sign_pk), sign_pk);
+}
+
+const struct roster_compartment *
+state_compartment(const struct state *state, const struct ident *id)
+{
+    size_t low = 0;
+    size_t high = state->compartment_count;
+
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        int order = ident_compare(&state->compartments[middle].id, id);
+        if (order == 0) {
+            return &state->compartments[middle];
+        }
+        if (order < 0) {
+            low = middle + 1;
+        } else {
+            high = middle;
+        }
+    }
+    return NULL;
+}
+
+const struct roster_epoch *
+state_epoch(const struct state *state, const struct hash *epoch_id)
+{
+    size_t low = 0;
+    size_t high = state->epoch_count;
+
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        const struct roster_epoch *epoch = &state->epochs[state->epochs_by_id[middle]];
+        int order = hash_compare(&epoch->epoch_id, epoch_id);
+        if (order == 0) {
+            return epoch;
+        }
+        if (order < 0) {
+            low = middle + 1;
+        } else {
+            high = middle;
+        }
+    }
+    return NULL;
+}
+
+enum level
+state_office_level(const struct state *state, size_t office, const struct ident *compartment)
+{
+    const struct office_state *here = &state->office_states[office];
+    size_t low = 0;
+    size_t high = here->grant_count;
+
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        int order = ident_compare(&here->grants[middle].compartment, compartment);
+        if (order == 0) {
+            return here->grants[middle].level;
+        }
+        if (order < 0) {
+            low = middle + 1;
+        } else {
+            high = middle;
+        }
+    }
+    return LEVEL_NONE;
+}
+
+enum level
+state_level(const struct state *state, const struct roster_device *device, const struct ident *compartment)
+{
+    if (device == NULL) {
+        return LEVEL_NONE;
+    }
+    const struct device_state *more = &state->device_states[device->index];
+    const struct organisation_body *founding = &state->founding->statement.organisation;
+    if (ident_equal(compartment, &founding->control) || ident_equal(compartment, &founding->shared)) {
+        return more->admin ? LEVEL_ADMIN : LEVEL_WRITE;
+    }
+    enum level highest = LEVEL_NONE;
+    for (size_t n = 0; n < more->certificate_count; n++) {
+        const struct certificate *certificate = &state->certificates[more->first_certificate + n];
+        const struct device_body *body = &certificate->kept->statement.device;
+        enum level own = statement_grant_find(&body->grants, compartment);
+        enum level most = state_office_level(state, certificate->office, compartment);
+        if (own == LEVEL_NONE) {
+            own = body->any;
+        }
+        enum level level = own < most ? own : most;
+        highest = level > highest ? level : highest;
+    }
+    return highest;
+}
+
+/* --- the organisation --- */
+
+const struct hash *
+roster_org(const struct roster *roster)
+{
+    return &roster->org;
+}
+
+bool
+roster_founded(const struct roster *roster)
+{
+    return roster->state->founding != NULL;
+}
+
+const char *
+roster_name(const struct roster *roster)
+{
+    return roster->state->name;
+}
+
+struct statement_list
+roster_roots(const struct roster *roster, uint32_t *needed_out)
+{
+    const struct state *state = roster->state;
+
+    *needed_out = 0;
+    if (state->root_set_count == 0) {
+        return (struct statement_list){ 0 };
+    }
+    const struct root_set *last = &state->root_sets[state->root_set_count - 1];
+    *needed_out = last->needed;
+    return last->roots;
+}
+
+const struct hash *
+roster_roots_id(const struct roster *roster)
+{
+    const struct state *state = roster->state;
+
+    return state->root_set_count == 0 ? &roster->org
+                                      : &state->root_sets[state->root_set_count - 1].kept->statement.id;
+}
+
+uint32_t
+roster_erasure_signatures(const struct roster *roster)
+{
+    const struct kept *founding = roster->state->founding;
+
+    return founding == NULL ? 2 : founding->statement.organisation.erasure_signatures;
+}
+
+static const struct ident no_ident;
+
+const struct ident *
+roster_control(const struct roster *roster)
+{
+    const struct kept *founding = roster->state->founding;
+
+    return founding == NULL ? &no_ident : &founding->statement.organisation.control;
+}
+
+const struct ident *
+roster_shared_id(const struct roster *roster)
+{
+    const struct kept *founding = roster->state->founding;
+
+    return founding == NULL ? &no_ident : &founding->statement.organisation.shared;
+}
+
+const struct codebook *
+roster_codebook(const struct roster *roster)
+{
+    return roster->state->codebook == NULL ? codebook_reprisals() : roster->state->codebook;
+}
+
+size_t
+roster_newer_count(const struct roster *roster)
+{
+    return roster->state->newer_count;
+}
+
+/* --- devices --- */
+
+size_t
+roster_device_count(const struct roster *roster)
+{
+    return roster->state->device_count;
+}
+
+const struct roster_device *
+roster_device_at(const struct roster *roster, size_t index)
+{
+    assert(index < roster->state->device_count);
+
+    return &roster->state->devices[index];
+}
+
+const struct roster_device *
+roster_device(const struct roster *roster, const struct hash *device_id)
+{
+    return state_device(roster->state, device_id);
+}
+
+const struct roster_device *
+roster_device_by_sign_pk(const struct roster *roster, const uint8_t sign_pk[SIGN_PK_BYTES])
+{
+    return state_device_by_sign_pk(roster->state, sign_pk);
+}
+
+const struct roster_device *
+roster_device_by_transport_pk(const struct roster *roster, const uint8_t transport_pk[32])
+{
+    return device_by_key(roster->state, roster->state->by_transport_pk,
+                         offsetof(struct roster_device, transport_pk), transport_pk);
+}
+
+const struct roster_device *
+roster_device_by_certificate(const struct roster *roster, const uint8_t certificate[8])
+{
+    const struct state *state = roster->state;
+    size_t low = 0;
+    size_t high = state->certificate_count;
+
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        if (memcmp(state->certificate_names[middle].stmt_id.bytes, certificate, 8) < 0) {
+            low = middle + 1;
+        } else {
+            high = middle;
+        }
+    }
+    if (low == state->certificate_count ||
+        memcmp(state->certificate_names[low].stmt_id.bytes, certificate, 8) != 0) {
+        return NULL;
+    }
+    return &state->devices[state->certificate_names[low].device];
+}
+
+enum level
+roster_level(const struct roster *roster, const struct roster_device *device, const struct ident *compartment)
+{
+    return state_level(roster->state, device, compartment);
+}
+
+/* --- offices --- */
+
+size_t
+roster_office_count(const struct roster *roster)
+{
+    return roster->state->office_count;
+}
+
+const struct roster_office *
+roster_office_at(const struct roster *roster, size_t n)
+{
+    assert(n < roster->state->office_count);
+
+    return &roster->state->offices[n];
+}
+
+const struct roster_office *
+roster_office(const struct roster *roster, const uint8_t office_pk[SIGN_PK_BYTES])
+{
+    return state_office(roster->state, office_pk);
+}
+
+static const struct roster_office *
+office_by_code(const struct state *state, const char *code, size_t code_bytes)
+{
+    const struct roster_office *lowest = NULL;
+
+    /* Few offices, asked by people: a walk will do. */
+    for (size_t n = 0; n < state->office_count; n++) {
+        const struct roster_office *office = &state->offices[n];
+        if (strlen(office->code) == code_bytes && memcmp(office->code, code, code_bytes) == 0 &&
+            (lowest == NULL || hash_compare(&state->office_states[n].lowest_id,
+                                            &state->office_states[lowest - state->offices].lowest_id) < 0)) {
+            lowest = office;
+        }
+    }
+    return lowest;
+}
+
+const struct roster_office *
+roster_office_by_code(const struct roster *roster, const char *code)
+{
+    return office_by_code(roster->state, code, strlen(code));
+}
+
+enum level
+roster_office_level(const struct roster *roster, const struct roster_office *office,
+                    const struct ident *compartment)
+{
+    return state_office_level(roster->state, (size_t)(office - roster->state->offices), compartment);
+}
+
+/* --- compartments --- */
+
+size_t
+roster_compartment_count(const struct roster *roster)
+{
+    return roster->state->compartment_count;
+}
+
+const struct roster_compartment *
+roster_compartment_at(const struct roster *roster, size_t n)
+{
+    assert(n < roster->state->compartment_count);
+
+    return &roster->state->compartments[n];
+}
+
+const struct roster_compartment *
+roster_compartment(const struct roster *roster, const struct ident *id)
+{
+    return state_compartment(roster->state, id);
+}
+
+/* The first compartment that is not below these bytes. */
+static size_t
+compartment_from(const struct state *state, const uint8_t *prefix, size_t prefix_bytes)
+{
+    size_t low = 0;
+    size_t high = state->compartment_count;
+
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        if (memcmp(state->compartments[middle].id.bytes, prefix, prefix_bytes) < 0) {
+            low = middle + 1;
+        } else {
+            high = middle;
+        }
+    }
+    return low;
+}
+
+const struct roster_compartment *
+roster_compartment_by_tag(const struct roster *roster, const uint8_t tag[8])
+{
+    const struct state *state = roster->state;
+    size_t at = compartment_from(state, tag, 8);
+
+    return at < state->compartment_count && memcmp(state->compartments[at].id.bytes, tag, 8) == 0
+               ? &state->compartments[at]
+               : NULL;
+}
+
+/* The one compartment whose id in hex begins like this. */
+static const struct roster_compartment *
+compartment_by_hex(const struct state *state, const char *prefix)
+{
+    enum { PREFIX_DIGITS_MIN = 4 };
+    size_t digits = strlen(prefix);
+    const struct roster_compartment *found = NULL;
+
+    if (digits < PREFIX_DIGITS_MIN || digits > 2 * IDENT_BYTES) {
+        return NULL;
+    }
+    for (size_t n = 0; n < state->compartment_count; n++) {
+        char hex[2 * IDENT_BYTES + 1];
+        bytes_hex(hex, ident_span(&state->compartments[n].id));
+        if (memcmp(hex, prefix, digits) != 0) {
+            continue;
+        }
+        if (found != NULL) {
+            return NULL;
+        }
+        found = &state->compartments[n];
+    }
+    return found;
+}
+
+const struct roster_compartment *
+roster_compartment_by_name(const struct roster *roster, const char *name)
+{
+    static const char *const words[OWN_COUNT] = { "cases", "protected", "audit" };
+    const struct state *state = roster->state;
+    const char *gap = strpbrk(name, ": ");
+
+    if (strcmp(name, "control") == 0) {
+        return state_compartment(state, roster_control(roster));
+    }
+    if (strcmp(name, "shared") == 0) {
+        return state_compartment(state, roster_shared_id(roster));
+    }
+    if (gap == NULL) {
+        return compartment_by_hex(state, name);
+    }
+    const struct roster_office *office = office_by_code(state, name, (size_t)(gap - name));
+    for (size_t n = 0; office != NULL && n < OWN_COUNT; n++) {
+        const struct roster_compartment *own = state_compartment(state, &office->own[n]);
+        if (strcmp(gap + 1, words[n]) == 0 && own->owner == office) {
+            return own;
+        }
+    }
+    return NULL;
+}
+
+size_t
+roster_compartments_shared(const struct roster *roster, const struct roster_device *a,
+                           const struct roster_device *b, const struct roster_compartment **out, size_t room)
+{
+    const struct state *state = roster->state;
+    size_t count = 0;
+
+    if (a == NULL || b == NULL) {
+        return 0;
+    }
+    /* `control` is brought to equal digests before the others. */
+    for (int pass = 0; pass < 2; pass++) {
+        for (size_t n = 0; n < state->compartment_count; n++) {
+            const struct roster_compartment *compartment = &state->compartments[n];
+            if ((compartment->role == COMPARTMENT_CONTROL) != (pass == 0) ||
+                state_level(state, a, &compartment->id) < LEVEL_CARRY ||
+                state_level(state, b, &compartment->id) < LEVEL_CARRY) {
+                continue;
+            }
+            if (count < room) {
+                out[count] = compartment;
+            }
+            count++;
+        }
+    }
+    return count;
+}
+
+/* --- epochs and actors --- */
+
+size_t
+roster_epoch_count(const struct roster *roster)
+{
+    return roster->state->epoch_count;
+}
+
+const struct roster_epoch *
+roster_epoch_at(const struct roster *roster, size_t n)
+{
+    assert(n < roster->state->epoch_count);
+
+    return &roster->state->epochs[n];
+}
+
+const struct roster_epoch *
+roster_epoch(const struct roster *roster, const struct hash *epoch_id)
+{
+    return state_epoch(roster->state, epoch_id);
+}
+
+size_t
+roster_epochs_of(const struct roster *roster, const struct ident *compartment, size_t *count_out)
+{
+    const struct state *state = roster->state;
+    size_t low = 0;
+    size_t high = state->epoch_count;
+
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        if (ident_compare(&state->epochs[middle].compartment, compartment) < 0) {
+            low = middle + 1;
+        } else {
+            high = middle;
+        }
+    }
+    size_t to = low;
+    while (to < state->epoch_count && ident_equal(&state->epochs[to].compartment, compartment)) {
+        to++;
+    }
+    *count_out = to - low;
+    return low;
+}
+
+/* The first BOX that is not below this epoch and device. */
+static size_t
+box_from(const struct state *state, const struct hash *epoch_id, const struct hash *device_id)
+{
+    size_t low = 0;
+    size_t high = state->box_count;
+
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        const struct box_state *box = &state->boxes[middle];
+        int order = hash_compare(&box->epoch_id, epoch_id);
+        if (order == 0) {
+            order = hash_compare(&box->device_id, device_id);
+        }
+        if (order < 0) {
+            low = middle + 1;
+        } else {
+            high = middle;
+        }
+    }
+    return low;
+}
+
+size_t
+roster_boxes(const struct roster *roster, const struct hash *epoch_id, const struct hash *device_id,
+             const uint8_t **sealed_out, size_t room)
+{
+    const struct state *state = roster->state;
+    const struct roster_epoch *epoch = state_epoch(state, epoch_id);
+    size_t count = 0;
+
+    if (epoch == NULL) {
+        return 0;
+    }
+    const uint8_t *own = statement_box_find(&epoch->boxes, device_id);
+    if (own != NULL) {
+        if (count < room) {
+            sealed_out[count] = own;
+        }
+        count++;
+    }
+    for (size_t n = box_from(state, epoch_id, device_id); n < state->box_count; n++) {
+        const struct box_state *box = &state->boxes[n];
+        if (!hash_equal(&box->epoch_id, epoch_id) || !hash_equal(&box->device_id, device_id)) {
+            break;
+        }
+        if (count < room) {
+            sealed_out[count] = box->sealed;
+        }
+        count++;
+    }
+    return count;
+}
+
+bool
+roster_has_box(const struct roster *roster, const struct hash *epoch_id, const struct hash *device_id)
+{
+    return roster_boxes(roster, epoch_id, device_id, NULL, 0) > 0;
+}
+
+/* The first actor that is not below this office and number. */
+static size_t
+actor_from(const struct state *state, const uint8_t *office_pk, uint64_t number)
+{
+    size_t low = 0;
+    size_t high = state->actor_count;
+
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        const struct roster_actor *actor = &state->actors[middle];
+        int order = memcmp(actor->office_pk, office_pk, SIGN_PK_BYTES);
+        if (order < 0 || (order == 0 && actor->number < number)) {
+            low = middle + 1;
+        } else {
+            high = middle;
+        }
+    }
+    return low;
+}
+
+const struct roster_actor *
+roster_actor(const struct roster *roster, const struct roster_office *office, uint32_t number)
+{
+    const struct state *state = roster->state;
+    size_t at = actor_from(state, office->office_pk, number);
+
+    return at < state->actor_count && state->actors[at].number == number &&
+                   memcmp(state->actors[at].office_pk, office->office_pk, SIGN_PK_BYTES) == 0
+               ? &state->actors[at]
+               : NULL;
+}
+
+const struct roster_actor *
+roster_actors_of(const struct roster *roster, const struct roster_office *office, size_t *count_out)
+{
+    const struct state *state = roster->state;
+    size_t from = actor_from(state, office->office_pk, 0);
+
+    *count_out = actor_from(state, office->office_pk, (uint64_t)UINT32_MAX + 1) - from;
+    return state->actors + from;
+}
