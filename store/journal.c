@@ -672,8 +672,7 @@ journal_set_state(struct journal *journal, struct table_txn *txn, uint32_t log_n
     copy[1] = detail;
     entry_key(key, log_no, seq);
     table_put(txn, TABLE_ENT, span_of(key, sizeof key), span_of(copy, size));
-    if (was_pending && !is_pending) {
-        assert(branch->pending_count > 0);
+    if (was_pending && !is_pending && branch->pending_count > 0) {
         branch->pending_count--;
     } else if (!was_pending && is_pending) {
         branch->pending_count++;

@@ -21,7 +21,12 @@ enum {
     CLOCK_FOLLOW_MS = 60 * 60 * 1000,
 };
 
-enum pend_reason { PEND_EPOCH = 1, PEND_RECORD = 2, PEND_SCHEMA = 3 };
+enum pend_reason {
+    PEND_EPOCH = 1,  /* an epoch key: compartment_id[0..4], epoch[4] */
+    PEND_RECORD = 2, /* a record key: record_id[0..8] */
+    PEND_SCHEMA = 3, /* an upgrade of this program */
+    PEND_REBUILD = 4 /* no entry but a record: its record_no, u64; log_no and seq are 0 */
+};
 
 /* What an entry waits for, as it stands in a row of `pend`. */
 struct wait {
@@ -76,9 +81,10 @@ struct intake {
     size_t grown_capacity;
     struct ident *readable; /* compartments that this node may read, as of the last turn; ascending */
     size_t readable_count;
-    bool control_came;   /* a statement was new: the roster is to be settled */
-    bool roster_changed; /* in the turn just ended */
-    bool failed;         /* memory ran out in this turn */
+    const struct codebook *codebook_seen; /* in force when the last turn began */
+    bool control_came;                    /* a statement was new: the roster is to be settled */
+    bool roster_changed;                  /* in the turn just ended */
+    bool failed;                          /* memory ran out in this turn */
     struct intake_counts counts;
 };
 
@@ -885,6 +891,7 @@ intake_begin(struct intake *intake, struct table_txn *main_txn, struct table_txn
     intake->main_txn = main_txn;
     intake->keys_txn = keys_txn;
     intake->codebook = codebook;
+    intake->codebook_seen = roster_codebook(intake->options.roster);
     intake->control_came = false;
     intake->roster_changed = false;
     intake->failed = false;
@@ -941,6 +948,9 @@ take_again(struct intake *intake, uint32_t log_no, uint64_t seq, const struct wa
     }
     if (outcome.wait.reason != 0) {
         pend_put(intake, &outcome.wait, log_no, seq);
+    }
+    if (outcome.state == stored.state && (uint8_t)outcome.reason == stored.detail) {
+        return;
     }
     if (journal_set_state(intake->options.journal, intake->main_txn, log_no, seq, outcome.state,
                           (uint8_t)outcome.reason) != ERR_OK) {
@@ -1033,6 +1043,98 @@ epoch_arrived(void *self, const struct ident *compartment, const struct hash *ep
     arrived_add(intake, wait_for_epoch(compartment, epoch_id->bytes));
 }
 
+/* Another codebook is in force: what is derived of every record may be another now. */
+static void
+queue_rebuild(struct intake *intake)
+{
+    struct table_cursor cursor;
+    struct span key;
+    struct span value;
+    uint32_t last = 0;
+
+    table_cursor_init(&cursor, intake->main_txn, TABLE_RECNO, span_of(NULL, 0));
+    if (table_cursor_last(&cursor, &key, &value) && key.size == 4) {
+        last = bytes_read_u32(key.data);
+    }
+    table_cursor_end(&cursor);
+    for (uint32_t record_no = 1; record_no <= last; record_no++) {
+        struct wait rebuild = { .reason = PEND_REBUILD };
+
+        bytes_write_u64(rebuild.bytes, record_no);
+        pend_put(intake, &rebuild, LOG_NONE, 0);
+    }
+}
+
+size_t
+intake_work(struct intake *intake, size_t record_max)
+{
+    static const uint8_t reason = PEND_REBUILD;
+    size_t done = 0;
+
+    while (done < record_max) {
+        struct table_cursor cursor;
+        struct span key;
+        struct span value;
+        uint8_t row[PEND_KEY_BYTES];
+
+        table_cursor_init(&cursor, intake->main_txn, TABLE_PEND, span_of(&reason, 1));
+        bool more = table_cursor_next(&cursor, &key, &value) && key.size == sizeof row;
+        if (more) {
+            memcpy(row, key.data, sizeof row);
+        }
+        table_cursor_end(&cursor);
+        if (!more) {
+            break;
+        }
+        (void)table_delete(intake->main_txn, TABLE_PEND, span_of(row, sizeof row));
+        enum err err = record_rebuild(intake->turn, (uint32_t)bytes_read_u64(row + 1));
+        if (err != ERR_OK && err != ERR_ABSENT) {
+            intake->failed = true;
+            break;
+        }
+        done++;
+    }
+    return done;
+}
+
+uint64_t
+intake_rebuild_count(struct table_txn *txn)
+{
+    static const uint8_t reason = PEND_REBUILD;
+    struct table_cursor cursor;
+    struct span key;
+    struct span value;
+    uint64_t count = 0;
+
+    table_cursor_init(&cursor, txn, TABLE_PEND, span_of(&reason, 1));
+    while (table_cursor_next(&cursor, &key, &value)) {
+        count++;
+    }
+    table_cursor_end(&cursor);
+    return count;
+}
+
+enum err
+intake_take_place(struct intake *intake, uint64_t place)
+{
+    uint32_t log_no;
+    uint64_t seq;
+    enum err err = journal_at(intake->main_txn, place, &log_no, &seq);
+
+    if (err == ERR_OK) {
+        take_again(intake, log_no, seq, NULL);
+        err = intake->failed ? ERR_MEMORY : table_error(intake->main_txn);
+    }
+    return err;
+}
+
+void
+intake_clear_derived(struct intake *intake)
+{
+    record_clear_all(intake->main_txn);
+    table_clear(intake->main_txn, TABLE_PEND, span_of(NULL, 0));
+}
+
 /* Let what came in through control take effect. */
 static void
 settle(struct intake *intake)
@@ -1050,6 +1152,10 @@ settle(struct intake *intake)
         return;
     }
     intake->roster_changed = true;
+    if (roster_codebook(intake->options.roster) != intake->codebook_seen) {
+        intake->codebook_seen = roster_codebook(intake->options.roster);
+        queue_rebuild(intake);
+    }
     (void)keyring_learn(intake->options.keyring, intake->options.roster, epoch_arrived, intake);
     note_readable(intake, &readable, &readable_count);
     if (readable == NULL) {
@@ -1179,10 +1285,16 @@ intake_recount_pending(struct intake *intake, struct table_txn *txn)
     struct span key;
     struct span value;
 
+    for (uint32_t no = 1; no <= journal_branch_count(intake->options.journal); no++) {
+        journal_branch(intake->options.journal, no)->pending_count = 0;
+    }
     table_cursor_init(&cursor, txn, TABLE_PEND, span_of(NULL, 0));
     while (table_cursor_next(&cursor, &key, &value)) {
         uint32_t log_no = key.size == PEND_KEY_BYTES ? bytes_read_u32(key.data + 1 + WAIT_BYTES) : 0;
 
+        if (key.size == PEND_KEY_BYTES && key.data[0] == PEND_REBUILD) {
+            continue;
+        }
         if (value.data == NULL || log_no == 0 || log_no > journal_branch_count(intake->options.journal)) {
             table_cursor_end(&cursor);
             return ERR_CORRUPT;

@@ -83,6 +83,16 @@ const struct intake_counts *intake_counts(const struct intake *intake);
 /* Take up what waits for `reason` again, whatever it waits for: after an upgrade or a rebuild. */
 void intake_retry_all(struct intake *intake);
 
+/* Rebuild the summaries of at most `record_max` records that another codebook made stale; gives how many. */
+size_t intake_work(struct intake *intake, size_t record_max);
+
+/* How many records wait for that. */
+uint64_t intake_rebuild_count(struct table_txn *txn);
+
+/* For `vigild rebuild`, in turns: remove everything that is derived; then take up the entry at each place, in order. */
+void intake_clear_derived(struct intake *intake);
+MUST_CHECK enum err intake_take_place(struct intake *intake, uint64_t place);
+
 /* True if an entry of this turn may have been merged into the record: its tables are then behind. */
 bool intake_touched(const struct intake *intake, uint32_t record_no);
 

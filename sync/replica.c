@@ -18,9 +18,9 @@ enum {
     IDENTITY_VERSION = 1,
     SHARED_MAX = GOSSIP_SHARED_MAX,
     CHECKPOINT_KEY_BYTES = 16 + 16 + 1,
-    /* The local clock does not follow a remote stamp further than this. */
-    CLOCK_FOLLOW_MS = 60 * 60 * 1000,
     MISSING_BOXES_SLICE = 64,
+    REBUILD_SLICE = 4096, /* entries a turn of `vigild rebuild` */
+    WORK_SLICE = 256,     /* records a turn that a new codebook made stale */
 };
 
 /* The frontier of one compartment, kept as its logs grow. */
@@ -1049,9 +1049,10 @@ replica_tend(struct replica *replica)
 {
     const struct roster_device *own = roster_device(replica->roster, &replica->identity.device_id);
     uint64_t before = replica->own_entries;
+    bool worked = intake_work(replica->intake, WORK_SLICE) > 0;
 
     if (own == NULL) {
-        return false;
+        return worked;
     }
     for (size_t n = 0; n < roster_compartment_count(replica->roster); n++) {
         const struct roster_compartment *compartment = roster_compartment_at(replica->roster, n);
@@ -1067,7 +1068,90 @@ replica_tend(struct replica *replica)
             (void)make_box(replica, &missing[m]);
         }
     }
-    return replica->own_entries != before;
+    return worked || replica->own_entries != before;
+}
+
+/* --- rebuilding --- */
+
+static const char rebuild_row[] = "rebuild"; /* in meta: the next place to take up, u64 */
+
+/* The next place of a rebuild that is under way; 0: none is. */
+static uint64_t
+rebuild_place(struct table_txn *txn)
+{
+    struct buf value = { 0 };
+    uint64_t place = 0;
+
+    if (table_read(txn, TABLE_META, span_text(rebuild_row), &value) == ERR_OK && value.size == 8) {
+        place = bytes_read_u64(value.data);
+    }
+    buf_free(&value);
+    return place;
+}
+
+static enum err
+rebuild_slice(struct replica *replica, uint64_t *place)
+{
+    enum err err = replica_begin(replica);
+    uint8_t value[8];
+
+    if (err != ERR_OK) {
+        return err;
+    }
+    if (*place == 0) {
+        intake_clear_derived(replica->intake);
+        *place = 1;
+    }
+    uint64_t last = journal_place_last(replica->journal);
+    for (uint64_t end = *place + REBUILD_SLICE; err == ERR_OK && *place < end && *place <= last; ++*place) {
+        err = intake_take_place(replica->intake, *place);
+    }
+    if (err != ERR_OK) {
+        replica_abort(replica);
+        return err;
+    }
+    bytes_write_u64(value, *place);
+    if (*place <= last) {
+        table_put(replica->main_txn, TABLE_META, span_text(rebuild_row), span_of(value, sizeof value));
+    } else {
+        (void)table_delete(replica->main_txn, TABLE_META, span_text(rebuild_row));
+    }
+    return replica_commit(replica);
+}
+
+enum err
+replica_rebuild(struct replica *replica, void (*progress)(void *self, uint64_t done, uint64_t all),
+                void *self)
+{
+    struct table_txn *txn = NULL;
+    uint64_t last = journal_place_last(replica->journal);
+    enum err err = replica_begin_read(replica, &txn);
+
+    if (err != ERR_OK) {
+        return err;
+    }
+    uint64_t place = rebuild_place(txn);
+    replica_end_read(replica, &txn);
+    do {
+        err = rebuild_slice(replica, &place);
+        if (err == ERR_OK && progress != NULL) {
+            progress(self, place - 1, last);
+        }
+    } while (err == ERR_OK && place <= last);
+    return err == ERR_OK ? reload(replica) : err;
+}
+
+bool
+replica_is_rebuilding(struct replica *replica)
+{
+    struct table_txn *txn = NULL;
+
+    if (replica_begin_read(replica, &txn) != ERR_OK) {
+        return false;
+    }
+    bool rebuilding = rebuild_place(txn) != 0 || intake_rebuild_count(txn) > 0;
+    replica_end_read(replica, &txn);
+    return rebuilding;
 }
 
 /* --- the replica as gossip sees it --- */

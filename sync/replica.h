@@ -75,6 +75,14 @@ bool replica_in_turn(const struct replica *replica);
 /* Rewrite the anchor file if own logs grew since the last time: before the turn's first send. */
 MUST_CHECK enum err replica_anchor(struct replica *replica);
 
+/* Make everything derived anew from the journal, in turns of its own: `vigild rebuild`. One that was cut off goes on where it was.
+ * `progress` may be NULL. Errors as replica_commit. */
+MUST_CHECK enum err replica_rebuild(struct replica *replica,
+                                    void (*progress)(void *self, uint64_t done, uint64_t all), void *self);
+
+/* True while derived rows are being made anew: lists and counts may be behind. */
+bool replica_is_rebuilding(struct replica *replica);
+
 /* The replica as gossip sees it. Lives as long as the replica. */
 const struct gossip_store *replica_gossip_store(struct replica *replica);
 
@@ -83,8 +91,8 @@ void replica_on_ended(struct replica *replica,
                       void (*ended)(void *self, uint32_t connection, bool hang_up, const char *why),
                       void *self);
 
-/* Work that needs no message: epochs and boxes that this admin should make, what waits in `pend`. In a turn.
- * True if anything was written. */
+/* Work that needs no message: epochs and boxes that this admin should make, records that a new codebook made
+ * stale. In a turn; call it after control changed, and again while it gives true: it did something. */
 bool replica_tend(struct replica *replica);
 
 /* --- a person's edits, in a turn --- */
