@@ -1,0 +1,619 @@
+#include "sync/replica_state.h"
+
+#include "store/base/log.h"
+#include "store/base/world.h"
+#include "store/keys.h"
+#include "sync/update.h"
+
+#include <assert.h>
+#include <string.h>
+
+enum {
+    MISSING_BOXES_SLICE = 64,
+    WORK_SLICE = 256, /* records a turn that a new codebook made stale */
+};
+
+/* The next stamp: 48 bits of milliseconds, 16 of a counter; never one that was given before. */
+static uint64_t
+next_stamp(struct replica *replica)
+{
+    uint64_t now = world_wall_ms(replica->world) << 16;
+    uint64_t heard = intake_latest_hlc(replica->intake);
+
+    if (heard > replica->hlc) {
+        replica->hlc = heard;
+    }
+    replica->hlc = now > replica->hlc ? now : replica->hlc + 1;
+    return replica->hlc;
+}
+
+/* One entry of our own, on its way through the door. */
+struct draft {
+    struct ident compartment;
+    uint8_t lane;
+    uint8_t kind;
+    const struct record_key *record; /* NULL: no record */
+    struct span payload;
+};
+
+/* Where the next entry of our log in this lane comes; log_id always, the branch only once there is one. */
+const struct log_branch *
+replica_own_log(const struct replica *replica, const struct ident *compartment, uint8_t lane,
+                struct descriptor *descriptor_out, struct hash *log_id_out)
+{
+    memcpy(descriptor_out->sign_pk, replica->identity.sign.public_key, SIGN_PK_BYTES);
+    memcpy(descriptor_out->incarnation, replica->identity.incarnation, sizeof descriptor_out->incarnation);
+    descriptor_out->compartment = *compartment;
+    descriptor_out->lane = lane;
+    descriptor_log_id(descriptor_out, log_id_out);
+    return journal_log(replica->journal, log_id_out);
+}
+
+/* Seal and sign a draft, and hand its bytes to the door like anybody's. */
+static enum err
+write_entry(struct replica *replica, const struct draft *draft)
+{
+    const struct epoch_keys *keys = NULL;
+    const struct roster_compartment *compartment = roster_compartment(replica->roster, &draft->compartment);
+    struct entry entry = { .kind = draft->kind, .lane = draft->lane };
+    struct descriptor descriptor;
+    struct hash log_id;
+    struct buf sealed = { 0 };
+    struct buf chunk = { 0 };
+    uint8_t signature[SIGNATURE_BYTES];
+    enum err err =
+        keyring_current(replica->keyring, replica->roster, &draft->compartment, &keys, entry.epoch);
+
+    if (err != ERR_OK) {
+        return err;
+    }
+    const struct log_branch *branch =
+        replica_own_log(replica, &draft->compartment, draft->lane, &descriptor, &log_id);
+    if (branch != NULL) {
+        entry.seq = branch->next_seq;
+        entry.prev = branch->head_id;
+    }
+    world_random(replica->world, entry.salt, sizeof entry.salt);
+    if (draft->record != NULL) {
+        struct key erase_key;
+
+        record_key_erase(&erase_key, &draft->record->key);
+        entry_reference_make(&entry, &log_id, keys, &draft->record->record_id, &erase_key);
+        crypto_wipe(&erase_key, sizeof erase_key);
+    } else {
+        world_random(replica->world, entry.reference, sizeof entry.reference);
+    }
+    err = entry_seal(&entry, &log_id, keys, draft->kind == ENTRY_DATA ? &draft->record->key : NULL,
+                     draft->payload, compartment != NULL && compartment->padded, &sealed);
+    if (err == ERR_OK) {
+        entry_sign(signature, &entry, &replica->identity.sign);
+        chunk_write(&chunk, &entry, 1, signature);
+        if (chunk.failed) {
+            err = ERR_MEMORY;
+        }
+    }
+    if (err == ERR_OK) {
+        struct intake_result result = intake_chunk(replica->intake, &descriptor, buf_span(&chunk));
+
+        switch (result.verdict) {
+        case VERDICT_TAKEN:
+            replica->own_entries++;
+            err = replica_update_grown(replica);
+            break;
+        case VERDICT_LATER:
+            err = result.later == LATER_FULL ? ERR_FULL : ERR_DENIED;
+            break;
+        default:
+            /* The door refused what we wrote ourselves. */
+            assert(result.verdict == VERDICT_TAKEN);
+        }
+    }
+    buf_free(&sealed);
+    buf_free(&chunk);
+    return err;
+}
+
+/* A control entry that carries statements. */
+static enum err
+write_statements(struct replica *replica, const struct span *statements, size_t count)
+{
+    struct buf payload = { 0 };
+    struct change_statements control = { .hlc = next_stamp(replica),
+                                         .statements = statements,
+                                         .count = count };
+    enum err err = change_encode_statements(&control, &payload);
+
+    if (err == ERR_OK) {
+        err = write_entry(replica, &(struct draft){ .compartment = *roster_control(replica->roster),
+                                                    .lane = LANE_CONTROL,
+                                                    .kind = ENTRY_CONTROL,
+                                                    .payload = buf_span(&payload) });
+    }
+    buf_free(&payload);
+    return err;
+}
+
+enum err
+replica_state(struct replica *replica, struct span signed_statement)
+{
+    return write_statements(replica, &signed_statement, 1);
+}
+
+struct founding {
+    struct replica *replica;
+    bool failed;
+};
+
+static void
+found_one(void *self, struct span signed_statement)
+{
+    struct founding *founding = self;
+    struct replica *replica = founding->replica;
+    struct buf whole = { 0 };
+    struct hash id;
+
+    switch (roster_add(replica->roster, signed_statement, &id)) {
+    case ROSTER_NEW:
+        if (!roster_write(replica->roster, &id, &whole) || whole.failed) {
+            founding->failed = true;
+        } else {
+            intake_keep_statement(replica->main_env, replica->main_txn, &id, buf_span(&whole));
+        }
+        break;
+    case ROSTER_MEMORY:
+        founding->failed = true;
+        break;
+    default:
+        break;
+    }
+    buf_free(&whole);
+}
+
+/* The founding statements are known to everybody who can be told of them: they go into the roster and not
+ * into an entry of our own. */
+enum err
+replica_found(struct replica *replica, struct span statements)
+{
+    struct founding founding = { .replica = replica };
+    struct hash zero = { { 0 } };
+
+    assert(!replica->in_turn);
+    enum err err = table_begin_write(replica->main_env, &replica->main_txn);
+    if (err != ERR_OK) {
+        return err;
+    }
+    if (!joining_each(statements, found_one, &founding)) {
+        err = ERR_INVALID;
+    } else if (founding.failed) {
+        err = ERR_MEMORY;
+    } else {
+        err = roster_settle(replica->roster);
+    }
+    if (err == ERR_OK && !roster_founded(replica->roster)) {
+        err = ERR_INVALID;
+    }
+    if (err == ERR_OK) {
+        err = keyring_add_key(replica->keyring, roster_control(replica->roster), &zero,
+                              &replica->identity.control_key);
+    }
+    if (err != ERR_OK) {
+        table_abort(&replica->main_txn);
+        return err;
+    }
+    return table_commit(&replica->main_txn);
+}
+
+struct news {
+    struct replica *replica;
+    size_t count;
+    enum err err;
+};
+
+static bool
+roster_knows(const struct roster *roster, const struct hash *id)
+{
+    struct buf signed_statement = { 0 };
+    bool known = roster_write(roster, id, &signed_statement);
+
+    buf_free(&signed_statement);
+    return known;
+}
+
+static void
+import_one(void *self, struct span signed_statement)
+{
+    struct news *news = self;
+    struct statement statement;
+
+    if (news->err != ERR_OK) {
+        return;
+    }
+    if (!statement_read(signed_statement, &statement)) {
+        news->err = ERR_INVALID;
+    } else if (!roster_knows(news->replica->roster, &statement.id)) {
+        news->err = replica_state(news->replica, signed_statement);
+        news->count++;
+    }
+}
+
+enum err
+replica_import(struct replica *replica, struct span statements, size_t *count_out)
+{
+    struct news news = { .replica = replica };
+
+    if (!joining_each(statements, import_one, &news)) {
+        return ERR_INVALID;
+    }
+    *count_out = news.count;
+    return news.err;
+}
+
+/* The first epoch of a compartment is made by the office it belongs to; of one that belongs to nobody, by any
+ * admin. Two that are made at once both open what they sealed. */
+static bool
+should_make_epoch(const struct replica *replica, const struct roster_device *own,
+                  const struct roster_compartment *compartment)
+{
+    if (compartment->role == COMPARTMENT_CONTROL || compartment->current != NULL ||
+        !policy_may(replica->roster, own, OPERATION_EPOCH, &compartment->id)) {
+        return false;
+    }
+    return compartment->owner == NULL || compartment->owner == own->office;
+}
+
+static enum err
+make_epoch(struct replica *replica, const struct ident *compartment)
+{
+    struct buf statement = { 0 };
+    struct hash epoch_id;
+    struct key key;
+    enum err err = keyring_make_epoch(replica->keyring, replica->roster, compartment, &replica->identity.sign,
+                                      replica->world, &statement, &epoch_id, &key);
+
+    if (err == ERR_OK) {
+        keys_put_epoch(replica->keys_txn, compartment, &epoch_id, &key);
+        err = replica_state(replica, buf_span(&statement));
+        log_event("epoch-made", "compartment=%s epoch=%s", ident_short(compartment).text,
+                  hash_short(&epoch_id).text);
+    }
+    crypto_wipe(&key, sizeof key);
+    buf_free(&statement);
+    return err;
+}
+
+static enum err
+make_box(struct replica *replica, const struct keyring_missing *missing)
+{
+    struct buf statement = { 0 };
+    enum err err = keyring_make_box(replica->keyring, replica->roster, missing, &replica->identity.sign,
+                                    replica->world, &statement);
+
+    if (err == ERR_OK) {
+        err = replica_state(replica, buf_span(&statement));
+        log_event("box-made", "device=%s epoch=%s", hash_short(&missing->device_id).text,
+                  hash_short(&missing->epoch_id).text);
+    }
+    buf_free(&statement);
+    return err;
+}
+
+bool
+replica_tend(struct replica *replica)
+{
+    const struct roster_device *own = roster_device(replica->roster, &replica->identity.device_id);
+    uint64_t before = replica->own_entries;
+    bool worked = intake_work(replica->intake, WORK_SLICE) > 0;
+
+    if (own == NULL) {
+        return worked;
+    }
+    for (size_t n = 0; n < roster_compartment_count(replica->roster); n++) {
+        const struct roster_compartment *compartment = roster_compartment_at(replica->roster, n);
+        struct keyring_missing missing[MISSING_BOXES_SLICE];
+
+        if (should_make_epoch(replica, own, compartment)) {
+            (void)make_epoch(replica, &compartment->id);
+            continue;
+        }
+        size_t count = keyring_missing(replica->keyring, replica->roster, &compartment->id, missing,
+                                       MISSING_BOXES_SLICE);
+        for (size_t m = 0; m < count; m++) {
+            (void)make_box(replica, &missing[m]);
+        }
+    }
+    return worked || replica->own_entries != before;
+}
+
+/* --- a person's edits --- */
+
+enum { OPEN_HALF, PROTECTED_HALF, HALVES };
+
+/* Where change_encode looks for the tags of our own earlier entries. */
+struct own_place {
+    struct replica *replica;
+    uint32_t log_no;
+};
+
+static uint8_t
+lane_of(const struct save *save)
+{
+    return save->urgent ? LANE_URGENT : LANE_NORMAL;
+}
+
+/* One of the two entries that a save may write. */
+struct half_save {
+    const struct roster_compartment *compartment; /* NULL: this record has no such half */
+    struct record_key record;
+    uint32_t record_no; /* 0: nothing of it is here yet */
+    struct op *ops;
+    size_t op_count;
+    struct buf payload;
+};
+
+/* The half of a record in which the codebook puts a target. What the codebook does not know stays in the open half,
+ * but for an audit compartment, which has no twin. */
+static int
+half_of(const struct codebook *codebook, const struct target *target)
+{
+    enum sensitivity sensitivity = LEVEL_L2;
+
+    if (target->field != 0) {
+        const struct codebook_field *field = codebook_field(codebook, target->field);
+
+        sensitivity = field == NULL ? LEVEL_L2 : field->sensitivity;
+    } else if (target->collection != 0) {
+        const struct codebook_collection *collection = codebook_collection(codebook, target->collection);
+
+        sensitivity = collection == NULL ? LEVEL_L2 : collection->sensitivity;
+    }
+    return sensitivity == LEVEL_L3 ? PROTECTED_HALF : OPEN_HALF;
+}
+
+/* Find the two compartments, and for a record that is here its keys. */
+static enum err
+prepare_halves(struct replica *replica, const struct save *save, struct half_save halves[HALVES])
+{
+    const struct roster_device *own = roster_device(replica->roster, &replica->identity.device_id);
+    const struct roster_compartment *open = roster_compartment(replica->roster, &save->compartment);
+
+    memset(halves, 0, HALVES * sizeof *halves);
+    if (open == NULL || own == NULL || open->role == COMPARTMENT_PROTECTED ||
+        !policy_may(replica->roster, own, OPERATION_WRITE_DATA, &open->id)) {
+        return ERR_DENIED;
+    }
+    halves[OPEN_HALF].compartment = open;
+    if (open->twin != NULL && policy_may(replica->roster, own, OPERATION_WRITE_DATA, &open->twin->id)) {
+        halves[PROTECTED_HALF].compartment = open->twin;
+    }
+    if (save->create) {
+        return ERR_OK;
+    }
+    for (int half = 0; half < HALVES; half++) {
+        struct half_save *at = &halves[half];
+
+        if (at->compartment == NULL) {
+            continue;
+        }
+        enum err known =
+            record_find(replica->main_txn, &at->compartment->id, &save->record_id, &at->record_no);
+        if (known != ERR_OK && known != ERR_ABSENT) {
+            return known;
+        }
+        enum err err =
+            keys_get_record(replica->keys_txn, &at->compartment->id, &save->record_id, &at->record);
+        if (err == ERR_ABSENT && half == PROTECTED_HALF) {
+            at->compartment = NULL; /* made by somebody who had no write there */
+        } else if (err != ERR_OK) {
+            return err == ERR_ABSENT && known == ERR_OK ? ERR_LOCKED : err;
+        }
+    }
+    return ERR_OK;
+}
+
+/* Draw the keys of a new record and send them first, each in lane 0 of its compartment. */
+static enum err
+create_record(struct replica *replica, const struct save *save, struct half_save halves[HALVES])
+{
+    struct record_key *open = &halves[OPEN_HALF].record;
+    struct record_key *protected = &halves[PROTECTED_HALF].record;
+    enum err err = ERR_OK;
+
+    if (halves[PROTECTED_HALF].compartment != NULL) {
+        world_random(replica->world, protected->key.bytes, KEY_BYTES);
+        record_key_case(&open->key, &protected->key);
+    } else {
+        world_random(replica->world, open->key.bytes, KEY_BYTES);
+    }
+    record_key_id(&open->record_id, &open->key);
+    protected->record_id = open->record_id;
+    for (int half = HALVES - 1; half >= 0 && err == ERR_OK; half--) {
+        struct buf payload = { 0 };
+
+        if (halves[half].compartment == NULL) {
+            continue;
+        }
+        struct change_key content = { .hlc = next_stamp(replica), .actor = save->actor };
+        memcpy(content.record_key, halves[half].record.key.bytes, KEY_BYTES);
+        err = change_encode_key(&content, &payload);
+        crypto_wipe(&content, sizeof content);
+        if (err == ERR_OK) {
+            err = write_entry(replica, &(struct draft){ .compartment = halves[half].compartment->id,
+                                                        .lane = LANE_CONTROL,
+                                                        .kind = ENTRY_KEY,
+                                                        .record = &halves[half].record,
+                                                        .payload = buf_span(&payload) });
+        }
+        buf_wipe(&payload);
+    }
+    return err;
+}
+
+/* Append the dots of a target's live values to `preds`; gives whether they are more than one value. */
+static bool
+name_values(const struct record_target *target, struct dot *preds, size_t *count)
+{
+    for (size_t n = 0; n < target->value_count && *count < CHANGE_PREDS_MAX; n++) {
+        const struct live *live = &target->values[n];
+
+        dot_make(&preds[*count], &live->entry->log_id, live->entry->seq, live->op, &live->entry->entry_id);
+        ++*count;
+    }
+    return target->conflict;
+}
+
+/* Turn one op of a person into an op that names what it replaces: what is live there now. Of a union nothing is
+ * replaced; an element that comes back replaces what was left of it. */
+static enum err
+draft_op(struct replica *replica, const struct save_op *from, struct half_save *half, struct arena *arena)
+{
+    struct op *op = &half->ops[half->op_count];
+    struct dot *preds = arena_take_array(arena, CHANGE_PREDS_MAX, sizeof *preds);
+    const struct record_target *targets = NULL;
+    const struct codebook_field *field = cell_field(replica_codebook(replica), &from->target);
+    size_t count = 0;
+
+    if (preds == NULL) {
+        return ERR_MEMORY;
+    }
+    *op = (struct op){ .code = from->code, .target = from->target, .value = from->value, .preds = preds };
+    if (half->record_no != 0) {
+        enum err err =
+            record_targets_read(replica->main_txn, replica_codebook(replica), intake_source(replica->intake),
+                                half->record_no, &from->target, arena, &targets, &count);
+        if (err != ERR_OK && err != ERR_ABSENT) {
+            return err;
+        }
+    }
+    for (size_t n = 0; n < count; n++) {
+        bool own = target_compare(&targets[n].target, &from->target) == 0;
+
+        if ((from->code == OP_SET && !own) ||
+            (field != NULL && field->policy == MERGE_UNION && !from->resolve)) {
+            continue;
+        }
+        if (name_values(&targets[n], preds, &op->pred_count) && from->code == OP_SET && !from->resolve) {
+            return ERR_CONFLICT;
+        }
+    }
+    if (from->code == OP_REMOVE && op->pred_count == 0) {
+        return ERR_ABSENT;
+    }
+    half->op_count++;
+    return ERR_OK;
+}
+
+static bool
+own_tag(void *self, uint64_t seq, uint8_t tag_out[4])
+{
+    struct replica *replica = ((struct own_place *)self)->replica;
+
+    return journal_tag(replica->journal, replica->main_txn, ((struct own_place *)self)->log_no, seq,
+                       tag_out) == ERR_OK;
+}
+
+/* Encode what a save says of one half. ERR_FULL: it is larger than an entry may be. */
+static enum err
+encode_half(struct replica *replica, const struct save *save, struct half_save *half, uint64_t stamp,
+            const struct ident *tx)
+{
+    struct descriptor descriptor;
+    struct change_log log = { .tag_of = own_tag };
+    const struct log_branch *branch =
+        replica_own_log(replica, &half->compartment->id, lane_of(save), &descriptor, &log.log_id);
+    struct own_place place = { replica, branch == NULL ? LOG_NONE : branch->log_no };
+    struct change change = { .schema = SCHEMA,
+                             .hlc = stamp,
+                             .has_tx = tx != NULL,
+                             .actor = save->actor,
+                             .ops = half->ops,
+                             .op_count = half->op_count };
+
+    if (tx != NULL) {
+        memcpy(change.tx, tx->bytes, sizeof change.tx);
+    }
+    log.seq = branch == NULL ? 0 : branch->next_seq;
+    log.self = &place;
+    enum err err = change_encode(&change, &log, &half->payload);
+    if (err == ERR_OK && !entry_fits(buf_span(&half->payload))) {
+        err = ERR_FULL;
+    }
+    return err;
+}
+
+/* Draft both halves before anything is written: a save happens whole or not at all. */
+static enum err
+draft_save(struct replica *replica, const struct save *save, struct half_save halves[HALVES],
+           struct arena *arena, size_t *op_out)
+{
+    const struct codebook *codebook = replica_codebook(replica);
+    uint64_t stamp = next_stamp(replica);
+    struct ident tx;
+
+    for (int half = 0; half < HALVES; half++) {
+        halves[half].ops = arena_take_array(arena, save->op_count + 1, sizeof *halves[half].ops);
+        if (halves[half].ops == NULL) {
+            return ERR_MEMORY;
+        }
+    }
+    for (size_t n = 0; n < save->op_count; n++) {
+        struct half_save *half = &halves[half_of(codebook, &save->ops[n].target)];
+        enum err err = half->compartment == NULL ? ERR_DENIED : draft_op(replica, &save->ops[n], half, arena);
+
+        if (err != ERR_OK) {
+            *op_out = n;
+            return err;
+        }
+    }
+    /* Two entries of one save share a random number, so that its history shows as one. */
+    bool both = halves[OPEN_HALF].op_count > 0 && halves[PROTECTED_HALF].op_count > 0;
+    world_random(replica->world, tx.bytes, IDENT_BYTES);
+    for (int half = 0; half < HALVES; half++) {
+        if (halves[half].op_count > 0) {
+            enum err err = encode_half(replica, save, &halves[half], stamp, both ? &tx : NULL);
+            if (err != ERR_OK) {
+                return err;
+            }
+        }
+    }
+    return ERR_OK;
+}
+
+enum err
+replica_save(struct replica *replica, const struct save *save, struct saved *saved_out, size_t *op_out)
+{
+    struct half_save halves[HALVES];
+    struct arena arena = { 0 };
+    enum err err = prepare_halves(replica, save, halves);
+
+    assert(replica->in_turn);
+    *op_out = save->op_count;
+    /* Preds are read from the tables, which are behind what this turn merged. */
+    for (int half = 0; half < HALVES && err == ERR_OK; half++) {
+        if (halves[half].record_no != 0 && intake_touched(replica->intake, halves[half].record_no)) {
+            err = intake_bring_up_to_date(replica->intake);
+        }
+    }
+    if (err == ERR_OK) {
+        err = draft_save(replica, save, halves, &arena, op_out);
+    }
+    if (err == ERR_OK && save->create) {
+        err = create_record(replica, save, halves);
+    }
+    for (int half = 0; half < HALVES && err == ERR_OK; half++) {
+        if (halves[half].op_count > 0) {
+            err = write_entry(replica, &(struct draft){ .compartment = halves[half].compartment->id,
+                                                        .lane = lane_of(save),
+                                                        .kind = ENTRY_DATA,
+                                                        .record = &halves[half].record,
+                                                        .payload = buf_span(&halves[half].payload) });
+        }
+    }
+    saved_out->record_id = halves[OPEN_HALF].record.record_id;
+    saved_out->place = journal_place_last(replica->journal);
+    for (int half = 0; half < HALVES; half++) {
+        crypto_wipe(&halves[half].record, sizeof halves[half].record);
+        buf_wipe(&halves[half].payload);
+    }
+    arena_free(&arena);
+    return err;
+}

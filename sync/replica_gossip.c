@@ -1,0 +1,377 @@
+#include "sync/replica_state.h"
+
+#include "store/base/log.h"
+#include "store/keys.h"
+#include "sync/update.h"
+
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { SHARED_MAX = GOSSIP_SHARED_MAX };
+
+static void
+store_identity(void *self, uint8_t incarnation_out[8], uint8_t certificate_out[8])
+{
+    const struct replica *replica = self;
+    const struct roster_device *own = roster_device(replica->roster, &replica->identity.device_id);
+
+    memcpy(incarnation_out, replica->identity.incarnation, 8);
+    memset(certificate_out, 0, 8);
+    if (own != NULL) {
+        memcpy(certificate_out, own->certificate.bytes, 8);
+    }
+}
+
+static size_t
+store_shared(void *self, const struct hash *device_id, struct ident *compartments_out, size_t max)
+{
+    const struct replica *replica = self;
+    const struct roster_compartment *shared[SHARED_MAX];
+    const struct roster_device *own = roster_device(replica->roster, &replica->identity.device_id);
+    const struct roster_device *peer = roster_device(replica->roster, device_id);
+
+    if (own == NULL || peer == NULL) {
+        return 0;
+    }
+    size_t room = max < SHARED_MAX ? max : SHARED_MAX;
+    size_t count = roster_compartments_shared(replica->roster, own, peer, shared, room);
+    for (size_t n = 0; n < count && n < room; n++) {
+        compartments_out[n] = shared[n]->id;
+    }
+    return count < room ? count : room;
+}
+
+static struct frontier *
+store_frontier(void *self, const struct ident *compartment)
+{
+    return replica_frontier(self, compartment);
+}
+
+static uint8_t
+store_flags(void *self, const struct ident *compartment)
+{
+    const struct replica *replica = self;
+    uint8_t flags = 0;
+
+    for (uint32_t no = 1; no <= journal_branch_count(replica->journal); no++) {
+        const struct log_branch *branch = journal_branch(replica->journal, no);
+
+        if (branch->pending_count > 0 && ident_equal(&branch->descriptor.compartment, compartment)) {
+            flags |= DIGEST_WORKING;
+        }
+    }
+    return flags;
+}
+
+static bool
+store_descriptor(void *self, const struct hash *log_id, struct descriptor *descriptor_out)
+{
+    const struct replica *replica = self;
+    const struct log_branch *branch = journal_log(replica->journal, log_id);
+
+    if (branch != NULL) {
+        *descriptor_out = branch->descriptor;
+    }
+    return branch != NULL;
+}
+
+static bool
+store_find_log(void *self, const struct ident *compartment, const uint8_t log_short[SHORT_BYTES],
+               struct hash *log_id_out)
+{
+    const struct replica *replica = self;
+    const struct log_branch *branch = journal_log_by_prefix(replica->journal, log_short);
+
+    if (branch == NULL || !ident_equal(&branch->descriptor.compartment, compartment)) {
+        return false;
+    }
+    *log_id_out = branch->log_id;
+    return true;
+}
+
+/* Look at every branch that stores the entry `seq` of a log: true if one of them has an id that begins so. */
+static bool
+entry_begins(struct replica *replica, const struct hash *log_id, uint64_t seq,
+             const uint8_t entry_short[SHORT_BYTES], bool *present_out)
+{
+    struct log_branch *first = journal_log(replica->journal, log_id);
+    struct table_txn *txn = NULL;
+    bool found = false;
+
+    *present_out = false;
+    if (first == NULL || replica_begin_read(replica, &txn) != ERR_OK) {
+        return false;
+    }
+    for (uint32_t no = first->log_no; no != LOG_NONE && !found;
+         no = journal_branch(replica->journal, no)->sibling) {
+        const struct log_branch *branch = journal_branch(replica->journal, no);
+        struct journal_entry entry;
+
+        if (seq < branch->branch_first || seq >= branch->next_seq) {
+            continue;
+        }
+        *present_out = true;
+        if (seq + 1 == branch->next_seq) {
+            found = memcmp(branch->head_id.bytes, entry_short, SHORT_BYTES) == 0;
+        } else {
+            found = journal_read(replica->journal, txn, no, seq, &entry) == ERR_OK &&
+                    memcmp(entry.entry.id.bytes, entry_short, SHORT_BYTES) == 0;
+        }
+    }
+    replica_end_read(replica, &txn);
+    return found;
+}
+
+static enum gossip_link
+store_links(void *self, const struct hash *log_id, uint64_t first_seq, const uint8_t prev_short[SHORT_BYTES])
+{
+    bool present;
+
+    if (first_seq == 0 || entry_begins(self, log_id, first_seq - 1, prev_short, &present)) {
+        return LINK_GOOD;
+    }
+    return present ? LINK_FORK : LINK_GAP;
+}
+
+static bool
+store_has(void *self, const struct hash *log_id, uint64_t seq, const uint8_t entry_short[SHORT_BYTES])
+{
+    bool present;
+
+    return entry_begins(self, log_id, seq, entry_short, &present);
+}
+
+/* The branch whose head is this tip. */
+static const struct log_branch *
+branch_of_tip(const struct replica *replica, const struct tip *tip)
+{
+    const struct log_branch *branch = journal_log(replica->journal, &tip->log_id);
+
+    while (branch != NULL &&
+           (branch->next_seq != tip->seq + 1 || !hash_equal(&branch->head_id, &tip->entry_id))) {
+        branch = branch->sibling == LOG_NONE ? NULL : journal_branch(replica->journal, branch->sibling);
+    }
+    return branch;
+}
+
+/* Entries from_seq to the next kept signature on the way to the head of `branch`, as one chunk. */
+static enum err
+read_chunk(struct replica *replica, struct table_txn *txn, const struct log_branch *branch, uint64_t from_seq,
+           bool headers_only, struct buf *chunk_out, uint64_t *next_seq_out)
+{
+    struct entry entries[RUN_ENTRIES_MAX];
+    uint8_t signature[SIGNATURE_BYTES];
+    uint64_t last;
+    enum err err = journal_signature_after(replica->journal, txn, branch->log_no, from_seq, &last, signature);
+
+    if (err != ERR_OK) {
+        return err;
+    }
+    if (last - from_seq >= RUN_ENTRIES_MAX) {
+        return ERR_CORRUPT;
+    }
+    size_t count = (size_t)(last - from_seq + 1);
+    for (size_t n = 0; n < count; n++) {
+        struct journal_entry stored;
+
+        err = journal_read(replica->journal, txn, branch->log_no, from_seq + n, &stored);
+        if (err != ERR_OK) {
+            return err == ERR_ABSENT ? ERR_CORRUPT : err;
+        }
+        entries[n] = stored.entry;
+        if (headers_only) {
+            entries[n].payload = span_of(NULL, 0);
+        } else if (stored.entry.kind == ENTRY_KEY &&
+                   keys_get_payload(replica->keys_txn, stored.log_no, from_seq + n, &entries[n].payload) !=
+                       ERR_OK) {
+            entries[n].payload = span_of(NULL, 0);
+        }
+    }
+    chunk_write(chunk_out, entries, count, signature);
+    *next_seq_out = last + 1;
+    return chunk_out->failed ? ERR_MEMORY : ERR_OK;
+}
+
+static enum err
+store_read_chunk(void *self, const struct tip *tip, uint64_t from_seq, bool headers_only,
+                 struct buf *chunk_out, uint64_t *next_seq_out)
+{
+    struct replica *replica = self;
+    struct table_txn *txn = NULL;
+    const struct log_branch *branch = branch_of_tip(replica, tip);
+
+    if (branch == NULL) {
+        return ERR_ABSENT;
+    }
+    enum err err = replica_begin_read(replica, &txn);
+    if (err == ERR_OK) {
+        err = read_chunk(replica, txn, branch, from_seq, headers_only, chunk_out, next_seq_out);
+        replica_end_read(replica, &txn);
+    }
+    return err;
+}
+
+static void
+store_take(void *self, const struct hash *device_id, const struct gossip_log *log, struct span chunk,
+           struct taken *taken_out)
+{
+    struct replica *replica = self;
+
+    assert(replica->in_turn);
+    struct intake_result result = intake_chunk(replica->intake, &log->descriptor, chunk);
+    *taken_out =
+        (struct taken){ .verdict = result.verdict, .later = result.later, .entry_count = result.new_count };
+    if (result.verdict == VERDICT_TAKEN && replica_update_grown(replica) != ERR_OK) {
+        taken_out->verdict = VERDICT_LATER;
+        taken_out->later = LATER_FULL;
+    }
+    if (result.verdict == VERDICT_MALFORMED || result.verdict == VERDICT_FORGED) {
+        log_event("update-refused", "peer=%s log=%s verdict=%s", hash_short(device_id).text,
+                  hash_short(&log->log_id).text, verdict_text(result.verdict));
+    }
+    const struct log_branch *first = journal_log(replica->journal, &log->log_id);
+    if (first == NULL) {
+        return;
+    }
+    if (first->sibling == LOG_NONE) {
+        taken_out->durable_next = first->next_seq;
+        taken_out->visible_next = first->visible_next;
+    } else if (result.log_no != LOG_NONE) {
+        const struct log_branch *branch = journal_branch(replica->journal, result.log_no);
+
+        taken_out->durable_next = result.last_seq + 1;
+        taken_out->visible_next =
+            branch->visible_next < taken_out->durable_next ? branch->visible_next : taken_out->durable_next;
+    }
+}
+
+static uint64_t
+store_visible(void *self, const struct hash *log_id)
+{
+    const struct replica *replica = self;
+    const struct log_branch *branch = journal_log(replica->journal, log_id);
+    uint64_t visible = 0;
+
+    while (branch != NULL) {
+        if (branch->visible_next > visible) {
+            visible = branch->visible_next;
+        }
+        branch = branch->sibling == LOG_NONE ? NULL : journal_branch(replica->journal, branch->sibling);
+    }
+    return visible;
+}
+
+static void
+checkpoint_key(struct replica *replica, uint8_t key[CHECKPOINT_KEY_BYTES], const struct hash *device_id,
+               const struct ident *compartment, uint32_t slot)
+{
+    const struct span device = hash_span(device_id);
+    const struct span place = ident_span(compartment);
+
+    table_hash(replica->main_env, key, "vigil.row.peer", &device, 1);
+    table_hash(replica->main_env, key + 16, "vigil.row.comp", &place, 1);
+    key[32] = (uint8_t)slot;
+}
+
+static enum err
+store_load_checkpoint(void *self, const struct hash *device_id, const struct ident *compartment,
+                      uint32_t slot, struct buf *bytes_out)
+{
+    struct replica *replica = self;
+    struct table_txn *txn = NULL;
+    uint8_t key[CHECKPOINT_KEY_BYTES];
+
+    checkpoint_key(replica, key, device_id, compartment, slot);
+    for (size_t n = 0; n < replica->waiting_count; n++) {
+        if (memcmp(replica->waiting[n].key, key, sizeof key) == 0) {
+            buf_clear(bytes_out);
+            buf_put_span(bytes_out, buf_span(&replica->waiting[n].bytes));
+            return bytes_out->failed ? ERR_MEMORY : ERR_OK;
+        }
+    }
+    enum err err = replica_begin_read(replica, &txn);
+    if (err == ERR_OK) {
+        err = table_read(txn, TABLE_PCHK, span_of(key, sizeof key), bytes_out);
+        replica_end_read(replica, &txn);
+    }
+    return err;
+}
+
+/* Written with the next turn: what a crash loses costs bytes on the line, no more. */
+static void
+store_save_checkpoint(void *self, const struct hash *device_id, const struct ident *compartment,
+                      uint32_t slot, struct span bytes)
+{
+    struct replica *replica = self;
+    struct waiting_checkpoint *at = NULL;
+    uint8_t key[CHECKPOINT_KEY_BYTES];
+
+    checkpoint_key(replica, key, device_id, compartment, slot);
+    for (size_t n = 0; n < replica->waiting_count; n++) {
+        if (memcmp(replica->waiting[n].key, key, sizeof key) == 0) {
+            at = &replica->waiting[n];
+        }
+    }
+    if (at == NULL) {
+        struct waiting_checkpoint *waiting =
+            realloc(replica->waiting, (replica->waiting_count + 1) * sizeof *waiting);
+
+        if (waiting == NULL) {
+            return;
+        }
+        replica->waiting = waiting;
+        at = &waiting[replica->waiting_count];
+        memset(at, 0, sizeof *at);
+        memcpy(at->key, key, sizeof key);
+        replica->waiting_count++;
+    }
+    buf_clear(&at->bytes);
+    buf_put_span(&at->bytes, bytes);
+}
+
+static void
+store_ended(void *self, uint32_t connection, bool hang_up, const char *why)
+{
+    const struct replica *replica = self;
+
+    if (replica->ended != NULL) {
+        replica->ended(replica->ended_self, connection, hang_up, why);
+    }
+}
+
+void
+replica_gossip_init(struct replica *replica)
+{
+    replica->store = (struct gossip_store){
+        .self = replica,
+        .identity = store_identity,
+        .shared = store_shared,
+        .frontier = store_frontier,
+        .flags = store_flags,
+        .descriptor = store_descriptor,
+        .find_log = store_find_log,
+        .links = store_links,
+        .has = store_has,
+        .read_chunk = store_read_chunk,
+        .take = store_take,
+        .visible = store_visible,
+        .load_checkpoint = store_load_checkpoint,
+        .save_checkpoint = store_save_checkpoint,
+        .ended = store_ended,
+    };
+}
+
+const struct gossip_store *
+replica_gossip_store(struct replica *replica)
+{
+    return &replica->store;
+}
+
+void
+replica_on_ended(struct replica *replica,
+                 void (*ended)(void *self, uint32_t connection, bool hang_up, const char *why), void *self)
+{
+    replica->ended = ended;
+    replica->ended_self = self;
+}

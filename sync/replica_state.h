@@ -1,0 +1,73 @@
+/* replica_state.h - what the files of the replica share; nobody else includes it.
+ *
+ *     replica.c          opening, turns, reading, rebuilding
+ *     author.c           what this device writes: saves, statements, epochs
+ *     replica_gossip.c   the replica as its peers' conversations see it
+ */
+#pragma once
+
+#include "sync/keyring.h"
+#include "sync/replica.h"
+
+enum { CHECKPOINT_KEY_BYTES = 16 + 16 + 1 };
+
+/* The frontier of one compartment, kept as its logs grow. */
+struct held_compartment {
+    struct ident id;
+    struct frontier frontier;
+};
+
+/* A checkpoint that gossip saved between turns, written with the next one. */
+struct waiting_checkpoint {
+    uint8_t key[CHECKPOINT_KEY_BYTES];
+    struct buf bytes;
+};
+
+struct replica {
+    char *directory;
+    const struct world *world;
+    struct key storage_key;
+    struct key wrap_key;
+    size_t map_bytes;
+    const struct codebook *codebook_default;
+
+    struct replica_identity identity;
+    struct ident database_id;
+    struct table_env *main_env;
+    struct table_env *keys_env;
+
+    struct journal *journal;
+    struct roster *roster;
+    struct keyring *keyring;
+    struct intake *intake;
+    struct held_compartment **held; /* ascending by id; each stays where it is while the replica is open */
+    size_t held_count;
+    uint64_t hlc; /* the last stamp given */
+
+    struct table_txn *main_txn; /* the turn's, or a reader's */
+    struct table_txn *keys_txn;
+    bool in_turn;
+    unsigned readers; /* how many hold the read transactions */
+
+    struct waiting_checkpoint *waiting;
+    size_t waiting_count;
+    uint64_t own_entries;    /* written by this device, ever */
+    uint64_t anchor_entries; /* of them, how many the anchor file knows of */
+    struct gossip_store store;
+    void (*ended)(void *self, uint32_t connection, bool hang_up, const char *why);
+    void *ended_self;
+};
+
+/* Our frontier of a compartment, made if there is none. NULL: no memory. */
+struct frontier *replica_frontier(struct replica *replica, const struct ident *compartment);
+
+/* Bring the frontiers of all logs that grew since the last call up to date. */
+MUST_CHECK enum err replica_update_grown(struct replica *replica);
+
+/* The descriptor, id and first branch (NULL: none yet) of this device's own log in a lane. */
+const struct log_branch *replica_own_log(const struct replica *replica, const struct ident *compartment,
+                                         uint8_t lane, struct descriptor *descriptor_out,
+                                         struct hash *log_id_out);
+
+/* Fill `store` with the functions of replica_gossip.c. */
+void replica_gossip_init(struct replica *replica);
