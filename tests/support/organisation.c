@@ -1,0 +1,176 @@
+#include "tests/support/organisation.h"
+
+#include <check.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+static enum err
+ask(void *self, const char *key_name, bool fresh, struct buf *passphrase_out)
+{
+    (void)self;
+    (void)key_name;
+    (void)fresh;
+    buf_put_text(passphrase_out, "a passphrase of a test");
+    return ERR_OK;
+}
+
+void
+test_organisation_init(struct test_organisation *org, uint64_t seed)
+{
+    ceremony_fault fault;
+
+    memset(org, 0, sizeof *org);
+    ck_assert_int_eq(crypto_start(), ERR_OK);
+    test_world_init(&org->world, seed);
+    (void)snprintf(org->directory, sizeof org->directory, "/dev/shm/vigil-XXXXXX");
+    ck_assert_ptr_nonnull(mkdtemp(org->directory));
+    (void)snprintf(org->ceremony_directory, sizeof org->ceremony_directory, "%s/org", org->directory);
+    ck_assert_int_eq(mkdir(org->ceremony_directory, 0700), 0);
+    org->work = (struct vault_work){ .passes = 1, .memory_bytes = 64 << 20 };
+    org->options = (struct ceremony_options){
+        .directory = org->ceremony_directory, .world = &org->world.world, .work = &org->work, .ask = ask
+    };
+    ck_assert_int_eq(ceremony_found(&org->ceremony, &org->options, "Test organisation", 1, 1, &fault),
+                     ERR_OK);
+}
+
+void
+test_organisation_free(struct test_organisation *org)
+{
+    char command[128];
+
+    for (size_t n = 0; n < org->node_count; n++) {
+        test_node_close(org->nodes[n]);
+        free(org->nodes[n]);
+    }
+    ceremony_close(&org->ceremony);
+    (void)snprintf(command, sizeof command, "rm -rf %s", org->directory);
+    ck_assert_int_eq(system(command), 0);
+}
+
+void
+test_organisation_office(struct test_organisation *org, const char *code, bool everything)
+{
+    ceremony_fault fault = { 0 };
+
+    ck_assert_msg(ceremony_office(org->ceremony, code, code, everything, NULL, 0, &fault) == ERR_OK, "%s %s",
+                  fault.what, fault.why);
+}
+
+struct test_node *
+test_organisation_enrol(struct test_organisation *org, const char *code, enum level level,
+                        const struct ceremony_grant *grants, size_t grant_count)
+{
+    struct test_node *node = calloc(1, sizeof *node);
+    struct buf file = { 0 };
+    ceremony_fault fault = { 0 };
+
+    ck_assert_ptr_nonnull(node);
+    ck_assert_uint_lt(org->node_count, TEST_NODES_MAX);
+    org->nodes[org->node_count] = node;
+    org->node_count++;
+    test_world_init(&node->world, org->world.seed * 1000 + org->node_count);
+    (void)snprintf(node->office, sizeof node->office, "%s", code);
+    (void)snprintf(node->directory, sizeof node->directory, "%s/%s-%zu", org->directory, code,
+                   org->node_count);
+    ck_assert_int_eq(mkdir(node->directory, 0700), 0);
+    world_random(&node->world.world, node->storage_key.bytes, KEY_BYTES);
+    world_random(&node->world.world, node->wrap_key.bytes, KEY_BYTES);
+    replica_identity_make(&node->identity, &node->world.world);
+    memcpy(node->request.sign_pk, node->identity.sign.public_key, SIGN_PK_BYTES);
+    memcpy(node->request.box_pk, node->identity.box.public_key, 32);
+    memcpy(node->request.transport_pk, node->identity.transport_public, 32);
+    memcpy(node->request.incarnation, node->identity.incarnation, sizeof node->request.incarnation);
+    (void)snprintf(node->request.name, sizeof node->request.name, "%s node %zu", code, org->node_count);
+    request_write(&file, &node->request, &node->identity.sign);
+    ck_assert(!file.failed);
+    buf_free(&file);
+    ck_assert_msg(ceremony_device(org->ceremony, code, &node->request, level, ROLE_CASE_WORK, grants,
+                                  grant_count, &fault) == ERR_OK,
+                  "%s %s", fault.what, fault.why);
+    node->codebook = codebook_reprisals();
+    return node;
+}
+
+void
+test_node_open(struct test_node *node)
+{
+    ck_assert_int_eq(
+        replica_open(&node->replica, &(struct replica_options){ .directory = node->directory,
+                                                                .world = &node->world.world,
+                                                                .storage_key = &node->storage_key,
+                                                                .wrap_key = &node->wrap_key,
+                                                                .codebook = node->codebook }),
+        ERR_OK);
+}
+
+void
+test_node_close(struct test_node *node)
+{
+    replica_close(&node->replica);
+}
+
+void
+test_node_tend(struct test_node *node)
+{
+    bool more = true;
+
+    for (int turn = 0; more; turn++) {
+        ck_assert_int_lt(turn, 100);
+        ck_assert_int_eq(replica_begin(node->replica), ERR_OK);
+        more = replica_tend(node->replica);
+        ck_assert_int_eq(replica_commit(node->replica), ERR_OK);
+    }
+}
+
+void
+test_node_join(struct test_organisation *org, struct test_node *node)
+{
+    struct buf file = { 0 };
+    struct welcome welcome;
+    ceremony_fault fault = { 0 };
+
+    ck_assert_int_eq(ceremony_welcome(org->ceremony, &node->request, &file, &fault), ERR_OK);
+    ck_assert_msg(welcome_read(buf_span(&file), &node->identity.box, &welcome, &fault) == ERR_OK, "%s",
+                  fault.what);
+    node->identity.org = welcome.org;
+    node->identity.control_key = welcome.control_key;
+    ck_assert_int_eq(
+        replica_identity_write(node->directory, &node->storage_key, &node->identity, &node->world.world),
+        ERR_OK);
+    test_node_open(node);
+    ck_assert_int_eq(replica_found(node->replica, buf_span(&welcome.statements)), ERR_OK);
+    test_node_tend(node);
+    welcome_free(&welcome);
+    buf_free(&file);
+}
+
+void
+test_node_import(struct test_organisation *org, struct test_node *node)
+{
+    struct buf file = { 0 };
+    struct buf statements = { 0 };
+    struct joining_fault fault = { 0 };
+    size_t count;
+
+    ck_assert_int_eq(ceremony_news(org->ceremony, &file), ERR_OK);
+    ck_assert_int_eq(statements_read(buf_span(&file), &node->identity.control_key, &statements, &fault),
+                     ERR_OK);
+    ck_assert_int_eq(replica_begin(node->replica), ERR_OK);
+    ck_assert_int_eq(replica_import(node->replica, buf_span(&statements), &count), ERR_OK);
+    ck_assert_int_eq(replica_commit(node->replica), ERR_OK);
+    test_node_tend(node);
+    buf_free(&file);
+    buf_free(&statements);
+}
+
+struct ident
+test_compartment(struct test_node *node, const char *code, int own)
+{
+    const struct roster_office *office = roster_office_by_code(replica_roster(node->replica), code);
+
+    ck_assert_ptr_nonnull(office);
+    return office->own[own];
+}

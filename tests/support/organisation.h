@@ -1,0 +1,68 @@
+/* organisation.h - an organisation with nodes, made by the real ceremony in a directory of its own.
+ *
+ *     struct test_organisation org;                 /dev/shm/vigil-XXXXXX/
+ *     test_organisation_init(&org, 7);                  org/     the ceremony
+ *     test_organisation_office(&org, "KEN", false);     KEN-1/   a node
+ *     struct test_node *ken = test_organisation_enrol(&org, "KEN", LEVEL_ADMIN);
+ *
+ * A node here is a replica with its keys at hand: no passphrase and no process. Every
+ * step that fails ends the test.
+ */
+#pragma once
+
+#include "sync/ceremony.h"
+#include "sync/replica.h"
+#include "tests/support/world.h"
+
+enum { TEST_NODES_MAX = 16 };
+
+struct test_node {
+    char directory[128];
+    char office[16];
+    struct test_world world;
+    struct key storage_key;
+    struct key wrap_key;
+    struct replica_identity identity;
+    struct request request;
+    struct replica *replica;
+    const struct codebook *codebook; /* of the next opening */
+};
+
+struct test_organisation {
+    char directory[64];
+    char ceremony_directory[96];
+    struct test_world world;
+    struct vault_work work;
+    struct ceremony_options options;
+    struct ceremony *ceremony;
+    struct test_node *nodes[TEST_NODES_MAX];
+    size_t node_count;
+};
+
+void test_organisation_init(struct test_organisation *org, uint64_t seed);
+
+/* Closes every node and removes the directory. */
+void test_organisation_free(struct test_organisation *org);
+
+/* `everything`: headquarters, with a grant in every compartment of every office. */
+void test_organisation_office(struct test_organisation *org, const char *code, bool everything);
+
+/* Make a device and certify it, at `level` wherever its office's grants reach; `grants` (may be NULL) as in ceremony_device. The
+ * node is not opened yet: its welcome is written by test_node_join. */
+struct test_node *test_organisation_enrol(struct test_organisation *org, const char *code, enum level level,
+                                          const struct ceremony_grant *grants, size_t grant_count);
+
+/* Hand the welcome over, with everything that was certified by now; open the replica, found it and tend to it. */
+void test_node_join(struct test_organisation *org, struct test_node *node);
+
+/* Import everything that was certified by now, in a turn of its own. */
+void test_node_import(struct test_organisation *org, struct test_node *node);
+
+void test_node_open(struct test_node *node);
+void test_node_close(struct test_node *node);
+
+/* Run replica_tend in turns until it has nothing to do. */
+void test_node_tend(struct test_node *node);
+
+/* The compartment of an office, by enum own_compartment. */
+struct ident test_compartment(struct test_node *node, const char *code, int own);
