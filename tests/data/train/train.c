@@ -1,21 +1,34 @@
-/* train.c - makes the samples that the dictionary of payloads is trained on.
+/* train.c - trains the dictionary of payloads.
  *
- *     xx.txt: lines of "kind template"  -->  text  -->  payload (CBOR)  -->  FOLDER/n.cbor
+ *     xx.txt: lines of "kind template" --> text --> payloads --> phrases and tables --+
+ *                                           |                                        +--> dictionary
+ *                                           +--> words, the commonest last ----------+
  *
  * All of it is synthetic: short casework sentences of our own in six languages, with
  * {one|or|another} choices, set into payloads as sync/FORMATS.md has them. Kinds of line: t title,
- * p place, c contact, n note, s summary. The draw is seeded, so the samples are always the same.
+ * p place, c contact, n note, s summary. Half of the notes have their words in any order: people write
+ * sentences that we have not foreseen, with words that we have. The draw is seeded, so the dictionary
+ * is the same for one version of the library; what is in the tree is the truth.
  */
 #include "store/base/cbor.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#define ZDICT_STATIC_LINKING_ONLY
+#include <zdict.h>
 
 enum { LINES_MAX = 256, LINE_BYTES_MAX = 1024, LANGUAGES = 6, ACTORS = 40 };
+enum { WORDS_MAX = 1024, WORD_BYTES_MAX = 48, READINGS = 20000, LOOSE_PERCENT = 50 };
+enum { SAMPLES = 20000, LEVEL = 19, DICTIONARY_ID = 1 };
 
 #define MS_2025 UINT64_C(1735689600000)
 #define THREE_YEARS_MS UINT64_C(94608000000)
+
+struct word {
+    char text[WORD_BYTES_MAX];
+    size_t count;
+};
 
 struct language {
     const char *name;
@@ -23,6 +36,9 @@ struct language {
     const char *stop;
     size_t line_count;
     char lines[LINES_MAX][LINE_BYTES_MAX];
+    size_t word_count;
+    size_t reading_count;         /* of all words together */
+    struct word words[WORDS_MAX]; /* ascending by count */
 };
 
 static struct language languages[LANGUAGES] = {
@@ -96,16 +112,38 @@ say(struct buf *out, const struct language *language, char kind)
     expand(out, line + 2);
 }
 
+/* Append a word, a common one more often. */
+static void
+say_word(struct buf *out, const struct language *language)
+{
+    size_t at = draw(language->reading_count);
+    const struct word *word = language->words;
+
+    while (at >= word->count) {
+        at -= word->count;
+        word++;
+    }
+    buf_put_text(out, word->text);
+}
+
 static void
 put_text(struct buf *payload, const struct language *language, char kind, size_t lines)
 {
     struct buf text = { 0 };
+    bool loose = language->reading_count > 0 && draw(100) < LOOSE_PERCENT;
 
     for (size_t n = 0; n < lines; n++) {
         if (n > 0) {
             buf_put_text(&text, language->stop);
         }
-        say(&text, language, kind);
+        if (!loose) {
+            say(&text, language, kind);
+            continue;
+        }
+        for (size_t words = 4 + draw(9); words > 0; words--) {
+            say_word(&text, language);
+            buf_put_text(&text, words > 1 ? language->stop : ".");
+        }
     }
     cbor_put_text(payload, buf_span(&text));
     buf_free(&text);
@@ -264,11 +302,103 @@ load(struct language *language, const char *folder)
     return fclose(file);
 }
 
+static void
+count_word(struct language *language, const char *text, size_t size)
+{
+    size_t n = 0;
+
+    if (size == 0 || size >= WORD_BYTES_MAX) {
+        return;
+    }
+    while (n < language->word_count &&
+           (strlen(language->words[n].text) != size || memcmp(language->words[n].text, text, size) != 0)) {
+        n++;
+    }
+    if (n == WORDS_MAX) {
+        return;
+    }
+    if (n == language->word_count) {
+        memcpy(language->words[n].text, text, size);
+        language->word_count++;
+    }
+    language->words[n].count++;
+    language->reading_count++;
+}
+
+static int
+by_count(const void *a, const void *b)
+{
+    const struct word *first = a;
+    const struct word *second = b;
+
+    if (first->count != second->count) {
+        return first->count < second->count ? -1 : 1;
+    }
+    return strcmp(first->text, second->text);
+}
+
+/* Read many lines of a language and count its words. */
+static void
+count_words(struct language *language)
+{
+    static const char between[] = " .,;:()";
+    struct buf text = { 0 };
+
+    if (language->stop[0] == '\0') { /* written without spaces: no words to be found */
+        return;
+    }
+    for (size_t n = 0; n < READINGS; n++) {
+        buf_clear(&text);
+        expand(&text, language->lines[draw(language->line_count)] + 2);
+        buf_put_u8(&text, '\0');
+        for (const char *at = (const char *)text.data; *at != '\0';) {
+            size_t size = strcspn(at, between);
+            count_word(language, at, size);
+            at += size;
+            at += strspn(at, between);
+        }
+    }
+    buf_free(&text);
+    qsort(language->words, language->word_count, sizeof language->words[0], by_count);
+}
+
+/* Append the words of a language, the commonest last: what is near the end is cheap to name. */
+static void
+put_words(struct buf *out, const struct language *language)
+{
+    size_t floor = language->reading_count / 1000;
+
+    for (size_t n = 0; n < language->word_count; n++) {
+        if (language->words[n].count > floor) {
+            buf_put_text(out, language->words[n].text);
+            buf_put_text(out, language->stop);
+        }
+    }
+}
+
+static bool
+write_file(const char *path, struct span bytes)
+{
+    FILE *file = fopen(path, "wb");
+
+    if (file == NULL) {
+        return false;
+    }
+    bool whole = fwrite(bytes.data, 1, bytes.size, file) == bytes.size;
+    return (fclose(file) == 0) && whole;
+}
+
 int
 main(int argc, char **argv)
 {
+    static size_t sizes[SAMPLES];
+    static uint8_t phrases[1 << 17];
+    static uint8_t dictionary[1 << 17];
+    struct buf samples = { 0 };
+    struct buf content = { 0 };
+
     if (argc != 4) {
-        (void)fprintf(stderr, "usage: %s TEXT-FOLDER SAMPLE-FOLDER COUNT\n", argv[0]);
+        (void)fprintf(stderr, "usage: %s TEXT-FOLDER PHRASE-BYTES DICTIONARY\n", argv[0]);
         return 2;
     }
     for (size_t n = 0; n < LANGUAGES; n++) {
@@ -276,23 +406,45 @@ main(int argc, char **argv)
             (void)fprintf(stderr, "%s/%s.txt: cannot be read\n", argv[1], languages[n].name);
             return 1;
         }
+        count_words(&languages[n]);
     }
-    unsigned long count = strtoul(argv[3], NULL, 10);
-    struct buf payload = { 0 };
-    int failed = 0;
-    for (unsigned long n = 0; n < count && failed == 0; n++) {
-        char path[4096];
-        buf_clear(&payload);
+    for (size_t n = 0; n < SAMPLES; n++) {
+        struct buf payload = { 0 };
         put_payload(&payload);
-        (void)snprintf(path, sizeof path, "%s/%06lu.cbor", argv[2], n);
-        FILE *file = fopen(path, "wb");
-        failed = file == NULL || payload.failed || !cbor_valid(buf_span(&payload)) ||
-                 fwrite(payload.data, 1, payload.size, file) != payload.size;
-        failed |= file != NULL && fclose(file) != 0;
+        if (!cbor_valid(buf_span(&payload))) {
+            (void)fprintf(stderr, "sample %zu is no payload\n", n);
+            return 1;
+        }
+        sizes[n] = payload.size;
+        buf_put_span(&samples, buf_span(&payload));
+        buf_free(&payload);
     }
-    buf_free(&payload);
-    if (failed) {
-        (void)fprintf(stderr, "%s: cannot be written\n", argv[2]);
+    ZDICT_cover_params_t cover = { .k = 256, .d = 8, .zParams = { .compressionLevel = LEVEL } };
+    size_t phrase_bytes =
+        ZDICT_trainFromBuffer_cover(phrases, strtoul(argv[2], NULL, 10), samples.data, sizes, SAMPLES, cover);
+    if (ZDICT_isError(phrase_bytes)) {
+        (void)fprintf(stderr, "%s\n", ZDICT_getErrorName(phrase_bytes));
+        return 1;
     }
-    return failed;
+    size_t tables = ZDICT_getDictHeaderSize(phrases, phrase_bytes);
+    buf_put(&content, phrases + tables, phrase_bytes - tables);
+    for (size_t n = LANGUAGES; n > 0; n--) {
+        put_words(&content, &languages[n - 1]);
+    }
+    ZDICT_params_t params = { .compressionLevel = LEVEL, .dictID = DICTIONARY_ID };
+    size_t size = ZDICT_finalizeDictionary(dictionary, sizeof dictionary, content.data, content.size,
+                                           samples.data, sizes, SAMPLES, params);
+    if (ZDICT_isError(size)) {
+        (void)fprintf(stderr, "%s\n", ZDICT_getErrorName(size));
+        return 1;
+    }
+    (void)printf("%zu bytes: %zu of phrases, %zu of words\n", size, phrase_bytes - tables,
+                 content.size - (phrase_bytes - tables));
+    if (!write_file(argv[3], span_of(dictionary, size))) {
+        (void)fprintf(stderr, "%s: cannot be written\n", argv[3]);
+        return 1;
+    }
+    buf_free(&samples);
+    buf_free(&content);
+    return 0;
 }
