@@ -49,6 +49,36 @@ test_author_write(struct test_author *author, struct entry *entry, enum entry_ki
 }
 
 void
+test_seal_raw(struct entry *entry, const struct test_author *author, struct span plain, struct buf *sealed)
+{
+    uint8_t associated[HASH_BYTES + HEADER_BYTES];
+    struct hash hash;
+    struct nonce nonce;
+    struct key key = author->epoch.other;
+
+    entry->payload_size = (uint32_t)(plain.size + SEAL_BYTES);
+    memcpy(associated, author->log_id.bytes, HASH_BYTES);
+    entry_header_write(associated + HASH_BYTES, entry);
+    memset(associated + HASH_BYTES + 44, 0, HASH_BYTES);
+    const uint8_t *header = associated + HASH_BYTES;
+    CRYPTO_HASH(&hash, "vigil.nonce.v1", hash_span(&author->log_id), span_of(header + 4, 40),
+                span_of(header + 84, 8));
+    memcpy(nonce.bytes, hash.bytes, NONCE_BYTES);
+    if (entry->kind == ENTRY_DATA) {
+        const struct span parts[] = { span_of(author->epoch.epoch.bytes, KEY_BYTES),
+                                      span_of(author->record_key.bytes, KEY_BYTES) };
+        crypto_derive(&key, "vigil.pky.v1", parts, 2);
+    }
+    buf_clear(sealed);
+    uint8_t *at = buf_extend(sealed, entry->payload_size);
+    assert(at != NULL);
+    crypto_seal(at, &key, &nonce, span_of(associated, sizeof associated), plain);
+    entry->payload = buf_span(sealed);
+    entry_hash_payload(&entry->payload_hash, entry->payload);
+    entry_identify(entry, &author->log_id);
+}
+
+void
 test_author_chunk(const struct test_author *author, const struct entry *entries, size_t entry_count,
                   struct buf *out)
 {
