@@ -1,0 +1,502 @@
+/* vectors.c - the formats, held to tests/data/vectors.
+ *
+ * Each file is made again from what it states as given, and compared line by line. What a compressor
+ * writes may change with its version, so a compressed payload is taken from the file and must open.
+ * `unit-vectors FILE` prints what the file should hold.
+ */
+#include "tests/support/check.h"
+#include "tests/support/entries.h"
+
+#include "store/base/cbor.h"
+#include "store/base/pack.h"
+
+#include <assert.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { LINES_MAX = 96, NAME_BYTES_MAX = 64, FILE_BYTES_MAX = 1 << 16 };
+
+/* A vector file in memory: named values, in order. */
+struct vectors {
+    size_t count;
+    struct {
+        char name[NAME_BYTES_MAX];
+        struct buf value;
+    } lines[LINES_MAX];
+};
+
+static void
+add(struct vectors *vectors, const char *name, struct span value)
+{
+    assert(vectors->count < LINES_MAX);
+    (void)snprintf(vectors->lines[vectors->count].name, NAME_BYTES_MAX, "%s", name);
+    buf_put_span(&vectors->lines[vectors->count].value, value);
+    vectors->count++;
+}
+
+static struct span
+value_of(const struct vectors *vectors, const char *name)
+{
+    for (size_t n = 0; n < vectors->count; n++) {
+        if (strcmp(vectors->lines[n].name, name) == 0) {
+            return buf_span(&vectors->lines[n].value);
+        }
+    }
+    return (struct span){ 0 };
+}
+
+static void
+vectors_free(struct vectors *vectors)
+{
+    for (size_t n = 0; n < vectors->count; n++) {
+        buf_free(&vectors->lines[n].value);
+    }
+    vectors->count = 0;
+}
+
+/* Read the file `name`.hex: lines of "name: hex", comments after '#', empty lines. False: there is none. */
+static bool
+vectors_read(struct vectors *vectors, const char *name)
+{
+    static char text[FILE_BYTES_MAX];
+    const char *source = getenv("VIGIL_SOURCE");
+    char path[4096];
+
+    (void)snprintf(path, sizeof path, "%s/tests/data/vectors/%s.hex", source == NULL ? "." : source, name);
+    FILE *file = fopen(path, "r");
+    if (file == NULL) {
+        return false;
+    }
+    while (fgets(text, sizeof text, file) != NULL) {
+        char *colon = strstr(text, ": ");
+        text[strcspn(text, "\n")] = '\0';
+        if (text[0] == '#' || text[0] == '\0') {
+            continue;
+        }
+        assert(colon != NULL);
+        *colon = '\0';
+        static uint8_t value[FILE_BYTES_MAX / 2];
+        size_t size = strlen(colon + 2) / 2;
+        assert(bytes_from_hex(value, size, colon + 2));
+        add(vectors, text, span_of(value, size));
+    }
+    assert(fclose(file) == 0);
+    return true;
+}
+
+/* --- what is given --- */
+
+/* `size` bytes that count up from `first`. */
+static void
+count_up(uint8_t *out, size_t size, uint8_t first)
+{
+    for (size_t n = 0; n < size; n++) {
+        out[n] = (uint8_t)(first + n);
+    }
+}
+
+/* The author of all vectors. */
+static void
+author_init(struct test_author *author)
+{
+    uint8_t seed[32];
+    struct key epoch_key;
+    struct key protected_key;
+
+    assert(crypto_start() == ERR_OK);
+    *author = (struct test_author){ 0 };
+    count_up(seed, sizeof seed, 0x00);
+    crypto_sign_pair_from_seed(&author->sign, seed);
+    memcpy(author->descriptor.sign_pk, author->sign.public_key, SIGN_PK_BYTES);
+    count_up(author->descriptor.incarnation, 8, 0xa0);
+    count_up(author->descriptor.compartment.bytes, IDENT_BYTES, 0xb0);
+    author->descriptor.lane = LANE_NORMAL;
+    descriptor_log_id(&author->descriptor, &author->log_id);
+    count_up(epoch_key.bytes, KEY_BYTES, 0x40);
+    epoch_keys_of(&author->epoch, &epoch_key);
+    count_up(protected_key.bytes, KEY_BYTES, 0x60);
+    record_key_case(&author->record_key, &protected_key);
+    record_key_id(&author->record_id, &author->record_key);
+    record_key_erase(&author->erase_key, &author->record_key);
+}
+
+static void
+entry_init(struct entry *entry, const struct test_author *author, uint64_t seq, const struct hash *prev)
+{
+    *entry = (struct entry){ .kind = ENTRY_DATA, .lane = LANE_NORMAL, .seq = seq };
+    if (prev != NULL) {
+        entry->prev = *prev;
+    }
+    count_up(entry->epoch, sizeof entry->epoch, 0xc0);
+    count_up(entry->salt, sizeof entry->salt, (uint8_t)(0xd0 + 8 * seq));
+    entry_reference_make(entry, &author->log_id, &author->epoch, &author->record_id, &author->erase_key);
+}
+
+/* A title, and a status that replaces two others. */
+static void
+put_payload(struct buf *out)
+{
+    uint8_t prefix[6];
+    uint8_t tag[4];
+
+    count_up(prefix, sizeof prefix, 0x10);
+    count_up(tag, sizeof tag, 0x20);
+    cbor_put_map(out, 4);
+    cbor_put_uint(out, 0);
+    cbor_put_uint(out, SCHEMA);
+    cbor_put_uint(out, 1);
+    cbor_put_uint(out, UINT64_C(1774000000000) << 16 | 5);
+    cbor_put_uint(out, 3);
+    cbor_put_array(out, 2);
+    cbor_put_array(out, 4);
+    cbor_put_uint(out, 1);
+    cbor_put_uint(out, 101);
+    cbor_put_array(out, 0);
+    cbor_put_text(out, span_text("The family left home after the police visit."));
+    cbor_put_array(out, 4);
+    cbor_put_uint(out, 1);
+    cbor_put_uint(out, 118);
+    cbor_put_array(out, 2);
+    cbor_put_array(out, 2);
+    cbor_put_uint(out, 3);
+    cbor_put_uint(out, 0);
+    cbor_put_array(out, 4);
+    cbor_put_bytes(out, span_of(prefix, sizeof prefix));
+    cbor_put_uint(out, 700);
+    cbor_put_uint(out, 1);
+    cbor_put_bytes(out, span_of(tag, sizeof tag));
+    cbor_put_uint(out, 4);
+    cbor_put_uint(out, 4);
+    cbor_put_uint(out, 7);
+}
+
+/* --- the files --- */
+
+static void
+make_contexts(struct vectors *out, const struct vectors *stated)
+{
+    static const char *const contexts[] = {
+        "vigil.stm.v1", "vigil.dev.v1", "vigil.log.v1",   "vigil.hdr.v1",  "vigil.pay.v1",   "vigil.pky.v1",
+        "vigil.eky.v1", "vigil.rky.v1", "vigil.nonce.v1", "vigil.ref.v1",  "vigil.kcs.v1",   "vigil.rid.v1",
+        "vigil.era.v1", "vigil.mem.v1", "vigil.ekc.v1",   "vigil.lnk.v1",  "vigil.front.v1", "vigil.list.v1",
+        "vigil.cbk.v1", "vigil.req.v1", "vigil.wel.v1",   "vigil.view.v1", "vigil.dic.v1",
+    };
+    static const char *const prefixes[] = { "VIGIL1STMT", "VIGIL1ENTRY", "VIGIL1REQUEST" };
+    struct test_author author;
+    uint8_t input[3];
+    uint8_t seed[32];
+    uint8_t signature[SIGNATURE_BYTES];
+    struct hash hash;
+
+    (void)stated;
+    author_init(&author);
+    count_up(input, sizeof input, 0);
+    count_up(seed, sizeof seed, 0);
+    add(out, "input", span_of(input, sizeof input));
+    for (size_t n = 0; n < sizeof contexts / sizeof contexts[0]; n++) {
+        CRYPTO_HASH(&hash, contexts[n], span_of(input, sizeof input));
+        add(out, contexts[n], hash_span(&hash));
+    }
+    CRYPTO_HASH(&hash, "vigil.hdr.v1", span_of(input, sizeof input));
+    add(out, "sign seed", span_of(seed, sizeof seed));
+    add(out, "sign_pk", span_of(author.sign.public_key, SIGN_PK_BYTES));
+    add(out, "signed id", hash_span(&hash));
+    for (size_t n = 0; n < sizeof prefixes / sizeof prefixes[0]; n++) {
+        crypto_sign_id(signature, &author.sign, prefixes[n], &hash);
+        add(out, prefixes[n], span_of(signature, sizeof signature));
+    }
+}
+
+static void
+make_descriptor(struct vectors *out, const struct vectors *stated)
+{
+    struct test_author author;
+    uint8_t descriptor[DESCRIPTOR_BYTES];
+    struct hash device_id;
+
+    (void)stated;
+    author_init(&author);
+    descriptor_write(descriptor, &author.descriptor);
+    device_id_of(author.descriptor.sign_pk, &device_id);
+    add(out, "sign_pk", span_of(author.descriptor.sign_pk, SIGN_PK_BYTES));
+    add(out, "incarnation", span_of(author.descriptor.incarnation, 8));
+    add(out, "compartment_id", ident_span(&author.descriptor.compartment));
+    add(out, "lane", span_of(&author.descriptor.lane, 1));
+    add(out, "descriptor", span_of(descriptor, sizeof descriptor));
+    add(out, "log_id", hash_span(&author.log_id));
+    add(out, "device_id", hash_span(&device_id));
+}
+
+static void
+make_record_keys(struct vectors *out, const struct vectors *stated)
+{
+    struct test_author author;
+    struct key protected_key;
+    struct key protected_erase_key;
+    struct key payload_key;
+    struct entry entry;
+    uint8_t place[32 + 40 + 8];
+    struct hash nonce;
+
+    (void)stated;
+    author_init(&author);
+    count_up(protected_key.bytes, KEY_BYTES, 0x60);
+    record_key_erase(&protected_erase_key, &protected_key);
+    const struct span parts[] = { span_of(author.epoch.epoch.bytes, KEY_BYTES),
+                                  span_of(author.record_key.bytes, KEY_BYTES) };
+    crypto_derive(&payload_key, "vigil.pky.v1", parts, 2);
+    entry_init(&entry, &author, 0, NULL);
+    memset(place, 0, sizeof place);
+    memcpy(place, author.log_id.bytes, HASH_BYTES);
+    memcpy(place + 72, entry.salt, 8);
+    add(out, "R_protected", span_of(protected_key.bytes, KEY_BYTES));
+    add(out, "R_case", span_of(author.record_key.bytes, KEY_BYTES));
+    add(out, "record_id", ident_span(&author.record_id));
+    add(out, "erase_key of R_protected", span_of(protected_erase_key.bytes, KEY_BYTES));
+    add(out, "erase_key of R_case", span_of(author.erase_key.bytes, KEY_BYTES));
+    add(out, "E", span_of(author.epoch.epoch.bytes, KEY_BYTES));
+    add(out, "reference key of E", span_of(author.epoch.reference.bytes, KEY_BYTES));
+    add(out, "other key of E", span_of(author.epoch.other.bytes, KEY_BYTES));
+    add(out, "payload key of E and R_case", span_of(payload_key.bytes, KEY_BYTES));
+    add(out, "log_id, seq 0, prev, salt", span_of(place, sizeof place));
+    CRYPTO_HASH(&nonce, "vigil.nonce.v1", span_of(place, sizeof place));
+    add(out, "payload nonce", span_of(nonce.bytes, NONCE_BYTES));
+    CRYPTO_HASH(&nonce, "vigil.ref.v1", span_of(place, sizeof place));
+    add(out, "reference nonce", span_of(nonce.bytes, NONCE_BYTES));
+    add(out, "record reference", span_of(entry.reference, 8));
+    add(out, "membership tag", span_of(entry.reference + 8, 8));
+}
+
+/* Seal `plain` as entry 0, and put down all that comes of it. */
+static void
+add_sealed(struct vectors *out, const char *form, unsigned flags, struct span plain, struct span payload)
+{
+    struct test_author author;
+    struct entry entry;
+    struct buf sealed = { 0 };
+    struct buf opened = { 0 };
+    char name[NAME_BYTES_MAX];
+    uint8_t header[HEADER_BYTES];
+
+    author_init(&author);
+    entry_init(&entry, &author, 0, NULL);
+    /* Each form has a salt, and so a nonce, of its own. */
+    count_up(entry.salt, sizeof entry.salt, (uint8_t)(0x30 + 0x10 * flags));
+    entry_reference_make(&entry, &author.log_id, &author.epoch, &author.record_id, &author.erase_key);
+    entry.flags = (uint8_t)flags;
+    test_seal_raw(&entry, &author, plain, &sealed);
+    assert(entry_open(&entry, &author.log_id, &author.epoch, &author.record_key, &opened) == FAULT_NONE);
+    assert(span_equal(buf_span(&opened), payload));
+    entry_header_write(header, &entry);
+    (void)snprintf(name, sizeof name, "%s plaintext", form);
+    add(out, name, plain);
+    (void)snprintf(name, sizeof name, "%s ciphertext", form);
+    add(out, name, entry.payload);
+    (void)snprintf(name, sizeof name, "%s header", form);
+    add(out, name, span_of(header, sizeof header));
+    (void)snprintf(name, sizeof name, "%s entry_id", form);
+    add(out, name, hash_span(&entry.id));
+    buf_free(&sealed);
+    buf_free(&opened);
+}
+
+static void
+make_payload(struct vectors *out, const struct vectors *stated)
+{
+    struct buf payload = { 0 };
+    struct buf packed = { 0 };
+    struct hash dictionary;
+    uint8_t padded[128] = { 0 };
+
+    put_payload(&payload);
+    buf_put_span(&packed, value_of(stated, "compressed plaintext"));
+    if (packed.size == 0) {
+        buf_put_varint(&packed, PACK_MAJOR);
+        pack_compress(buf_span(&payload), &packed);
+    }
+    assert(packed.size < payload.size);
+    assert(packed.size < sizeof padded);
+    memcpy(padded, packed.data, packed.size);
+    padded[packed.size] = 0x80;
+    CRYPTO_HASH(&dictionary, "vigil.dic.v1", pack_dictionary());
+    add(out, "dictionary of major 1", hash_span(&dictionary));
+    add_sealed(out, "plain", 0, buf_span(&payload), buf_span(&payload));
+    add_sealed(out, "compressed", ENTRY_COMPRESSED, buf_span(&packed), buf_span(&payload));
+    add_sealed(out, "padded", ENTRY_COMPRESSED | ENTRY_PADDED, span_of(padded, sizeof padded),
+               buf_span(&payload));
+    buf_free(&payload);
+    buf_free(&packed);
+}
+
+static void
+make_entry(struct vectors *out, const struct vectors *stated)
+{
+    struct test_author author;
+    struct entry entry;
+    struct hash prev;
+    uint8_t header[HEADER_BYTES];
+    uint8_t signature[SIGNATURE_BYTES];
+
+    (void)stated;
+    author_init(&author);
+    count_up(prev.bytes, HASH_BYTES, 0x80);
+    entry_init(&entry, &author, UINT64_C(0x0102030405060708), &prev);
+    entry.kind = ENTRY_RECEIPT;
+    entry.flags = ENTRY_NAMES_BLOBS | ENTRY_URGENT_HINT;
+    entry.payload_size = 0x4567;
+    entry_hash_payload(&entry.payload_hash, span_text("ciphertext"));
+    entry_identify(&entry, &author.log_id);
+    entry_header_write(header, &entry);
+    entry_sign(signature, &entry, &author.sign);
+    add(out, "log_id", hash_span(&author.log_id));
+    add(out, "hashed in place of a payload", span_text("ciphertext"));
+    add(out, "header", span_of(header, sizeof header));
+    add(out, "entry_id", hash_span(&entry.id));
+    add(out, "sign_pk", span_of(author.sign.public_key, SIGN_PK_BYTES));
+    add(out, "signature", span_of(signature, sizeof signature));
+}
+
+static void
+make_chunk(struct vectors *out, const struct vectors *stated)
+{
+    static struct chunk chunk;
+    static const struct hash nothing;
+    struct test_author author;
+    struct entry entries[3];
+    struct buf sealed[3] = { { 0 } };
+    struct buf bytes = { 0 };
+    uint8_t plain[3] = { 0xa1, 0x00, 0x01 };
+
+    (void)stated;
+    author_init(&author);
+    for (size_t n = 0; n < 3; n++) {
+        entry_init(&entries[n], &author, n, n == 0 ? NULL : &entries[n - 1].id);
+        if (n == 2) {
+            count_up(entries[n].epoch, sizeof entries[n].epoch, 0xe0);
+        }
+        plain[2] = (uint8_t)n;
+        test_seal_raw(&entries[n], &author, span_of(plain, sizeof plain), &sealed[n]);
+        add(out, n == 0 ? "entry_id 0" : n == 1 ? "entry_id 1" : "entry_id 2", hash_span(&entries[n].id));
+    }
+    entries[1].payload = (struct span){ 0 };
+    test_author_chunk(&author, entries, 3, &bytes);
+    add(out, "chunk", buf_span(&bytes));
+    assert(test_receive(&author.descriptor, &nothing, buf_span(&bytes), &chunk) == CHUNK_OK);
+    assert(hash_equal(&chunk.entries[2].id, &entries[2].id));
+    buf_clear(&bytes);
+    test_author_chunk(&author, entries + 1, 2, &bytes);
+    add(out, "chunk without its first", buf_span(&bytes));
+    for (size_t n = 0; n < 3; n++) {
+        buf_free(&sealed[n]);
+    }
+    buf_free(&bytes);
+}
+
+static const struct {
+    const char *name;
+    void (*make)(struct vectors *out, const struct vectors *stated);
+} files[] = {
+    { "contexts", make_contexts }, { "descriptor", make_descriptor }, { "record-keys", make_record_keys },
+    { "payload", make_payload },   { "entry", make_entry },           { "chunk", make_chunk },
+};
+
+static struct vectors stated;
+static struct vectors made;
+
+static void
+check_file(const char *name)
+{
+    for (size_t n = 0; n < sizeof files / sizeof files[0]; n++) {
+        if (strcmp(files[n].name, name) != 0) {
+            continue;
+        }
+        ck_assert_msg(vectors_read(&stated, name), "there is no %s.hex", name);
+        files[n].make(&made, &stated);
+        ck_assert_uint_eq(stated.count, made.count);
+        for (size_t line = 0; line < made.count; line++) {
+            ck_assert_str_eq(stated.lines[line].name, made.lines[line].name);
+            ck_assert_msg(span_equal(buf_span(&stated.lines[line].value), buf_span(&made.lines[line].value)),
+                          "%s.hex: %s", name, made.lines[line].name);
+        }
+        ck_assert_uint_gt(made.count, 0);
+        vectors_free(&stated);
+        vectors_free(&made);
+        return;
+    }
+    ck_abort_msg("no vectors are called %s", name);
+}
+
+START_TEST(contexts_are_those_of_the_vectors)
+{
+    check_file("contexts");
+}
+END_TEST
+
+START_TEST(descriptor_and_log_id_are_those_of_the_vectors)
+{
+    check_file("descriptor");
+}
+END_TEST
+
+START_TEST(keys_reference_and_membership_tag_are_those_of_the_vectors)
+{
+    check_file("record-keys");
+}
+END_TEST
+
+START_TEST(payloads_plain_compressed_and_padded_are_those_of_the_vectors)
+{
+    check_file("payload");
+}
+END_TEST
+
+START_TEST(header_entry_id_and_signature_are_those_of_the_vectors)
+{
+    check_file("entry");
+}
+END_TEST
+
+START_TEST(chunks_are_those_of_the_vectors)
+{
+    check_file("chunk");
+}
+END_TEST
+
+static int
+print_file(const char *name)
+{
+    for (size_t n = 0; n < sizeof files / sizeof files[0]; n++) {
+        if (strcmp(files[n].name, name) != 0) {
+            continue;
+        }
+        /* What is there already keeps its compressed payload. */
+        (void)vectors_read(&stated, name);
+        files[n].make(&made, &stated);
+        for (size_t line = 0; line < made.count; line++) {
+            static char hex[FILE_BYTES_MAX];
+            bytes_hex(hex, buf_span(&made.lines[line].value));
+            (void)printf("%s: %s\n", made.lines[line].name, hex);
+        }
+        return EXIT_SUCCESS;
+    }
+    return EXIT_FAILURE;
+}
+
+int
+main(int argc, char **argv)
+{
+    const TTest *const tests[] = {
+        contexts_are_those_of_the_vectors,
+        descriptor_and_log_id_are_those_of_the_vectors,
+        keys_reference_and_membership_tag_are_those_of_the_vectors,
+        payloads_plain_compressed_and_padded_are_those_of_the_vectors,
+        header_entry_id_and_signature_are_those_of_the_vectors,
+        chunks_are_those_of_the_vectors,
+    };
+
+    if (argc == 2) {
+        return print_file(argv[1]);
+    }
+    return check_suite("vectors", NULL, NULL, tests, (int)(sizeof tests / sizeof tests[0]));
+}
