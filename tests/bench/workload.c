@@ -11,7 +11,7 @@
 #include <string.h>
 
 enum { RECORDS_MIN = 1000, PEOPLE = 60, PERSON_BYTES = 32, WORDS = 47, STATUSES = 7, ACTOR = 1 };
-enum { VOCABULARY_STATUS = 1, VOCABULARY_WORD, VOCABULARY_PERSON };
+enum { VOCABULARY_KIND = 1, VOCABULARY_STATUS, VOCABULARY_WORD, VOCABULARY_PERSON };
 
 #define FIRST_MS UINT64_C(1774000000000)
 #define STEP_MS UINT64_C(137)
@@ -25,6 +25,9 @@ static const char *const words[WORDS] = {
     "hospital", "discharge", "assessment", "meeting", "team",    "manager", "noted",
 };
 
+/* Names in the codebook, where no hyphen may be, and texts of the JSON. */
+static const char *const status_names[STATUSES] = { "open",      "triage",   "in_review", "waiting",
+                                                    "escalated", "resolved", "closed" };
 static const char *const statuses[STATUSES] = { "open",      "triage",   "in-review", "waiting",
                                                 "escalated", "resolved", "closed" };
 
@@ -205,7 +208,7 @@ workload_codebook(void)
 {
     static const struct codebook_kind kinds[] = { { WORKLOAD_KIND, "case", "Case" } };
     static const struct codebook_field fields[] = {
-        FIELD(FIELD_KIND, "kind", TYPE_INTEGER, 0, FIELD_ONCE),
+        FIELD(FIELD_KIND, "record_kind", TYPE_CODE, VOCABULARY_KIND, FIELD_ONCE),
         FIELD(WORK_TITLE, "title", TYPE_TEXT, 0, FIELD_REQUIRED | FIELD_LISTED),
         FIELD(WORK_STATUS, "status", TYPE_CODE, VOCABULARY_STATUS, FIELD_INDEXED | FIELD_LISTED),
         FIELD(WORK_PRIORITY, "priority", TYPE_INTEGER, 0, FIELD_LISTED),
@@ -218,11 +221,20 @@ workload_codebook(void)
         FIELD(WORK_CONTACT, "contact", TYPE_TEXT, 0, 0),
         FIELD(WORK_SUMMARY, "summary", TYPE_LONG_TEXT, 0, 0),
     };
+    static const struct codebook_value kind_values[] = {
+        { .number = WORKLOAD_KIND, .name = "case", .label = "Case" }
+    };
     static struct codebook_value status_values[STATUSES];
     static struct codebook_value word_values[WORDS];
     static char person_names[PEOPLE][PERSON_BYTES];
+    static char person_labels[PEOPLE][PERSON_BYTES];
     static struct codebook_value person_values[PEOPLE];
     static const struct codebook_vocabulary vocabularies[] = {
+        { .number = VOCABULARY_KIND,
+          .name = "record_kind",
+          .label = "Kind of record",
+          .values = kind_values,
+          .value_count = 1 },
         { .number = VOCABULARY_STATUS,
           .name = "status",
           .label = "Status",
@@ -253,7 +265,7 @@ workload_codebook(void)
     if (person_values[PEOPLE - 1].number == 0) {
         for (uint32_t n = 0; n < STATUSES; n++) {
             status_values[n] = (struct codebook_value){
-                .number = n + 1, .rank = n, .name = statuses[n], .label = statuses[n]
+                .number = n + 1, .rank = n, .name = status_names[n], .label = statuses[n]
             };
         }
         for (uint32_t n = 0; n < WORDS; n++) {
@@ -261,9 +273,10 @@ workload_codebook(void)
                 (struct codebook_value){ .number = n + 1, .rank = n, .name = words[n], .label = words[n] };
         }
         for (uint32_t n = 0; n < PEOPLE; n++) {
-            (void)snprintf(person_names[n], PERSON_BYTES, "worker.%02" PRIu32 "@office-%" PRIu32, n, n % 8);
+            (void)snprintf(person_names[n], PERSON_BYTES, "worker.%02" PRIu32, n);
+            (void)snprintf(person_labels[n], PERSON_BYTES, "worker.%02" PRIu32 "@office-%" PRIu32, n, n % 8);
             person_values[n] = (struct codebook_value){
-                .number = n + 1, .rank = n, .name = person_names[n], .label = person_names[n]
+                .number = n + 1, .rank = n, .name = person_names[n], .label = person_labels[n]
             };
         }
     }

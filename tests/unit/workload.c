@@ -70,6 +70,39 @@ START_TEST(the_workload_ends_and_every_case_opens_once)
 }
 END_TEST
 
+START_TEST(the_codebook_is_one_that_a_node_takes_and_accepts_every_value)
+{
+    const struct codebook *codebook = workload_codebook();
+    struct workload workload;
+    struct workload_update update;
+    struct codebook *back = NULL;
+    struct buf encoded = { 0 };
+    struct buf value = { 0 };
+
+    codebook_encode(codebook, &encoded);
+    ck_assert_int_eq(codebook_decode(buf_span(&encoded), &back), ERR_OK);
+    ck_assert_int_eq(workload_open(&workload, 2000, WORKLOAD_SEED), ERR_OK);
+    while (workload_next(&workload, &update)) {
+        for (size_t n = 0; n < update.value_count; n++) {
+            const struct codebook_field *field = codebook_field(back, update.values[n].field);
+            ck_assert_ptr_nonnull(field);
+            buf_clear(&value);
+            if (update.values[n].number > 0) {
+                cbor_put_uint(&value, update.values[n].number);
+            } else {
+                cbor_put_text(&value, span_text(update.values[n].text));
+            }
+            ck_assert_msg(codebook_accepts(back, field, buf_span(&value)), "%s: %s", field->name,
+                          update.values[n].text);
+        }
+    }
+    workload_close(&workload);
+    codebook_free(&back);
+    buf_free(&encoded);
+    buf_free(&value);
+}
+END_TEST
+
 /* --- as entries --- */
 
 /* Take in a log as a peer does, handing each entry and its payload to `take`. */
@@ -200,5 +233,6 @@ begin(void)
 
 SUITE_MAIN_WITH("workload", begin, NULL, the_lines_are_those_of_the_generator_we_share,
                 the_workload_ends_and_every_case_opens_once,
+                the_codebook_is_one_that_a_node_takes_and_accepts_every_value,
                 every_entry_verifies_opens_and_belongs_to_its_case, the_same_world_writes_the_same_bytes,
                 an_entry_costs_no_more_than_150_bytes_in_a_chunk)
