@@ -2,13 +2,17 @@
  *
  *     bench lines N    the workload's JSON lines
  *     bench size N     bytes of an entry inside a chunk, and where they go
+ *     bench open N     entries a second that one core takes apart, hashes, verifies and opens
  */
 #include "tests/bench/workload.h"
+
+#include "sync/update.h"
 
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 static int
 print_lines(uint64_t count)
@@ -68,6 +72,101 @@ print_sizes(uint64_t count)
     return 0;
 }
 
+/* A case as a reader finds it: by the first 8 bytes of its id. */
+struct reader_case {
+    uint8_t prefix[8];
+    struct key key;
+};
+
+static int
+by_prefix(const void *a, const void *b)
+{
+    return memcmp(a, b, 8);
+}
+
+/* Open every entry of a log; false if one does not. */
+static bool
+open_log(const struct workload_log *log, const struct epoch_keys *epoch, const struct reader_case *cases,
+         size_t case_count, struct buf *payload)
+{
+    static struct chunk chunk;
+    struct hash prev = { { 0 } };
+    uint8_t prefix[8];
+
+    for (size_t n = 0; n < log->chunk_count; n++) {
+        if (chunk_read(workload_chunk(log, n), log->descriptor.lane, &chunk) != CHUNK_OK) {
+            return false;
+        }
+        chunk_identify(&chunk, &log->log_id, &prev);
+        if (chunk_verify(&chunk, log->descriptor.sign_pk) != CHUNK_OK) {
+            return false;
+        }
+        for (size_t e = 0; e < chunk.entry_count; e++) {
+            const struct entry *entry = &chunk.entries[e];
+            entry_reference_prefix(prefix, entry, &log->log_id, epoch);
+            const struct reader_case *found = bsearch(prefix, cases, case_count, sizeof *cases, by_prefix);
+            if (found == NULL || entry_open(entry, &log->log_id, epoch, &found->key, payload) != FAULT_NONE) {
+                return false;
+            }
+        }
+        prev = chunk.entries[chunk.entry_count - 1].id;
+    }
+    return true;
+}
+
+static double
+seconds_now(void)
+{
+    struct timespec now;
+
+    (void)clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &now);
+    return (double)now.tv_sec + (double)now.tv_nsec * 1e-9;
+}
+
+static int
+print_opening(uint64_t count)
+{
+    struct workload_world world;
+    struct workload_logs logs;
+    struct epoch_keys epoch;
+    struct buf payload = { 0 };
+    bool opened = true;
+
+    if (crypto_start() != ERR_OK) {
+        return 1;
+    }
+    workload_world_init(&world, 1);
+    epoch_keys_of(&epoch, &world.epoch_key);
+    if (workload_build(&logs, count, &world) != ERR_OK) {
+        return 1;
+    }
+    struct reader_case *cases = calloc(logs.record_count, sizeof *cases);
+    if (cases == NULL) {
+        workload_logs_free(&logs);
+        return 1;
+    }
+    for (size_t n = 0; n < logs.record_count; n++) {
+        memcpy(cases[n].prefix, logs.record_ids[n].bytes, sizeof cases[n].prefix);
+        cases[n].key = logs.record_keys[n];
+    }
+    qsort(cases, logs.record_count, sizeof *cases, by_prefix);
+    uint64_t verified = crypto_verify_count();
+    double start = seconds_now();
+    for (size_t n = 0; n < WORKLOAD_OFFICES && opened; n++) {
+        opened = open_log(&logs.data[n], &epoch, cases, logs.record_count, &payload);
+    }
+    double seconds = seconds_now() - start;
+    if (opened) {
+        (void)printf("%" PRIu64 " entries opened, %.0f a second of one core; %" PRIu64
+                     " signatures verified\n",
+                     count, (double)count / seconds, crypto_verify_count() - verified);
+    }
+    buf_wipe(&payload);
+    free(cases);
+    workload_logs_free(&logs);
+    return opened ? 0 : 1;
+}
+
 int
 main(int argc, char **argv)
 {
@@ -79,6 +178,9 @@ main(int argc, char **argv)
     if (count > 0 && strcmp(argv[1], "size") == 0) {
         return print_sizes(count);
     }
-    (void)fprintf(stderr, "usage: %s lines|size COUNT\n", argv[0]);
+    if (count > 0 && strcmp(argv[1], "open") == 0) {
+        return print_opening(count);
+    }
+    (void)fprintf(stderr, "usage: %s lines|size|open COUNT\n", argv[0]);
     return 2;
 }

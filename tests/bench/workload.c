@@ -436,6 +436,7 @@ write_key(struct builder *builder, const struct workload_update *update, struct 
     record_key_id(&state->id, &state->key);
     record_key_erase(&state->erase_key, &state->key);
     builder->logs->record_ids[update->record] = state->id;
+    builder->logs->record_keys[update->record] = state->key;
     put_head(builder, update);
     cbor_put_uint(&builder->payload, 4);
     cbor_put_uint(&builder->payload, ACTOR);
@@ -576,7 +577,8 @@ workload_build(struct workload_logs *logs_out, uint64_t count, const struct work
     builder->cases = calloc(workload.record_count, sizeof *builder->cases);
     logs_out->record_count = workload.record_count;
     logs_out->record_ids = calloc(workload.record_count, sizeof *logs_out->record_ids);
-    if (builder->cases == NULL || logs_out->record_ids == NULL) {
+    logs_out->record_keys = calloc(workload.record_count, sizeof *logs_out->record_keys);
+    if (builder->cases == NULL || logs_out->record_ids == NULL || logs_out->record_keys == NULL) {
         goto end;
     }
     test_world_init(&builder->random, world->secret_seed);
@@ -627,6 +629,7 @@ workload_logs_free(struct workload_logs *logs)
         free(logs->data[n].chunk_ends);
     }
     free(logs->record_ids);
+    free(logs->record_keys);
     *logs = (struct workload_logs){ 0 };
 }
 

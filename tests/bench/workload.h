@@ -119,6 +119,7 @@ struct workload_logs {
     struct workload_log data[WORKLOAD_OFFICES]; /* lane 2 */
     uint32_t record_count;
     struct ident *record_ids; /* by number of the case; zero where nothing was written to it */
+    struct key *record_keys;  /* likewise */
     struct workload_sizes sizes;
 };
 
