@@ -271,9 +271,12 @@ waits(struct wait wait)
 }
 
 static struct outcome
-outcome_of_fault(enum entry_fault fault)
+outcome_of_fault(struct intake *intake, enum entry_fault fault)
 {
-    if (fault == FAULT_SCHEMA) {
+    if (fault == FAULT_MEMORY) {
+        intake->failed = true; /* no fault of the entry: the turn is given up */
+    }
+    if (fault == FAULT_SCHEMA || fault == FAULT_MEMORY) {
         return waits((struct wait){ .reason = PEND_SCHEMA });
     }
     return held(policy_reason_of_fault(fault));
@@ -358,7 +361,7 @@ take_control(struct intake *intake, const struct log_branch *branch, const struc
     enum entry_fault fault = open_payload(intake, branch, entry, keys, NULL, &intake->plain);
 
     if (fault != FAULT_NONE) {
-        return outcome_of_fault(fault);
+        return outcome_of_fault(intake, fault);
     }
     enum change_verdict verdict =
         change_decode_statements(buf_span(&intake->plain), &intake->arena, &control);
@@ -401,7 +404,7 @@ take_key(struct intake *intake, const struct log_branch *branch, const struct en
     enum entry_fault fault = open_payload(intake, branch, entry, keys, NULL, &intake->plain);
 
     if (fault != FAULT_NONE) {
-        return outcome_of_fault(fault);
+        return outcome_of_fault(intake, fault);
     }
     struct change_key content;
     enum change_verdict verdict = change_decode_key(buf_span(&intake->plain), &content);
@@ -457,7 +460,7 @@ open_change(struct intake *intake, struct table_txn *txn, const struct log_branc
     *record_id_out = record->record.record_id;
     enum entry_fault fault = open_payload(intake, branch, entry, keys, &record->record.key, &intake->plain);
     if (fault != FAULT_NONE) {
-        return outcome_of_fault(fault);
+        return outcome_of_fault(intake, fault);
     }
     /* Values are lent from the payload, so it stays as long as they do. */
     struct ancestry ancestry = { intake, txn, branch->log_no };
@@ -593,7 +596,8 @@ take_entry(struct intake *intake, const struct log_branch *branch, const struct 
     default: {
         /* Receipts and seals say nothing that the replica derives from: it is enough that they open. */
         enum entry_fault fault = open_payload(intake, branch, entry, keys, NULL, &intake->plain);
-        return fault == FAULT_NONE ? (struct outcome){ .state = STATE_MERGED } : outcome_of_fault(fault);
+        return fault == FAULT_NONE ? (struct outcome){ .state = STATE_MERGED }
+                                   : outcome_of_fault(intake, fault);
     }
     }
 }
