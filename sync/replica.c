@@ -772,6 +772,35 @@ replica_rebuild(struct replica *replica, void (*progress)(void *self, uint64_t d
     return err == ERR_OK ? reload(replica) : err;
 }
 
+enum err
+replica_borrow(struct replica *replica, struct table_txn **main_txn, struct table_txn **keys_txn)
+{
+    assert(!replica->in_turn && replica->readers == 0);
+    enum err err = table_begin_write(replica->keys_env, &replica->keys_txn);
+
+    if (err == ERR_OK) {
+        err = table_begin_write(replica->main_env, &replica->main_txn);
+    }
+    if (err != ERR_OK) {
+        table_abort(&replica->keys_txn);
+        return err;
+    }
+    intake_read_with(replica->intake, replica->main_txn, replica->keys_txn);
+    *main_txn = replica->main_txn;
+    *keys_txn = replica->keys_txn;
+    return ERR_OK;
+}
+
+void
+replica_give_back(struct replica *replica, struct table_txn **main_txn, struct table_txn **keys_txn)
+{
+    intake_read_with(replica->intake, NULL, NULL);
+    table_abort(&replica->main_txn);
+    table_abort(&replica->keys_txn);
+    *main_txn = NULL;
+    *keys_txn = NULL;
+}
+
 bool
 replica_is_rebuilding(struct replica *replica)
 {

@@ -80,6 +80,11 @@ MUST_CHECK enum err replica_anchor(struct replica *replica);
 MUST_CHECK enum err replica_rebuild(struct replica *replica,
                                     void (*progress)(void *self, uint64_t done, uint64_t all), void *self);
 
+/* Write transactions for proof_run, outside of any turn; what is written in them is abandoned. */
+MUST_CHECK enum err replica_borrow(struct replica *replica, struct table_txn **main_txn,
+                                   struct table_txn **keys_txn);
+void replica_give_back(struct replica *replica, struct table_txn **main_txn, struct table_txn **keys_txn);
+
 /* True while derived rows are being made anew: lists and counts may be behind. */
 bool replica_is_rebuilding(struct replica *replica);
 

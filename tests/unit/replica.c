@@ -1,0 +1,491 @@
+/* The replica: what goes in by the one door, comes out whole, and survives. */
+
+#include "store/base/cbor.h"
+#include "store/base/log.h"
+#include "store/proof.h"
+#include "tests/support/check.h"
+#include "tests/support/organisation.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define MARKER "zebra-quartz-marker"
+
+static struct test_organisation org;
+
+static void
+silent(void *self, const char *line)
+{
+    (void)self;
+    (void)line;
+}
+
+static void
+setup(void)
+{
+    log_to(silent, NULL);
+    test_organisation_init(&org, 11);
+}
+
+static void
+teardown(void)
+{
+    test_organisation_free(&org);
+}
+
+static void
+begin(struct test_node *node)
+{
+    ck_assert_int_eq(replica_begin(node->replica), ERR_OK);
+}
+
+static void
+commit(struct test_node *node)
+{
+    ck_assert_int_eq(replica_commit(node->replica), ERR_OK);
+}
+
+/* --- saving --- */
+
+static struct save_op
+set_field(const char *kind, const char *name, const char *text)
+{
+    const struct codebook *codebook = codebook_reprisals();
+    const struct codebook_field *field =
+        codebook_field_by_name(codebook, codebook_kind_by_name(codebook, kind)->number, name);
+    struct buf *value = calloc(1, sizeof *value); /* lives as long as the test */
+    const char *why = "";
+
+    ck_assert_ptr_nonnull(field);
+    ck_assert_msg(codebook_parse(codebook, field, text, value, &why) == ERR_OK, "%s: %s", name, why);
+    return (struct save_op){ .code = OP_SET,
+                             .target = { .collection = field->collection,
+                                         .element = { field->collection != 0 },
+                                         .field = field->number },
+                             .value = buf_span(value) };
+}
+
+static struct save_op
+set_kind(const char *kind)
+{
+    struct buf *value = calloc(1, sizeof *value);
+
+    cbor_put_uint(value, codebook_kind_by_name(codebook_reprisals(), kind)->number);
+    return (struct save_op){ .code = OP_SET, .target = { .field = FIELD_KIND }, .value = buf_span(value) };
+}
+
+static struct ident
+new_record(struct test_node *node, const struct ident *compartment, const struct save_op *ops,
+           size_t op_count)
+{
+    struct saved saved;
+    size_t op;
+
+    ck_assert_int_eq(
+        replica_save(
+            node->replica,
+            &(struct save){
+                .compartment = *compartment, .create = true, .actor = 1, .ops = ops, .op_count = op_count },
+            &saved, &op),
+        ERR_OK);
+    return saved.record_id;
+}
+
+static enum err
+change_record(struct test_node *node, const struct ident *compartment, const struct ident *record,
+              struct save_op op)
+{
+    struct saved saved;
+    size_t at;
+
+    return replica_save(
+        node->replica,
+        &(struct save){
+            .compartment = *compartment, .record_id = *record, .actor = 1, .ops = &op, .op_count = 1 },
+        &saved, &at);
+}
+
+/* A person with a name, which is L3, in a turn of its own. */
+static struct ident
+new_person(struct test_node *node, const struct ident *compartment, const char *name)
+{
+    struct save_op ops[] = { set_kind("person"), set_field("person", "pseudonym", "P-17"),
+                             set_field("person", "name.text", name) };
+
+    begin(node);
+    struct ident record = new_record(node, compartment, ops, 3);
+    commit(node);
+    return record;
+}
+
+/* --- looking --- */
+
+static const struct record_target *
+find_target(const struct record_view *view, uint32_t field)
+{
+    for (size_t n = 0; view != NULL && n < view->target_count; n++) {
+        if (view->targets[n].target.collection == 0 && view->targets[n].target.field == field) {
+            return &view->targets[n];
+        }
+    }
+    return NULL;
+}
+
+static size_t
+value_count(struct test_node *node, const struct ident *compartment, const struct ident *record,
+            uint32_t field)
+{
+    struct arena arena = { 0 };
+    struct replica_view view;
+    size_t count = 0;
+
+    if (replica_read(node->replica, compartment, record, &arena, &view) == ERR_OK) {
+        const struct record_target *target = find_target(view.open, field);
+
+        count = target == NULL ? 0 : target->value_count;
+    }
+    arena_free(&arena);
+    return count;
+}
+
+static const uint8_t *
+digest_of(struct test_node *node, const struct ident *compartment)
+{
+    return frontier_digest(replica_gossip_store(node->replica)
+                               ->frontier(replica_gossip_store(node->replica)->self, compartment));
+}
+
+/* --- exchange without a network: every chunk of `from` that `to` may hold, in one turn --- */
+
+static void
+give_lane(struct test_node *from, struct test_node *to, const struct ident *compartment, int lane)
+{
+    const struct gossip_store *source = replica_gossip_store(from->replica);
+    const struct gossip_store *sink = replica_gossip_store(to->replica);
+    const struct frontier *frontier = source->frontier(source->self, compartment);
+
+    for (size_t n = 0; n < frontier->count; n++) {
+        struct gossip_log log = { .log_id = frontier->tips[n].log_id };
+
+        ck_assert(source->descriptor(source->self, &log.log_id, &log.descriptor));
+        for (uint64_t seq = 0; log.descriptor.lane == lane && seq <= frontier->tips[n].seq;) {
+            struct buf chunk = { 0 };
+            struct taken taken;
+
+            ck_assert_int_eq(source->read_chunk(source->self, &frontier->tips[n], seq, false, &chunk, &seq),
+                             ERR_OK);
+            sink->take(sink->self, &from->identity.device_id, &log, buf_span(&chunk), &taken);
+            ck_assert_int_ne(taken.verdict, VERDICT_MALFORMED);
+            ck_assert_int_ne(taken.verdict, VERDICT_FORGED);
+            buf_free(&chunk);
+        }
+    }
+}
+
+static void
+give(struct test_node *from, struct test_node *to, bool lanes_backwards)
+{
+    const struct gossip_store *source = replica_gossip_store(from->replica);
+    struct ident shared[64];
+    size_t count = source->shared(source->self, &to->identity.device_id, shared, 64);
+
+    begin(to);
+    for (size_t n = 0; n < count; n++) {
+        for (int lane = 0; lane < LANE_COUNT; lane++) {
+            give_lane(from, to, &shared[n], lanes_backwards ? LANE_COUNT - 1 - lane : lane);
+        }
+    }
+    commit(to);
+    test_node_tend(to);
+}
+
+static void
+exchange(struct test_node *a, struct test_node *b)
+{
+    for (int round = 0; round < 4; round++) {
+        give(a, b, false);
+        give(b, a, false);
+    }
+}
+
+/* True if a file below the directory of `node` holds these bytes. */
+static bool
+directory_holds(const struct test_node *node, const char *text)
+{
+    char command[300];
+
+    (void)snprintf(command, sizeof command, "grep -rqaF '%s' %s", text, node->directory);
+    return system(command) == 0;
+}
+
+/* --- tests --- */
+
+START_TEST(a_lone_node_saves_and_reads_both_halves)
+{
+    test_organisation_office(&org, "KEN", false);
+    struct test_node *ken = test_organisation_enrol(&org, "KEN", LEVEL_ADMIN, NULL, 0);
+    struct arena arena = { 0 };
+    struct replica_view view;
+
+    test_node_join(&org, ken);
+    struct ident cases = test_compartment(ken, "KEN", OWN_CASES);
+    struct ident person = new_person(ken, &cases, MARKER);
+    test_node_close(ken);
+    test_node_open(ken);
+    ck_assert_int_eq(replica_read(ken->replica, &cases, &person, &arena, &view), ERR_OK);
+    ck_assert(!view.withheld);
+    ck_assert_ptr_nonnull(view.protected_half);
+    ck_assert_uint_eq(view.open->target_count, 2);
+    ck_assert_uint_eq(view.protected_half->target_count, 1);
+    ck_assert_uint_eq(view.open->conflict_count + view.protected_half->conflict_count, 0);
+    ck_assert(!directory_holds(ken, MARKER));
+    arena_free(&arena);
+}
+END_TEST
+
+START_TEST(two_nodes_that_exchange_hold_the_same)
+{
+    test_organisation_office(&org, "KEN", false);
+    test_organisation_office(&org, "HQ", true);
+    struct test_node *ken = test_organisation_enrol(&org, "KEN", LEVEL_ADMIN, NULL, 0);
+    struct test_node *hq = test_organisation_enrol(&org, "HQ", LEVEL_ADMIN, NULL, 0);
+
+    test_node_join(&org, ken);
+    test_node_join(&org, hq);
+    struct ident cases = test_compartment(ken, "KEN", OWN_CASES);
+    struct ident person = new_person(ken, &cases, "a name");
+    exchange(ken, hq);
+    for (int own = 0; own < OWN_COUNT; own++) {
+        struct ident compartment = test_compartment(ken, "KEN", own);
+
+        ck_assert_mem_eq(digest_of(ken, &compartment), digest_of(hq, &compartment), DIGEST_BYTES);
+    }
+    ck_assert_mem_eq(digest_of(ken, roster_control(replica_roster(ken->replica))),
+                     digest_of(hq, roster_control(replica_roster(hq->replica))), DIGEST_BYTES);
+    const struct codebook_field *pseudonym = codebook_field_by_name(
+        codebook_reprisals(), codebook_kind_by_name(codebook_reprisals(), "person")->number, "pseudonym");
+    ck_assert_uint_eq(value_count(hq, &cases, &person, pseudonym->number), 1);
+
+    /* Both edit one field, apart: both see both values. */
+    begin(ken);
+    ck_assert_int_eq(change_record(ken, &cases, &person, set_field("person", "pseudonym", "P-KEN")), ERR_OK);
+    commit(ken);
+    begin(hq);
+    ck_assert_int_eq(change_record(hq, &cases, &person, set_field("person", "pseudonym", "P-HQ")), ERR_OK);
+    commit(hq);
+    exchange(ken, hq);
+    ck_assert_uint_eq(value_count(hq, &cases, &person, pseudonym->number), 2);
+    ck_assert_uint_eq(value_count(ken, &cases, &person, pseudonym->number), 2);
+
+    /* Nobody overwrites a conflict unseen; whoever saw both closes it everywhere. */
+    struct save_op op = set_field("person", "pseudonym", "P-BOTH");
+    begin(hq);
+    ck_assert_int_eq(change_record(hq, &cases, &person, op), ERR_CONFLICT);
+    op.resolve = true;
+    ck_assert_int_eq(change_record(hq, &cases, &person, op), ERR_OK);
+    commit(hq);
+    exchange(ken, hq);
+    ck_assert_uint_eq(value_count(ken, &cases, &person, pseudonym->number), 1);
+}
+END_TEST
+
+START_TEST(two_saves_of_one_turn_follow_each_other)
+{
+    test_organisation_office(&org, "KEN", false);
+    struct test_node *ken = test_organisation_enrol(&org, "KEN", LEVEL_ADMIN, NULL, 0);
+    const struct codebook_field *pseudonym = codebook_field_by_name(
+        codebook_reprisals(), codebook_kind_by_name(codebook_reprisals(), "person")->number, "pseudonym");
+
+    test_node_join(&org, ken);
+    struct ident cases = test_compartment(ken, "KEN", OWN_CASES);
+    struct ident person = new_person(ken, &cases, "a name");
+    begin(ken);
+    ck_assert_int_eq(change_record(ken, &cases, &person, set_field("person", "pseudonym", "P-2")), ERR_OK);
+    ck_assert_int_eq(change_record(ken, &cases, &person, set_field("person", "pseudonym", "P-3")), ERR_OK);
+    commit(ken);
+    ck_assert_uint_eq(value_count(ken, &cases, &person, pseudonym->number), 1);
+}
+END_TEST
+
+/* Lanes backwards: data before the keys that open it. */
+START_TEST(data_that_comes_before_its_key_is_taken_up_when_that_comes)
+{
+    test_organisation_office(&org, "KEN", false);
+    test_organisation_office(&org, "HQ", true);
+    struct test_node *ken = test_organisation_enrol(&org, "KEN", LEVEL_ADMIN, NULL, 0);
+    struct test_node *hq = test_organisation_enrol(&org, "HQ", LEVEL_ADMIN, NULL, 0);
+    struct ident people[20];
+
+    test_node_join(&org, ken);
+    test_node_join(&org, hq);
+    struct ident cases = test_compartment(ken, "KEN", OWN_CASES);
+    for (int n = 0; n < 20; n++) {
+        people[n] = new_person(ken, &cases, "a name");
+    }
+    /* One turn for each lane, the last first. */
+    for (int lane = LANE_COUNT - 1; lane >= 0; lane--) {
+        begin(hq);
+        give_lane(ken, hq, &cases, lane);
+        commit(hq);
+        if (lane == LANE_NORMAL) {
+            ck_assert_uint_eq(journal_pending_count(replica_journal(hq->replica), &cases), 20);
+        }
+    }
+    exchange(ken, hq);
+    ck_assert_uint_eq(journal_pending_count(replica_journal(hq->replica), &cases), 0);
+    for (int n = 0; n < 20; n++) {
+        ck_assert_uint_eq(value_count(hq, &cases, &people[n], FIELD_KIND), 1);
+    }
+}
+END_TEST
+
+START_TEST(a_carrier_passes_on_what_it_cannot_read)
+{
+    test_organisation_office(&org, "KEN", false);
+    test_organisation_office(&org, "HQ", true);
+    test_organisation_office(&org, "RLY", true);
+    struct test_node *ken = test_organisation_enrol(&org, "KEN", LEVEL_ADMIN, NULL, 0);
+    struct test_node *hq = test_organisation_enrol(&org, "HQ", LEVEL_ADMIN, NULL, 0);
+    struct test_node *relay = test_organisation_enrol(&org, "RLY", LEVEL_CARRY, NULL, 0);
+
+    test_node_join(&org, ken);
+    test_node_join(&org, hq);
+    test_node_join(&org, relay);
+    struct ident cases = test_compartment(ken, "KEN", OWN_CASES);
+    struct ident person = new_person(ken, &cases, MARKER);
+    exchange(ken, relay);
+    exchange(relay, hq);
+    exchange(ken, relay);
+    exchange(relay, hq);
+    ck_assert_mem_eq(digest_of(ken, &cases), digest_of(hq, &cases), DIGEST_BYTES);
+    ck_assert_uint_eq(value_count(hq, &cases, &person, FIELD_KIND), 1);
+    ck_assert_uint_eq(value_count(relay, &cases, &person, FIELD_KIND), 0);
+    ck_assert(!directory_holds(relay, MARKER));
+}
+END_TEST
+
+START_TEST(a_reader_without_the_twin_is_told_what_is_withheld)
+{
+    struct arena arena = { 0 };
+    struct replica_view view;
+    struct ceremony_grant grants[OWN_COUNT];
+    size_t grant_count;
+    ceremony_fault fault = { 0 };
+
+    test_organisation_office(&org, "KEN", false);
+    ck_assert_int_eq(ceremony_read_grant(org.ceremony, "KEN:cases=read", grants, &grant_count), ERR_OK);
+    ck_assert_int_eq(ceremony_office(org.ceremony, "GVA", "Geneva", false, grants, grant_count, &fault),
+                     ERR_OK);
+    struct test_node *ken = test_organisation_enrol(&org, "KEN", LEVEL_ADMIN, NULL, 0);
+    struct test_node *geneva = test_organisation_enrol(&org, "GVA", LEVEL_ADMIN, NULL, 0);
+    test_node_join(&org, ken);
+    test_node_join(&org, geneva);
+    struct ident cases = test_compartment(ken, "KEN", OWN_CASES);
+    struct ident person = new_person(ken, &cases, MARKER);
+    exchange(ken, geneva);
+    ck_assert_int_eq(replica_read(geneva->replica, &cases, &person, &arena, &view), ERR_OK);
+    ck_assert(view.withheld);
+    ck_assert_ptr_null(view.protected_half);
+    ck_assert_uint_eq(view.open->target_count, 2);
+    /* And may not write there: the edit is refused before anything is signed. */
+    begin(geneva);
+    ck_assert_int_eq(change_record(geneva, &cases, &person, set_field("person", "pseudonym", "X")),
+                     ERR_DENIED);
+    commit(geneva);
+    arena_free(&arena);
+}
+END_TEST
+
+/* --- verify and rebuild --- */
+
+static enum err
+proof_begin(void *self, struct table_txn **main_txn, struct table_txn **keys_txn)
+{
+    return replica_borrow(((struct test_node *)self)->replica, main_txn, keys_txn);
+}
+
+static void
+proof_abandon(void *self, struct table_txn **main_txn, struct table_txn **keys_txn)
+{
+    replica_give_back(((struct test_node *)self)->replica, main_txn, keys_txn);
+}
+
+static void
+proof_finding(void *self, enum proof_part part, const char *what)
+{
+    (void)self;
+    ck_abort_msg("%s: %s", proof_part_name(part), what);
+}
+
+static struct proof
+prove(struct test_node *node)
+{
+    struct proof proof;
+
+    ck_assert_int_eq(proof_run(&(struct proof_options){ .self = node,
+                                                        .begin = proof_begin,
+                                                        .abandon = proof_abandon,
+                                                        .finding = proof_finding,
+                                                        .journal = replica_journal(node->replica),
+                                                        .codebook = replica_codebook(node->replica),
+                                                        .source = replica_source(node->replica) },
+                               &proof),
+                     ERR_OK);
+    return proof;
+}
+
+START_TEST(a_rebuild_gives_what_was_there_and_the_proof_finds_nothing)
+{
+    test_organisation_office(&org, "KEN", false);
+    struct test_node *ken = test_organisation_enrol(&org, "KEN", LEVEL_ADMIN, NULL, 0);
+
+    test_node_join(&org, ken);
+    struct ident cases = test_compartment(ken, "KEN", OWN_CASES);
+    for (int n = 0; n < 50; n++) {
+        struct ident person = new_person(ken, &cases, "a name");
+
+        begin(ken);
+        ck_assert_int_eq(change_record(ken, &cases, &person, set_field("person", "pseudonym", "Q")), ERR_OK);
+        commit(ken);
+    }
+    struct proof before = prove(ken);
+    ck_assert_uint_eq(before.checked[PROOF_RECORDS], 100);
+    ck_assert_int_eq(replica_rebuild(ken->replica, NULL, NULL), ERR_OK);
+    struct proof after = prove(ken);
+    ck_assert(hash_equal(&before.derived, &after.derived));
+    ck_assert(!replica_is_rebuilding(ken->replica));
+}
+END_TEST
+
+START_TEST(a_turn_that_fails_leaves_nothing_behind)
+{
+    test_organisation_office(&org, "KEN", false);
+    struct test_node *ken = test_organisation_enrol(&org, "KEN", LEVEL_ADMIN, NULL, 0);
+    uint8_t digest[DIGEST_BYTES];
+
+    test_node_join(&org, ken);
+    struct ident cases = test_compartment(ken, "KEN", OWN_CASES);
+    struct ident first = new_person(ken, &cases, "a name");
+    memcpy(digest, digest_of(ken, &cases), sizeof digest);
+    begin(ken);
+    struct save_op ops[] = { set_kind("person"), set_field("person", "pseudonym", "P") };
+    struct ident lost = new_record(ken, &cases, ops, 2);
+    test_world_fail_disk(&ken->world, 2, ERR_FULL); /* keys/ commits, main/ does not */
+    ck_assert_int_eq(replica_commit(ken->replica), ERR_FULL);
+    ck_assert_mem_eq(digest, digest_of(ken, &cases), sizeof digest);
+    ck_assert_uint_eq(value_count(ken, &cases, &lost, FIELD_KIND), 0);
+    ck_assert_uint_eq(value_count(ken, &cases, &first, FIELD_KIND), 1);
+    /* And the node goes on. */
+    struct ident next = new_person(ken, &cases, "another name");
+    ck_assert_uint_eq(value_count(ken, &cases, &next, FIELD_KIND), 1);
+    (void)prove(ken);
+}
+END_TEST
+
+SUITE_MAIN_WITH("replica", setup, teardown, a_lone_node_saves_and_reads_both_halves,
+                two_nodes_that_exchange_hold_the_same, two_saves_of_one_turn_follow_each_other,
+                data_that_comes_before_its_key_is_taken_up_when_that_comes,
+                a_carrier_passes_on_what_it_cannot_read, a_reader_without_the_twin_is_told_what_is_withheld,
+                a_rebuild_gives_what_was_there_and_the_proof_finds_nothing,
+                a_turn_that_fails_leaves_nothing_behind)
