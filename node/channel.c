@@ -1,0 +1,414 @@
+#include "node/channel.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+enum { LENGTH_BYTES = 4, READ_BYTES = 256 * 1024, ROW_BYTES = CURVE_PK_BYTES + HASH_BYTES };
+
+enum err
+channel_open(struct channel *channel, int fd, enum channel_end end)
+{
+    *channel = (struct channel){ .fd = fd, .end = end };
+    int flags = fcntl(fd, F_GETFL);
+    if (flags < 0 || fcntl(fd, F_SETFL, flags | O_NONBLOCK) < 0 || fcntl(fd, F_SETFD, FD_CLOEXEC) < 0) {
+        return ERR_IO;
+    }
+    return ERR_OK;
+}
+
+void
+channel_close(struct channel *channel)
+{
+    if (channel->fd > 0) {
+        close(channel->fd);
+    }
+    buf_wipe(&channel->in);
+    buf_wipe(&channel->out);
+    *channel = (struct channel){ .closed = true };
+}
+
+/* Drop what was given out or written, once it is worth the copy. */
+static void
+compact(struct buf *buf, size_t *at)
+{
+    if (*at == buf->size) {
+        buf->size = 0;
+        *at = 0;
+    } else if (*at > buf->size / 2) {
+        memmove(buf->data, buf->data + *at, buf->size - *at);
+        buf->size -= *at;
+        *at = 0;
+    }
+}
+
+void
+channel_read(struct channel *channel)
+{
+    if (channel->closed || channel->failed) {
+        return;
+    }
+    compact(&channel->in, &channel->in_at);
+    /* More than this is never needed to complete a frame, so a longer one cannot make us grow. */
+    if (channel->in.size - channel->in_at >= LENGTH_BYTES + CHANNEL_FRAME_BYTES_MAX) {
+        return;
+    }
+    uint8_t *room = buf_extend(&channel->in, READ_BYTES);
+    if (room == NULL) {
+        channel->failed = true;
+        return;
+    }
+    ssize_t got;
+    do {
+        got = read(channel->fd, room, READ_BYTES);
+    } while (got < 0 && errno == EINTR);
+    channel->in.size -= READ_BYTES - (got > 0 ? (size_t)got : 0);
+    if (got == 0 || (got < 0 && errno != EAGAIN)) {
+        channel->closed = true;
+    }
+}
+
+void
+channel_write(struct channel *channel)
+{
+    while (!channel->closed && !channel->failed && channel_queued(channel) > 0) {
+        ssize_t put =
+            send(channel->fd, channel->out.data + channel->out_at, channel_queued(channel), MSG_NOSIGNAL);
+        if (put < 0 && errno == EINTR) {
+            continue;
+        }
+        if (put < 0) {
+            /* What the other end still had to say can be read all the same. */
+            channel->closed = errno != EAGAIN && errno != EPIPE && errno != ECONNRESET;
+            break;
+        }
+        /* A config frame holds a key, and nothing else is worth a second look. */
+        crypto_wipe(channel->out.data + channel->out_at, channel->secret_queued ? (size_t)put : 0);
+        channel->out_at += (size_t)put;
+    }
+    channel->secret_queued = channel->secret_queued && channel_queued(channel) > 0;
+    compact(&channel->out, &channel->out_at);
+}
+
+size_t
+channel_queued(const struct channel *channel)
+{
+    return channel->out.size - channel->out_at;
+}
+
+bool
+channel_next(struct channel *channel, struct channel_frame *frame_out)
+{
+    size_t left = channel->in.size - channel->in_at;
+
+    if (channel->failed || left < LENGTH_BYTES) {
+        return false;
+    }
+    uint8_t *at = channel->in.data + channel->in_at;
+    uint32_t size = bytes_read_u32(at);
+    if (size == 0 || size > CHANNEL_FRAME_BYTES_MAX) {
+        channel->failed = true;
+        return false;
+    }
+    if (left - LENGTH_BYTES < size) {
+        return false;
+    }
+    if (channel_decode(frame_out, span_of(at + LENGTH_BYTES, size), channel->end) != ERR_OK) {
+        channel->failed = true;
+        return false;
+    }
+    if (frame_out->type == CHANNEL_CONFIG) {
+        crypto_wipe(at, LENGTH_BYTES + size);
+    }
+    channel->in_at += LENGTH_BYTES + size;
+    return true;
+}
+
+/* --- Decoding: exact sizes, known numbers ------------------------------------- */
+
+static bool
+type_is_for(uint8_t type, enum channel_end end)
+{
+    if (type == CHANNEL_MESSAGE || type == CHANNEL_ROOM) {
+        return true;
+    }
+    return end == CHANNEL_NET ? type >= CHANNEL_CONFIG && type <= CHANNEL_HANGUP
+                              : type >= CHANNEL_READY && type <= CHANNEL_WARN;
+}
+
+static bool
+read_bool(struct reader *in)
+{
+    uint8_t value = reader_u8(in);
+
+    in->failed = in->failed || value > 1;
+    return value == 1;
+}
+
+static enum link_reason
+read_reason(struct reader *in)
+{
+    uint8_t value = reader_u8(in);
+
+    in->failed = in->failed || value == LINK_NO_REASON || value >= LINK_REASON_COUNT;
+    return (enum link_reason)value;
+}
+
+/* Printable ASCII to the end of the frame, or nothing at all. */
+static struct span
+read_endpoint(struct reader *in)
+{
+    struct span text = reader_span(in, reader_left(in));
+
+    in->failed = in->failed || text.size >= ENDPOINT_BYTES;
+    for (size_t i = 0; !in->failed && i < text.size; i++) {
+        in->failed = text.data[i] <= ' ' || text.data[i] > '~';
+    }
+    return text;
+}
+
+static void
+read_config(struct channel_config *config, struct reader *in)
+{
+    reader_copy(in, config->secret_key, sizeof config->secret_key);
+    reader_copy(in, config->device_id.bytes, HASH_BYTES);
+    config->handshake_ms = reader_u32(in);
+    config->heartbeat_ms = reader_u32(in);
+    config->silence_ms_max = reader_u32(in);
+    config->redial_ms_min = reader_u32(in);
+    config->redial_ms_max = reader_u32(in);
+    config->rekey_ms = reader_u32(in);
+    config->rekey_bytes = reader_u64(in);
+    config->ipc_allowed = read_bool(in);
+}
+
+enum err
+channel_decode(struct channel_frame *frame_out, struct span bytes, enum channel_end end)
+{
+    struct channel_frame frame = { .count = 0 };
+    struct reader in = reader_of(bytes);
+    uint8_t type = reader_u8(&in);
+
+    if (bytes.size > CHANNEL_FRAME_BYTES_MAX || !type_is_for(type, end)) {
+        return ERR_INVALID;
+    }
+    frame.type = (enum channel_type)type;
+    switch (frame.type) {
+    case CHANNEL_CONFIG:
+        read_config(&frame.config, &in);
+        break;
+    case CHANNEL_ROSTER:
+        frame.count = reader_left(&in) / ROW_BYTES;
+        in.failed = in.failed || frame.count > ZAP_LIST_MAX;
+        frame.bytes = reader_span(&in, (size_t)frame.count * ROW_BYTES);
+        break;
+    case CHANNEL_LISTEN:
+    case CHANNEL_READY:
+        frame.endpoint = read_endpoint(&in);
+        break;
+    case CHANNEL_DIAL:
+        reader_copy(&in, frame.device_id.bytes, HASH_BYTES);
+        reader_copy(&in, frame.curve_pk, CURVE_PK_BYTES);
+        frame.endpoint = read_endpoint(&in);
+        in.failed = in.failed || frame.endpoint.size == 0;
+        break;
+    case CHANNEL_HANGUP:
+    case CHANNEL_UP:
+        reader_copy(&in, frame.device_id.bytes, HASH_BYTES);
+        break;
+    case CHANNEL_MESSAGE:
+        reader_copy(&in, frame.device_id.bytes, HASH_BYTES);
+        frame.bytes = reader_span(&in, reader_left(&in));
+        in.failed = in.failed || frame.bytes.size == 0 || frame.bytes.size > LINK_MESSAGE_BYTES_MAX;
+        break;
+    case CHANNEL_ROOM:
+        reader_copy(&in, frame.device_id.bytes, HASH_BYTES);
+        frame.has_room = read_bool(&in);
+        break;
+    case CHANNEL_DOWN:
+        reader_copy(&in, frame.device_id.bytes, HASH_BYTES);
+        frame.reason = read_reason(&in);
+        break;
+    case CHANNEL_REFUSED:
+    case CHANNEL_WARN:
+        frame.reason = read_reason(&in);
+        frame.count = reader_u64(&in);
+        break;
+    }
+    if (!reader_done(&in)) {
+        crypto_wipe(&frame, sizeof frame);
+        return ERR_INVALID;
+    }
+    *frame_out = frame;
+    crypto_wipe(&frame.config, sizeof frame.config);
+    return ERR_OK;
+}
+
+struct zap_guest
+channel_guest(const struct channel_frame *roster, size_t index)
+{
+    struct zap_guest guest;
+
+    assert(roster->type == CHANNEL_ROSTER && index < roster->count);
+    memcpy(guest.curve_pk, roster->bytes.data + index * ROW_BYTES, CURVE_PK_BYTES);
+    memcpy(guest.device_id.bytes, roster->bytes.data + index * ROW_BYTES + CURVE_PK_BYTES, HASH_BYTES);
+    return guest;
+}
+
+/* --- Encoding ----------------------------------------------------------------- */
+
+/* A frame of `type` whose body will have `size` bytes. */
+static struct buf *
+begin(struct channel *channel, enum channel_type type, size_t size)
+{
+    assert(size < CHANNEL_FRAME_BYTES_MAX);
+    buf_put_u32(&channel->out, (uint32_t)size + 1);
+    buf_put_u8(&channel->out, (uint8_t)type);
+    return &channel->out;
+}
+
+/* A queue that is not whole would be read as something else. */
+static void
+end(struct channel *channel)
+{
+    channel->failed = channel->failed || channel->out.failed;
+}
+
+void
+channel_put_config(struct channel *channel, const struct channel_config *config)
+{
+    struct buf *out = begin(channel, CHANNEL_CONFIG, sizeof config->secret_key + HASH_BYTES + 6 * 4 + 8 + 1);
+
+    buf_put(out, config->secret_key, sizeof config->secret_key);
+    buf_put_span(out, hash_span(&config->device_id));
+    buf_put_u32(out, config->handshake_ms);
+    buf_put_u32(out, config->heartbeat_ms);
+    buf_put_u32(out, config->silence_ms_max);
+    buf_put_u32(out, config->redial_ms_min);
+    buf_put_u32(out, config->redial_ms_max);
+    buf_put_u32(out, config->rekey_ms);
+    buf_put_u64(out, config->rekey_bytes);
+    buf_put_u8(out, config->ipc_allowed ? 1 : 0);
+    channel->secret_queued = true;
+    end(channel);
+}
+
+void
+channel_put_roster(struct channel *channel, const struct zap_guest *guests, size_t count)
+{
+    assert(count <= ZAP_LIST_MAX);
+    struct buf *out = begin(channel, CHANNEL_ROSTER, count * ROW_BYTES);
+    for (size_t i = 0; i < count; i++) {
+        buf_put(out, guests[i].curve_pk, CURVE_PK_BYTES);
+        buf_put_span(out, hash_span(&guests[i].device_id));
+    }
+    end(channel);
+}
+
+static void
+put_endpoint(struct channel *channel, enum channel_type type, struct span endpoint)
+{
+    assert(endpoint.size < ENDPOINT_BYTES);
+    buf_put_span(begin(channel, type, endpoint.size), endpoint);
+    end(channel);
+}
+
+void
+channel_put_listen(struct channel *channel, struct span endpoint)
+{
+    put_endpoint(channel, CHANNEL_LISTEN, endpoint);
+}
+
+void
+channel_put_ready(struct channel *channel, struct span endpoint)
+{
+    put_endpoint(channel, CHANNEL_READY, endpoint);
+}
+
+void
+channel_put_dial(struct channel *channel, const struct hash *device_id,
+                 const uint8_t curve_pk[CURVE_PK_BYTES], struct span endpoint)
+{
+    assert(endpoint.size > 0 && endpoint.size < ENDPOINT_BYTES);
+    struct buf *out = begin(channel, CHANNEL_DIAL, HASH_BYTES + CURVE_PK_BYTES + endpoint.size);
+    buf_put_span(out, hash_span(device_id));
+    buf_put(out, curve_pk, CURVE_PK_BYTES);
+    buf_put_span(out, endpoint);
+    end(channel);
+}
+
+static void
+put_device(struct channel *channel, enum channel_type type, const struct hash *device_id)
+{
+    buf_put_span(begin(channel, type, HASH_BYTES), hash_span(device_id));
+    end(channel);
+}
+
+void
+channel_put_hangup(struct channel *channel, const struct hash *device_id)
+{
+    put_device(channel, CHANNEL_HANGUP, device_id);
+}
+
+void
+channel_put_up(struct channel *channel, const struct hash *device_id)
+{
+    put_device(channel, CHANNEL_UP, device_id);
+}
+
+void
+channel_put_message(struct channel *channel, const struct hash *device_id, struct span bytes)
+{
+    assert(bytes.size > 0 && bytes.size <= LINK_MESSAGE_BYTES_MAX);
+    struct buf *out = begin(channel, CHANNEL_MESSAGE, HASH_BYTES + bytes.size);
+    buf_put_span(out, hash_span(device_id));
+    buf_put_span(out, bytes);
+    end(channel);
+}
+
+static void
+put_device_byte(struct channel *channel, enum channel_type type, const struct hash *device_id, uint8_t byte)
+{
+    struct buf *out = begin(channel, type, HASH_BYTES + 1);
+
+    buf_put_span(out, hash_span(device_id));
+    buf_put_u8(out, byte);
+    end(channel);
+}
+
+void
+channel_put_room(struct channel *channel, const struct hash *device_id, bool has_room)
+{
+    put_device_byte(channel, CHANNEL_ROOM, device_id, has_room ? 1 : 0);
+}
+
+void
+channel_put_down(struct channel *channel, const struct hash *device_id, enum link_reason reason)
+{
+    put_device_byte(channel, CHANNEL_DOWN, device_id, (uint8_t)reason);
+}
+
+static void
+put_count(struct channel *channel, enum channel_type type, enum link_reason reason, uint64_t count)
+{
+    struct buf *out = begin(channel, type, 1 + 8);
+
+    buf_put_u8(out, (uint8_t)reason);
+    buf_put_u64(out, count);
+    end(channel);
+}
+
+void
+channel_put_refused(struct channel *channel, enum link_reason reason, uint64_t count)
+{
+    put_count(channel, CHANNEL_REFUSED, reason, count);
+}
+
+void
+channel_put_warn(struct channel *channel, enum link_reason reason, uint64_t count)
+{
+    put_count(channel, CHANNEL_WARN, reason, count);
+}

@@ -1,0 +1,1634 @@
+#include "sync/link.h"
+
+#include "sync/endpoint.h"
+
+#include <arpa/inet.h>
+#include <assert.h>
+#include <errno.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <time.h>
+#include <unistd.h>
+#include <netinet/in.h>
+#include <linux/tcp.h>
+#include <zmq.h>
+
+/* Part of the stable library, but its name is only in the draft part of zmq.h. */
+#ifndef ZMQ_ZAP_ENFORCE_DOMAIN
+#define ZMQ_ZAP_ENFORCE_DOMAIN 93
+#endif
+
+enum {
+    HANDSHAKE_MS_DEFAULT = 3000,
+    HANDSHAKE_MS_MAX = 30 * 1000,
+    CONNECT_MS_MAX = 30 * 1000, /* until an address that does not answer is given up */
+    SILENCE_MS_DEFAULT = 90 * 1000,
+    REDIAL_MS_MIN_DEFAULT = 1000,
+    REDIAL_MS_MAX_DEFAULT = 10 * 60 * 1000,
+    REKEY_MS_DEFAULT = 4 * 60 * 60 * 1000,
+    QUEUE_MESSAGES = 64,    /* HWM, each way and connection */
+    CURVE_FRAME_BYTES = 64, /* room for what CURVE adds to a message on the wire (33) */
+    STEADY_MS = 10 * 1000,  /* a connection that lasted so long was no failed attempt */
+    UNREACHABLE_MS = 2000,  /* a host that is off shows after 3 s; a refusal after one round trip */
+    REPORT_MS = 60 * 1000,  /* refusals of one sort are told at most once a minute */
+    WATCH_MS = 1000,        /* how often backlogs and ages are looked at */
+    LISTEN_AGAIN_MS = 5000, /* rest after running out of file descriptors */
+    RETIRED_COUNT = 8,      /* ended connections of a device that are remembered */
+    ROUTING_ID_BYTES = 5,   /* what libzmq assigns: a zero byte and a number */
+    SOCKETS_MAX = 3 * LINK_PEERS_MAX + 16, /* a dialled peer needs three */
+    FD_MAX = 1 << 20,
+};
+
+static const uint64_t REKEY_BYTES_DEFAULT = UINT64_C(1) << 30;
+
+/* A connection that came in. */
+struct inbound {
+    bool open;
+    bool closing;    /* libzmq says that it ended; what it had sent may still be unread */
+    uint32_t number; /* the routing id that libzmq assigned */
+    int fd;          /* -1: unknown */
+    uint64_t since_ms;
+    uint64_t bytes;
+};
+
+enum dial_state { DIAL_OFF = 0, DIAL_WAITING, DIAL_CONNECTING, DIAL_HANDSHAKE, DIAL_OPEN };
+
+/* A connection that we make, and make again. */
+struct outbound {
+    enum dial_state state;
+    enum link_reason closing; /* ended for this reason, once what it had sent is read */
+    struct endpoint endpoint;
+    uint8_t curve_pk[CURVE_PK_BYTES];
+    void *socket;
+    void *monitor;
+    bool socket_ready; /* there may be something to read */
+    bool monitor_ready;
+    bool saw_attempt; /* libzmq had an address to try */
+    uint32_t failures;
+    uint64_t at_ms; /* waiting: until then; else: since then in this state */
+    uint64_t bytes;
+    int fd;
+};
+
+struct peer {
+    struct hash device_id;
+    struct inbound in;
+    struct outbound out;
+    uint32_t retired[RETIRED_COUNT];
+    size_t retired_count; /* ever: the newest is at (count - 1) % RETIRED_COUNT */
+    bool spoke_last_in;
+    bool told_up;
+    bool no_room;
+    bool tell_up;
+    bool gone; /* forget it once it has been told down */
+    enum link_reason tell_down;
+    struct buf held; /* length u32 and bytes, while there is no room */
+    size_t held_at;
+};
+
+/* An open file descriptor at our door. */
+struct visitor {
+    uint64_t bytes; /* of messages read from it */
+    bool open;
+    bool spoke;
+};
+
+struct tally {
+    uint64_t count;
+    uint64_t told;
+    uint64_t next_ms;
+};
+
+struct listener {
+    char bound[ENDPOINT_BYTES]; /* with its port */
+    uint64_t again_ms;          /* 0: listening; else: when to try again */
+};
+
+struct link {
+    struct link_options options; /* without the key, defaults filled in */
+    uint8_t *secret_key;
+    uint8_t curve_pk[CURVE_PK_BYTES];
+    struct key *mac_key;
+    struct zap_list allowed;
+    void *context;
+    void *zap;
+    void *router;
+    void *monitor;
+    bool zap_ready;
+    bool router_ready;
+    bool monitor_ready;
+    bool paused;
+    bool testing; /* the stranger at the door is ourselves */
+    struct listener listeners[LINK_LISTEN_MAX];
+    size_t listener_count;
+    struct visitor *visitors; /* by file descriptor */
+    size_t visitor_room;
+    size_t visitor_count;
+    bool failed_handshake; /* the next end of a connection has been counted */
+    struct peer *peers[LINK_PEERS_MAX];
+    size_t peer_count;
+    size_t turn; /* whom to read from first */
+    uint64_t monitor_number;
+    uint64_t watch_ms;
+    struct tally tallies[LINK_REASON_COUNT];
+    bool something_to_tell;
+    zmq_msg_t message; /* the last that was received: the one that is lent */
+    bool has_message;  /* it is still to be given out */
+    struct hash message_device;
+    zmq_pollitem_t items[2 * LINK_PEERS_MAX + 4];
+};
+
+const char *
+link_reason_text(enum link_reason reason)
+{
+    static const char *const texts[LINK_REASON_COUNT] = {
+        [LINK_NO_REASON] = "no reason was given",
+        [LINK_REFUSED_BY_PEER] = "the other side does not know this device's transport key (yet)",
+        [LINK_WRONG_KEY] =
+            "the handshake was broken off: the other side does not hold the transport key we expect",
+        [LINK_NOT_VIGIL] = "what answers at that address is no Vigil node",
+        [LINK_NOBODY_LISTENS] = "the connection was refused: nobody listens at that address",
+        [LINK_NO_ROUTE] = "there is no route to that address: is this machine online?",
+        [LINK_NO_NAME] = "the host name does not resolve",
+        [LINK_NO_ANSWER] = "no answer from that address",
+        [LINK_HANDSHAKE_TIMEOUT] = "the handshake timed out",
+        [LINK_DISCONNECTED] = "the connection was closed or lost",
+        [LINK_KEYS_RENEWED] = "the connection is made anew, for fresh session keys",
+        [LINK_DUPLICATE] = "one of two connections was closed",
+        [LINK_OFF_ROSTER] = "the device is no longer on the roster",
+        [LINK_HUNG_UP] = "this node hung up",
+        [LINK_OVERRAN] = "the other side sent more than there was room for",
+        [LINK_MALFORMED] = "the other side sent a message in parts, or an empty one",
+        [LINK_TOO_SLOW] = "the other side takes what is sent to it too slowly",
+        [LINK_STRANGER] = "a transport key that is not on the roster",
+        [LINK_NO_HANDSHAKE] = "a connection that did not finish a handshake",
+        [LINK_NO_IDENTITY] =
+            "a message without an identity that we gave, or of a device that left the roster",
+        [LINK_OWN_ROUTING_ID] = "a connection that chose its own routing id",
+        [LINK_STALE_CONNECTION] = "a message over a connection that had ended",
+        [LINK_CROWDED] = "too many connections at one time",
+        [LINK_CANNOT_LISTEN] = "an address cannot be listened on",
+        [LINK_DOOR_OPEN] = "the self-test failed: libzmq let a stranger in",
+        [LINK_NO_FILES] = "file descriptors ran out: listening rests for a few seconds",
+        [LINK_TOO_MANY_PEERS] = "too many peers at one time",
+        [LINK_NOT_SENT] = "a message for a device that is not connected was dropped",
+        [LINK_MEMORY_NOT_LOCKED] = "memory cannot be locked: the transport key may reach the swap area",
+        [LINK_BAD_ORDER] = "an order of the store could not be carried out",
+    };
+
+    return (unsigned)reason < LINK_REASON_COUNT ? texts[reason] : texts[LINK_NO_REASON];
+}
+
+static uint64_t
+now_ms(void)
+{
+    struct timespec now;
+
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+}
+
+/* --- Sockets and their options -------------------------------------------------- */
+
+static bool
+set_int(void *socket, int option, int value)
+{
+    return zmq_setsockopt(socket, option, &value, sizeof value) == 0;
+}
+
+static int
+get_int(void *socket, int option)
+{
+    int value = -1;
+    size_t size = sizeof value;
+
+    return zmq_getsockopt(socket, option, &value, &size) == 0 ? value : -1;
+}
+
+/* What both kinds of socket have in common. */
+static bool
+set_common(const struct link *link, void *socket)
+{
+    const struct link_options *options = &link->options;
+    int64_t frame_bytes_max = LINK_MESSAGE_BYTES_MAX + CURVE_FRAME_BYTES;
+    int heartbeat_ms = (int)options->heartbeat_ms;
+    int silence_ms_max = (int)options->silence_ms_max;
+
+    bool ok = zmq_setsockopt(socket, ZMQ_MAXMSGSIZE, &frame_bytes_max, sizeof frame_bytes_max) == 0 &&
+              set_int(socket, ZMQ_LINGER, 0) && set_int(socket, ZMQ_IMMEDIATE, 1) &&
+              set_int(socket, ZMQ_SNDHWM, QUEUE_MESSAGES) && set_int(socket, ZMQ_RCVHWM, QUEUE_MESSAGES) &&
+              set_int(socket, ZMQ_IPV6, 1) &&
+              set_int(socket, ZMQ_HANDSHAKE_IVL, (int)options->handshake_ms) &&
+              set_int(socket, ZMQ_TCP_KEEPALIVE, 1);
+    if (heartbeat_ms > 0) {
+        ok = ok && set_int(socket, ZMQ_HEARTBEAT_IVL, heartbeat_ms) &&
+             set_int(socket, ZMQ_HEARTBEAT_TIMEOUT, silence_ms_max) &&
+             set_int(socket, ZMQ_HEARTBEAT_TTL, silence_ms_max);
+    }
+    return ok;
+}
+
+/* Watch `socket`. What libzmq has to say waits in our queue without a limit: where it could be
+ * full, libzmq's own thread would wait for us, and we for it. */
+static void *
+watch(struct link *link, void *socket)
+{
+    char address[64];
+
+    void *monitor = zmq_socket(link->context, ZMQ_PAIR);
+    if (monitor == NULL) {
+        return NULL;
+    }
+    link->monitor_number++;
+    snprintf(address, sizeof address, "inproc://link-monitor-%llu", (unsigned long long)link->monitor_number);
+    if (!set_int(monitor, ZMQ_LINGER, 0) || !set_int(monitor, ZMQ_RCVHWM, 0) ||
+        zmq_socket_monitor(socket, address, ZMQ_EVENT_ALL) != 0 || zmq_connect(monitor, address) != 0) {
+        zmq_close(monitor);
+        return NULL;
+    }
+    return monitor;
+}
+
+/* Close a socket and its monitor; either may be NULL. */
+static void
+close_watched(void *socket, void *monitor)
+{
+    if (socket != NULL) {
+        zmq_socket_monitor(socket, NULL, 0);
+        zmq_close(socket);
+    }
+    if (monitor != NULL) {
+        zmq_close(monitor);
+    }
+}
+
+/* One event of a monitor. */
+struct happening {
+    int event;
+    uint32_t value;
+    char endpoint[ENDPOINT_BYTES];
+};
+
+/* False: nothing has happened. */
+static bool
+read_happening(struct happening *out, void *monitor)
+{
+    uint8_t head[6] = { 0 };
+    uint16_t event;
+
+    int size = zmq_recv(monitor, head, sizeof head, ZMQ_DONTWAIT);
+    if (size < 0) {
+        return false;
+    }
+    memcpy(&event, head, sizeof event);
+    memcpy(&out->value, head + sizeof event, sizeof out->value);
+    out->event = size == (int)sizeof head ? event : 0;
+    int endpoint_size = zmq_recv(monitor, out->endpoint, sizeof out->endpoint - 1, ZMQ_DONTWAIT);
+    size_t kept = endpoint_size < 0 ? 0 : (size_t)endpoint_size;
+    out->endpoint[kept < sizeof out->endpoint ? kept : sizeof out->endpoint - 1] = '\0';
+    return true;
+}
+
+/* --- What the owner is told ------------------------------------------------------ */
+
+static void
+count(struct link *link, enum link_reason reason)
+{
+    link->tallies[reason].count++;
+    link->something_to_tell = true;
+}
+
+static bool
+is_connected(const struct peer *peer)
+{
+    return (peer->in.open && !peer->in.closing) ||
+           (peer->out.state == DIAL_OPEN && peer->out.closing == LINK_NO_REASON);
+}
+
+/* A connection of `peer` opened: the owner hears of it, unless it has another one. */
+static void
+tell_opened(struct link *link, struct peer *peer)
+{
+    peer->tell_up = !peer->told_up || peer->tell_down != LINK_NO_REASON;
+    link->something_to_tell = true;
+}
+
+/* A connection ended, or could not be made. */
+static void
+tell_ended(struct link *link, struct peer *peer, enum link_reason reason)
+{
+    peer->tell_down = reason;
+    peer->tell_up = is_connected(peer);
+    link->something_to_tell = true;
+    /* What a connection had sent and nobody took goes with it. */
+    buf_free(&peer->held);
+    peer->held_at = 0;
+    peer->no_room = false;
+    link->has_message = link->has_message && !hash_equal(&link->message_device, &peer->device_id);
+}
+
+static void
+forget_peer(struct link *link, size_t index)
+{
+    buf_free(&link->peers[index]->held);
+    free(link->peers[index]);
+    link->peer_count--;
+    link->peers[index] = link->peers[link->peer_count];
+    link->peers[link->peer_count] = NULL;
+}
+
+static bool
+take_peer_event(struct link *link, struct link_event *event_out)
+{
+    for (size_t i = 0; i < link->peer_count; i++) {
+        struct peer *peer = link->peers[i];
+        if (peer->tell_down != LINK_NO_REASON) {
+            *event_out = (struct link_event){ .kind = LINK_DOWN,
+                                              .reason = peer->tell_down,
+                                              .device_id = peer->device_id };
+            /* One that came by itself, went, and left nothing unread is as good as never seen. */
+            bool spent =
+                peer->tell_down == LINK_DISCONNECTED && peer->out.state == DIAL_OFF && !peer->in.open;
+            peer->tell_down = LINK_NO_REASON;
+            peer->told_up = false;
+            if (peer->gone || spent) {
+                forget_peer(link, i);
+            }
+            return true;
+        }
+        if (peer->tell_up) {
+            *event_out = (struct link_event){ .kind = LINK_UP, .device_id = peer->device_id };
+            peer->tell_up = false;
+            peer->told_up = true;
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool
+take_tally(struct link *link, struct link_event *event_out)
+{
+    uint64_t now = now_ms();
+
+    for (int i = 1; i < LINK_REASON_COUNT; i++) {
+        struct tally *tally = &link->tallies[i];
+        if (tally->count == tally->told || now < tally->next_ms) {
+            continue;
+        }
+        bool at_the_door = i >= LINK_STRANGER && i <= LINK_CROWDED;
+        *event_out = (struct link_event){
+            .kind = at_the_door || i <= LINK_TOO_SLOW ? LINK_REFUSED : LINK_WARNING,
+            .reason = (enum link_reason)i,
+            .count = tally->count - tally->told,
+        };
+        tally->told = tally->count;
+        tally->next_ms = now + REPORT_MS;
+        return true;
+    }
+    return false;
+}
+
+/* --- Peers ------------------------------------------------------------------------ */
+
+static struct peer *
+find_peer(const struct link *link, const struct hash *device_id)
+{
+    for (size_t i = 0; i < link->peer_count; i++) {
+        if (hash_equal(&link->peers[i]->device_id, device_id) && !link->peers[i]->gone) {
+            return link->peers[i];
+        }
+    }
+    return NULL;
+}
+
+/* The peer, made if need be. NULL: too many, or no memory. */
+static struct peer *
+need_peer(struct link *link, const struct hash *device_id)
+{
+    struct peer *peer = find_peer(link, device_id);
+
+    if (peer != NULL || link->peer_count == LINK_PEERS_MAX) {
+        return peer;
+    }
+    peer = calloc(1, sizeof *peer);
+    if (peer != NULL) {
+        peer->device_id = *device_id;
+        link->peers[link->peer_count] = peer;
+        link->peer_count++;
+    }
+    return peer;
+}
+
+/* --- Connections that come in ----------------------------------------------------- */
+
+static struct visitor *
+visitor_of(struct link *link, int fd)
+{
+    return fd >= 0 && (size_t)fd < link->visitor_room && link->visitors[fd].open ? &link->visitors[fd] : NULL;
+}
+
+/* ROUTER cannot close one of its connections, so we end the stream beneath it; libzmq closes the
+ * descriptor when it sees that. Only for what the monitor has called ours and open. In the worst
+ * race another visitor is cut off, and comes again. */
+static void
+show_out(struct link *link, int fd)
+{
+    if (visitor_of(link, fd) != NULL) {
+        shutdown(fd, SHUT_RDWR);
+    }
+}
+
+static void
+visitor_came(struct link *link, int fd)
+{
+    if (fd < 0 || fd >= FD_MAX) {
+        return;
+    }
+    if ((size_t)fd >= link->visitor_room) {
+        size_t room = (size_t)fd + 64;
+        struct visitor *more = realloc(link->visitors, room * sizeof *more);
+        if (more == NULL) {
+            shutdown(fd, SHUT_RDWR);
+            count(link, LINK_CROWDED);
+            return;
+        }
+        memset(more + link->visitor_room, 0, (room - link->visitor_room) * sizeof *more);
+        link->visitors = more;
+        link->visitor_room = room;
+    }
+    link->visitor_count += link->visitors[fd].open ? 0 : 1;
+    link->visitors[fd] = (struct visitor){ .open = true };
+    if (link->visitor_count > LINK_INBOUND_MAX) {
+        show_out(link, fd);
+        count(link, LINK_CROWDED);
+    }
+}
+
+static void
+visitor_left(struct link *link, int fd)
+{
+    struct visitor *visitor = visitor_of(link, fd);
+
+    if (visitor == NULL) {
+        return;
+    }
+    /* A failed handshake was counted when libzmq told us so; a wrong greeting is told by nothing. */
+    if (!visitor->spoke && !link->failed_handshake && !link->testing) {
+        count(link, LINK_NO_HANDSHAKE);
+    }
+    link->failed_handshake = false;
+    visitor->open = false;
+    link->visitor_count--;
+    for (size_t i = 0; i < link->peer_count; i++) {
+        struct inbound *in = &link->peers[i]->in;
+        if (in->open && in->fd == fd) {
+            in->closing = true;
+            link->router_ready = true;
+        }
+    }
+}
+
+/* Out of descriptors, libzmq would try to accept without rest: close the door for a while. */
+static void
+rest_listening(struct link *link, const char *endpoint)
+{
+    for (size_t i = 0; i < link->listener_count; i++) {
+        struct listener *listener = &link->listeners[i];
+        if (listener->again_ms == 0 && strcmp(listener->bound, endpoint) == 0 &&
+            zmq_unbind(link->router, listener->bound) == 0) {
+            listener->again_ms = now_ms() + LISTEN_AGAIN_MS;
+            count(link, LINK_NO_FILES);
+        }
+    }
+}
+
+/* Take in all that libzmq says about our door. */
+static void
+read_door(struct link *link)
+{
+    struct happening happening;
+
+    while (read_happening(&happening, link->monitor)) {
+        switch (happening.event) {
+        case ZMQ_EVENT_ACCEPTED:
+            visitor_came(link, (int)happening.value);
+            break;
+        case ZMQ_EVENT_DISCONNECTED:
+            visitor_left(link, (int)happening.value);
+            break;
+        case ZMQ_EVENT_HANDSHAKE_FAILED_AUTH:
+            link->failed_handshake = true;
+            break;
+        case ZMQ_EVENT_HANDSHAKE_FAILED_PROTOCOL:
+        case ZMQ_EVENT_HANDSHAKE_FAILED_NO_DETAIL:
+            if (!link->testing) {
+                count(link, LINK_NO_HANDSHAKE);
+            }
+            link->failed_handshake = true;
+            break;
+        case ZMQ_EVENT_ACCEPT_FAILED:
+            if (happening.value == EMFILE || happening.value == ENFILE) {
+                rest_listening(link, happening.endpoint);
+            }
+            break;
+        default:
+            break;
+        }
+    }
+    link->monitor_ready = false;
+}
+
+static void
+retire(struct peer *peer)
+{
+    peer->retired[peer->retired_count % RETIRED_COUNT] = peer->in.number;
+    peer->retired_count++;
+}
+
+static bool
+is_retired(const struct peer *peer, uint32_t number)
+{
+    for (size_t i = 0; i < peer->retired_count && i < RETIRED_COUNT; i++) {
+        if (peer->retired[i] == number) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static void
+close_inbound(struct link *link, struct peer *peer, enum link_reason reason)
+{
+    if (!peer->in.open) {
+        return;
+    }
+    if (!peer->in.closing) {
+        show_out(link, peer->in.fd);
+    }
+    retire(peer);
+    peer->in.open = false;
+    peer->in.closing = false;
+    tell_ended(link, peer, reason);
+}
+
+/* The router has been read to its end: what libzmq called ended, has ended. */
+static void
+settle_inbound(struct link *link)
+{
+    for (size_t i = 0; i < link->peer_count; i++) {
+        if (link->peers[i]->in.closing) {
+            close_inbound(link, link->peers[i], LINK_DISCONNECTED);
+        }
+    }
+}
+
+/* --- Connections that we make ------------------------------------------------------ */
+
+/* Half to one and a half times as long: a fixed beat would tell a watcher who we are. */
+static uint64_t
+with_jitter(uint64_t wait_ms)
+{
+    uint32_t chance;
+
+    crypto_os_random(&chance, sizeof chance);
+    return wait_ms / 2 + (wait_ms * chance >> 32);
+}
+
+static void
+close_socket(struct outbound *out)
+{
+    close_watched(out->socket, out->monitor);
+    out->socket = NULL;
+    out->monitor = NULL;
+    out->socket_ready = false;
+    out->monitor_ready = false;
+    out->closing = LINK_NO_REASON;
+}
+
+/* This connection or attempt is over: try again, later each time. */
+static void
+end_dial(struct link *link, struct peer *peer, enum link_reason reason)
+{
+    struct outbound *out = &peer->out;
+    uint64_t now = now_ms();
+    bool was_open = out->state == DIAL_OPEN;
+
+    out->failures = was_open && now - out->at_ms >= STEADY_MS ? 0 : out->failures;
+    uint64_t wait_ms = (uint64_t)link->options.redial_ms_min << (out->failures < 20 ? out->failures : 20);
+    if (wait_ms > link->options.redial_ms_max) {
+        wait_ms = link->options.redial_ms_max;
+    }
+    out->failures++;
+    close_socket(out);
+    out->state = DIAL_WAITING;
+    /* For fresh keys there is nothing to wait for. */
+    out->at_ms = now + (reason == LINK_KEYS_RENEWED ? 0 : with_jitter(wait_ms));
+    if (was_open || !is_connected(peer)) {
+        tell_ended(link, peer, reason);
+    }
+}
+
+static bool
+configure_dial(struct link *link, struct outbound *out)
+{
+    /* Looking up a name blocks libzmq's thread: those have one of their own. */
+    uint64_t thread = out->endpoint.numeric || out->endpoint.ipc ? 1 : 2;
+
+    /* libzmq retries by a fixed beat, and after a refusal never: it is told to wait so long that
+     * we always come first. It says when an attempt failed only if it means to retry. */
+    return set_common(link, out->socket) && set_int(out->socket, ZMQ_RECONNECT_IVL, 10 * 60 * 1000) &&
+           set_int(out->socket, ZMQ_RECONNECT_IVL_MAX, 0) &&
+           set_int(out->socket, ZMQ_CONNECT_TIMEOUT, CONNECT_MS_MAX) &&
+           zmq_setsockopt(out->socket, ZMQ_AFFINITY, &thread, sizeof thread) == 0 &&
+           zmq_setsockopt(out->socket, ZMQ_CURVE_SERVERKEY, out->curve_pk, CURVE_PK_BYTES) == 0 &&
+           zmq_setsockopt(out->socket, ZMQ_CURVE_PUBLICKEY, link->curve_pk, CURVE_PK_BYTES) == 0 &&
+           zmq_setsockopt(out->socket, ZMQ_CURVE_SECRETKEY, link->secret_key, KEY_BYTES) == 0 &&
+           get_int(out->socket, ZMQ_MECHANISM) == ZMQ_CURVE;
+}
+
+static void
+start_dial(struct link *link, struct peer *peer)
+{
+    struct outbound *out = &peer->out;
+
+    close_socket(out);
+    out->state = DIAL_CONNECTING;
+    out->at_ms = now_ms();
+    out->bytes = 0;
+    out->fd = -1;
+    out->saw_attempt = false;
+    out->socket = zmq_socket(link->context, ZMQ_DEALER);
+    if (out->socket == NULL) {
+        count(link, LINK_NO_FILES);
+        end_dial(link, peer, LINK_NO_ROUTE);
+        return;
+    }
+    out->monitor = watch(link, out->socket);
+    if (out->monitor == NULL || !configure_dial(link, out) ||
+        zmq_connect(out->socket, out->endpoint.text) != 0) {
+        end_dial(link, peer, LINK_NO_ROUTE);
+    }
+}
+
+/* Ask the kernel, which sends nothing for that, whether it would know where to send to. */
+static bool
+has_route(const struct endpoint *endpoint)
+{
+    struct sockaddr_in v4 = { .sin_family = AF_INET, .sin_port = htons(endpoint->port) };
+    struct sockaddr_in6 v6 = { .sin6_family = AF_INET6, .sin6_port = htons(endpoint->port) };
+    bool is_v4 = inet_pton(AF_INET, endpoint->host, &v4.sin_addr) == 1;
+
+    if (!is_v4 && inet_pton(AF_INET6, endpoint->host, &v6.sin6_addr) != 1) {
+        return true;
+    }
+    int fd = socket(is_v4 ? AF_INET : AF_INET6, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    if (fd < 0) {
+        return !(errno == EAFNOSUPPORT);
+    }
+    int rc = is_v4 ? connect(fd, (struct sockaddr *)&v4, sizeof v4)
+                   : connect(fd, (struct sockaddr *)&v6, sizeof v6);
+    close(fd);
+    return rc == 0;
+}
+
+/* libzmq does not say why no connection was made; what it did and how long it took does. */
+static enum link_reason
+why_not_connected(const struct outbound *out)
+{
+    if (out->endpoint.numeric && !has_route(&out->endpoint)) {
+        return LINK_NO_ROUTE;
+    }
+    if (now_ms() - out->at_ms >= UNREACHABLE_MS) {
+        return LINK_NO_ANSWER;
+    }
+    return out->saw_attempt || out->endpoint.numeric || out->endpoint.ipc ? LINK_NOBODY_LISTENS
+                                                                          : LINK_NO_NAME;
+}
+
+static enum link_reason
+why_broken_off(const struct link *link, const struct outbound *out)
+{
+    return now_ms() - out->at_ms >= link->options.handshake_ms * 9 / 10 ? LINK_HANDSHAKE_TIMEOUT
+                                                                        : LINK_WRONG_KEY;
+}
+
+/* One event of the socket by which we dialled `peer`. */
+static void
+dial_happened(struct link *link, struct peer *peer, const struct happening *happening)
+{
+    struct outbound *out = &peer->out;
+
+    switch (happening->event) {
+    case ZMQ_EVENT_CONNECT_DELAYED:
+    case ZMQ_EVENT_CLOSED:
+        out->saw_attempt = true;
+        break;
+    case ZMQ_EVENT_CONNECTED:
+        out->state = DIAL_HANDSHAKE;
+        out->at_ms = now_ms();
+        out->fd = (int)happening->value;
+        break;
+    case ZMQ_EVENT_HANDSHAKE_SUCCEEDED:
+        out->state = DIAL_OPEN;
+        out->at_ms = now_ms();
+        peer->spoke_last_in = peer->in.open && hash_compare(&peer->device_id, &link->options.device_id) < 0;
+        tell_opened(link, peer);
+        break;
+    case ZMQ_EVENT_HANDSHAKE_FAILED_AUTH:
+        end_dial(link, peer, LINK_REFUSED_BY_PEER);
+        break;
+    case ZMQ_EVENT_HANDSHAKE_FAILED_PROTOCOL:
+        end_dial(link, peer, LINK_NOT_VIGIL);
+        break;
+    case ZMQ_EVENT_HANDSHAKE_FAILED_NO_DETAIL:
+        end_dial(link, peer, why_broken_off(link, out));
+        break;
+    case ZMQ_EVENT_DISCONNECTED:
+        if (out->state == DIAL_OPEN && !peer->no_room) {
+            out->closing = LINK_DISCONNECTED;
+            out->socket_ready = true;
+        } else if (out->state == DIAL_OPEN) {
+            end_dial(link, peer, LINK_DISCONNECTED);
+        } else {
+            end_dial(link, peer, why_broken_off(link, out));
+        }
+        break;
+    case ZMQ_EVENT_CONNECT_RETRIED:
+        if (out->state == DIAL_CONNECTING) {
+            end_dial(link, peer, why_not_connected(out));
+        }
+        break;
+    default:
+        break;
+    }
+}
+
+/* True if something had happened. */
+static bool
+read_dial(struct link *link, struct peer *peer)
+{
+    struct happening happening;
+
+    if (!peer->out.monitor_ready || peer->out.monitor == NULL) {
+        return false;
+    }
+    if (!read_happening(&happening, peer->out.monitor)) {
+        peer->out.monitor_ready = false;
+        return false;
+    }
+    dial_happened(link, peer, &happening);
+    return true;
+}
+
+/* --- The door ------------------------------------------------------------------------ */
+
+/* Answer one question of libzmq's. True if there was one. A handler that fails must not be
+ * left standing: libzmq would let people in without it. */
+static bool
+answer_zap(struct link *link)
+{
+    zmq_msg_t frames[ZAP_FRAMES + 1];
+    struct span spans[ZAP_FRAMES + 1];
+    size_t frame_count = 0;
+    struct zap_answer answer;
+    bool more = true;
+
+    while (more) {
+        /* A request longer than any we know: only its length matters then. */
+        size_t slot = frame_count <= ZAP_FRAMES ? frame_count : ZAP_FRAMES;
+        if (slot < frame_count) {
+            zmq_msg_close(&frames[slot]);
+        }
+        zmq_msg_init(&frames[slot]);
+        if (zmq_msg_recv(&frames[slot], link->zap, ZMQ_DONTWAIT) < 0) {
+            zmq_msg_close(&frames[slot]);
+            assert(frame_count == 0 && errno == EAGAIN);
+            link->zap_ready = false;
+            return false;
+        }
+        more = zmq_msg_more(&frames[slot]) != 0;
+        frame_count = slot + 1;
+        spans[slot] = span_of(zmq_msg_data(&frames[slot]), zmq_msg_size(&frames[slot]));
+    }
+    enum zap_verdict verdict = zap_decide(&answer, &link->allowed, link->mac_key, spans, frame_count);
+    if (verdict != ZAP_ADMITTED && !link->testing) {
+        count(link, verdict == ZAP_STRANGER ? LINK_STRANGER : LINK_NO_HANDSHAKE);
+    }
+    bool sent = zmq_send(link->zap, "1.0", 3, ZMQ_SNDMORE) >= 0 &&
+                zmq_send(link->zap, answer.request_id.data, answer.request_id.size, ZMQ_SNDMORE) >= 0 &&
+                zmq_send(link->zap, answer.status, 3, ZMQ_SNDMORE) >= 0 &&
+                zmq_send(link->zap, "", 0, ZMQ_SNDMORE) >= 0 &&
+                zmq_send(link->zap, answer.user_id, strlen(answer.user_id), ZMQ_SNDMORE) >= 0 &&
+                zmq_send(link->zap, "", 0, 0) >= 0;
+    assert(sent);
+    for (size_t i = 0; i < frame_count; i++) {
+        zmq_msg_close(&frames[i]);
+    }
+    return true;
+}
+
+static enum err
+open_door(struct link *link)
+{
+    char domain[sizeof ZAP_DOMAIN + 8] = "";
+    size_t size = sizeof domain;
+    uint64_t thread = 1;
+
+    /* The handler stands before anything is bound. */
+    link->zap = zmq_socket(link->context, ZMQ_REP);
+    link->router = zmq_socket(link->context, ZMQ_ROUTER);
+    if (link->zap == NULL || link->router == NULL) {
+        return ERR_FULL;
+    }
+    if (!set_int(link->zap, ZMQ_LINGER, 0) || zmq_bind(link->zap, "inproc://zeromq.zap.01") != 0) {
+        return ERR_INVALID;
+    }
+    link->monitor = watch(link, link->router);
+    if (link->monitor == NULL) {
+        return ERR_FULL;
+    }
+    if (!set_common(link, link->router) || !set_int(link->router, ZMQ_ROUTER_MANDATORY, 1) ||
+        !set_int(link->router, ZMQ_CURVE_SERVER, 1) ||
+        zmq_setsockopt(link->router, ZMQ_AFFINITY, &thread, sizeof thread) != 0 ||
+        zmq_setsockopt(link->router, ZMQ_CURVE_SECRETKEY, link->secret_key, KEY_BYTES) != 0 ||
+        zmq_setsockopt(link->router, ZMQ_ZAP_DOMAIN, ZAP_DOMAIN, strlen(ZAP_DOMAIN)) != 0 ||
+        !set_int(link->router, ZMQ_ZAP_ENFORCE_DOMAIN, 1)) {
+        return ERR_INVALID;
+    }
+    /* Strangers come in if any one of these is not what we asked for. */
+    if (get_int(link->router, ZMQ_MECHANISM) != ZMQ_CURVE || get_int(link->router, ZMQ_CURVE_SERVER) != 1 ||
+        get_int(link->router, ZMQ_ZAP_ENFORCE_DOMAIN) != 1 ||
+        zmq_getsockopt(link->router, ZMQ_ZAP_DOMAIN, domain, &size) != 0 || strcmp(domain, ZAP_DOMAIN) != 0) {
+        return ERR_INVALID;
+    }
+    return ERR_OK;
+}
+
+static void
+fill_defaults(struct link_options *options)
+{
+    options->secret_key = NULL;
+    if (options->handshake_ms == 0 || options->handshake_ms > HANDSHAKE_MS_MAX) {
+        options->handshake_ms = options->handshake_ms == 0 ? HANDSHAKE_MS_DEFAULT : HANDSHAKE_MS_MAX;
+    }
+    options->silence_ms_max = options->silence_ms_max == 0 ? SILENCE_MS_DEFAULT : options->silence_ms_max;
+    options->redial_ms_min = options->redial_ms_min == 0 ? REDIAL_MS_MIN_DEFAULT : options->redial_ms_min;
+    options->redial_ms_max = options->redial_ms_max == 0 ? REDIAL_MS_MAX_DEFAULT : options->redial_ms_max;
+    options->rekey_ms = options->rekey_ms == 0 ? REKEY_MS_DEFAULT : options->rekey_ms;
+    options->rekey_bytes = options->rekey_bytes == 0 ? REKEY_BYTES_DEFAULT : options->rekey_bytes;
+}
+
+enum err
+link_open(struct link **link_out, const struct link_options *options)
+{
+    struct key_pair pair;
+
+    assert(link_out != NULL && options->secret_key != NULL);
+    enum err err = ERR_MEMORY;
+    struct link *link = calloc(1, sizeof *link);
+    if (link == NULL) {
+        goto fail;
+    }
+    zmq_msg_init(&link->message);
+    link->options = *options;
+    fill_defaults(&link->options);
+    link->secret_key = crypto_secret_new(KEY_BYTES);
+    link->mac_key = crypto_secret_new(sizeof *link->mac_key);
+    if (link->secret_key == NULL || link->mac_key == NULL) {
+        goto fail;
+    }
+    memcpy(link->secret_key, options->secret_key, KEY_BYTES);
+    crypto_os_random(link->mac_key, sizeof *link->mac_key);
+    crypto_box_pair_from_secret(&pair, link->secret_key);
+    memcpy(link->curve_pk, pair.public_key, CURVE_PK_BYTES);
+    crypto_wipe(&pair, sizeof pair);
+    link->context = zmq_ctx_new();
+    if (link->context == NULL) {
+        goto fail;
+    }
+    err = ERR_INVALID;
+    if (!zmq_has("curve") || zmq_ctx_set(link->context, ZMQ_IO_THREADS, 2) != 0 ||
+        zmq_ctx_set(link->context, ZMQ_MAX_SOCKETS, SOCKETS_MAX) != 0) {
+        goto fail;
+    }
+    err = open_door(link);
+    if (err != ERR_OK) {
+        goto fail;
+    }
+    *link_out = link;
+    return ERR_OK;
+
+fail:
+    link_close(&link);
+    return err;
+}
+
+void
+link_close(struct link **link_ref)
+{
+    struct link *link = *link_ref;
+
+    if (link == NULL) {
+        return;
+    }
+    zmq_msg_close(&link->message);
+    while (link->peer_count > 0) {
+        close_socket(&link->peers[link->peer_count - 1]->out);
+        forget_peer(link, link->peer_count - 1);
+    }
+    close_watched(link->router, link->monitor);
+    if (link->zap != NULL) {
+        zmq_close(link->zap);
+    }
+    if (link->context != NULL) {
+        while (zmq_ctx_term(link->context) != 0 && errno == EINTR) {
+        }
+    }
+    zap_list_free(&link->allowed);
+    free(link->visitors);
+    crypto_secret_free(link->secret_key);
+    crypto_secret_free(link->mac_key);
+    free(link);
+    *link_ref = NULL;
+}
+
+/* A stranger's socket: our own server key, and a key drawn for this once. */
+static void *
+stranger_socket(struct link *link)
+{
+    char public_key[41];
+    char secret_key[41];
+
+    void *socket = zmq_socket(link->context, ZMQ_DEALER);
+    if (socket == NULL) {
+        return NULL;
+    }
+    if (zmq_curve_keypair(public_key, secret_key) != 0 || !set_common(link, socket) ||
+        zmq_setsockopt(socket, ZMQ_CURVE_SERVERKEY, link->curve_pk, CURVE_PK_BYTES) != 0 ||
+        zmq_setsockopt(socket, ZMQ_CURVE_PUBLICKEY, public_key, sizeof public_key) != 0 ||
+        zmq_setsockopt(socket, ZMQ_CURVE_SECRETKEY, secret_key, sizeof secret_key) != 0) {
+        zmq_close(socket);
+        return NULL;
+    }
+    return socket;
+}
+
+/* Knock as a stranger, and demand to be turned away. ERR_DENIED: the door is open. */
+static enum err
+knock(struct link *link, const char *endpoint)
+{
+    uint64_t deadline_ms = now_ms() + 2 * (uint64_t)link->options.handshake_ms;
+    struct happening happening = { .event = 0 };
+    enum err err = ERR_IO;
+
+    void *socket = stranger_socket(link);
+    void *monitor = socket == NULL ? NULL : watch(link, socket);
+    if (monitor == NULL || zmq_connect(socket, endpoint) != 0) {
+        close_watched(socket, monitor);
+        return ERR_IO;
+    }
+    link->testing = true;
+    bool answered = false;
+    while (!answered && now_ms() < deadline_ms) {
+        zmq_pollitem_t items[2] = { { .socket = link->zap, .events = ZMQ_POLLIN },
+                                    { .socket = monitor, .events = ZMQ_POLLIN } };
+        zmq_poll(items, 2, 100);
+        while (answer_zap(link)) {
+        }
+        while (!answered && read_happening(&happening, monitor)) {
+            answered = happening.event == ZMQ_EVENT_HANDSHAKE_FAILED_AUTH ||
+                       happening.event == ZMQ_EVENT_HANDSHAKE_SUCCEEDED;
+        }
+    }
+    if (answered) {
+        err = happening.event == ZMQ_EVENT_HANDSHAKE_FAILED_AUTH ? ERR_OK : ERR_DENIED;
+    }
+    close_watched(socket, monitor);
+    read_door(link);
+    link->testing = false;
+    return err;
+}
+
+/* Where we reach what is bound to every address. */
+static void
+local_endpoint(char out[ENDPOINT_BYTES], const char *bound)
+{
+    const char *port = strrchr(bound, ':');
+
+    if (strncmp(bound, "tcp://0.0.0.0:", 14) == 0) {
+        snprintf(out, ENDPOINT_BYTES, "tcp://127.0.0.1%s", port);
+    } else if (strncmp(bound, "tcp://[::]:", 11) == 0) {
+        snprintf(out, ENDPOINT_BYTES, "tcp://[::1]%s", port);
+    } else {
+        snprintf(out, ENDPOINT_BYTES, "%s", bound);
+    }
+}
+
+enum err
+link_listen(struct link *link, struct span endpoint, char *bound_out)
+{
+    struct endpoint parsed;
+    char local[ENDPOINT_BYTES];
+    size_t size = ENDPOINT_BYTES;
+
+    if (endpoint_parse(&parsed, endpoint, ENDPOINT_BIND, link->options.ipc_allowed) != ERR_OK) {
+        return ERR_INVALID;
+    }
+    if (link->listener_count == LINK_LISTEN_MAX) {
+        return ERR_FULL;
+    }
+    if (zmq_bind(link->router, parsed.text) != 0) {
+        return errno == EADDRINUSE ? ERR_BUSY : ERR_IO;
+    }
+    struct listener *listener = &link->listeners[link->listener_count];
+    *listener = (struct listener){ .again_ms = 0 };
+    if (zmq_getsockopt(link->router, ZMQ_LAST_ENDPOINT, listener->bound, &size) != 0) {
+        return ERR_IO;
+    }
+    local_endpoint(local, listener->bound);
+    enum err err = knock(link, local);
+    if (err != ERR_OK) {
+        zmq_unbind(link->router, listener->bound);
+        return err;
+    }
+    link->listener_count++;
+    memcpy(bound_out, listener->bound, ENDPOINT_BYTES);
+    return ERR_OK;
+}
+
+/* --- Orders of the owner ------------------------------------------------------------- */
+
+enum err
+link_set_allowed(struct link *link, const struct zap_guest *guests, size_t guest_count)
+{
+    enum err err = zap_list_set(&link->allowed, guests, guest_count);
+
+    if (err != ERR_OK) {
+        return err;
+    }
+    for (size_t i = 0; i < link->peer_count; i++) {
+        struct peer *peer = link->peers[i];
+        bool dials = peer->out.state != DIAL_OFF;
+        if (!zap_list_has(&link->allowed, &peer->device_id, NULL)) {
+            link_hangup(link, &peer->device_id, LINK_OFF_ROSTER);
+            peer->gone = true;
+        } else if (dials && !zap_list_has(&link->allowed, &peer->device_id, peer->out.curve_pk)) {
+            link_hangup(link, &peer->device_id, LINK_OFF_ROSTER);
+        }
+    }
+    return ERR_OK;
+}
+
+enum err
+link_dial(struct link *link, const struct hash *device_id, const uint8_t curve_pk[CURVE_PK_BYTES],
+          struct span endpoint)
+{
+    struct endpoint parsed;
+
+    if (endpoint_parse(&parsed, endpoint, ENDPOINT_DIAL, link->options.ipc_allowed) != ERR_OK) {
+        return ERR_INVALID;
+    }
+    if (!zap_list_has(&link->allowed, device_id, curve_pk) ||
+        hash_equal(device_id, &link->options.device_id)) {
+        return ERR_DENIED;
+    }
+    struct peer *peer = need_peer(link, device_id);
+    if (peer == NULL) {
+        return link->peer_count == LINK_PEERS_MAX ? ERR_FULL : ERR_MEMORY;
+    }
+    struct outbound *out = &peer->out;
+    bool same = out->state != DIAL_OFF && strcmp(out->endpoint.text, parsed.text) == 0 &&
+                memcmp(out->curve_pk, curve_pk, CURVE_PK_BYTES) == 0;
+    if (same && out->state != DIAL_WAITING) {
+        return ERR_OK;
+    }
+    if (out->state == DIAL_OPEN) {
+        end_dial(link, peer, LINK_HUNG_UP);
+    }
+    out->endpoint = parsed;
+    memcpy(out->curve_pk, curve_pk, CURVE_PK_BYTES);
+    out->failures = 0;
+    start_dial(link, peer);
+    return ERR_OK;
+}
+
+void
+link_hangup(struct link *link, const struct hash *device_id, enum link_reason reason)
+{
+    struct peer *peer = find_peer(link, device_id);
+
+    if (peer == NULL) {
+        return;
+    }
+    close_socket(&peer->out);
+    peer->out.state = DIAL_OFF;
+    close_inbound(link, peer, reason);
+    tell_ended(link, peer, reason);
+}
+
+static enum err
+send_in(struct link *link, struct peer *peer, struct span bytes)
+{
+    uint8_t routing_id[ROUTING_ID_BYTES] = { 0 };
+
+    memcpy(routing_id + 1, &peer->in.number, sizeof peer->in.number);
+    if (zmq_send(link->router, routing_id, sizeof routing_id, ZMQ_SNDMORE | ZMQ_DONTWAIT) < 0) {
+        return errno == EAGAIN ? ERR_FULL : ERR_ABSENT;
+    }
+    /* Taken with its first frame, a message is taken whole. */
+    if (zmq_send(link->router, bytes.data, bytes.size, ZMQ_DONTWAIT) < 0) {
+        return ERR_FULL;
+    }
+    peer->in.bytes += bytes.size;
+    return ERR_OK;
+}
+
+static enum err
+send_out(struct peer *peer, struct span bytes)
+{
+    if (zmq_send(peer->out.socket, bytes.data, bytes.size, ZMQ_DONTWAIT) < 0) {
+        return ERR_FULL;
+    }
+    peer->out.bytes += bytes.size;
+    return ERR_OK;
+}
+
+enum err
+link_send(struct link *link, const struct hash *device_id, struct span bytes)
+{
+    struct peer *peer = find_peer(link, device_id);
+
+    assert(bytes.size > 0 && bytes.size <= LINK_MESSAGE_BYTES_MAX);
+    if (peer == NULL || !is_connected(peer)) {
+        return ERR_ABSENT;
+    }
+    bool in_open = peer->in.open && !peer->in.closing;
+    bool out_open = peer->out.state == DIAL_OPEN && peer->out.closing == LINK_NO_REASON;
+    return in_open && (peer->spoke_last_in || !out_open) ? send_in(link, peer, bytes) : send_out(peer, bytes);
+}
+
+void
+link_set_room(struct link *link, const struct hash *device_id, bool has_room)
+{
+    struct peer *peer = find_peer(link, device_id);
+
+    if (peer != NULL) {
+        peer->no_room = !has_room;
+        peer->out.socket_ready = peer->out.socket != NULL;
+    }
+}
+
+void
+link_pause(struct link *link, bool paused)
+{
+    link->paused = paused;
+}
+
+/* --- Reading ----------------------------------------------------------------------------- */
+
+/* link->message is for the owner, once it has been told all that came before. */
+static void
+lend(struct link *link, const struct peer *peer)
+{
+    link->has_message = true;
+    link->message_device = peer->device_id;
+}
+
+/* Keep what came from a peer for which there is no room. One who keeps to its credit
+ * never fills this. */
+static void
+hold(struct link *link, struct peer *peer, struct span bytes)
+{
+    if (peer->held_at > 0 && peer->held_at == peer->held.size) {
+        buf_clear(&peer->held);
+        peer->held_at = 0;
+    }
+    if (peer->held.size + bytes.size > LINK_HELD_BYTES) {
+        count(link, LINK_OVERRAN);
+        close_inbound(link, peer, LINK_OVERRAN);
+        return;
+    }
+    buf_put_u32(&peer->held, (uint32_t)bytes.size);
+    buf_put_span(&peer->held, bytes);
+    if (peer->held.failed) {
+        close_inbound(link, peer, LINK_OVERRAN);
+    }
+}
+
+/* Lend the oldest message that is held for a peer for which there is room again. */
+static bool
+take_held(struct link *link)
+{
+    for (size_t i = 0; i < link->peer_count; i++) {
+        struct peer *peer = link->peers[i];
+        if (!peer->no_room && peer->held_at < peer->held.size) {
+            const uint8_t *at = peer->held.data + peer->held_at;
+            uint32_t size = bytes_read_u32(at);
+            /* A copy: the peer, and what is held for it, may go while this is lent. */
+            zmq_msg_close(&link->message);
+            if (zmq_msg_init_size(&link->message, size) != 0) {
+                zmq_msg_init(&link->message);
+                return false;
+            }
+            memcpy(zmq_msg_data(&link->message), at + 4, size);
+            peer->held_at += 4 + size;
+            lend(link, peer);
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Receive one frame into link->message. False: none is there. */
+static bool
+receive(struct link *link, void *socket)
+{
+    zmq_msg_close(&link->message);
+    zmq_msg_init(&link->message);
+    return zmq_msg_recv(&link->message, socket, ZMQ_DONTWAIT) >= 0;
+}
+
+/* Read away what is left of a message in parts. True if there was more than this frame. */
+static bool
+drop_rest(struct link *link, void *socket)
+{
+    bool was_more = zmq_msg_more(&link->message) != 0;
+    bool more = was_more;
+
+    while (more && receive(link, socket)) {
+        more = zmq_msg_more(&link->message) != 0;
+    }
+    return was_more;
+}
+
+/* The first message over a new connection of `peer`. */
+static void
+open_inbound(struct link *link, struct peer *peer, uint32_t number, int fd)
+{
+    /* What libzmq said before this message says which descriptors are whose. */
+    read_door(link);
+    close_inbound(link, peer, LINK_DUPLICATE);
+    /* If it has left already, it ends as soon as all that it sent is read. */
+    peer->in = (struct inbound){ .open = true,
+                                 .closing = visitor_of(link, fd) == NULL,
+                                 .number = number,
+                                 .fd = fd,
+                                 .since_ms = now_ms() };
+    tell_opened(link, peer);
+}
+
+/* Refuse the message just received, and whoever sent it. */
+static void
+refuse(struct link *link, int fd, enum link_reason reason)
+{
+    read_door(link);
+    show_out(link, fd);
+    count(link, reason);
+}
+
+/* A whole message of the router is in link->message. */
+static void
+take_inbound(struct link *link, uint32_t number, bool whole)
+{
+    struct hash device_id;
+    struct span bytes = span_of(zmq_msg_data(&link->message), zmq_msg_size(&link->message));
+    int fd = zmq_msg_get(&link->message, ZMQ_SRCFD);
+
+    if (!zap_user_id_verify(&device_id, &link->allowed, link->mac_key,
+                            zmq_msg_gets(&link->message, "User-Id"))) {
+        refuse(link, fd, LINK_NO_IDENTITY);
+        return;
+    }
+    if (!whole || bytes.size == 0) {
+        refuse(link, fd, LINK_MALFORMED);
+        return;
+    }
+    struct peer *peer = need_peer(link, &device_id);
+    if (peer == NULL) {
+        refuse(link, fd, LINK_TOO_MANY_PEERS);
+        return;
+    }
+    if (!peer->in.open || peer->in.number != number) {
+        if (is_retired(peer, number)) {
+            refuse(link, fd, LINK_STALE_CONNECTION);
+            return;
+        }
+        open_inbound(link, peer, number, fd);
+    }
+    peer->in.bytes += bytes.size;
+    peer->spoke_last_in = true;
+    struct visitor *visitor = visitor_of(link, peer->in.fd);
+    if (visitor != NULL) {
+        visitor->spoke = true;
+        visitor->bytes += bytes.size;
+    }
+    /* Both sides dialled: the connection of the smaller id stays. */
+    if (peer->out.state == DIAL_OPEN && hash_compare(&device_id, &link->options.device_id) < 0) {
+        end_dial(link, peer, LINK_DUPLICATE);
+    }
+    if (peer->no_room || peer->held_at < peer->held.size) {
+        hold(link, peer, bytes);
+    } else {
+        lend(link, peer);
+    }
+}
+
+/* True if something was read. */
+static bool
+read_router(struct link *link)
+{
+    uint32_t number;
+
+    if (!link->router_ready) {
+        return false;
+    }
+    if (!receive(link, link->router)) {
+        link->router_ready = false;
+        settle_inbound(link);
+        return false;
+    }
+    const uint8_t *routing_id = zmq_msg_data(&link->message);
+    bool assigned = zmq_msg_size(&link->message) == ROUTING_ID_BYTES && routing_id[0] == 0;
+    memcpy(&number, assigned ? routing_id + 1 : (const uint8_t *)"\0\0\0", sizeof number);
+    if (!receive(link, link->router)) {
+        return true;
+    }
+    int fd = zmq_msg_get(&link->message, ZMQ_SRCFD);
+    /* In the first part, which is the only one of an honest message, stands who sent it. */
+    bool whole = zmq_msg_more(&link->message) == 0;
+    if (!whole || !assigned) {
+        drop_rest(link, link->router);
+    }
+    if (assigned) {
+        take_inbound(link, number, whole);
+    } else {
+        refuse(link, fd, LINK_OWN_ROUTING_ID);
+    }
+    return true;
+}
+
+/* True if something was read. */
+static bool
+read_dealer(struct link *link, struct peer *peer)
+{
+    struct outbound *out = &peer->out;
+
+    if (!out->socket_ready || out->socket == NULL || peer->no_room) {
+        return false;
+    }
+    if (!receive(link, out->socket)) {
+        out->socket_ready = false;
+        if (out->closing != LINK_NO_REASON) {
+            end_dial(link, peer, out->closing);
+            return true;
+        }
+        return false;
+    }
+    if (drop_rest(link, out->socket) || zmq_msg_size(&link->message) == 0) {
+        count(link, LINK_MALFORMED);
+        end_dial(link, peer, LINK_MALFORMED);
+        return true;
+    }
+    out->bytes += zmq_msg_size(&link->message);
+    peer->spoke_last_in = false;
+    lend(link, peer);
+    return true;
+}
+
+/* Read one message from whoever is next. True if something was done. */
+static bool
+read_somebody(struct link *link)
+{
+    if (link->paused) {
+        return false;
+    }
+    for (size_t i = 0; i <= link->peer_count; i++) {
+        size_t whose = (link->turn + i) % (link->peer_count + 1);
+        bool did = whose == link->peer_count ? read_router(link) : read_dealer(link, link->peers[whose]);
+        if (did) {
+            link->turn = whose + 1;
+            return true;
+        }
+    }
+    return false;
+}
+
+/* --- Time ----------------------------------------------------------------------------------- */
+
+/* Bytes that the kernel has taken in on `fd` and that no message has brought us. A peer that never
+ * ends a message stays below every count of libzmq's, which counts whole ones. */
+static bool
+has_backlog(int fd, uint64_t read_bytes)
+{
+    struct tcp_info info;
+    socklen_t size = sizeof info;
+
+    if (fd < 0 || getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &size) != 0 ||
+        size < offsetof(struct tcp_info, tcpi_bytes_received) + sizeof info.tcpi_bytes_received) {
+        return false;
+    }
+    return info.tcpi_bytes_received > read_bytes + read_bytes / 8 + LINK_BACKLOG_BYTES;
+}
+
+static void
+watch_visitors(struct link *link)
+{
+    for (size_t fd = 0; fd < link->visitor_room; fd++) {
+        if (link->visitors[fd].open && has_backlog((int)fd, link->visitors[fd].bytes)) {
+            show_out(link, (int)fd);
+            count(link, LINK_OVERRAN);
+        }
+    }
+}
+
+static bool
+is_due(uint64_t since_ms, uint64_t now, uint64_t ms, uint64_t bytes, uint64_t bytes_max)
+{
+    return now - since_ms >= ms || bytes >= bytes_max;
+}
+
+static void
+watch_peer(struct link *link, struct peer *peer, uint64_t now)
+{
+    const struct link_options *options = &link->options;
+    struct outbound *out = &peer->out;
+
+    if (out->state == DIAL_OPEN && out->closing == LINK_NO_REASON) {
+        if (is_due(out->at_ms, now, options->rekey_ms, out->bytes, options->rekey_bytes)) {
+            end_dial(link, peer, LINK_KEYS_RENEWED);
+        } else if (has_backlog(out->fd, out->bytes)) {
+            count(link, LINK_OVERRAN);
+            end_dial(link, peer, LINK_OVERRAN);
+        }
+    }
+    /* The dialler renews; we see to it if it does not. */
+    if (peer->in.open && !peer->in.closing &&
+        is_due(peer->in.since_ms, now, options->rekey_ms + (uint64_t)options->rekey_ms / 4, peer->in.bytes,
+               options->rekey_bytes + options->rekey_bytes / 4)) {
+        read_door(link);
+        close_inbound(link, peer, LINK_KEYS_RENEWED);
+    }
+}
+
+static void
+listen_again(struct link *link, uint64_t now)
+{
+    for (size_t i = 0; i < link->listener_count; i++) {
+        struct listener *listener = &link->listeners[i];
+        if (listener->again_ms != 0 && now >= listener->again_ms) {
+            bool bound = zmq_bind(link->router, listener->bound) == 0;
+            listener->again_ms = bound ? 0 : now + LISTEN_AGAIN_MS;
+        }
+    }
+}
+
+/* When a waiting peer is to be dialled; UINT64_MAX: not while it is connected, or not at all. */
+static uint64_t
+dial_due_ms(const struct peer *peer)
+{
+    const struct outbound *out = &peer->out;
+
+    if (out->state == DIAL_CONNECTING) {
+        /* An attempt of which libzmq never says what became of it, such as a name that is looked up. */
+        return out->at_ms + 2 * (uint64_t)CONNECT_MS_MAX;
+    }
+    return out->state == DIAL_WAITING && !peer->in.open ? out->at_ms : UINT64_MAX;
+}
+
+static void
+pass_time(struct link *link)
+{
+    uint64_t now = now_ms();
+
+    for (size_t i = 0; i < link->peer_count; i++) {
+        struct peer *peer = link->peers[i];
+        if (now >= dial_due_ms(peer)) {
+            if (peer->out.state == DIAL_CONNECTING) {
+                end_dial(link, peer, why_not_connected(&peer->out));
+            } else {
+                start_dial(link, peer);
+            }
+        }
+    }
+    if (now >= link->watch_ms) {
+        link->watch_ms = now + WATCH_MS;
+        for (size_t i = 0; i < link->peer_count; i++) {
+            watch_peer(link, link->peers[i], now);
+        }
+        watch_visitors(link);
+        listen_again(link, now);
+        link->something_to_tell = true;
+    }
+}
+
+/* --- The turn --------------------------------------------------------------------------------- */
+
+static uint32_t
+wait_ms_max(const struct link *link, uint32_t timeout_ms)
+{
+    uint64_t now = now_ms();
+    uint64_t due_ms = now + timeout_ms;
+
+    if (link->has_message || link->something_to_tell) {
+        return 0;
+    }
+    due_ms = link->watch_ms < due_ms ? link->watch_ms : due_ms;
+    for (size_t i = 0; i < link->peer_count; i++) {
+        const struct peer *peer = link->peers[i];
+        uint64_t dial_ms = dial_due_ms(peer);
+        due_ms = dial_ms < due_ms ? dial_ms : due_ms;
+        if (!peer->no_room && !link->paused && peer->held_at < peer->held.size) {
+            return 0;
+        }
+    }
+    return due_ms > now ? (uint32_t)(due_ms - now) : 0;
+}
+
+static bool
+reads_from(const struct link *link, const struct peer *peer)
+{
+    return peer->out.socket != NULL && !peer->no_room && !link->paused;
+}
+
+short
+link_wait(struct link *link, uint32_t timeout_ms, int fd, short events)
+{
+    zmq_pollitem_t *items = link->items;
+    int item_count = 0;
+
+    items[item_count++] = (zmq_pollitem_t){ .fd = fd, .events = events };
+    items[item_count++] = (zmq_pollitem_t){ .socket = link->zap, .events = ZMQ_POLLIN };
+    items[item_count++] = (zmq_pollitem_t){ .socket = link->monitor, .events = ZMQ_POLLIN };
+    items[item_count++] = (zmq_pollitem_t){ .socket = link->router, .events = link->paused ? 0 : ZMQ_POLLIN };
+    for (size_t i = 0; i < link->peer_count; i++) {
+        struct outbound *out = &link->peers[i]->out;
+        if (out->socket != NULL) {
+            short in = reads_from(link, link->peers[i]) ? ZMQ_POLLIN : 0;
+            items[item_count++] = (zmq_pollitem_t){ .socket = out->socket, .events = in };
+            items[item_count++] = (zmq_pollitem_t){ .socket = out->monitor, .events = ZMQ_POLLIN };
+        }
+    }
+    if (zmq_poll(items, item_count, (long)wait_ms_max(link, timeout_ms)) < 0) {
+        assert(errno == EINTR);
+        return 0;
+    }
+    link->zap_ready = link->zap_ready || items[1].revents != 0;
+    link->monitor_ready = link->monitor_ready || items[2].revents != 0;
+    link->router_ready = link->router_ready || items[3].revents != 0;
+    int item = 4;
+    for (size_t i = 0; i < link->peer_count; i++) {
+        struct outbound *out = &link->peers[i]->out;
+        if (out->socket != NULL) {
+            out->socket_ready = out->socket_ready || items[item].revents != 0;
+            out->monitor_ready = out->monitor_ready || items[item + 1].revents != 0;
+            item += 2;
+        }
+    }
+    return items[0].revents;
+}
+
+/* Do one piece of work. False: there is none. */
+static bool
+work(struct link *link)
+{
+    if (link->zap_ready && answer_zap(link)) {
+        return true;
+    }
+    if (link->monitor_ready) {
+        read_door(link);
+        return true;
+    }
+    for (size_t i = 0; i < link->peer_count; i++) {
+        if (read_dial(link, link->peers[i])) {
+            return true;
+        }
+    }
+    return (!link->paused && take_held(link)) || read_somebody(link);
+}
+
+bool
+link_next(struct link *link, struct link_event *event_out)
+{
+    pass_time(link);
+    do {
+        if (link->something_to_tell) {
+            if (take_peer_event(link, event_out) || take_tally(link, event_out)) {
+                return true;
+            }
+            link->something_to_tell = false;
+        }
+        if (link->has_message) {
+            link->has_message = false;
+            *event_out = (struct link_event){ .kind = LINK_MESSAGE,
+                                              .device_id = link->message_device,
+                                              .bytes = span_of(zmq_msg_data(&link->message),
+                                                               zmq_msg_size(&link->message)) };
+            return true;
+        }
+    } while (work(link));
+    return false;
+}

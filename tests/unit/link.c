@@ -1,0 +1,878 @@
+#include "tests/support/check.h"
+#include "tests/support/stranger.h"
+
+#include "sync/endpoint.h"
+#include "sync/link.h"
+
+#include <arpa/inet.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <time.h>
+#include <unistd.h>
+#include <zmq.h>
+
+/* Long enough for the slowest machine: every wait ends when its condition holds. */
+enum { DEADLINE_MS = 60 * 1000, NODES = 3, MESSAGE_MAX = LINK_MESSAGE_BYTES_MAX };
+
+/* One end, and what its link told it. */
+struct node {
+    struct link *link;
+    struct key_pair pair;
+    struct hash device_id;
+    char endpoint[ENDPOINT_BYTES];
+    uint16_t port;
+    uint64_t ups;
+    uint64_t downs;
+    uint64_t messages;
+    enum link_reason last_down;
+    uint64_t refused[LINK_REASON_COUNT];
+    uint64_t warned[LINK_REASON_COUNT];
+    struct hash last_from;
+    struct buf last;        /* the message that came last */
+    struct buf first_bytes; /* the first byte of each */
+};
+
+static struct node nodes[NODES];
+static struct node *const ada = &nodes[0];
+static struct node *const ben = &nodes[1];
+static struct node *const eve = &nodes[2]; /* on nobody's list unless a test says so */
+
+static uint64_t
+now_ms(void)
+{
+    struct timespec now;
+
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+}
+
+static void
+note(struct node *node, const struct link_event *event)
+{
+    switch (event->kind) {
+    case LINK_UP:
+        node->ups++;
+        break;
+    case LINK_DOWN:
+        node->downs++;
+        node->last_down = event->reason;
+        break;
+    case LINK_MESSAGE:
+        node->messages++;
+        node->last_from = event->device_id;
+        buf_clear(&node->last);
+        buf_put_span(&node->last, event->bytes);
+        buf_put_u8(&node->first_bytes, event->bytes.data[0]);
+        break;
+    case LINK_REFUSED:
+        node->refused[event->reason] += event->count;
+        break;
+    case LINK_WARNING:
+        node->warned[event->reason] += event->count;
+        break;
+    }
+}
+
+/* One turn of every node. */
+static void
+turn(void)
+{
+    struct link_event event;
+
+    for (int i = 0; i < NODES; i++) {
+        if (nodes[i].link != NULL) {
+            link_wait(nodes[i].link, 2, -1, 0);
+            while (link_next(nodes[i].link, &event)) {
+                note(&nodes[i], &event);
+            }
+        }
+    }
+}
+
+/* Turn until `condition` holds; the test fails if it never does. */
+#define WAIT_FOR(condition)                                                                                  \
+    do {                                                                                                     \
+        uint64_t deadline_ms_ = now_ms() + DEADLINE_MS;                                                      \
+        while (!(condition)) {                                                                               \
+            ck_assert_msg(now_ms() < deadline_ms_, "never came true: %s", #condition);                       \
+            turn();                                                                                          \
+        }                                                                                                    \
+    } while (0)
+
+static struct link_options
+options_of(struct node *node)
+{
+    return (struct link_options){ .device_id = node->device_id,
+                                  .secret_key = node->pair.secret_key,
+                                  .handshake_ms = 3000,
+                                  .redial_ms_min = 20,
+                                  .redial_ms_max = 100,
+                                  .ipc_allowed = true };
+}
+
+static void
+open_node(struct node *node, const struct link_options *options)
+{
+    if (node->link != NULL) {
+        link_close(&node->link);
+    }
+    ck_assert_int_eq(link_open(&node->link, options), ERR_OK);
+}
+
+static void
+listen_at(struct node *node, const char *endpoint)
+{
+    ck_assert_int_eq(link_listen(node->link, span_text(endpoint), node->endpoint), ERR_OK);
+    const char *colon = strrchr(node->endpoint, ':');
+    node->port = (uint16_t)atoi(colon + 1);
+}
+
+static struct zap_guest
+guest_of(const struct node *node)
+{
+    struct zap_guest guest = { .device_id = node->device_id };
+
+    memcpy(guest.curve_pk, node->pair.public_key, CURVE_PK_BYTES);
+    return guest;
+}
+
+/* `node` lets in the others named, and nobody else. */
+static void
+allow(struct node *node, const struct node *first, const struct node *second)
+{
+    struct zap_guest guests[2];
+    size_t count = 0;
+
+    if (first != NULL) {
+        guests[count++] = guest_of(first);
+    }
+    if (second != NULL) {
+        guests[count++] = guest_of(second);
+    }
+    ck_assert_int_eq(link_set_allowed(node->link, guests, count), ERR_OK);
+}
+
+static enum err
+dial(struct node *from, const struct node *to, const char *endpoint)
+{
+    return link_dial(from->link, &to->device_id, to->pair.public_key, span_text(endpoint));
+}
+
+/* Three nodes; ada listens, and ada and ben know each other. */
+static void
+open_all(void)
+{
+    signal(SIGPIPE, SIG_IGN);
+    ck_assert_int_eq(crypto_start(), ERR_OK);
+    for (int i = 0; i < NODES; i++) {
+        uint8_t secret[32];
+        crypto_os_random(secret, sizeof secret);
+        nodes[i] = (struct node){ .link = NULL };
+        crypto_box_pair_from_secret(&nodes[i].pair, secret);
+        memset(nodes[i].device_id.bytes, i + 1, HASH_BYTES);
+        struct link_options options = options_of(&nodes[i]);
+        open_node(&nodes[i], &options);
+    }
+    listen_at(ada, "tcp://127.0.0.1:*");
+    allow(ada, ben, NULL);
+    allow(ben, ada, NULL);
+    allow(eve, ada, NULL);
+}
+
+static void
+close_all(void)
+{
+    for (int i = 0; i < NODES; i++) {
+        link_close(&nodes[i].link);
+        buf_free(&nodes[i].last);
+        buf_free(&nodes[i].first_bytes);
+    }
+}
+
+/* ben dials ada and says a word. */
+static void
+meet(void)
+{
+    ck_assert_int_eq(dial(ben, ada, ada->endpoint), ERR_OK);
+    WAIT_FOR(ben->ups == 1);
+    ck_assert_int_eq(link_send(ben->link, &ada->device_id, span_text("hello")), ERR_OK);
+    WAIT_FOR(ada->messages == 1);
+    ck_assert_uint_eq(ada->ups, 1);
+    ck_assert(hash_equal(&ada->last_from, &ben->device_id));
+}
+
+START_TEST(messages_of_300_bytes_and_of_a_mebibyte_go_both_ways)
+{
+    static uint8_t bytes[MESSAGE_MAX];
+    static const size_t sizes[] = { 1, 300, MESSAGE_MAX - 1, MESSAGE_MAX };
+
+    crypto_os_random(bytes, sizeof bytes);
+    meet();
+    for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++) {
+        struct span message = span_of(bytes, sizes[i]);
+        uint64_t before = ada->messages;
+        ck_assert_int_eq(link_send(ben->link, &ada->device_id, message), ERR_OK);
+        WAIT_FOR(ada->messages == before + 1);
+        ck_assert(span_equal(buf_span(&ada->last), message));
+        ck_assert(hash_equal(&ada->last_from, &ben->device_id));
+        before = ben->messages;
+        ck_assert_int_eq(link_send(ada->link, &ben->device_id, message), ERR_OK);
+        WAIT_FOR(ben->messages == before + 1);
+        ck_assert(span_equal(buf_span(&ben->last), message));
+        ck_assert(hash_equal(&ben->last_from, &ada->device_id));
+    }
+    ck_assert_uint_eq(ada->downs + ben->downs, 0);
+}
+END_TEST
+
+START_TEST(who_is_not_connected_cannot_be_sent_to)
+{
+    ck_assert_int_eq(link_send(ben->link, &ada->device_id, span_text("x")), ERR_ABSENT);
+    ck_assert_int_eq(link_send(ada->link, &ben->device_id, span_text("x")), ERR_ABSENT);
+}
+END_TEST
+
+START_TEST(until_a_list_is_sent_nobody_comes_in_and_nobody_is_dialled)
+{
+    allow(ada, NULL, NULL);
+    struct link_options options = options_of(eve);
+    open_node(eve, &options);
+    ck_assert_int_eq(dial(eve, ada, ada->endpoint), ERR_DENIED);
+    ck_assert_int_eq(dial(ben, ada, ada->endpoint), ERR_OK);
+    WAIT_FOR(ben->downs > 0 && ada->refused[LINK_STRANGER] > 0);
+    ck_assert_int_eq(ben->last_down, LINK_REFUSED_BY_PEER);
+    ck_assert_uint_eq(ben->ups, 0);
+    /* As soon as the list is there, the next attempt succeeds. */
+    allow(ada, ben, NULL);
+    WAIT_FOR(ben->ups == 1);
+}
+END_TEST
+
+START_TEST(only_endpoints_of_known_devices_are_dialled)
+{
+    ck_assert_int_eq(dial(ben, ada, "inproc://zeromq.zap.01"), ERR_INVALID);
+    ck_assert_int_eq(dial(ben, ada, "udp://127.0.0.1:1"), ERR_INVALID);
+    ck_assert_int_eq(dial(ben, eve, "tcp://127.0.0.1:1"), ERR_DENIED);
+    allow(ben, ben, ada);
+    ck_assert_int_eq(dial(ben, ben, "tcp://127.0.0.1:1"), ERR_DENIED);
+    char bound[ENDPOINT_BYTES];
+    ck_assert_int_eq(link_listen(ben->link, span_text("inproc://x"), bound), ERR_INVALID);
+    ck_assert_int_eq(link_listen(ben->link, span_text(ada->endpoint), bound), ERR_BUSY);
+}
+END_TEST
+
+START_TEST(a_unix_socket_and_the_second_protocol_of_addresses_work_too)
+{
+    char directory[] = "/tmp/vigil-link-XXXXXX";
+    char endpoint[ENDPOINT_BYTES];
+
+    ck_assert_ptr_nonnull(mkdtemp(directory));
+    snprintf(endpoint, sizeof endpoint, "ipc://%s/socket", directory);
+    ck_assert_int_eq(link_listen(ada->link, span_text(endpoint), ada->endpoint), ERR_OK);
+    meet();
+    ck_assert_int_eq(link_send(ada->link, &ben->device_id, span_text("x")), ERR_OK);
+    WAIT_FOR(ben->messages == 1);
+    link_close(&ada->link);
+    WAIT_FOR(ben->downs == 1);
+    unlink(endpoint + 6);
+    rmdir(directory);
+}
+END_TEST
+
+START_TEST(a_device_that_left_the_list_is_hung_up_on_and_cannot_come_back)
+{
+    meet();
+    allow(ada, NULL, NULL);
+    WAIT_FOR(ada->downs == 1 && ben->downs >= 1);
+    ck_assert_int_eq(ada->last_down, LINK_OFF_ROSTER);
+    ck_assert_int_eq(link_send(ada->link, &ben->device_id, span_text("x")), ERR_ABSENT);
+    /* The dialler tries again, and is refused. */
+    WAIT_FOR(ben->last_down == LINK_REFUSED_BY_PEER);
+    ck_assert_uint_eq(ada->messages, 1);
+}
+END_TEST
+
+START_TEST(a_peer_that_we_dialled_and_that_left_the_list_is_hung_up_on)
+{
+    meet();
+    allow(ben, NULL, NULL);
+    WAIT_FOR(ada->downs == 1 && ben->downs == 1);
+    ck_assert_int_eq(ben->last_down, LINK_OFF_ROSTER);
+    ck_assert_int_eq(ada->last_down, LINK_DISCONNECTED);
+    ck_assert_int_eq(dial(ben, ada, ada->endpoint), ERR_DENIED);
+}
+END_TEST
+
+START_TEST(hanging_up_ends_it_on_both_sides)
+{
+    meet();
+    link_hangup(ben->link, &ada->device_id, LINK_HUNG_UP);
+    WAIT_FOR(ada->downs == 1 && ben->downs == 1);
+    ck_assert_int_eq(ben->last_down, LINK_HUNG_UP);
+    ck_assert_int_eq(dial(ben, ada, ada->endpoint), ERR_OK);
+    WAIT_FOR(ben->ups == 2);
+}
+END_TEST
+
+START_TEST(a_connection_is_made_anew_after_so_many_bytes_and_after_some_time)
+{
+    struct link_options options = options_of(ben);
+
+    options.rekey_bytes = 3;
+    open_node(ben, &options);
+    allow(ben, ada, NULL);
+    meet();
+    WAIT_FOR(ben->ups == 2);
+    ck_assert_int_eq(ben->last_down, LINK_KEYS_RENEWED);
+    options.rekey_bytes = 0;
+    options.rekey_ms = 1;
+    open_node(ben, &options);
+    allow(ben, ada, NULL);
+    uint64_t ups = ben->ups;
+    ck_assert_int_eq(dial(ben, ada, ada->endpoint), ERR_OK);
+    WAIT_FOR(ben->ups >= ups + 3);
+    ck_assert_int_eq(ben->last_down, LINK_KEYS_RENEWED);
+}
+END_TEST
+
+START_TEST(of_two_connections_that_of_the_smaller_id_stays)
+{
+    listen_at(ben, "tcp://127.0.0.1:*");
+    ck_assert_int_eq(dial(ben, ada, ada->endpoint), ERR_OK);
+    ck_assert_int_eq(dial(ada, ben, ben->endpoint), ERR_OK);
+    WAIT_FOR(ben->ups >= 1 && ada->ups >= 1);
+    ck_assert_int_eq(link_send(ada->link, &ben->device_id, span_text("from ada")), ERR_OK);
+    WAIT_FOR(ben->messages >= 1 && ben->downs >= 1);
+    ck_assert_int_eq(ben->last_down, LINK_DUPLICATE);
+    ck_assert_uint_eq(ben->ups, 2);
+    /* What remains carries both ways. */
+    uint64_t before = ada->messages;
+    ck_assert_int_eq(link_send(ben->link, &ada->device_id, span_text("from ben")), ERR_OK);
+    WAIT_FOR(ada->messages == before + 1);
+    ck_assert_int_eq(link_send(ada->link, &ben->device_id, span_text("again")), ERR_OK);
+    WAIT_FOR(ben->messages == 2);
+}
+END_TEST
+
+START_TEST(without_room_nothing_is_read_and_then_all_comes_in_order)
+{
+    meet();
+    link_set_room(ada->link, &ben->device_id, false);
+    for (uint8_t i = 0; i < 50; i++) {
+        ck_assert_int_eq(link_send(ben->link, &ada->device_id, span_of(&i, 1)), ERR_OK);
+        ck_assert_int_eq(link_send(ada->link, &ben->device_id, span_of(&i, 1)), ERR_OK);
+    }
+    WAIT_FOR(ben->messages == 50);
+    ck_assert_uint_eq(ada->messages, 1);
+    link_set_room(ada->link, &ben->device_id, true);
+    WAIT_FOR(ada->messages == 51);
+    for (uint8_t i = 0; i < 50; i++) {
+        ck_assert_uint_eq(ada->first_bytes.data[1 + i], i);
+        ck_assert_uint_eq(ben->first_bytes.data[i], i);
+    }
+    /* The same towards the one who dialled. */
+    link_set_room(ben->link, &ada->device_id, false);
+    ck_assert_int_eq(link_send(ada->link, &ben->device_id, span_text("x")), ERR_OK);
+    ck_assert_int_eq(link_send(ben->link, &ada->device_id, span_text("y")), ERR_OK);
+    WAIT_FOR(ada->messages == 52);
+    ck_assert_uint_eq(ben->messages, 50);
+    link_set_room(ben->link, &ada->device_id, true);
+    WAIT_FOR(ben->messages == 51);
+}
+END_TEST
+
+START_TEST(who_sends_on_without_room_is_hung_up_on)
+{
+    static uint8_t bytes[MESSAGE_MAX];
+
+    meet();
+    link_set_room(ada->link, &ben->device_id, false);
+    for (int i = 0; i < 3; i++) {
+        ck_assert_int_eq(link_send(ben->link, &ada->device_id, span_of(bytes, sizeof bytes)), ERR_OK);
+    }
+    WAIT_FOR(ada->downs == 1 && ada->refused[LINK_OVERRAN] == 1);
+    ck_assert_int_eq(ada->last_down, LINK_OVERRAN);
+    ck_assert_uint_eq(ada->messages, 1);
+}
+END_TEST
+
+START_TEST(a_peer_that_does_not_read_fills_a_bounded_queue)
+{
+    static uint8_t bytes[MESSAGE_MAX];
+    enum err err = ERR_OK;
+
+    meet();
+    link_pause(ada->link, true);
+    for (int i = 0; i < 1000 && err == ERR_OK; i++) {
+        err = link_send(ben->link, &ada->device_id, span_of(bytes, sizeof bytes));
+        turn();
+    }
+    ck_assert_int_eq(err, ERR_FULL);
+    ck_assert_uint_eq(ada->messages, 1);
+    link_pause(ada->link, false);
+    WAIT_FOR(link_send(ben->link, &ada->device_id, span_text("z")) == ERR_OK);
+    WAIT_FOR(ada->last.size == 1 && ada->last.data[0] == 'z');
+}
+END_TEST
+
+/* --- Why there is no connection ------------------------------------------------------- */
+
+/* A listening socket that is no Vigil node; its port. */
+static int
+foreign_listener(uint16_t *port_out)
+{
+    struct sockaddr_in address = { .sin_family = AF_INET, .sin_addr = { htonl(INADDR_LOOPBACK) } };
+    socklen_t size = sizeof address;
+
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    ck_assert_int_eq(bind(fd, (struct sockaddr *)&address, size), 0);
+    ck_assert_int_eq(listen(fd, 8), 0);
+    ck_assert_int_eq(getsockname(fd, (struct sockaddr *)&address, &size), 0);
+    *port_out = ntohs(address.sin_port);
+    return fd;
+}
+
+static void
+dial_port(struct node *from, uint16_t port)
+{
+    char endpoint[ENDPOINT_BYTES];
+
+    snprintf(endpoint, sizeof endpoint, "tcp://127.0.0.1:%u", port);
+    ck_assert_int_eq(dial(from, ada, endpoint), ERR_OK);
+}
+
+START_TEST(nobody_listening_is_told_apart)
+{
+    uint16_t port;
+
+    close(foreign_listener(&port));
+    dial_port(ben, port);
+    WAIT_FOR(ben->downs >= 2);
+    ck_assert_int_eq(ben->last_down, LINK_NOBODY_LISTENS);
+}
+END_TEST
+
+START_TEST(an_address_without_a_route_is_told_apart)
+{
+    /* 240.0.0.0/4 is reserved: the kernel has no route, or refuses to use one. */
+    ck_assert_int_eq(dial(ben, ada, "tcp://255.255.255.255:7741"), ERR_OK);
+    WAIT_FOR(ben->downs >= 1);
+    ck_assert_int_eq(ben->last_down, LINK_NO_ROUTE);
+}
+END_TEST
+
+START_TEST(a_name_that_does_not_resolve_is_told_apart)
+{
+    ck_assert_int_eq(dial(ben, ada, "tcp://nobody.invalid:7741"), ERR_OK);
+    WAIT_FOR(ben->downs >= 1);
+    ck_assert(ben->last_down == LINK_NO_NAME || ben->last_down == LINK_NO_ANSWER);
+}
+END_TEST
+
+START_TEST(another_transport_key_than_expected_is_told_apart)
+{
+    struct zap_guest wrong = { .device_id = ada->device_id };
+
+    memcpy(wrong.curve_pk, eve->pair.public_key, CURVE_PK_BYTES);
+    ck_assert_int_eq(link_set_allowed(ben->link, &wrong, 1), ERR_OK);
+    ck_assert_int_eq(link_dial(ben->link, &ada->device_id, wrong.curve_pk, span_text(ada->endpoint)), ERR_OK);
+    WAIT_FOR(ben->downs >= 1);
+    ck_assert_int_eq(ben->last_down, LINK_WRONG_KEY);
+    WAIT_FOR(ada->refused[LINK_NO_HANDSHAKE] > 0);
+    ck_assert_uint_eq(ada->messages + ada->ups, 0);
+}
+END_TEST
+
+START_TEST(a_handshake_that_times_out_is_told_apart)
+{
+    uint16_t port;
+    struct link_options options = options_of(ben);
+
+    options.handshake_ms = 300;
+    open_node(ben, &options);
+    allow(ben, ada, NULL);
+    /* The kernel accepts for a program that never does. */
+    int fd = foreign_listener(&port);
+    dial_port(ben, port);
+    WAIT_FOR(ben->downs >= 1);
+    ck_assert_int_eq(ben->last_down, LINK_HANDSHAKE_TIMEOUT);
+    close(fd);
+}
+END_TEST
+
+START_TEST(a_node_that_goes_away_is_told_apart_and_found_again)
+{
+    char endpoint[ENDPOINT_BYTES];
+
+    meet();
+    memcpy(endpoint, ada->endpoint, sizeof endpoint);
+    link_close(&ada->link);
+    WAIT_FOR(ben->downs >= 1);
+    WAIT_FOR(ben->last_down == LINK_NOBODY_LISTENS);
+    struct link_options options = options_of(ada);
+    open_node(ada, &options);
+    allow(ada, ben, NULL);
+    listen_at(ada, endpoint);
+    WAIT_FOR(ben->ups == 2);
+}
+END_TEST
+
+START_TEST(every_reason_has_words_of_its_own)
+{
+    for (int i = 1; i < LINK_REASON_COUNT; i++) {
+        ck_assert_ptr_nonnull(link_reason_text((enum link_reason)i));
+        for (int j = 0; j < i; j++) {
+            ck_assert_str_ne(link_reason_text((enum link_reason)i), link_reason_text((enum link_reason)j));
+        }
+    }
+    ck_assert_str_eq(link_reason_text((enum link_reason)9999), link_reason_text(LINK_NO_REASON));
+}
+END_TEST
+
+/* --- The hostile door --------------------------------------------------------------------- */
+
+#define WAIT_FOR_STRANGER(stranger, condition)                                                               \
+    do {                                                                                                     \
+        uint64_t deadline_ms_ = now_ms() + DEADLINE_MS;                                                      \
+        while (stranger_hear(stranger), !(condition)) {                                                      \
+            ck_assert_msg(now_ms() < deadline_ms_, "never came true: %s", #condition);                       \
+            turn();                                                                                          \
+        }                                                                                                    \
+    } while (0)
+
+/* A handshake as the holder of `secret_key` (NULL: a key that nobody knows), up to INITIATE. */
+static void
+shake(struct stranger *stranger, const struct node *server, const uint8_t *secret_key, struct span metadata)
+{
+    stranger_open(stranger, server->port, secret_key);
+    stranger_greet(stranger, "CURVE");
+    WAIT_FOR_STRANGER(stranger, stranger->heard.size >= STRANGER_GREETING);
+    stranger_say_hello(stranger, server->pair.public_key);
+    WAIT_FOR_STRANGER(stranger, stranger->heard.size >= STRANGER_WELCOME);
+    ck_assert(stranger_say_initiate(stranger, metadata));
+}
+
+START_TEST(a_stranger_gets_not_one_byte_after_its_handshake_failed)
+{
+    struct stranger stranger;
+    struct buf metadata = { 0 };
+
+    stranger_property(&metadata, "Socket-Type", "DEALER");
+    shake(&stranger, ada, NULL, buf_span(&metadata));
+    WAIT_FOR_STRANGER(&stranger, ada->refused[LINK_STRANGER] == 1);
+    /* It insists. */
+    stranger_send(&stranger, span_text("let me in"), false);
+    WAIT_FOR_STRANGER(&stranger, stranger.ended);
+    /* An ERROR command of ZMTP with "400", and the end. */
+    static const uint8_t error[] = "\4\12\5ERROR\003400";
+    ck_assert_uint_eq(stranger.heard.size, STRANGER_WELCOME + sizeof error - 1);
+    ck_assert_mem_eq(stranger.heard.data + STRANGER_WELCOME, error, sizeof error - 1);
+    ck_assert_uint_eq(ada->messages + ada->ups, 0);
+    stranger_close(&stranger);
+    buf_free(&metadata);
+}
+END_TEST
+
+START_TEST(other_mechanisms_and_older_protocols_and_garbage_are_cut_off_after_the_greeting)
+{
+    static const uint8_t zmtp_1[] = { 1, 0, 2, 0, 'x' };
+    static const uint8_t zmtp_2[] = { 0xff, 0, 0, 0, 0, 0, 0, 0, 1, 0x7f, 1, 5, 0, 0 };
+    static const char http[] =
+        "GET / HTTP/1.1\r\nHost: x\r\n\r\nGET / HTTP/1.1\r\nHost: x\r\n\r\nGET / HTTP/1.1\r\n";
+    uint8_t garbage[256];
+
+    memset(garbage, 0xee, sizeof garbage);
+    for (int i = 0; i < 7; i++) {
+        struct stranger stranger;
+        stranger_open(&stranger, ada->port, NULL);
+        switch (i) {
+        case 0:
+            stranger_greet(&stranger, "NULL");
+            break;
+        case 1:
+            stranger_greet(&stranger, "PLAIN");
+            break;
+        case 2:
+            stranger_greet(&stranger, "GSSAPI");
+            break;
+        case 3:
+            stranger_say(&stranger, zmtp_1, sizeof zmtp_1);
+            break;
+        case 4:
+            stranger_say(&stranger, zmtp_2, sizeof zmtp_2);
+            break;
+        case 5:
+            stranger_say(&stranger, http, sizeof http);
+            break;
+        default:
+            stranger_say(&stranger, garbage, sizeof garbage);
+            break;
+        }
+        WAIT_FOR_STRANGER(&stranger, stranger.ended);
+        ck_assert_uint_le(stranger.heard.size, STRANGER_GREETING);
+        stranger_close(&stranger);
+    }
+    WAIT_FOR(ada->refused[LINK_NO_HANDSHAKE] >= 1);
+    ck_assert_uint_eq(ada->messages + ada->ups, 0);
+    /* The door still opens for who belongs here. */
+    meet();
+}
+END_TEST
+
+START_TEST(a_silent_stranger_is_cut_off_after_the_handshake_time)
+{
+    struct link_options options = options_of(ada);
+    struct stranger stranger;
+
+    options.handshake_ms = 200;
+    open_node(ada, &options);
+    listen_at(ada, "tcp://127.0.0.1:*");
+    stranger_open(&stranger, ada->port, NULL);
+    WAIT_FOR_STRANGER(&stranger, stranger.ended);
+    WAIT_FOR(ada->refused[LINK_NO_HANDSHAKE] == 1);
+    stranger_close(&stranger);
+}
+END_TEST
+
+START_TEST(a_header_that_declares_256_mebibytes_ends_the_connection)
+{
+    static const uint8_t command[] = { 6, 0, 0, 0, 0, 0x10, 0, 0, 0 };
+    static const uint8_t message[] = { 2, 0, 0, 0, 0, 0x10, 0, 0, 0 };
+    struct stranger stranger;
+    struct buf metadata = { 0 };
+
+    stranger_open(&stranger, ada->port, NULL);
+    stranger_greet(&stranger, "CURVE");
+    stranger_say(&stranger, command, sizeof command);
+    WAIT_FOR_STRANGER(&stranger, stranger.ended);
+    ck_assert_uint_le(stranger.heard.size, STRANGER_GREETING);
+    stranger_close(&stranger);
+    /* Nor may one who belongs here. */
+    stranger_property(&metadata, "Socket-Type", "DEALER");
+    shake(&stranger, ada, ben->pair.secret_key, buf_span(&metadata));
+    WAIT_FOR_STRANGER(&stranger, stranger.heard.size > STRANGER_WELCOME);
+    stranger_say(&stranger, message, sizeof message);
+    WAIT_FOR_STRANGER(&stranger, stranger.ended);
+    stranger_close(&stranger);
+    buf_free(&metadata);
+}
+END_TEST
+
+START_TEST(a_device_that_claims_to_be_another_is_taken_for_itself)
+{
+    struct stranger stranger;
+    struct buf metadata = { 0 };
+    char forged[ZAP_USER_ID_BYTES];
+
+    allow(ada, ben, eve);
+    memset(forged, '0', sizeof forged - 1);
+    forged[sizeof forged - 1] = '\0';
+    bytes_hex(forged, hash_span(&eve->device_id));
+    forged[2 * HASH_BYTES] = '0';
+    stranger_property(&metadata, "Socket-Type", "DEALER");
+    stranger_property(&metadata, "User-Id", forged);
+    shake(&stranger, ada, ben->pair.secret_key, buf_span(&metadata));
+    WAIT_FOR_STRANGER(&stranger, stranger.heard.size > STRANGER_WELCOME);
+    ck_assert(stranger_send(&stranger, span_text("I am eve"), false));
+    WAIT_FOR_STRANGER(&stranger, ada->messages == 1);
+    ck_assert(hash_equal(&ada->last_from, &ben->device_id));
+    stranger_close(&stranger);
+    buf_free(&metadata);
+}
+END_TEST
+
+START_TEST(two_keys_with_one_routing_id_are_never_confused)
+{
+    struct stranger first;
+    struct stranger second;
+    struct buf metadata = { 0 };
+
+    allow(ada, ben, eve);
+    stranger_property(&metadata, "Socket-Type", "DEALER");
+    stranger_property(&metadata, "Identity", "same");
+    shake(&first, ada, ben->pair.secret_key, buf_span(&metadata));
+    WAIT_FOR_STRANGER(&first, first.heard.size > STRANGER_WELCOME);
+    ck_assert(stranger_send(&first, span_text("one"), false));
+    WAIT_FOR_STRANGER(&first, first.ended);
+    shake(&second, ada, eve->pair.secret_key, buf_span(&metadata));
+    WAIT_FOR_STRANGER(&second, second.heard.size > STRANGER_WELCOME);
+    ck_assert(stranger_send(&second, span_text("two"), false));
+    WAIT_FOR_STRANGER(&second, second.ended);
+    WAIT_FOR(ada->refused[LINK_OWN_ROUTING_ID] >= 1);
+    ck_assert_uint_eq(ada->messages + ada->ups, 0);
+    stranger_close(&first);
+    stranger_close(&second);
+    buf_free(&metadata);
+    /* An honest ben has none and is heard. */
+    meet();
+}
+END_TEST
+
+START_TEST(who_left_the_list_before_its_first_message_is_not_heard)
+{
+    struct stranger stranger;
+    struct buf metadata = { 0 };
+
+    stranger_property(&metadata, "Socket-Type", "DEALER");
+    shake(&stranger, ada, ben->pair.secret_key, buf_span(&metadata));
+    WAIT_FOR_STRANGER(&stranger, stranger.heard.size > STRANGER_WELCOME);
+    allow(ada, eve, NULL);
+    ck_assert(stranger_send(&stranger, span_text("too late"), false));
+    WAIT_FOR_STRANGER(&stranger, stranger.ended);
+    WAIT_FOR(ada->refused[LINK_NO_IDENTITY] == 1);
+    ck_assert_uint_eq(ada->messages + ada->ups, 0);
+    stranger_close(&stranger);
+    buf_free(&metadata);
+}
+END_TEST
+
+START_TEST(messages_in_parts_or_without_a_byte_are_refused_and_their_sender_cut_off)
+{
+    struct buf metadata = { 0 };
+
+    stranger_property(&metadata, "Socket-Type", "DEALER");
+    for (int i = 0; i < 2; i++) {
+        struct stranger stranger;
+        shake(&stranger, ada, ben->pair.secret_key, buf_span(&metadata));
+        WAIT_FOR_STRANGER(&stranger, stranger.heard.size > STRANGER_WELCOME);
+        if (i == 0) {
+            ck_assert(stranger_send(&stranger, span_text("in"), true));
+            ck_assert(stranger_send(&stranger, span_text("two parts"), false));
+        } else {
+            ck_assert(stranger_send(&stranger, span_text(""), false));
+        }
+        WAIT_FOR_STRANGER(&stranger, stranger.ended);
+        stranger_close(&stranger);
+    }
+    WAIT_FOR(ada->refused[LINK_MALFORMED] >= 1);
+    ck_assert_uint_eq(ada->messages + ada->ups, 0);
+    buf_free(&metadata);
+}
+END_TEST
+
+START_TEST(a_message_that_never_ends_is_cut_off)
+{
+    static uint8_t part[512 * 1024];
+    struct stranger stranger;
+    struct buf metadata = { 0 };
+    uint64_t deadline = now_ms() + DEADLINE_MS;
+    bool going = true;
+
+    stranger_property(&metadata, "Socket-Type", "DEALER");
+    shake(&stranger, ada, ben->pair.secret_key, buf_span(&metadata));
+    WAIT_FOR_STRANGER(&stranger, stranger.heard.size > STRANGER_WELCOME);
+    while (going) {
+        ck_assert(now_ms() < deadline);
+        going = stranger_send(&stranger, span_of(part, sizeof part), true);
+        turn();
+    }
+    WAIT_FOR(ada->refused[LINK_OVERRAN] == 1);
+    ck_assert_uint_eq(ada->messages + ada->ups, 0);
+    stranger_close(&stranger);
+    buf_free(&metadata);
+}
+END_TEST
+
+/* --- What libzmq does by itself, and why every message is looked at ------------------------ */
+
+/* Where a listener has no handler, or one that gives no identity, libzmq hands on what the client
+ * claims, or nothing. A link would believe neither. */
+START_TEST(an_identity_from_a_listener_without_a_handler_or_with_an_empty_one_is_never_believed)
+{
+    struct zap_guest guest = guest_of(ben);
+    struct zap_list list = { .count = 0 };
+    struct key mac_key = { "a key that libzmq does not know" };
+    struct hash device_id;
+    char forged[ZAP_USER_ID_BYTES];
+    char endpoint[128];
+    size_t size;
+
+    ck_assert_int_eq(zap_list_set(&list, &guest, 1), ERR_OK);
+    memset(forged, 'a', sizeof forged - 1);
+    forged[sizeof forged - 1] = '\0';
+    bytes_hex(forged, hash_span(&ben->device_id));
+    forged[2 * HASH_BYTES] = 'a';
+    for (int with_handler = 0; with_handler < 2; with_handler++) {
+        int one = 1;
+        int zero = 0;
+        void *context = zmq_ctx_new();
+        void *zap = zmq_socket(context, ZMQ_REP);
+        void *router = zmq_socket(context, ZMQ_ROUTER);
+        struct stranger stranger;
+        struct buf metadata = { 0 };
+        if (with_handler) {
+            ck_assert_int_eq(zmq_bind(zap, "inproc://zeromq.zap.01"), 0);
+            zmq_setsockopt(router, ZMQ_ZAP_DOMAIN, "x", 1);
+        }
+        zmq_setsockopt(router, ZMQ_CURVE_SERVER, &one, sizeof one);
+        zmq_setsockopt(router, ZMQ_CURVE_SECRETKEY, ada->pair.secret_key, 32);
+        zmq_setsockopt(router, ZMQ_LINGER, &zero, sizeof zero);
+        ck_assert_int_eq(zmq_bind(router, "tcp://127.0.0.1:*"), 0);
+        size = sizeof endpoint;
+        zmq_getsockopt(router, ZMQ_LAST_ENDPOINT, endpoint, &size);
+        struct node open_door = { .port = (uint16_t)atoi(strrchr(endpoint, ':') + 1), .pair = ada->pair };
+        stranger_property(&metadata, "Socket-Type", "DEALER");
+        stranger_property(&metadata, "User-Id", forged);
+        shake(&stranger, &open_door, ben->pair.secret_key, buf_span(&metadata));
+        if (with_handler) {
+            char part[256];
+            int more = 1;
+            size = sizeof more;
+            while (more) {
+                ck_assert_int_ge(zmq_recv(zap, part, sizeof part, 0), 0);
+                zmq_getsockopt(zap, ZMQ_RCVMORE, &more, &size);
+            }
+            static const char *const answer[] = { "1.0", "1", "200", "", "", "" };
+            for (int i = 0; i < 6; i++) {
+                ck_assert_int_ge(zmq_send(zap, answer[i], strlen(answer[i]), i < 5 ? ZMQ_SNDMORE : 0), 0);
+            }
+        }
+        WAIT_FOR_STRANGER(&stranger, stranger.heard.size > STRANGER_WELCOME);
+        ck_assert(stranger_send(&stranger, span_text("x"), false));
+        zmq_msg_t message;
+        zmq_msg_init(&message);
+        ck_assert_int_gt(zmq_msg_recv(&message, router, 0), 0);
+        ck_assert_int_eq(zmq_msg_recv(&message, router, 0), 1);
+        const char *user_id = zmq_msg_gets(&message, "User-Id");
+        if (!with_handler) {
+            /* This is why: the lie came through. */
+            ck_assert_str_eq(user_id, forged);
+        }
+        ck_assert(!zap_user_id_verify(&device_id, &list, &mac_key, user_id));
+        zmq_msg_close(&message);
+        stranger_close(&stranger);
+        buf_free(&metadata);
+        zmq_close(router);
+        zmq_close(zap);
+        zmq_ctx_term(context);
+    }
+    zap_list_free(&list);
+}
+END_TEST
+
+SUITE_MAIN_WITH(
+    "link", open_all, close_all, messages_of_300_bytes_and_of_a_mebibyte_go_both_ways,
+    who_is_not_connected_cannot_be_sent_to, until_a_list_is_sent_nobody_comes_in_and_nobody_is_dialled,
+    only_endpoints_of_known_devices_are_dialled, a_unix_socket_and_the_second_protocol_of_addresses_work_too,
+    a_device_that_left_the_list_is_hung_up_on_and_cannot_come_back,
+    a_peer_that_we_dialled_and_that_left_the_list_is_hung_up_on, hanging_up_ends_it_on_both_sides,
+    a_connection_is_made_anew_after_so_many_bytes_and_after_some_time,
+    of_two_connections_that_of_the_smaller_id_stays, without_room_nothing_is_read_and_then_all_comes_in_order,
+    who_sends_on_without_room_is_hung_up_on, a_peer_that_does_not_read_fills_a_bounded_queue,
+    nobody_listening_is_told_apart, an_address_without_a_route_is_told_apart,
+    a_name_that_does_not_resolve_is_told_apart, another_transport_key_than_expected_is_told_apart,
+    a_handshake_that_times_out_is_told_apart, a_node_that_goes_away_is_told_apart_and_found_again,
+    every_reason_has_words_of_its_own, a_stranger_gets_not_one_byte_after_its_handshake_failed,
+    other_mechanisms_and_older_protocols_and_garbage_are_cut_off_after_the_greeting,
+    a_silent_stranger_is_cut_off_after_the_handshake_time,
+    a_header_that_declares_256_mebibytes_ends_the_connection,
+    a_device_that_claims_to_be_another_is_taken_for_itself, two_keys_with_one_routing_id_are_never_confused,
+    who_left_the_list_before_its_first_message_is_not_heard,
+    messages_in_parts_or_without_a_byte_are_refused_and_their_sender_cut_off,
+    a_message_that_never_ends_is_cut_off,
+    an_identity_from_a_listener_without_a_handler_or_with_an_empty_one_is_never_believed)
