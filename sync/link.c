@@ -1554,13 +1554,27 @@ reads_from(const struct link *link, const struct peer *peer)
     return peer->out.socket != NULL && !peer->no_room && !link->paused;
 }
 
+/* libzmq numbers them in its own way. */
+static short
+zmq_events(short events)
+{
+    return (short)((events & POLLIN ? ZMQ_POLLIN : 0) | (events & POLLOUT ? ZMQ_POLLOUT : 0));
+}
+
+static short
+poll_events(short events)
+{
+    return (short)((events & ZMQ_POLLIN ? POLLIN : 0) | (events & ZMQ_POLLOUT ? POLLOUT : 0) |
+                   (events & ZMQ_POLLERR ? POLLERR : 0));
+}
+
 short
 link_wait(struct link *link, uint32_t timeout_ms, int fd, short events)
 {
     zmq_pollitem_t *items = link->items;
     int item_count = 0;
 
-    items[item_count++] = (zmq_pollitem_t){ .fd = fd, .events = events };
+    items[item_count++] = (zmq_pollitem_t){ .fd = fd, .events = zmq_events(events) };
     items[item_count++] = (zmq_pollitem_t){ .socket = link->zap, .events = ZMQ_POLLIN };
     items[item_count++] = (zmq_pollitem_t){ .socket = link->monitor, .events = ZMQ_POLLIN };
     items[item_count++] = (zmq_pollitem_t){ .socket = link->router, .events = link->paused ? 0 : ZMQ_POLLIN };
@@ -1588,7 +1602,7 @@ link_wait(struct link *link, uint32_t timeout_ms, int fd, short events)
             item += 2;
         }
     }
-    return items[0].revents;
+    return poll_events(items[0].revents);
 }
 
 /* Do one piece of work. False: there is none. */

@@ -230,6 +230,21 @@ START_TEST(messages_of_300_bytes_and_of_a_mebibyte_go_both_ways)
 }
 END_TEST
 
+START_TEST(a_descriptor_of_the_owner_wakes_the_link)
+{
+    int pair[2];
+
+    ck_assert_int_eq(socketpair(AF_UNIX, SOCK_STREAM, 0, pair), 0);
+    /* Without a limit of time to speak of: only the descriptor can end the wait. */
+    ck_assert_int_eq(link_wait(ada->link, UINT32_MAX, pair[0], POLLIN | POLLOUT), POLLOUT);
+    ck_assert_int_eq(write(pair[1], "x", 1), 1);
+    ck_assert_int_eq(link_wait(ada->link, UINT32_MAX, pair[0], POLLIN), POLLIN);
+    ck_assert_int_eq(link_wait(ada->link, UINT32_MAX, pair[0], POLLIN | POLLOUT), POLLIN | POLLOUT);
+    close(pair[0]);
+    close(pair[1]);
+}
+END_TEST
+
 START_TEST(who_is_not_connected_cannot_be_sent_to)
 {
     ck_assert_int_eq(link_send(ben->link, &ada->device_id, span_text("x")), ERR_ABSENT);
@@ -855,24 +870,27 @@ START_TEST(an_identity_from_a_listener_without_a_handler_or_with_an_empty_one_is
 }
 END_TEST
 
-SUITE_MAIN_WITH(
-    "link", open_all, close_all, messages_of_300_bytes_and_of_a_mebibyte_go_both_ways,
-    who_is_not_connected_cannot_be_sent_to, until_a_list_is_sent_nobody_comes_in_and_nobody_is_dialled,
-    only_endpoints_of_known_devices_are_dialled, a_unix_socket_and_the_second_protocol_of_addresses_work_too,
-    a_device_that_left_the_list_is_hung_up_on_and_cannot_come_back,
-    a_peer_that_we_dialled_and_that_left_the_list_is_hung_up_on, hanging_up_ends_it_on_both_sides,
-    a_connection_is_made_anew_after_so_many_bytes_and_after_some_time,
-    of_two_connections_that_of_the_smaller_id_stays, without_room_nothing_is_read_and_then_all_comes_in_order,
-    who_sends_on_without_room_is_hung_up_on, a_peer_that_does_not_read_fills_a_bounded_queue,
-    nobody_listening_is_told_apart, an_address_without_a_route_is_told_apart,
-    a_name_that_does_not_resolve_is_told_apart, another_transport_key_than_expected_is_told_apart,
-    a_handshake_that_times_out_is_told_apart, a_node_that_goes_away_is_told_apart_and_found_again,
-    every_reason_has_words_of_its_own, a_stranger_gets_not_one_byte_after_its_handshake_failed,
-    other_mechanisms_and_older_protocols_and_garbage_are_cut_off_after_the_greeting,
-    a_silent_stranger_is_cut_off_after_the_handshake_time,
-    a_header_that_declares_256_mebibytes_ends_the_connection,
-    a_device_that_claims_to_be_another_is_taken_for_itself, two_keys_with_one_routing_id_are_never_confused,
-    who_left_the_list_before_its_first_message_is_not_heard,
-    messages_in_parts_or_without_a_byte_are_refused_and_their_sender_cut_off,
-    a_message_that_never_ends_is_cut_off,
-    an_identity_from_a_listener_without_a_handler_or_with_an_empty_one_is_never_believed)
+SUITE_MAIN_WITH("link", open_all, close_all, messages_of_300_bytes_and_of_a_mebibyte_go_both_ways,
+                a_descriptor_of_the_owner_wakes_the_link, who_is_not_connected_cannot_be_sent_to,
+                until_a_list_is_sent_nobody_comes_in_and_nobody_is_dialled,
+                only_endpoints_of_known_devices_are_dialled,
+                a_unix_socket_and_the_second_protocol_of_addresses_work_too,
+                a_device_that_left_the_list_is_hung_up_on_and_cannot_come_back,
+                a_peer_that_we_dialled_and_that_left_the_list_is_hung_up_on, hanging_up_ends_it_on_both_sides,
+                a_connection_is_made_anew_after_so_many_bytes_and_after_some_time,
+                of_two_connections_that_of_the_smaller_id_stays,
+                without_room_nothing_is_read_and_then_all_comes_in_order,
+                who_sends_on_without_room_is_hung_up_on, a_peer_that_does_not_read_fills_a_bounded_queue,
+                nobody_listening_is_told_apart, an_address_without_a_route_is_told_apart,
+                a_name_that_does_not_resolve_is_told_apart, another_transport_key_than_expected_is_told_apart,
+                a_handshake_that_times_out_is_told_apart, a_node_that_goes_away_is_told_apart_and_found_again,
+                every_reason_has_words_of_its_own, a_stranger_gets_not_one_byte_after_its_handshake_failed,
+                other_mechanisms_and_older_protocols_and_garbage_are_cut_off_after_the_greeting,
+                a_silent_stranger_is_cut_off_after_the_handshake_time,
+                a_header_that_declares_256_mebibytes_ends_the_connection,
+                a_device_that_claims_to_be_another_is_taken_for_itself,
+                two_keys_with_one_routing_id_are_never_confused,
+                who_left_the_list_before_its_first_message_is_not_heard,
+                messages_in_parts_or_without_a_byte_are_refused_and_their_sender_cut_off,
+                a_message_that_never_ends_is_cut_off,
+                an_identity_from_a_listener_without_a_handler_or_with_an_empty_one_is_never_believed)

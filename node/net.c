@@ -1,0 +1,381 @@
+#include "node/net.h"
+
+#include "node/channel.h"
+#include "store/base/log.h"
+
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+enum {
+    RETRY_MS = 20,       /* between attempts to send what waits */
+    IDLE_MS = 60 * 1000, /* the link wakes by itself when something is due */
+    STATUS_OK = 0,
+    STATUS_FAILED = 1,
+    STATUS_DOOR_OPEN = 3,
+};
+
+/* What waits for one device: length u32 and bytes, again and again. */
+struct waiting {
+    struct hash device_id;
+    struct buf queue;
+    size_t at;
+};
+
+struct net {
+    struct channel channel;
+    struct link *link;
+    struct waiting waiting[LINK_PEERS_MAX];
+    size_t waiting_count;
+    bool memory_locks;
+};
+
+/* Exit without running what libraries left to be run: nothing here is worth saving. */
+_Noreturn static void
+stop(struct net *net, int status)
+{
+    link_close(&net->link);
+    channel_close(&net->channel);
+    _exit(status);
+}
+
+/* --- Giving up what is not needed ------------------------------------------------- */
+
+static bool
+close_all_but(int fd)
+{
+    int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+
+    /* 0 and 1 stay taken, so that no socket becomes the standard output of a library. */
+    if (null < 0 || dup2(null, STDIN_FILENO) < 0 || dup2(null, STDOUT_FILENO) < 0) {
+        return false;
+    }
+    return (fd == STDERR_FILENO + 1 || close_range(STDERR_FILENO + 1, (unsigned)fd - 1, 0) == 0) &&
+           close_range((unsigned)fd + 1, ~0U, 0) == 0;
+}
+
+static bool
+drop_privileges(void)
+{
+    struct rlimit none = { 0, 0 };
+    struct rlimit files;
+
+    signal(SIGPIPE, SIG_IGN);
+    if (setrlimit(RLIMIT_CORE, &none) != 0 || prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) != 0 ||
+        prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0 || getrlimit(RLIMIT_NOFILE, &files) != 0) {
+        return false;
+    }
+    files.rlim_cur = files.rlim_max;
+    return setrlimit(RLIMIT_NOFILE, &files) == 0;
+}
+
+/* --- To a peer that takes nothing just now ----------------------------------------- */
+
+static struct waiting *
+find_waiting(struct net *net, const struct hash *device_id)
+{
+    for (size_t i = 0; i < net->waiting_count; i++) {
+        if (hash_equal(&net->waiting[i].device_id, device_id)) {
+            return &net->waiting[i];
+        }
+    }
+    return NULL;
+}
+
+static void
+forget_waiting(struct net *net, struct waiting *waiting)
+{
+    buf_free(&waiting->queue);
+    net->waiting_count--;
+    *waiting = net->waiting[net->waiting_count];
+}
+
+/* Keep a message until there is room. The store hears of it with the first. */
+static void
+keep_waiting(struct net *net, const struct hash *device_id, struct span bytes)
+{
+    struct waiting *waiting = find_waiting(net, device_id);
+
+    if (waiting == NULL) {
+        /* Only devices that are connected get here, and there are no more of those. */
+        if (net->waiting_count == LINK_PEERS_MAX) {
+            link_hangup(net->link, device_id, LINK_TOO_SLOW);
+            return;
+        }
+        waiting = &net->waiting[net->waiting_count];
+        *waiting = (struct waiting){ .device_id = *device_id };
+        net->waiting_count++;
+        channel_put_room(&net->channel, device_id, false);
+    }
+    if (waiting->queue.size - waiting->at + bytes.size > NET_HELD_BYTES) {
+        link_hangup(net->link, device_id, LINK_TOO_SLOW);
+        return;
+    }
+    buf_put_u32(&waiting->queue, (uint32_t)bytes.size);
+    buf_put_span(&waiting->queue, bytes);
+    if (waiting->queue.failed) {
+        link_hangup(net->link, device_id, LINK_TOO_SLOW);
+    }
+}
+
+/* Send what waits for one device, as far as there is room. True: nothing waits any more. */
+static bool
+send_waiting(struct net *net, struct waiting *waiting)
+{
+    while (waiting->at < waiting->queue.size) {
+        const uint8_t *at = waiting->queue.data + waiting->at;
+        uint32_t size = bytes_read_u32(at);
+        enum err err = link_send(net->link, &waiting->device_id, span_of(at + 4, size));
+        if (err == ERR_FULL) {
+            break;
+        }
+        if (err == ERR_ABSENT) {
+            channel_put_warn(&net->channel, LINK_NOT_SENT, 1);
+        }
+        waiting->at += 4 + size;
+    }
+    if (waiting->at > waiting->queue.size / 2) {
+        memmove(waiting->queue.data, waiting->queue.data + waiting->at, waiting->queue.size - waiting->at);
+        waiting->queue.size -= waiting->at;
+        waiting->at = 0;
+    }
+    return waiting->queue.size == 0;
+}
+
+static void
+send_all_waiting(struct net *net)
+{
+    for (size_t i = net->waiting_count; i > 0; i--) {
+        struct waiting *waiting = &net->waiting[i - 1];
+        if (send_waiting(net, waiting)) {
+            channel_put_room(&net->channel, &waiting->device_id, true);
+            forget_waiting(net, waiting);
+        }
+    }
+}
+
+static void
+send_message(struct net *net, const struct hash *device_id, struct span bytes)
+{
+    /* One behind the other. */
+    enum err err = find_waiting(net, device_id) != NULL ? ERR_FULL : link_send(net->link, device_id, bytes);
+
+    if (err == ERR_FULL) {
+        keep_waiting(net, device_id, bytes);
+    } else if (err == ERR_ABSENT) {
+        channel_put_warn(&net->channel, LINK_NOT_SENT, 1);
+    }
+}
+
+/* --- What the store orders ----------------------------------------------------------- */
+
+static void
+take_config(struct net *net, struct channel_config *config)
+{
+    struct link_options options = {
+        .device_id = config->device_id,
+        .secret_key = config->secret_key,
+        .handshake_ms = config->handshake_ms,
+        .heartbeat_ms = config->heartbeat_ms,
+        .silence_ms_max = config->silence_ms_max,
+        .redial_ms_min = config->redial_ms_min,
+        .redial_ms_max = config->redial_ms_max,
+        .rekey_ms = config->rekey_ms,
+        .rekey_bytes = config->rekey_bytes,
+        .ipc_allowed = config->ipc_allowed,
+    };
+
+    enum err err = link_open(&net->link, &options);
+    crypto_wipe(config, sizeof *config);
+    if (err != ERR_OK) {
+        log_event("net-start-failed", "error=%s", err_code(err));
+        stop(net, STATUS_FAILED);
+    }
+    if (!net->memory_locks) {
+        channel_put_warn(&net->channel, LINK_MEMORY_NOT_LOCKED, 1);
+    }
+}
+
+static void
+take_roster(struct net *net, const struct channel_frame *frame)
+{
+    struct zap_guest *guests = calloc((size_t)frame->count + 1, sizeof *guests);
+
+    for (size_t i = 0; guests != NULL && i < frame->count; i++) {
+        guests[i] = channel_guest(frame, i);
+    }
+    /* With an old list somebody might stay who was told to leave. */
+    if (guests == NULL || link_set_allowed(net->link, guests, (size_t)frame->count) != ERR_OK) {
+        log_event("net-roster-unusable", NULL);
+        stop(net, STATUS_FAILED);
+    }
+    free(guests);
+}
+
+static void
+take_listen(struct net *net, struct span endpoint)
+{
+    char bound[ENDPOINT_BYTES] = "";
+
+    enum err err = endpoint.size == 0 ? ERR_OK : link_listen(net->link, endpoint, bound);
+    if (err == ERR_DENIED) {
+        log_event("net-door-open", NULL);
+        stop(net, STATUS_DOOR_OPEN);
+    }
+    if (err != ERR_OK) {
+        channel_put_warn(&net->channel, LINK_CANNOT_LISTEN, 1);
+        return;
+    }
+    channel_put_ready(&net->channel, span_text(bound));
+}
+
+static void
+take_dial(struct net *net, const struct channel_frame *frame)
+{
+    enum err err = link_dial(net->link, &frame->device_id, frame->curve_pk, frame->endpoint);
+
+    if (err != ERR_OK) {
+        channel_put_warn(&net->channel, err == ERR_FULL ? LINK_TOO_MANY_PEERS : LINK_BAD_ORDER, 1);
+    }
+}
+
+static void
+take_order(struct net *net, struct channel_frame *frame)
+{
+    /* The key comes first, and once. */
+    if ((net->link == NULL) != (frame->type == CHANNEL_CONFIG)) {
+        log_event("net-order-unusable", "type=%d", (int)frame->type);
+        stop(net, STATUS_FAILED);
+    }
+    switch (frame->type) {
+    case CHANNEL_CONFIG:
+        take_config(net, &frame->config);
+        break;
+    case CHANNEL_ROSTER:
+        take_roster(net, frame);
+        break;
+    case CHANNEL_LISTEN:
+        take_listen(net, frame->endpoint);
+        break;
+    case CHANNEL_DIAL:
+        take_dial(net, frame);
+        break;
+    case CHANNEL_HANGUP:
+        link_hangup(net->link, &frame->device_id, LINK_HUNG_UP);
+        break;
+    case CHANNEL_MESSAGE:
+        send_message(net, &frame->device_id, frame->bytes);
+        break;
+    case CHANNEL_ROOM:
+        link_set_room(net->link, &frame->device_id, frame->has_room);
+        break;
+    default:
+        /* channel_decode lets nothing else through. */
+        abort();
+    }
+}
+
+static void
+take_orders(struct net *net)
+{
+    struct channel_frame frame;
+
+    while (channel_next(&net->channel, &frame)) {
+        take_order(net, &frame);
+    }
+    if (net->channel.failed) {
+        log_event("net-order-unusable", NULL);
+        stop(net, STATUS_FAILED);
+    }
+    if (net->channel.closed) {
+        stop(net, STATUS_OK);
+    }
+}
+
+/* --- What the store hears --------------------------------------------------------------- */
+
+static void
+tell(struct net *net, const struct link_event *event)
+{
+    struct waiting *waiting = find_waiting(net, &event->device_id);
+
+    switch (event->kind) {
+    case LINK_UP:
+        channel_put_up(&net->channel, &event->device_id);
+        break;
+    case LINK_DOWN:
+        /* What waited goes with the connection; each one starts with room. */
+        if (waiting != NULL) {
+            forget_waiting(net, waiting);
+        }
+        channel_put_down(&net->channel, &event->device_id, event->reason);
+        break;
+    case LINK_MESSAGE:
+        channel_put_message(&net->channel, &event->device_id, event->bytes);
+        break;
+    case LINK_REFUSED:
+        channel_put_refused(&net->channel, event->reason, event->count);
+        break;
+    case LINK_WARNING:
+        channel_put_warn(&net->channel, event->reason, event->count);
+        break;
+    }
+}
+
+static bool
+is_behind(const struct net *net)
+{
+    return channel_queued(&net->channel) > CHANNEL_QUEUE_BYTES;
+}
+
+/* One turn: sleep, take orders, tell what came. */
+static void
+turn(struct net *net)
+{
+    struct link_event event;
+    short events = POLLIN;
+
+    events = (short)(channel_queued(&net->channel) > 0 ? events | POLLOUT : events);
+    uint32_t timeout_ms = net->waiting_count > 0 ? RETRY_MS : IDLE_MS;
+    short ready = link_wait(net->link, timeout_ms, net->channel.fd, events);
+    if (ready != 0) {
+        channel_read(&net->channel);
+        take_orders(net);
+    }
+    send_all_waiting(net);
+    /* Nothing new is read from peers while the store is behind. */
+    while (link_next(net->link, &event)) {
+        tell(net, &event);
+        link_pause(net->link, is_behind(net));
+    }
+    channel_write(&net->channel);
+    link_pause(net->link, is_behind(net));
+}
+
+void
+net_main(int fd)
+{
+    static struct net net;
+
+    if (!close_all_but(fd) || !drop_privileges() || crypto_start() != ERR_OK ||
+        channel_open(&net.channel, fd, CHANNEL_NET) != ERR_OK) {
+        log_event("net-start-failed", NULL);
+        _exit(STATUS_FAILED);
+    }
+    net.memory_locks = crypto_memory_locks();
+    while (net.link == NULL) {
+        struct pollfd item = { .fd = fd, .events = POLLIN };
+        poll(&item, 1, -1);
+        channel_read(&net.channel);
+        take_orders(&net);
+    }
+    channel_write(&net.channel);
+    for (;;) {
+        turn(&net);
+    }
+}

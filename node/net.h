@@ -1,0 +1,22 @@
+/* net.h - the process that meets strangers.
+ *
+ *     store == channel 3 == [ net: link, ZAP, one transport key ] == the network
+ *
+ * It holds the transport key, the allow-list, endpoints, and what is on its way,
+ * which is ciphertext: no signing or payload key, no file of the state directory.
+ * Taken over, it can drop, delay and replay, and no more. It ends when the channel
+ * does, and whatever goes wrong in it ends it: the store starts another (spawn.h).
+ *
+ * A message for a peer that takes none just now waits here, and the store is told
+ * that there is no room, then that there is again. NET_HELD_BYTES for one device,
+ * and it is hung up on.
+ */
+#pragma once
+
+enum { NET_HELD_BYTES = 8 * 1024 * 1024 };
+
+/* Run it over `fd` until the channel closes. Gives up every privilege that it has no need of,
+ * and closes every descriptor but `fd` and stderr. Never returns: it exits with 0 when the store
+ * closed the channel, 1 when it could not start or the store spoke nonsense, 3 when the self-test
+ * let a stranger in. */
+_Noreturn void net_main(int fd);
