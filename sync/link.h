@@ -25,6 +25,7 @@
  */
 #pragma once
 
+#include "sync/reason.h"
 #include "sync/zap.h"
 
 struct link;
@@ -36,44 +37,6 @@ enum {
     LINK_LISTEN_MAX = 8,                  /* addresses that we listen on */
     LINK_HELD_BYTES = 2 * 1024 * 1024,
     LINK_BACKLOG_BYTES = 72 * 1024 * 1024,
-};
-
-/* Why something ended or was refused. The numbers go over the channel. */
-enum link_reason {
-    LINK_NO_REASON = 0,
-    /* a connection that ended, or was never made */
-    LINK_REFUSED_BY_PEER,
-    LINK_WRONG_KEY,
-    LINK_NOT_VIGIL,
-    LINK_NOBODY_LISTENS,
-    LINK_NO_ROUTE,
-    LINK_NO_NAME,
-    LINK_NO_ANSWER,
-    LINK_HANDSHAKE_TIMEOUT,
-    LINK_DISCONNECTED,
-    LINK_KEYS_RENEWED,
-    LINK_DUPLICATE,
-    LINK_OFF_ROSTER,
-    LINK_HUNG_UP,
-    LINK_OVERRAN,
-    LINK_MALFORMED,
-    LINK_TOO_SLOW,
-    /* what was refused at our door */
-    LINK_STRANGER,
-    LINK_NO_HANDSHAKE,
-    LINK_NO_IDENTITY,
-    LINK_OWN_ROUTING_ID,
-    LINK_STALE_CONNECTION,
-    LINK_CROWDED,
-    /* what an operator should know */
-    LINK_CANNOT_LISTEN,
-    LINK_DOOR_OPEN,
-    LINK_NO_FILES,
-    LINK_TOO_MANY_PEERS,
-    LINK_NOT_SENT,
-    LINK_MEMORY_NOT_LOCKED,
-    LINK_BAD_ORDER,
-    LINK_REASON_COUNT
 };
 
 enum link_event_kind {
@@ -104,9 +67,6 @@ struct link_options {
     uint64_t rekey_bytes;      /* or after so many bytes, both ways; 0: 1 GiB */
     bool ipc_allowed;          /* for tests */
 };
-
-/* One sentence for people, without a full stop. Never NULL, whatever `reason` is. */
-const char *link_reason_text(enum link_reason reason);
 
 /* Make the sockets and the handler of libzmq's questions; nobody is on the list yet.
  * ERR_MEMORY; ERR_INVALID: libzmq lacks CURVE, or an option that keeps strangers out does not hold;

@@ -11,7 +11,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
+#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 #include <zmq.h>
@@ -413,6 +415,11 @@ START_TEST(who_sends_on_without_room_is_hung_up_on)
     WAIT_FOR(ada->downs == 1 && ada->refused[LINK_OVERRAN] == 1);
     ck_assert_int_eq(ada->last_down, LINK_OVERRAN);
     ck_assert_uint_eq(ada->messages, 1);
+    /* With the next connection there is room again. */
+    WAIT_FOR(ben->ups == 2);
+    ck_assert_int_eq(link_send(ben->link, &ada->device_id, span_text("sorry")), ERR_OK);
+    WAIT_FOR(ada->messages == 2);
+    ck_assert(span_equal(buf_span(&ada->last), span_text("sorry")));
 }
 END_TEST
 
@@ -540,12 +547,12 @@ END_TEST
 START_TEST(every_reason_has_words_of_its_own)
 {
     for (int i = 1; i < LINK_REASON_COUNT; i++) {
-        ck_assert_ptr_nonnull(link_reason_text((enum link_reason)i));
+        ck_assert_ptr_nonnull(reason_text((enum link_reason)i));
         for (int j = 0; j < i; j++) {
-            ck_assert_str_ne(link_reason_text((enum link_reason)i), link_reason_text((enum link_reason)j));
+            ck_assert_str_ne(reason_text((enum link_reason)i), reason_text((enum link_reason)j));
         }
     }
-    ck_assert_str_eq(link_reason_text((enum link_reason)9999), link_reason_text(LINK_NO_REASON));
+    ck_assert_str_eq(reason_text((enum link_reason)9999), reason_text(LINK_NO_REASON));
 }
 END_TEST
 
@@ -651,6 +658,113 @@ START_TEST(a_silent_stranger_is_cut_off_after_the_handshake_time)
     WAIT_FOR_STRANGER(&stranger, stranger.ended);
     WAIT_FOR(ada->refused[LINK_NO_HANDSHAKE] == 1);
     stranger_close(&stranger);
+}
+END_TEST
+
+/* Nobody turns ada's link, so libzmq's question is never answered. */
+START_TEST(with_a_handler_that_hangs_nobody_comes_in)
+{
+    struct link_options options = options_of(ada);
+    struct stranger stranger;
+    struct buf metadata = { 0 };
+    uint64_t deadline_ms = now_ms() + DEADLINE_MS;
+
+    options.handshake_ms = 300;
+    open_node(ada, &options);
+    allow(ada, ben, NULL);
+    listen_at(ada, "tcp://127.0.0.1:*");
+    stranger_property(&metadata, "Socket-Type", "DEALER");
+    shake(&stranger, ada, ben->pair.secret_key, buf_span(&metadata));
+    while (!stranger.ended) {
+        ck_assert_uint_lt(now_ms(), deadline_ms);
+        struct pollfd item = { .fd = stranger.fd, .events = POLLIN };
+        poll(&item, 1, 1000);
+        stranger_hear(&stranger);
+    }
+    ck_assert_uint_eq(stranger.heard.size, STRANGER_WELCOME);
+    stranger_close(&stranger);
+    buf_free(&metadata);
+}
+END_TEST
+
+/* Raise the number of descriptors this process may have to what it is allowed at most. */
+static void
+allow_many_files(void)
+{
+    struct rlimit files;
+
+    ck_assert_int_eq(getrlimit(RLIMIT_NOFILE, &files), 0);
+    files.rlim_cur = files.rlim_max;
+    ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &files), 0);
+}
+
+/* Another process that holds `count` silent connections to ada until it is killed. */
+static pid_t
+crowd(int count)
+{
+    pid_t pid = fork();
+
+    ck_assert_int_ge(pid, 0);
+    if (pid > 0) {
+        return pid;
+    }
+    struct sockaddr_in address = { .sin_family = AF_INET,
+                                   .sin_port = htons(ada->port),
+                                   .sin_addr = { htonl(INADDR_LOOPBACK) } };
+    for (int i = 0; i < count; i++) {
+        int fd = socket(AF_INET, SOCK_STREAM, 0);
+        if (fd < 0 || connect(fd, (struct sockaddr *)&address, sizeof address) != 0) {
+            break;
+        }
+    }
+    for (;;) {
+        pause();
+    }
+}
+
+static void
+disperse(pid_t pid)
+{
+    kill(pid, SIGKILL);
+    waitpid(pid, NULL, 0);
+}
+
+START_TEST(a_crowd_at_the_door_is_limited_and_does_not_keep_a_friend_out)
+{
+    struct link_options options = options_of(ada);
+
+    allow_many_files();
+    options.handshake_ms = 30 * 1000;
+    open_node(ada, &options);
+    allow(ada, ben, NULL);
+    listen_at(ada, "tcp://127.0.0.1:*");
+    pid_t some = crowd(500);
+    meet();
+    pid_t many = crowd(LINK_INBOUND_MAX);
+    WAIT_FOR(ada->refused[LINK_CROWDED] > 0);
+    ck_assert_uint_eq(ben->downs, 0);
+    disperse(some);
+    disperse(many);
+}
+END_TEST
+
+START_TEST(without_file_descriptors_listening_rests_and_starts_again)
+{
+    struct rlimit files;
+    struct rlimit few;
+    int next = dup(0);
+
+    allow_many_files();
+    ck_assert_int_eq(getrlimit(RLIMIT_NOFILE, &files), 0);
+    close(next);
+    few = files;
+    few.rlim_cur = (rlim_t)next + 10;
+    pid_t pid = crowd(100);
+    ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &few), 0);
+    WAIT_FOR(ada->warned[LINK_NO_FILES] > 0);
+    disperse(pid);
+    ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &files), 0);
+    meet();
 }
 END_TEST
 
@@ -870,27 +984,27 @@ START_TEST(an_identity_from_a_listener_without_a_handler_or_with_an_empty_one_is
 }
 END_TEST
 
-SUITE_MAIN_WITH("link", open_all, close_all, messages_of_300_bytes_and_of_a_mebibyte_go_both_ways,
-                a_descriptor_of_the_owner_wakes_the_link, who_is_not_connected_cannot_be_sent_to,
-                until_a_list_is_sent_nobody_comes_in_and_nobody_is_dialled,
-                only_endpoints_of_known_devices_are_dialled,
-                a_unix_socket_and_the_second_protocol_of_addresses_work_too,
-                a_device_that_left_the_list_is_hung_up_on_and_cannot_come_back,
-                a_peer_that_we_dialled_and_that_left_the_list_is_hung_up_on, hanging_up_ends_it_on_both_sides,
-                a_connection_is_made_anew_after_so_many_bytes_and_after_some_time,
-                of_two_connections_that_of_the_smaller_id_stays,
-                without_room_nothing_is_read_and_then_all_comes_in_order,
-                who_sends_on_without_room_is_hung_up_on, a_peer_that_does_not_read_fills_a_bounded_queue,
-                nobody_listening_is_told_apart, an_address_without_a_route_is_told_apart,
-                a_name_that_does_not_resolve_is_told_apart, another_transport_key_than_expected_is_told_apart,
-                a_handshake_that_times_out_is_told_apart, a_node_that_goes_away_is_told_apart_and_found_again,
-                every_reason_has_words_of_its_own, a_stranger_gets_not_one_byte_after_its_handshake_failed,
-                other_mechanisms_and_older_protocols_and_garbage_are_cut_off_after_the_greeting,
-                a_silent_stranger_is_cut_off_after_the_handshake_time,
-                a_header_that_declares_256_mebibytes_ends_the_connection,
-                a_device_that_claims_to_be_another_is_taken_for_itself,
-                two_keys_with_one_routing_id_are_never_confused,
-                who_left_the_list_before_its_first_message_is_not_heard,
-                messages_in_parts_or_without_a_byte_are_refused_and_their_sender_cut_off,
-                a_message_that_never_ends_is_cut_off,
-                an_identity_from_a_listener_without_a_handler_or_with_an_empty_one_is_never_believed)
+SUITE_MAIN_WITH(
+    "link", open_all, close_all, messages_of_300_bytes_and_of_a_mebibyte_go_both_ways,
+    a_descriptor_of_the_owner_wakes_the_link, who_is_not_connected_cannot_be_sent_to,
+    until_a_list_is_sent_nobody_comes_in_and_nobody_is_dialled, only_endpoints_of_known_devices_are_dialled,
+    a_unix_socket_and_the_second_protocol_of_addresses_work_too,
+    a_device_that_left_the_list_is_hung_up_on_and_cannot_come_back,
+    a_peer_that_we_dialled_and_that_left_the_list_is_hung_up_on, hanging_up_ends_it_on_both_sides,
+    a_connection_is_made_anew_after_so_many_bytes_and_after_some_time,
+    of_two_connections_that_of_the_smaller_id_stays, without_room_nothing_is_read_and_then_all_comes_in_order,
+    who_sends_on_without_room_is_hung_up_on, a_peer_that_does_not_read_fills_a_bounded_queue,
+    nobody_listening_is_told_apart, an_address_without_a_route_is_told_apart,
+    a_name_that_does_not_resolve_is_told_apart, another_transport_key_than_expected_is_told_apart,
+    a_handshake_that_times_out_is_told_apart, a_node_that_goes_away_is_told_apart_and_found_again,
+    every_reason_has_words_of_its_own, a_stranger_gets_not_one_byte_after_its_handshake_failed,
+    other_mechanisms_and_older_protocols_and_garbage_are_cut_off_after_the_greeting,
+    a_silent_stranger_is_cut_off_after_the_handshake_time, with_a_handler_that_hangs_nobody_comes_in,
+    a_crowd_at_the_door_is_limited_and_does_not_keep_a_friend_out,
+    without_file_descriptors_listening_rests_and_starts_again,
+    a_header_that_declares_256_mebibytes_ends_the_connection,
+    a_device_that_claims_to_be_another_is_taken_for_itself, two_keys_with_one_routing_id_are_never_confused,
+    who_left_the_list_before_its_first_message_is_not_heard,
+    messages_in_parts_or_without_a_byte_are_refused_and_their_sender_cut_off,
+    a_message_that_never_ends_is_cut_off,
+    an_identity_from_a_listener_without_a_handler_or_with_an_empty_one_is_never_believed)
