@@ -119,5 +119,5 @@ void crypto_secret_free(void *secret);
 /* True if memory can really be locked here (the limit may be zero). */
 bool crypto_memory_locks(void);
 
-/* Unpredictable bytes of the operating system: for node/world.c and the offline tools only. */
+/* Unpredictable bytes of the operating system: for node/world.c, sync/link.c and the offline tools only. */
 void crypto_os_random(void *out, size_t size);
