@@ -1,6 +1,6 @@
 #include "sync/link.h"
 
-#include "sync/endpoint.h"
+#include "sync/peer.h"
 
 #include <arpa/inet.h>
 #include <assert.h>
@@ -31,12 +31,10 @@ enum {
     REKEY_MS_DEFAULT = 4 * 60 * 60 * 1000,
     QUEUE_MESSAGES = 64,    /* HWM, each way and connection */
     CURVE_FRAME_BYTES = 64, /* room for what CURVE adds to a message on the wire (33) */
-    STEADY_MS = 10 * 1000,  /* a connection that lasted so long was no failed attempt */
     UNREACHABLE_MS = 2000,  /* a host that is off shows after 3 s; a refusal after one round trip */
     REPORT_MS = 60 * 1000,  /* refusals of one sort are told at most once a minute */
     WATCH_MS = 1000,        /* how often backlogs and ages are looked at */
     LISTEN_AGAIN_MS = 5000, /* rest after running out of file descriptors */
-    RETIRED_COUNT = 8,      /* ended connections of a device that are remembered */
     ROUTING_ID_BYTES = 5,   /* what libzmq assigns: a zero byte and a number */
     SOCKETS_MAX = 3 * LINK_PEERS_MAX + 16, /* a dialled peer needs three */
     FD_MAX = 1 << 20,
@@ -44,51 +42,6 @@ enum {
 };
 
 static const uint64_t REKEY_BYTES_DEFAULT = UINT64_C(1) << 30;
-
-/* A connection that came in. */
-struct inbound {
-    bool open;
-    bool closing;    /* libzmq says that it ended; what it had sent may still be unread */
-    uint32_t number; /* the routing id that libzmq assigned */
-    int fd;          /* -1: unknown */
-    uint64_t since_ms;
-    uint64_t bytes;
-};
-
-enum dial_state { DIAL_OFF = 0, DIAL_WAITING, DIAL_CONNECTING, DIAL_HANDSHAKE, DIAL_OPEN };
-
-/* A connection that we make, and make again. */
-struct outbound {
-    enum dial_state state;
-    enum link_reason closing; /* ended for this reason, once what it had sent is read */
-    struct endpoint endpoint;
-    uint8_t curve_pk[CURVE_PK_BYTES];
-    void *socket;
-    void *monitor;
-    bool socket_ready; /* there may be something to read */
-    bool monitor_ready;
-    bool saw_attempt; /* libzmq had an address to try */
-    uint32_t failures;
-    uint64_t at_ms; /* waiting: until then; else: since then in this state */
-    uint64_t bytes;
-    int fd;
-};
-
-struct peer {
-    struct hash device_id;
-    struct inbound in;
-    struct outbound out;
-    uint32_t retired[RETIRED_COUNT];
-    size_t retired_count; /* ever: the newest is at (count - 1) % RETIRED_COUNT */
-    bool spoke_last_in;
-    bool told_up;
-    bool no_room;
-    bool tell_up;
-    bool gone; /* forget it once it has been told down */
-    enum link_reason tell_down;
-    struct buf held; /* length u32 and bytes, while there is no room */
-    size_t held_at;
-};
 
 /* An open file descriptor at our door. */
 struct visitor {
@@ -261,18 +214,11 @@ count(struct link *link, enum link_reason reason)
     link->something_to_tell = true;
 }
 
-static bool
-is_connected(const struct peer *peer)
-{
-    return (peer->in.open && !peer->in.closing) ||
-           (peer->out.state == DIAL_OPEN && peer->out.closing == LINK_NO_REASON);
-}
-
 /* A connection of `peer` opened: the owner hears of it, unless it has another one. */
 static void
 tell_opened(struct link *link, struct peer *peer)
 {
-    peer->tell_up = !peer->told_up || peer->tell_down != LINK_NO_REASON;
+    peer_opened(peer);
     link->something_to_tell = true;
 }
 
@@ -280,21 +226,15 @@ tell_opened(struct link *link, struct peer *peer)
 static void
 tell_ended(struct link *link, struct peer *peer, enum link_reason reason)
 {
-    peer->tell_down = reason;
-    peer->tell_up = is_connected(peer);
+    peer_ended(peer, reason);
     link->something_to_tell = true;
-    /* What a connection had sent and nobody took goes with it. */
-    buf_free(&peer->held);
-    peer->held_at = 0;
-    peer->no_room = false;
     link->has_message = link->has_message && !hash_equal(&link->message_device, &peer->device_id);
 }
 
 static void
 forget_peer(struct link *link, size_t index)
 {
-    buf_free(&link->peers[index]->held);
-    free(link->peers[index]);
+    peer_free(link->peers[index]);
     link->peer_count--;
     link->peers[index] = link->peers[link->peer_count];
     link->peers[link->peer_count] = NULL;
@@ -305,24 +245,10 @@ take_peer_event(struct link *link, struct link_event *event_out)
 {
     for (size_t i = 0; i < link->peer_count; i++) {
         struct peer *peer = link->peers[i];
-        if (peer->tell_down != LINK_NO_REASON) {
-            *event_out = (struct link_event){ .kind = LINK_DOWN,
-                                              .reason = peer->tell_down,
-                                              .device_id = peer->device_id };
-            /* One that came by itself, went, and left nothing unread is as good as never seen. */
-            bool spent =
-                peer->tell_down == LINK_DISCONNECTED && peer->out.state == DIAL_OFF && !peer->in.open;
-            peer->tell_down = LINK_NO_REASON;
-            peer->told_up = false;
-            if (peer->gone || spent) {
+        if (peer_take_event(peer, event_out)) {
+            if (peer_is_spent(peer)) {
                 forget_peer(link, i);
             }
-            return true;
-        }
-        if (peer->tell_up) {
-            *event_out = (struct link_event){ .kind = LINK_UP, .device_id = peer->device_id };
-            peer->tell_up = false;
-            peer->told_up = true;
             return true;
         }
     }
@@ -502,24 +428,6 @@ read_door(struct link *link)
 }
 
 static void
-retire(struct peer *peer)
-{
-    peer->retired[peer->retired_count % RETIRED_COUNT] = peer->in.number;
-    peer->retired_count++;
-}
-
-static bool
-is_retired(const struct peer *peer, uint32_t number)
-{
-    for (size_t i = 0; i < peer->retired_count && i < RETIRED_COUNT; i++) {
-        if (peer->retired[i] == number) {
-            return true;
-        }
-    }
-    return false;
-}
-
-static void
 close_inbound(struct link *link, struct peer *peer, enum link_reason reason)
 {
     if (!peer->in.open) {
@@ -528,7 +436,7 @@ close_inbound(struct link *link, struct peer *peer, enum link_reason reason)
     if (!peer->in.closing) {
         show_out(link, peer->in.fd);
     }
-    retire(peer);
+    peer_retire(peer);
     peer->in.open = false;
     peer->in.closing = false;
     tell_ended(link, peer, reason);
@@ -547,16 +455,6 @@ settle_inbound(struct link *link)
 
 /* --- Connections that we make ------------------------------------------------------ */
 
-/* Half to one and a half times as long: a fixed beat would tell a watcher who we are. */
-static uint64_t
-with_jitter(uint64_t wait_ms)
-{
-    uint32_t chance;
-
-    crypto_os_random(&chance, sizeof chance);
-    return wait_ms / 2 + (wait_ms * chance >> 32);
-}
-
 static void
 close_socket(struct outbound *out)
 {
@@ -572,21 +470,16 @@ close_socket(struct outbound *out)
 static void
 end_dial(struct link *link, struct peer *peer, enum link_reason reason)
 {
-    struct outbound *out = &peer->out;
-    uint64_t now = now_ms();
-    bool was_open = out->state == DIAL_OPEN;
+    const struct link_options *options = &link->options;
+    bool was_open = peer->out.state == DIAL_OPEN;
+    uint32_t chance;
 
-    out->failures = was_open && now - out->at_ms >= STEADY_MS ? 0 : out->failures;
-    uint64_t wait_ms = (uint64_t)link->options.redial_ms_min << (out->failures < 20 ? out->failures : 20);
-    if (wait_ms > link->options.redial_ms_max) {
-        wait_ms = link->options.redial_ms_max;
-    }
-    out->failures++;
-    close_socket(out);
-    out->state = DIAL_WAITING;
+    crypto_os_random(&chance, sizeof chance);
+    close_socket(&peer->out);
+    peer_plan_redial(peer, options->redial_ms_min, options->redial_ms_max, now_ms(), chance);
     /* For fresh keys there is nothing to wait for. */
-    out->at_ms = now + (reason == LINK_KEYS_RENEWED ? 0 : with_jitter(wait_ms));
-    if (was_open || !is_connected(peer)) {
+    peer->out.at_ms = reason == LINK_KEYS_RENEWED ? now_ms() : peer->out.at_ms;
+    if (was_open || !peer_is_connected(peer)) {
         tell_ended(link, peer, reason);
     }
 }
@@ -1122,7 +1015,7 @@ link_send(struct link *link, const struct hash *device_id, struct span bytes)
     struct peer *peer = find_peer(link, device_id);
 
     assert(bytes.size > 0 && bytes.size <= LINK_MESSAGE_BYTES_MAX);
-    if (peer == NULL || !is_connected(peer)) {
+    if (peer == NULL || !peer_is_connected(peer)) {
         return ERR_ABSENT;
     }
     bool in_open = peer->in.open && !peer->in.closing;
@@ -1162,18 +1055,8 @@ lend(struct link *link, const struct peer *peer)
 static void
 hold(struct link *link, struct peer *peer, struct span bytes)
 {
-    if (peer->held_at > 0 && peer->held_at == peer->held.size) {
-        buf_clear(&peer->held);
-        peer->held_at = 0;
-    }
-    if (peer->held.size + bytes.size > LINK_HELD_BYTES) {
+    if (!peer_hold(peer, bytes)) {
         count(link, LINK_OVERRAN);
-        close_inbound(link, peer, LINK_OVERRAN);
-        return;
-    }
-    buf_put_u32(&peer->held, (uint32_t)bytes.size);
-    buf_put_span(&peer->held, bytes);
-    if (peer->held.failed) {
         close_inbound(link, peer, LINK_OVERRAN);
     }
 }
@@ -1184,17 +1067,16 @@ take_held(struct link *link)
 {
     for (size_t i = 0; i < link->peer_count; i++) {
         struct peer *peer = link->peers[i];
-        if (!peer->no_room && peer->held_at < peer->held.size) {
-            const uint8_t *at = peer->held.data + peer->held_at;
-            uint32_t size = bytes_read_u32(at);
+        if (!peer->no_room && peer_holds(peer)) {
+            struct span oldest = peer_oldest_held(peer);
             /* A copy: the peer, and what is held for it, may go while this is lent. */
             zmq_msg_close(&link->message);
-            if (zmq_msg_init_size(&link->message, size) != 0) {
+            if (zmq_msg_init_size(&link->message, oldest.size) != 0) {
                 zmq_msg_init(&link->message);
                 return false;
             }
-            memcpy(zmq_msg_data(&link->message), at + 4, size);
-            peer->held_at += 4 + size;
+            memcpy(zmq_msg_data(&link->message), oldest.data, oldest.size);
+            peer_drop_oldest_held(peer);
             lend(link, peer);
             return true;
         }
@@ -1272,7 +1154,7 @@ take_inbound(struct link *link, uint32_t number, bool whole)
         return;
     }
     if (!peer->in.open || peer->in.number != number) {
-        if (is_retired(peer, number)) {
+        if (peer_has_retired(peer, number)) {
             refuse(link, fd, LINK_STALE_CONNECTION);
             return;
         }
@@ -1289,7 +1171,7 @@ take_inbound(struct link *link, uint32_t number, bool whole)
     if (peer->out.state == DIAL_OPEN && hash_compare(&device_id, &link->options.device_id) < 0) {
         end_dial(link, peer, LINK_DUPLICATE);
     }
-    if (peer->no_room || peer->held_at < peer->held.size) {
+    if (peer->no_room || peer_holds(peer)) {
         hold(link, peer, bytes);
     } else {
         lend(link, peer);
@@ -1500,7 +1382,7 @@ wait_ms_max(const struct link *link, uint32_t timeout_ms)
         const struct peer *peer = link->peers[i];
         uint64_t dial_ms = dial_due_ms(peer);
         due_ms = dial_ms < due_ms ? dial_ms : due_ms;
-        if (!peer->no_room && !link->paused && peer->held_at < peer->held.size) {
+        if (!peer->no_room && !link->paused && peer_holds(peer)) {
             return 0;
         }
     }
