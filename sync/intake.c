@@ -85,7 +85,6 @@ struct intake {
     bool control_came;                    /* a statement was new: the roster is to be settled */
     bool roster_changed;                  /* in the turn just ended */
     bool failed;                          /* memory ran out in this turn */
-    struct intake_counts counts;
 };
 
 const char *
@@ -709,9 +708,9 @@ append(struct intake *intake, struct log_branch *branch, const struct entry *ent
     if (outcome.wait.reason != 0) {
         pend_put(intake, &outcome.wait, branch->log_no, entry->seq);
     }
-    intake->counts.states[outcome.state]++;
+    intake->options.counts->states[outcome.state]++;
     if (outcome.state == STATE_HELD) {
-        intake->counts.held[outcome.reason]++;
+        intake->options.counts->held[outcome.reason]++;
     }
 }
 
@@ -793,8 +792,8 @@ intake_chunk(struct intake *intake, const struct descriptor *descriptor, struct 
 {
     struct intake_result result = take_chunk(intake, descriptor, bytes);
 
-    intake->counts.verdicts[result.verdict]++;
-    intake->counts.later[result.later]++;
+    intake->options.counts->verdicts[result.verdict]++;
+    intake->options.counts->later[result.later]++;
     return result;
 }
 
@@ -960,9 +959,9 @@ take_again(struct intake *intake, uint32_t log_no, uint64_t seq, const struct wa
                           (uint8_t)outcome.reason) != ERR_OK) {
         intake->failed = true;
     }
-    intake->counts.states[outcome.state]++;
+    intake->options.counts->states[outcome.state]++;
     if (outcome.state == STATE_HELD) {
-        intake->counts.held[outcome.reason]++;
+        intake->options.counts->held[outcome.reason]++;
     }
     grown_add(intake, log_no);
 }
@@ -1234,12 +1233,6 @@ intake_each_grown(struct intake *intake, void (*each)(void *self, const struct l
         each(self, journal_branch(intake->options.journal, intake->grown[n]));
     }
     intake->grown_count = 0;
-}
-
-const struct intake_counts *
-intake_counts(const struct intake *intake)
-{
-    return &intake->counts;
 }
 
 bool

@@ -51,6 +51,7 @@ struct intake_options {
     struct roster *roster;
     struct keyring *keyring;
     const struct hash *own_device; /* whose levels decide what is read */
+    struct intake_counts *counts;  /* added to */
 };
 
 MUST_CHECK enum err intake_new(struct intake **intake_out, const struct intake_options *options);
@@ -77,8 +78,6 @@ bool intake_roster_changed(const struct intake *intake);
 /* Log branches that grew since the last call, for gossip and the frontier: calls `each` for every one. */
 void intake_each_grown(struct intake *intake, void (*each)(void *self, const struct log_branch *branch),
                        void *self);
-
-const struct intake_counts *intake_counts(const struct intake *intake);
 
 /* Take up what waits for `reason` again, whatever it waits for: after an upgrade or a rebuild. */
 void intake_retry_all(struct intake *intake);

@@ -315,6 +315,7 @@ load(struct replica *replica)
                                                .keyring = replica->keyring,
                                                .env = replica->main_env,
                                                .own_device = &replica->identity.device_id,
+                                               .counts = &replica->counts,
                                            });
     }
     if (err == ERR_OK) {
@@ -519,6 +520,9 @@ replica_close(struct replica **replica_in)
 enum err
 replica_begin_read(struct replica *replica, struct table_txn **txn_out)
 {
+    if (replica->main_env == NULL || replica->keys_env == NULL) {
+        return ERR_IO;
+    }
     if (!replica->in_turn && replica->readers == 0) {
         enum err err = table_begin_read(replica->main_env, &replica->main_txn);
 
@@ -565,6 +569,9 @@ enum err
 replica_begin(struct replica *replica)
 {
     assert(!replica->in_turn && replica->readers == 0);
+    if (replica->main_env == NULL || replica->keys_env == NULL) {
+        return ERR_IO;
+    }
     enum err err = table_begin_write(replica->keys_env, &replica->keys_txn);
 
     if (err != ERR_OK) {
@@ -619,16 +626,25 @@ replica_update_grown(struct replica *replica)
     return grown.err;
 }
 
-/* Memory is ahead of the disk after a turn that did not happen: read it all again. */
-static void
-fall_back(struct replica *replica)
+/* Memory is ahead of the disk after a turn that did not happen: open and read it all again. After a failed sync nothing
+ * that this process holds in its cache can be trusted: it stays closed to every turn, and its owner ends it. */
+static enum err
+fall_back(struct replica *replica, enum err why)
 {
     table_abort(&replica->main_txn);
     table_abort(&replica->keys_txn);
     replica->in_turn = false;
-    enum err err = reload(replica);
-    /* What was read at start cannot be read now: the disk is gone, and so is this node. */
-    assert(err == ERR_OK);
+    if (why == ERR_IO) {
+        return ERR_IO;
+    }
+    unload(replica);
+    table_env_close(&replica->keys_env);
+    table_env_close(&replica->main_env);
+    enum err err = open_environments(replica);
+    if (err == ERR_OK) {
+        err = reload(replica);
+    }
+    return err == ERR_OK ? why : ERR_IO;
 }
 
 enum err
@@ -648,20 +664,20 @@ replica_commit(struct replica *replica)
         err = table_commit(&replica->main_txn);
     }
     if (err != ERR_OK) {
-        fall_back(replica);
-        return err;
+        return fall_back(replica, err);
     }
     replica->in_turn = false;
     return ERR_OK;
 }
 
-void
+enum err
 replica_abort(struct replica *replica)
 {
-    if (replica->in_turn) {
-        intake_abort(replica->intake);
-        fall_back(replica);
+    if (!replica->in_turn) {
+        return ERR_OK;
     }
+    intake_abort(replica->intake);
+    return fall_back(replica, ERR_OK);
 }
 
 static int
@@ -738,8 +754,8 @@ rebuild_slice(struct replica *replica, uint64_t *place)
         err = intake_take_place(replica->intake, *place);
     }
     if (err != ERR_OK) {
-        replica_abort(replica);
-        return err;
+        enum err after = replica_abort(replica);
+        return after == ERR_OK ? err : after;
     }
     bytes_write_u64(value, *place);
     if (*place <= last) {
@@ -889,7 +905,7 @@ replica_env(struct replica *replica)
 const struct intake_counts *
 replica_counts(const struct replica *replica)
 {
-    return intake_counts(replica->intake);
+    return &replica->counts;
 }
 
 struct journal *

@@ -65,11 +65,13 @@ MUST_CHECK enum err replica_found(struct replica *replica, struct span statement
 /* Begin a turn. Errors as table_begin_write. */
 MUST_CHECK enum err replica_begin(struct replica *replica);
 
-/* Finish what the turn touched and make it durable: keys/ first, then main/. After an error
- * nothing of the turn happened; the replica reloads itself from disk and goes on. ERR_IO: the environment
- * is poisoned: close, open, verify. */
+/* Finish what the turn touched and make it durable: keys/ first, then main/. After an error nothing of the turn
+ * happened; the replica opens and reads itself again and goes on. ERR_IO: the disk failed, or it cannot be
+ * opened again; every later turn gives ERR_IO too: close it, open it, verify. */
 MUST_CHECK enum err replica_commit(struct replica *replica);
-void replica_abort(struct replica *replica);
+
+/* Give the turn up. ERR_IO as above. */
+MUST_CHECK enum err replica_abort(struct replica *replica);
 bool replica_in_turn(const struct replica *replica);
 
 /* Rewrite the anchor file if own logs grew since the last time: before the turn's first send. */

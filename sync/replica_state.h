@@ -53,6 +53,7 @@ struct replica {
     size_t waiting_count;
     uint64_t own_entries;    /* written by this device, ever */
     uint64_t anchor_entries; /* of them, how many the anchor file knows of */
+    struct intake_counts counts;
     struct gossip_store store;
     void (*ended)(void *self, uint32_t connection, bool hang_up, const char *why);
     void *ended_self;
