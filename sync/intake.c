@@ -576,7 +576,7 @@ take_entry(struct intake *intake, const struct log_branch *branch, const struct 
     }
     const struct epoch_keys *keys =
         keyring_find(intake->options.keyring, &branch->descriptor.compartment, entry->epoch);
-    if (keys == NULL || entry->payload.data == NULL) {
+    if (keys == NULL) {
         return waits(wait_for_epoch(&branch->descriptor.compartment, entry->epoch));
     }
     const struct roster_compartment *compartment =
@@ -695,12 +695,25 @@ within_one_run(const struct chunk *chunk, size_t from, struct run run)
     return true;
 }
 
+/* True if every entry from `from` on brings its payload. One that comes as a hash alone cannot be told from one that
+ * somebody on the way stripped: kept, it would look complete for ever. */
+static bool
+payloads_are_here(const struct chunk *chunk, size_t from)
+{
+    for (size_t n = from; n < chunk->entry_count; n++) {
+        if (chunk->entries[n].payload.data == NULL) {
+            return false;
+        }
+    }
+    return true;
+}
+
 static void
 append(struct intake *intake, struct log_branch *branch, const struct entry *entry)
 {
     struct outcome outcome = take_entry(intake, branch, entry);
 
-    if (entry->kind == ENTRY_KEY && entry->payload.data != NULL) {
+    if (entry->kind == ENTRY_KEY) {
         keys_put_payload(intake->keys_txn, branch->log_no, entry->seq, entry->payload);
     }
     (void)journal_append(intake->options.journal, intake->main_txn, branch, entry, outcome.state,
@@ -757,6 +770,9 @@ take_chunk(struct intake *intake, const struct descriptor *descriptor, struct sp
     }
     if (chunk_verify(chunk, descriptor->sign_pk) != CHUNK_OK) {
         return (struct intake_result){ .verdict = VERDICT_FORGED };
+    }
+    if (!payloads_are_here(chunk, known)) {
+        return (struct intake_result){ .verdict = VERDICT_LATER, .later = LATER_LIMIT };
     }
     struct run run = { 0, 0 };
     if (chunk->entries[known].seq > 0 &&
