@@ -285,6 +285,12 @@ crypto_base64_read(struct buf *out, struct span text)
     if (text.size == 0) {
         return true;
     }
+    /* libsodium 1.0.18 takes bytes from 0x80 on for digits. */
+    for (size_t n = 0; n < text.size; n++) {
+        if (text.data[n] >= 0x80) {
+            return false;
+        }
+    }
     uint8_t *at = buf_extend(out, room);
     if (at == NULL) {
         return false;
