@@ -18,9 +18,9 @@
 #include "store/table.h"
 
 enum {
-    INDEX_COMPARTMENT = 0, /* token: the compartment id as CBOR bytes */
-    INDEX_CONFLICTS = -1,  /* as uint32_t; the same token; counts only */
-    INDEX_TERMS_MAX = 8,   /* of a query */
+    INDEX_COMPARTMENT = 0,        /* token: the compartment id as CBOR bytes */
+    INDEX_CONFLICTS = 0x7fffffff, /* the same token; counts only. No codebook has a field of this number */
+    INDEX_TERMS_MAX = 8,          /* of a query */
 };
 
 /* One value of one index. */
