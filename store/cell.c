@@ -215,8 +215,7 @@ cell_key(uint8_t out[CELL_KEY_BYTES], const uint8_t key[16], const struct target
 const struct codebook_field *
 cell_field(const struct codebook *codebook, const struct target *target)
 {
-    const struct codebook_field *field =
-        target->field != 0 ? codebook_field(codebook, target->field) : NULL;
+    const struct codebook_field *field = target->field != 0 ? codebook_field(codebook, target->field) : NULL;
 
     return field != NULL && field->collection == target->collection ? field : NULL;
 }

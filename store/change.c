@@ -109,7 +109,8 @@ encoded_pred_compare(const void *a, const void *b)
 }
 
 static enum err
-pred_encode(struct encoded_pred *out, const struct dot *dot, const struct change_log *log, struct buf *scratch)
+pred_encode(struct encoded_pred *out, const struct dot *dot, const struct change_log *log,
+            struct buf *scratch)
 {
     int own = dot_is_own(log, dot);
 

@@ -77,6 +77,7 @@ MUST_CHECK enum err index_cross(struct table_txn *txn, uint32_t index_a, uint32_
 /* A walk over the records that have every one of 1 to INDEX_TERMS_MAX terms, newest first. */
 struct index_walk {
     struct table_cursor cursors[INDEX_TERMS_MAX];
+    uint32_t at[INDEX_TERMS_MAX]; /* the record each has come to; UINT32_MAX: not begun */
     size_t count;
     struct table_txn *txn;
     uint32_t below; /* the next record is below this */

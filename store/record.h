@@ -126,7 +126,7 @@ struct record_view {
     size_t target_count;
     const struct record_element *elements; /* ascending; absent ones are not listed */
     size_t element_count;
-    size_t conflict_count; /* targets in conflict or misplaced, and elements in conflict */
+    size_t conflict_count; /* as many as record_conflicts_read gives */
     bool newer;            /* something in it needs a newer version */
 };
 
@@ -189,7 +189,7 @@ MUST_CHECK enum err record_conflicts_read(struct table_txn *txn, uint32_t record
 /* The next record with an open conflict whose number is above `after` (0: the first); false: none. */
 bool record_conflict_next(struct table_txn *txn, uint32_t after, uint32_t *record_no_out);
 
-/* Open conflicts in all, and in one compartment. */
+/* How many conflicts are open in a compartment. */
 MUST_CHECK enum err record_conflict_count(struct table_txn *txn, const struct ident *compartment,
                                           uint64_t *count_out);
 
