@@ -25,9 +25,11 @@ static struct hash log_id;
 static void
 open_journal(void)
 {
-    struct table_options options = {
-        .path = directory, .set = TABLE_SET_MAIN, .key = &storage_key, .world = &test.world, .map_bytes = 1 << 24
-    };
+    struct table_options options = { .path = directory,
+                                     .set = TABLE_SET_MAIN,
+                                     .key = &storage_key,
+                                     .world = &test.world,
+                                     .map_bytes = 1 << 24 };
 
     ck_assert_int_eq(table_env_open(&env, &options), ERR_OK);
     ck_assert_int_eq(table_begin_write(env, &txn), ERR_OK);

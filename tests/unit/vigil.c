@@ -1,0 +1,571 @@
+/* The built program against a node that follows a script: what it asks, prints and ends with. */
+#include "tests/support/check.h"
+#include "tests/support/fake_api.h"
+
+#include <fcntl.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+enum { OUT_BYTES = 64 << 10, WORDS_MAX = 32 };
+
+#define STEPS(...)                                                                                           \
+    (const struct fake_step[]){ __VA_ARGS__ },                                                               \
+        sizeof((const struct fake_step[]){ __VA_ARGS__ }) / sizeof(struct fake_step)
+
+static struct fake_api api;
+static char out[OUT_BYTES];
+static char err[OUT_BYTES];
+
+static void
+read_back(FILE *file, char *text)
+{
+    rewind(file);
+    size_t size = fread(text, 1, OUT_BYTES - 1, file);
+    text[size] = '\0';
+    (void)fclose(file);
+}
+
+/* Run vigil with `words` and `input`; gives its exit status, with what it printed in `out` and `err`. */
+static int
+run_words(const char *input, char *const *words)
+{
+    char program[512];
+    ssize_t length = readlink("/proc/self/exe", program, sizeof program - 8);
+    FILE *in = tmpfile();
+    FILE *to = tmpfile();
+    FILE *to_err = tmpfile();
+    int status = 0;
+
+    ck_assert_int_gt(length, 0);
+    program[length] = '\0';
+    ck_assert(in != NULL && to != NULL && to_err != NULL);
+    /* It stands beside this test. */
+    (void)memcpy(strrchr(program, '/') + 1, "vigil", 6);
+    (void)fputs(input, in);
+    rewind(in);
+    pid_t pid = fork();
+    ck_assert_int_ge(pid, 0);
+    if (pid == 0) {
+        (void)setenv("VIGIL_NODE", api.dir, 1);
+        (void)setenv("LC_ALL", "C.UTF-8", 1);
+        (void)unsetenv("ARGP_HELP_FMT");
+        (void)dup2(fileno(in), STDIN_FILENO);
+        (void)dup2(fileno(to), STDOUT_FILENO);
+        (void)dup2(fileno(to_err), STDERR_FILENO);
+        (void)execv(program, words);
+        _exit(127);
+    }
+    ck_assert_int_eq(waitpid(pid, &status, 0), pid);
+    read_back(to, out);
+    read_back(to_err, err);
+    (void)fclose(in);
+    ck_assert_msg(WIFEXITED(status), "ended by a signal: %s", err);
+    return WEXITSTATUS(status);
+}
+
+#define RUN_WITH(input, ...) run_words((input), (char *[]){ "vigil", __VA_ARGS__, NULL })
+#define RUN(...) RUN_WITH("", __VA_ARGS__)
+
+static void
+answer(const struct fake_step *steps, size_t count)
+{
+    fake_api_start(&api, steps, count);
+}
+
+START_TEST(each_exit_status_is_reached)
+{
+    static const struct {
+        const char *code;
+        int status;
+    } codes[] = {
+        { "memory", 1 },   { "io", 1 },         { "full", 1 },    { "busy", 75 },
+        { "absent", 4 },   { "exists", 1 },     { "corrupt", 5 }, { "invalid", 5 },
+        { "denied", 3 },   { "passphrase", 3 }, { "locked", 3 },  { "newer", 3 },
+        { "conflict", 1 }, { "usage", 2 },      { "unknown", 3 }, { "of-2031", 1 },
+    };
+    char line[256];
+
+    for (size_t n = 0; n < sizeof codes / sizeof codes[0]; n++) {
+        (void)snprintf(
+            line, sizeof line,
+            "{\"id\":$ID,\"error\":{\"code\":\"%s\",\"message\":\"it is so\",\"hint\":\"do this\"}}",
+            codes[n].code);
+        answer(STEPS({ NULL, line }));
+        ck_assert_msg(RUN("case", "show", "KEN-2026-0042") == codes[n].status, "%s", codes[n].code);
+        ck_assert_str_eq(err, "vigil: cannot show KEN-2026-0042\n  why: it is so\n  do:  do this\n");
+        ck_assert_str_eq(out, "");
+        ck_assert_uint_eq(fake_api_end(&api), 1);
+    }
+    answer(STEPS({ NULL, "{\"id\":$ID,\"ok\":{\"compartments\":[]}}" }));
+    ck_assert_int_eq(RUN("digest"), 0);
+    ck_assert_uint_eq(fake_api_end(&api), 1);
+    fake_api_nobody(&api);
+    ck_assert_int_eq(RUN("digest"), 3);
+    ck_assert_ptr_nonnull(strstr(err, "no node is running"));
+    ck_assert_int_eq(RUN("digest", "--frontier"), 2);
+    ck_assert_uint_eq(fake_api_end(&api), 0);
+}
+END_TEST
+
+START_TEST(findings_end_with_six_only_where_they_are_asked_for)
+{
+    static const struct fake_step digest = {
+        NULL, "{\"id\":$ID,\"ok\":{\"compartments\":[{\"name\":\"KEN\",\"state\":\"pending\"}]}}"
+    };
+    static const struct fake_step conflicts = { NULL, "{\"id\":$ID,\"ok\":{\"conflicts\":[{\"number\":\"KEN-"
+                                                      "2026-0042\",\"target\":\"status\"}],\"next\":null}}" };
+    static const struct fake_step sync = {
+        NULL, "{\"id\":$ID,\"ok\":{\"peers\":[{\"name\":\"hq\",\"state\":\"up\",\"complete\":false}]}}"
+    };
+    static const struct fake_step status = {
+        NULL, "{\"id\":$ID,\"ok\":{\"state\":\"running\",\"conflicts\":0,\"warnings\":[\"look\"]}}"
+    };
+
+    answer(STEPS(digest, digest, conflicts, conflicts, sync, sync, status, status));
+    ck_assert_int_eq(RUN("digest"), 0);
+    ck_assert_int_eq(RUN("digest", "--check"), 6);
+    ck_assert_int_eq(RUN("conflict", "list"), 0);
+    ck_assert_int_eq(RUN("conflict", "list", "--check"), 6);
+    ck_assert_int_eq(RUN("sync", "status"), 0);
+    ck_assert_int_eq(RUN("sync", "status", "--check"), 6);
+    ck_assert_int_eq(RUN("status"), 0);
+    ck_assert_int_eq(RUN("status", "--check"), 6);
+    ck_assert_uint_eq(fake_api_end(&api), 8);
+}
+END_TEST
+
+START_TEST(a_fault_is_one_object_with_json)
+{
+    answer(STEPS(
+        { NULL,
+          "{\"id\":$ID,\"error\":{\"code\":\"absent\",\"message\":\"no record\",\"hint\":\"look\"}}" }));
+    ck_assert_int_eq(RUN("--json", "case", "show", "X"), 4);
+    ck_assert_str_eq(err,
+                     "{\"code\":\"absent\",\"message\":\"cannot show X: no record\",\"hint\":\"look\"}\n");
+    ck_assert_int_eq(RUN("case", "shwo", "X", "--json"), 2);
+    ck_assert_str_eq(err, "{\"code\":\"usage\",\"message\":\"nothing was done: case has no verb 'shwo'\","
+                          "\"hint\":\"perhaps vigil case show is meant\"}\n");
+    ck_assert_uint_eq(fake_api_end(&api), 1);
+}
+END_TEST
+
+START_TEST(a_typo_is_met_with_what_was_probably_meant)
+{
+    fake_api_nobody(&api);
+    ck_assert_int_eq(RUN("csae", "list"), 2);
+    ck_assert_ptr_nonnull(strstr(err, "perhaps vigil case is meant"));
+    ck_assert_int_eq(RUN("sync", "stauts"), 2);
+    ck_assert_ptr_nonnull(strstr(err, "perhaps vigil sync status is meant"));
+    ck_assert_int_eq(RUN("case", "list", "--were", "a=b"), 2);
+    ck_assert_ptr_nonnull(strstr(err, "perhaps --where is meant"));
+    ck_assert_int_eq(RUN("elephant"), 2);
+    ck_assert_ptr_nonnull(strstr(err, "vigil help lists all nouns"));
+    ck_assert_int_eq(RUN("case", "show", "a", "b"), 2);
+    ck_assert_ptr_nonnull(strstr(err, "'b' is one word too many"));
+    ck_assert_int_eq(RUN("case", "show"), 2);
+    ck_assert_ptr_nonnull(strstr(err, "write vigil case show ID"));
+    ck_assert_int_eq(RUN("case", "list", "--limit", "many"), 2);
+    ck_assert_int_eq(RUN("case", "list", "--conflict=yes"), 2);
+    ck_assert_int_eq(RUN("case", "list", "--limit"), 2);
+    ck_assert_int_eq(RUN("record", "list"), 2);
+    ck_assert_ptr_nonnull(strstr(err, "--kind"));
+    ck_assert_uint_eq(fake_api_end(&api), 0);
+}
+END_TEST
+
+START_TEST(what_is_typed_becomes_the_request_of_the_api)
+{
+    answer(
+        STEPS({ "{\"do\":\"record.save\",\"kind\":\"case\",\"set\":{\"title\":\"T\",\"status\":\"draft\"},"
+                "\"urgent\":true,"
+                "\"actor\":3,\"office\":\"KEN\",\"add\":[{\"to\":\"country_of_act\",\"value\":\"KEN\"},"
+                "{\"to\":\"act\",\"fields\":{\"type_of_act\":\"death_threat\"}}],\"note\":[\"from here\"]}",
+                "{\"id\":$ID,\"ok\":{\"record\":\"aa\",\"number\":\"KEN-2026-0001\",\"place\":1}}" },
+              { "{\"do\":\"record.save\",\"record\":\"KEN-2026-0001\",\"set\":{\"title\":\"U\"},\"resolve\":["
+                "\"title\"],"
+                "\"remove\":[\"act[12]\"]}",
+                "{\"id\":$ID,\"ok\":{\"record\":\"aa\",\"number\":\"KEN-2026-0001\",\"place\":2}}" },
+              { "{\"do\":\"record.list\",\"kind\":\"person\",\"where\":{\"gender\":\"woman\"},\"month\":{"
+                "\"birth_date\":"
+                "\"1990-01\"},\"conflict\":true,\"limit\":2}",
+                "{\"id\":$ID,\"ok\":{\"records\":[],\"next\":null,\"total\":0}}" },
+              { "{\"do\":\"conflict.resolve\",\"record\":\"aa\",\"target\":\"status\",\"choose\":2}",
+                "{\"id\":$ID,\"ok\":{\"record\":\"aa\",\"place\":3}}" },
+              { "{\"do\":\"conflict.resolve\",\"record\":\"aa\",\"target\":\"title\",\"value\":\"V\"}",
+                "{\"id\":$ID,\"ok\":{\"record\":\"aa\",\"place\":4}}" },
+              { "{\"do\":\"conflict.resolve\",\"record\":\"aa\",\"target\":\"act[12]\",\"choose\":\"keep\"}",
+                "{\"id\":$ID,\"ok\":{\"record\":\"aa\",\"place\":5}}" },
+              { "{\"do\":\"peer.add\",\"endpoint\":\"tcp://"
+                "a:7700\",\"device\":\"Geneva\",\"name\":\"hq\",\"statements\":"
+                "\"news\\n\"}",
+                "{\"id\":$ID,\"ok\":{\"peer\":{\"name\":\"hq\"},\"statements\":2}}" },
+              { "{\"do\":\"peer.remove\",\"peer\":\"hq\"}", "{\"id\":$ID,\"ok\":{}}" },
+              { "{\"do\":\"sync.now\",\"peer\":\"hq\"}", "{\"id\":$ID,\"ok\":{\"asked\":1}}" },
+              { "{\"do\":\"sync.now\"}", "{\"id\":$ID,\"ok\":{\"asked\":0}}" }));
+    ck_assert_int_eq(RUN_WITH("from here\n", "case", "new", "title=T", "--set", "status=draft", "--add",
+                              "country_of_act=KEN", "--add", "act.type_of_act=death_threat", "--note", "-",
+                              "--urgent", "--actor", "3", "--office", "KEN"),
+                     0);
+    ck_assert_str_eq(out, "KEN-2026-0001 aa made\n");
+    ck_assert_int_eq(
+        RUN("case", "set", "KEN-2026-0001", "title=U", "--resolve", "title", "--remove", "act[12]"), 0);
+    ck_assert_str_eq(out, "KEN-2026-0001 aa changed\n");
+    ck_assert_int_eq(RUN("record", "list", "--kind", "person", "--where", "gender=woman", "--month",
+                         "birth_date=1990-01", "--conflict", "--limit", "2"),
+                     0);
+    ck_assert_str_eq(err, "there is none\n");
+    ck_assert_int_eq(RUN("conflict", "resolve", "aa", "status", "--choose", "2"), 0);
+    ck_assert_int_eq(RUN("conflict", "resolve", "aa", "title", "--value", "V"), 0);
+    ck_assert_int_eq(RUN("conflict", "resolve", "aa", "act[12]", "--choose", "keep", "--quiet"), 0);
+    ck_assert_str_eq(out, "");
+    ck_assert_int_eq(RUN_WITH("news\n", "peer", "add", "tcp://a:7700", "--device", "Geneva", "--name", "hq",
+                              "--statements", "-"),
+                     0);
+    ck_assert_str_eq(out, "peer hq added\n2 new statements taken in\n");
+    ck_assert_int_eq(RUN("peer", "remove", "hq"), 0);
+    ck_assert_int_eq(RUN("sync", "now", "hq"), 0);
+    ck_assert_int_eq(RUN("sync", "now"), 75);
+    ck_assert_uint_eq(fake_api_end(&api), 10);
+}
+END_TEST
+
+START_TEST(a_dry_run_shows_the_request_and_asks_nothing)
+{
+    fake_api_nobody(&api);
+    ck_assert_int_eq(RUN("case", "set", "X", "status=draft", "--dry-run"), 0);
+    ck_assert_str_eq(out, "{\"do\":\"record.save\",\"record\":\"X\",\"set\":{\"status\":\"draft\"}}\n");
+    ck_assert_int_eq(RUN("conflict", "resolve", "X", "title", "--choose", "1", "--dry-run"), 0);
+    ck_assert_int_eq(RUN("peer", "remove", "X", "--dry-run"), 0);
+    ck_assert_str_eq(out, "{\"do\":\"peer.remove\",\"peer\":\"X\"}\n");
+    ck_assert_int_eq(RUN("peer", "add", "tcp://a:1", "--device", "d", "--dry-run"), 0);
+    ck_assert_int_eq(RUN_WITH("{\"kind\":\"person\",\"ref\":\"p\",\"fields\":{\"a\":1}}\n"
+                              "{\"kind\":\"case\",\"fields\":{\"b\":\"ref:p\"}}\n",
+                              "case", "new", "--file", "-", "--dry-run"),
+                     0);
+    ck_assert_str_eq(out, "{\"do\":\"record.save\",\"kind\":\"person\",\"set\":{\"a\":1}}\n"
+                          "{\"do\":\"record.save\",\"kind\":\"case\",\"set\":{\"b\":\"ref:p\"}}\n");
+    ck_assert_uint_eq(fake_api_end(&api), 0);
+}
+END_TEST
+
+START_TEST(pages_are_fetched_until_there_are_no_more)
+{
+    answer(STEPS(
+        { "{\"do\":\"record.list\",\"kind\":\"case\"}",
+          "{\"id\":$ID,\"ok\":{\"records\":[{\"number\":\"A\",\"id\":\"1\"},{\"number\":\"B\",\"id\":\"2\"}],"
+          "\"next\":\"B\",\"total\":3}}" },
+        { "{\"do\":\"record.list\",\"after\":\"B\"}",
+          "{\"id\":$ID,\"ok\":{\"records\":[{\"number\":\"\",\"id\":\"3\"}],\"next\":null,\"total\":3}}" },
+        { "{\"do\":\"record.list\",\"limit\":1}", "{\"id\":$ID,\"ok\":{\"records\":[{\"number\":\"A\",\"id\":"
+                                                  "\"1\"}],\"next\":\"A\",\"total\":3}}" }));
+    ck_assert_int_eq(RUN("case", "list"), 0);
+    ck_assert_str_eq(out, "NUMBER\nA\nB\n3\n");
+    ck_assert_int_eq(RUN("case", "list", "--limit", "1", "--json"), 0);
+    ck_assert_str_eq(out, "{\"number\":\"A\",\"id\":\"1\"}\n");
+    ck_assert_uint_eq(fake_api_end(&api), 3);
+}
+END_TEST
+
+START_TEST(records_of_a_file_name_each_other)
+{
+    answer(STEPS(
+        { "{\"kind\":\"person\",\"set\":{\"pseudonym\":\"Dove\"}}",
+          "{\"id\":$ID,\"ok\":{\"record\":\"aa\",\"number\":\"\",\"place\":1}}" },
+        /* The one that waits for it is overtaken. */
+        { "{\"kind\":\"source\"}", "{\"id\":$ID,\"ok\":{\"record\":\"bb\",\"number\":\"S-1\",\"place\":2}}" },
+        { "{\"kind\":\"case\",\"add\":[{\"to\":\"victim\",\"fields\":{\"person\":\"aa\"}}]}",
+          "{\"id\":$ID,\"ok\":{\"record\":\"cc\",\"number\":\"KEN-1\",\"place\":3}}" }));
+    ck_assert_int_eq(RUN_WITH("{\"kind\":\"person\",\"ref\":\"p1\",\"fields\":{\"pseudonym\":\"Dove\"}}\n"
+                              "{\"kind\":\"case\",\"elements\":{\"victim\":[{\"person\":\"ref:p1\"}]}}\n"
+                              "{\"kind\":\"source\",\"fields\":{\"a\":1}}\n",
+                              "--json", "case", "new", "--file", "-"),
+                     0);
+    ck_assert_str_eq(out, "{\"line\":1,\"ref\":\"p1\",\"record\":\"aa\",\"number\":\"\"}\n"
+                          "{\"line\":3,\"ref\":null,\"record\":\"bb\",\"number\":\"S-1\"}\n"
+                          "{\"line\":2,\"ref\":null,\"record\":\"cc\",\"number\":\"KEN-1\"}\n");
+    ck_assert_uint_eq(fake_api_end(&api), 3);
+}
+END_TEST
+
+START_TEST(after_a_refused_record_the_rest_waits_unless_told_otherwise)
+{
+    static const char file[] = "{\"kind\":\"person\",\"ref\":\"p1\",\"fields\":{\"x\":1}}\n"
+                               "{\"kind\":\"case\",\"fields\":{\"y\":\"ref:p1\"}}\n"
+                               "{\"kind\":\"case\",\"fields\":{\"y\":\"ref:never\"}}\n"
+                               "{\"kind\":\"case\",\"fields\":{\"z\":1}}\n";
+    static const struct fake_step refusal = {
+        "{\"kind\":\"person\"}",
+        "{\"id\":$ID,\"error\":{\"code\":\"invalid\",\"message\":\"no field x\",\"hint\":\"look\"}}"
+    };
+
+    answer(STEPS(refusal,
+                 { "{\"set\":{\"z\":1}}", "{\"id\":$ID,\"ok\":{\"record\":\"cc\",\"number\":\"KEN-1\"}}" }));
+    ck_assert_int_eq(RUN_WITH(file, "case", "new", "--file", "-", "--keep-going"), 5);
+    ck_assert_str_eq(out, "KEN-1 cc\n");
+    ck_assert_ptr_nonnull(
+        strstr(err, "line 1 of standard input was refused\n  why: no field x\n  do:  look\n"));
+    ck_assert_ptr_nonnull(
+        strstr(err, "line 2 of standard input was refused\n  why: the record 'p1' was not made"));
+    ck_assert_ptr_nonnull(
+        strstr(err, "line 3 of standard input was refused\n  why: no earlier object has the ref"));
+    ck_assert_ptr_nonnull(strstr(err, "1 saved, 3 refused"));
+    ck_assert_uint_eq(fake_api_end(&api), 2);
+
+    answer(STEPS(refusal));
+    ck_assert_int_eq(
+        RUN_WITH("{\"kind\":\"person\",\"fields\":{\"x\":1}}\nnonsense\n", "case", "new", "--file", "-"), 5);
+    ck_assert_ptr_nonnull(strstr(err, "line 2"));
+    ck_assert_uint_le(fake_api_end(&api), 1);
+}
+END_TEST
+
+START_TEST(a_node_that_goes_away_during_a_file_is_told)
+{
+    answer(STEPS({ NULL, NULL }));
+    ck_assert_int_eq(RUN_WITH("{\"kind\":\"case\",\"fields\":{\"a\":1}}\n", "case", "new", "--file", "-"), 1);
+    ck_assert_ptr_nonnull(strstr(err, "the node went away"));
+    ck_assert_uint_eq(fake_api_end(&api), 1);
+}
+END_TEST
+
+static const char record[] =
+    "{\"id\":$ID,\"ok\":{\"id\":\"3f09\",\"number\":\"KEN-2026-0042\",\"kind\":\"case\",\"office\":\"KEN\","
+    "\"conflict\":true,"
+    "\"withheld\":true,\"created\":\"2026-03-01T10:00:00.000Z\",\"updated\":\"2026-03-05T10:13:00.000Z\","
+    "\"fields\":["
+    "{\"target\":\"title\",\"name\":\"title\",\"label\":\"Title\",\"conflict\":false,\"values\":[{\"value\":"
+    "\"A \\u001b]0;evil\\u0007\\u202etitle\",\"pick\":true}]},"
+    "{\"target\":\"status\",\"name\":\"status\",\"label\":\"Status\",\"conflict\":true,\"values\":["
+    "{\"value\":\"triage\",\"label\":\"Triage\",\"device\":{\"id\":\"aa\",\"name\":\"Nairobi "
+    "laptop\"},\"actor\":{\"number\":1,"
+    "\"name\":\"Amina\"},\"at\":\"2026-03-05T10:12:00.000Z\",\"pick\":false},"
+    "{\"value\":\"assessment\",\"label\":\"Assessment\",\"device\":{\"id\":\"bb\",\"name\":\"Geneva\"},"
+    "\"actor\":null,"
+    "\"at\":\"2030-03-05T10:13:00.000Z\",\"pick\":true,\"suspect_time\":true}]},"
+    "{\"target\":\"case_officer\",\"label\":\"Case officer\",\"level\":\"L3\",\"withheld\":true}],"
+    "\"elements\":[{\"collection\":\"country_of_act\",\"element\":\"9b\",\"state\":\"present\",\"conflict\":"
+    "false,\"fields\":["
+    "{\"target\":\"country_of_act[9b]\",\"name\":\"country_of_act\",\"label\":\"Country\",\"conflict\":false,"
+    "\"values\":["
+    "{\"value\":\"KEN\",\"label\":\"Kenya\",\"pick\":true}]}]},"
+    "{\"collection\":\"country_of_act\",\"element\":\"9c\",\"state\":\"present\",\"conflict\":false,"
+    "\"fields\":["
+    "{\"target\":\"country_of_act[9c]\",\"name\":\"country_of_act\",\"label\":\"Country\",\"conflict\":false,"
+    "\"values\":["
+    "{\"value\":\"UGA\",\"label\":\"Uganda\",\"pick\":true}]}]},"
+    "{\"collection\":\"act\",\"element\":\"3f09a1c2\",\"state\":\"edited while "
+    "removed\",\"conflict\":true,\"fields\":["
+    "{\"target\":\"act[3f09a1c2].type_of_act\",\"name\":\"type_of_act\",\"label\":\"Type of "
+    "act\",\"conflict\":false,"
+    "\"values\":[{\"value\":\"death_threat\",\"label\":\"Death threat\",\"pick\":true}]}]}],"
+    "\"notes\":[{\"text\":\"Called\\nback.\",\"device\":{\"name\":\"Nairobi "
+    "laptop\"},\"at\":\"2026-03-02T09:00:00.000Z\"}]}}";
+
+START_TEST(a_record_is_shown_whole_with_every_sibling)
+{
+    answer(STEPS({ "{\"do\":\"record.show\",\"record\":\"KEN-2026-0042\"}", record }));
+    ck_assert_int_eq(RUN("case", "show", "KEN-2026-0042"), 0);
+    ck_assert_str_eq(
+        out,
+        "KEN-2026-0042, case of KEN, in conflict\n"
+        "id 3f09, made 2026-03-01 10:00Z, changed 2026-03-05 10:13Z\n"
+        "Part of it is withheld: this node may not read the protected half.\n"
+        "\n"
+        "  Title         A ]0;eviltitle\n"
+        "! Status          Triage\n"
+        "                    by Nairobi laptop, Amina, 2026-03-05 10:12Z\n"
+        "                * Assessment\n"
+        "                    by Geneva, 2030-03-05 10:13Z, a clock far ahead\n"
+        "  Case officer  withheld\n"
+        "  Country       Kenya, Uganda\n"
+        "\n"
+        "Act 3f09a1c2\n"
+        "  ! edited while removed: keep it or remove it with vigil conflict resolve\n"
+        "    Type of act   Death threat\n"
+        "\n"
+        "Notes\n"
+        "  Nairobi laptop, 2026-03-02 09:00Z\n"
+        "    Called\n"
+        "    back.\n"
+        "\n"
+        "! marks a conflict, * the value that lists show. To decide: vigil conflict show KEN-2026-0042\n");
+    ck_assert_int_eq(RUN("case", "show", "KEN-2026-0042", "--ids"), 0);
+    ck_assert_ptr_nonnull(strstr(out, "  country_of_act[9c]  Uganda\n"));
+    ck_assert_ptr_nonnull(strstr(out, "    act[3f09a1c2].type_of_act  Death threat\n"));
+    ck_assert_int_eq(RUN("--json", "case", "show", "KEN-2026-0042"), 0);
+    ck_assert_ptr_nonnull(strstr(out, "\"conflict\":true"));
+    ck_assert_ptr_nonnull(strstr(out, "\"pick\":true"));
+    ck_assert_ptr_null(strchr(out, '\033'));
+    ck_assert_ptr_null(strstr(out, "\xe2\x80\xae"));
+    ck_assert_uint_eq(fake_api_end(&api), 3);
+}
+END_TEST
+
+START_TEST(the_digest_and_the_peers_are_lines_of_json)
+{
+    static const struct fake_step digest = { "{\"do\":\"digest\"}",
+                                             "{\"id\":$ID,\"ok\":{\"compartments\":[{\"name\":\"KEN\",\"id\":"
+                                             "\"ab\",\"frontier\":\"cd\",\"state\":\"complete\","
+                                             "\"entries\":12,\"records\":5}]}}" };
+    static const struct fake_step sync = { "{\"do\":\"sync.status\"}",
+                                           "{\"id\":$ID,\"ok\":{\"peers\":[{\"name\":\"hq\",\"device\":{"
+                                           "\"id\":\"bb\",\"name\":\"Geneva\"},\"state\":\"up\","
+                                           "\"stored\":0.99999,\"visible\":1.0,\"complete\":false,\"last_"
+                                           "contact\":\"2026-03-05T10:13:00.000Z\",\"error\":null,"
+                                           "\"waiting_in\":3,\"waiting_out\":0,\"compartments\":[]}]}}" };
+
+    answer(STEPS(digest, digest, sync, sync));
+    ck_assert_int_eq(RUN("--json", "digest"), 0);
+    ck_assert_str_eq(
+        out, "{\"name\":\"KEN\",\"id\":\"ab\",\"frontier\":\"cd\",\"state\":\"complete\",\"entries\":12,"
+             "\"records\":5}\n");
+    ck_assert_int_eq(RUN("digest"), 0);
+    ck_assert_str_eq(out, "NAME ID FRONTIER STATE    ENTRIES RECORDS\n"
+                          "KEN  ab cd       complete      12       5\n");
+    ck_assert_int_eq(RUN("--json", "sync", "status"), 0);
+    ck_assert_str_eq(out,
+                     "{\"name\":\"hq\",\"device\":\"bb\",\"state\":\"up\",\"stored\":0.99999,\"visible\":1.0,"
+                     "\"complete\":false,\"last_contact\":\"2026-03-05T10:13:00.000Z\",\"error\":null,"
+                     "\"waiting_in\":3,\"waiting_out\":0,\"compartments\":[]}\n");
+    ck_assert_int_eq(RUN("sync", "status"), 0);
+    /* Not all is not 100 %. */
+    ck_assert_ptr_nonnull(strstr(out, " 99.9 % "));
+    ck_assert_ptr_nonnull(strstr(out, "100.0 %"));
+    ck_assert_uint_eq(fake_api_end(&api), 4);
+}
+END_TEST
+
+#define PEER(complete)                                                                                       \
+    "{\"name\":\"hq\",\"device\":{\"id\":\"bb\"},\"state\":\"up\",\"complete\":" complete "}"
+
+START_TEST(a_watch_ends_when_every_peer_is_complete)
+{
+    answer(STEPS({ "{\"do\":\"sync.watch\"}", "{\"id\":$ID,\"event\":" PEER("true") "}" },
+                 { "{\"do\":\"sync.status\"}", "{\"id\":$ID,\"ok\":{\"peers\":[" PEER(
+                                                   "false") "]}}\n"
+                                                            "{\"id\":1,\"event\":" PEER("true") "}\n" }));
+    ck_assert_int_eq(RUN("--json", "sync", "watch", "--until-complete"), 0);
+    /* The event before the answer is older than it. */
+    const char *first = strstr(out, "\"complete\":false");
+    ck_assert_ptr_nonnull(first);
+    ck_assert_ptr_nonnull(strstr(first, "\"complete\":true"));
+    ck_assert_ptr_null(strstr(strstr(first, "\"complete\":true") + 1, "\"complete\""));
+    ck_assert_uint_eq(fake_api_end(&api), 2);
+}
+END_TEST
+
+START_TEST(a_watch_that_takes_too_long_says_to_try_again)
+{
+    answer(STEPS({ NULL, "" }, { NULL, "{\"id\":$ID,\"ok\":{\"peers\":[" PEER("false") "]}}" }));
+    ck_assert_int_eq(RUN("sync", "watch", "--until-complete", "--timeout", "1"), 75);
+    ck_assert_ptr_nonnull(strstr(err, "not every peer was complete in time"));
+    ck_assert_uint_eq(fake_api_end(&api), 2);
+
+    answer(STEPS(
+        { NULL, "{\"id\":$ID,\"error\":{\"code\":\"unknown\",\"message\":\"no such call\",\"hint\":\"\"}}" },
+        { NULL, "{\"id\":$ID,\"ok\":{\"peers\":[]}}" }));
+    ck_assert_int_eq(RUN("sync", "watch"), 3);
+    ck_assert_uint_le(fake_api_end(&api), 2);
+}
+END_TEST
+
+START_TEST(help_is_there_for_every_verb_and_fits_a_terminal)
+{
+    char listed[OUT_BYTES];
+    char noun_help[OUT_BYTES];
+    size_t verbs = 0;
+
+    fake_api_nobody(&api);
+    ck_assert_int_eq(RUN("help"), 0);
+    (void)memcpy(listed, out, sizeof listed);
+    ck_assert_int_eq(RUN("--help"), 0);
+    ck_assert_str_eq(out, listed);
+    char *noun_rest = listed;
+    for (char *line = strsep(&noun_rest, "\n"); line != NULL; line = strsep(&noun_rest, "\n")) {
+        char noun[32];
+        if (strncmp(line, "  ", 2) != 0 || sscanf(line, "  %31[a-z] ", noun) != 1 ||
+            strncmp(line + 2, "vigil", 5) == 0 || strncmp(line + 2, "man", 3) == 0) {
+            continue;
+        }
+        ck_assert_int_eq(RUN("help", noun), 0);
+        (void)memcpy(noun_help, out, sizeof noun_help);
+        char *rest = noun_help;
+        for (char *verb_line = strsep(&rest, "\n"); verb_line != NULL; verb_line = strsep(&rest, "\n")) {
+            char verb[32];
+            if (strncmp(verb_line, "  ", 2) == 0 && sscanf(verb_line, "  %31[a-z] ", verb) == 1 &&
+                strncmp(verb_line, "  vigil", 7) != 0) {
+                ck_assert_msg(RUN(noun, verb, "--help") == 0, "%s %s", noun, verb);
+                ck_assert_str_eq(err, "");
+                ck_assert_ptr_nonnull(strstr(out, "--json"));
+                size_t width = 0;
+                for (const char *at = out; *at != '\0'; at++) {
+                    width = *at == '\n' ? 0 : width + 1;
+                    ck_assert_msg(width < 80, "the help of %s %s is too wide", noun, verb);
+                }
+                verbs++;
+            }
+        }
+    }
+    ck_assert_uint_ge(verbs, 25);
+    ck_assert_int_eq(RUN("--version"), 0);
+    ck_assert_ptr_nonnull(strstr(out, "vigil "));
+    ck_assert_uint_eq(fake_api_end(&api), 0);
+}
+END_TEST
+
+/* Each line "'case list') words='--a --b'" of the completion, against the help of that verb. */
+START_TEST(the_completion_offers_what_the_help_lists)
+{
+    static char script[OUT_BYTES];
+    size_t compared = 0;
+
+    fake_api_nobody(&api);
+    ck_assert_int_eq(RUN("completion", "bash"), 0);
+    (void)memcpy(script, out, sizeof script);
+    char *rest = script;
+    for (char *line = strsep(&rest, "\n"); line != NULL; line = strsep(&rest, "\n")) {
+        char noun[32];
+        char verb[32] = "";
+        char *words = strstr(line, "words='");
+        if (words == NULL || sscanf(line, "    '%31[a-z] %31[a-z]')", noun, verb) < 1 ||
+            strncmp(words, "words=''", 8) == 0) {
+            continue;
+        }
+        bool alone = strcmp(noun, "status") == 0 || strcmp(noun, "digest") == 0;
+        if (verb[0] == '\0' && !alone) {
+            continue; /* a noun's verbs */
+        }
+        ck_assert_int_eq(alone ? RUN(noun, "--help") : RUN(noun, verb, "--help"), 0);
+        size_t in_help = 0;
+        for (const char *at = out; (at = strstr(at, "\n      --")) != NULL; at += 8) {
+            in_help++;
+        }
+        words += strlen("words='");
+        words[strcspn(words, "'")] = '\0';
+        size_t offered = 0;
+        for (char *word = strtok(words, " "); word != NULL; word = strtok(NULL, " ")) {
+            ck_assert_msg(strstr(out, word) != NULL, "%s %s has no %s", noun, verb, word);
+            offered++;
+        }
+        ck_assert_msg(offered == in_help, "%s %s: %zu offered, %zu in the help", noun, verb, offered,
+                      in_help);
+        compared++;
+    }
+    ck_assert_uint_ge(compared, 28);
+    ck_assert_uint_eq(fake_api_end(&api), 0);
+}
+END_TEST
+
+SUITE_MAIN("vigil", each_exit_status_is_reached, findings_end_with_six_only_where_they_are_asked_for,
+           a_fault_is_one_object_with_json, a_typo_is_met_with_what_was_probably_meant,
+           what_is_typed_becomes_the_request_of_the_api, a_dry_run_shows_the_request_and_asks_nothing,
+           pages_are_fetched_until_there_are_no_more, records_of_a_file_name_each_other,
+           after_a_refused_record_the_rest_waits_unless_told_otherwise,
+           a_node_that_goes_away_during_a_file_is_told, a_record_is_shown_whole_with_every_sibling,
+           the_digest_and_the_peers_are_lines_of_json, a_watch_ends_when_every_peer_is_complete,
+           a_watch_that_takes_too_long_says_to_try_again, help_is_there_for_every_verb_and_fits_a_terminal,
+           the_completion_offers_what_the_help_lists)

@@ -1,0 +1,360 @@
+#include "tools/command.h"
+
+#include <argp.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+const struct option_text option_texts[OPT_COUNT] = {
+    [OPT_NODE] = { "node", "DIR", "The node's state directory; else $VIGIL_NODE, else " CLIENT_STATE_DIR },
+    [OPT_JSON] = { "json", NULL, "Print JSON for scripts, one object a line" },
+    [OPT_NO_COLOR] = { "no-color", NULL, "Print no colours, as NO_COLOR in the environment does" },
+    [OPT_QUIET] = { "quiet", NULL, "Say nothing about what went well" },
+    [OPT_TIMEOUT] = { "timeout", "SECONDS", "How long to wait for the node; 60 if left out" },
+    [OPT_HELP] = { "help", NULL, "Print this and exit" },
+    [OPT_SET] = { "set", "NAME=VALUE", "Set a field" },
+    [OPT_ADD] = { "add", "NAME=VALUE",
+                  "Add one value of a set, or a field of a new element; NAME alone begins the next element" },
+    [OPT_REMOVE] = { "remove", "TARGET", "Remove one element, such as act[3f09a1c2]" },
+    [OPT_NOTE] = { "note", "TEXT", "Add a note; it stays for good" },
+    [OPT_RESOLVE] = { "resolve", "TARGET", "Let the new value replace all values of a field in conflict" },
+    [OPT_FILE] = { "file", "FILE", "Take records from a file of JSON objects; - is standard input" },
+    [OPT_KEEP_GOING] = { "keep-going", NULL, "After a refused record go on with the next" },
+    [OPT_DRY_RUN] = { "dry-run", NULL, "Print what would be asked of the node, and ask nothing" },
+    [OPT_KIND] = { "kind", "KIND", "The kind of record: person, source, focal_point and so on" },
+    [OPT_OFFICE] = { "office", "CODE", "The office whose record it is; this node's own if left out" },
+    [OPT_URGENT] = { "urgent", NULL, "Send it ahead of everything else" },
+    [OPT_ACTOR] = { "actor", "NUMBER", "The person of this office who makes the change" },
+    [OPT_WHERE] = { "where", "FIELD=VALUE",
+                    "Only records in which FIELD holds VALUE; several must all hold" },
+    [OPT_MONTH] = { "month", "FIELD=YYYY-MM", "Only records in which the date FIELD falls into this month" },
+    [OPT_CONFLICT] = { "conflict", NULL, "Only records of which a field holds more than one value" },
+    [OPT_LIMIT] = { "limit", "N", "At most N of them; all if left out" },
+    [OPT_COLUMNS] = { "columns", "NAME,NAME...", "Print these columns" },
+    [OPT_BY] = { "by", "FIELD,FIELD", "Count by one or two fields" },
+    [OPT_IDS] = { "ids", NULL, "Print the target of every field and element, as --set and --remove take it" },
+    [OPT_CHOOSE] = { "choose", "N", "Keep the sibling with number N; of an element: keep or remove" },
+    [OPT_VALUE] = { "value", "VALUE", "Replace all siblings by this value" },
+    [OPT_DEVICE] = { "device", "DEVICE", "The device: its fingerprint, its id or its name" },
+    [OPT_NAME] = { "name", "NAME", "How to call the peer here" },
+    [OPT_STATEMENTS] = { "statements", "FILE",
+                         "Take in a statements file of the office; - is standard input" },
+    [OPT_WATCH] = { "watch", NULL, "Print it again every two seconds, until interrupted" },
+    [OPT_UNTIL_COMPLETE] = { "until-complete", NULL, "End when every peer is complete; see --timeout" },
+    [OPT_CHECK] = { "check", NULL, "End with status 6 if there is something to look at" },
+};
+
+/* Keys of argp beyond the characters, so that no option has a short form. */
+enum { KEY_FIRST = 256 };
+
+static void
+give(struct command *command, enum opt option, const char *text)
+{
+    command->given[command->given_count++] = (struct given){ option, text };
+    if (option == OPT_NONE) {
+        command->words[command->word_count++] = text;
+    }
+}
+
+static error_t
+take_option(int key, char *text, struct argp_state *state)
+{
+    struct command *command = state->input;
+
+    if (key >= KEY_FIRST && key < KEY_FIRST + OPT_COUNT) {
+        give(command, (enum opt)(key - KEY_FIRST), text);
+        return 0;
+    }
+    if (key == ARGP_KEY_ARG) {
+        give(command, OPT_NONE, text);
+        return 0;
+    }
+    return ARGP_ERR_UNKNOWN;
+}
+
+/* argp's own table for the options of `verb`. */
+static void
+make_options(const struct verb *verb, struct argp_option options_out[OPT_COUNT + 1])
+{
+    uint64_t has = verb->options | OPTIONS_ALL;
+    size_t count = 0;
+
+    memset(options_out, 0, (OPT_COUNT + 1) * sizeof *options_out);
+    for (int n = 0; n < OPT_COUNT; n++) {
+        if ((has >> n & 1) != 0) {
+            options_out[count++] = (struct argp_option){
+                .name = option_texts[n].name,
+                .key = KEY_FIRST + n,
+                .arg = option_texts[n].value,
+                .doc = option_texts[n].help,
+                .group = n <= OPT_HELP ? 2 : 1, /* a verb's own come first */
+            };
+        }
+    }
+}
+
+/* The option of `has` that `text` ("--name" or "--name=value") means, whole or as the only one that begins
+ * so; OPT_NONE: none. */
+static enum opt
+find_option(uint64_t has, const char *text)
+{
+    size_t length = strcspn(text + 2, "=");
+    enum opt found = OPT_NONE;
+    size_t count = 0;
+
+    for (int n = 0; n < OPT_COUNT; n++) {
+        const char *name = option_texts[n].name;
+        if ((has >> n & 1) != 0 && strncmp(text + 2, name, length) == 0) {
+            if (name[length] == '\0') {
+                return (enum opt)n;
+            }
+            found = (enum opt)n;
+            count++;
+        }
+    }
+    return count == 1 ? found : OPT_NONE;
+}
+
+/* How many letters must be added, left out, changed or swapped to make `b` of `a`; long names are cut. */
+static size_t
+distance(const char *a, const char *b)
+{
+    enum { LENGTH_MAX = 32 };
+    size_t row[3][LENGTH_MAX + 1];
+    size_t a_length = strnlen(a, LENGTH_MAX);
+    size_t b_length = strnlen(b, LENGTH_MAX);
+
+    for (size_t m = 0; m <= b_length; m++) {
+        row[0][m] = m;
+        row[2][m] = 0;
+    }
+    for (size_t n = 1; n <= a_length; n++) {
+        size_t *here = row[n % 3];
+        const size_t *last = row[(n + 2) % 3];
+        const size_t *before = row[(n + 1) % 3];
+        here[0] = n;
+        for (size_t m = 1; m <= b_length; m++) {
+            size_t least = last[m - 1] + (a[n - 1] != b[m - 1]);
+            least = last[m] + 1 < least ? last[m] + 1 : least;
+            least = here[m - 1] + 1 < least ? here[m - 1] + 1 : least;
+            if (n > 1 && m > 1 && a[n - 1] == b[m - 2] && a[n - 2] == b[m - 1] && before[m - 2] + 1 < least) {
+                least = before[m - 2] + 1;
+            }
+            here[m] = least;
+        }
+    }
+    return row[a_length % 3][b_length];
+}
+
+const char *
+args_nearest(const char *typed, const char *const *names, size_t count)
+{
+    const char *nearest = NULL;
+    size_t least = strlen(typed) <= 3 ? 2 : 3; /* as many as this is another word */
+
+    for (size_t n = 0; n < count; n++) {
+        size_t here = distance(typed, names[n]);
+        if (here < least) {
+            least = here;
+            nearest = names[n];
+        }
+    }
+    return nearest;
+}
+
+static bool
+no_option(const struct command *command, uint64_t has, const char *text, struct client_fault *fault)
+{
+    const char *names[OPT_COUNT];
+    char typed[64];
+    char hint[160];
+    size_t count = 0;
+    const char *verb = command->verb->name == NULL ? "" : command->verb->name;
+
+    for (size_t n = 0; n < OPT_COUNT; n++) {
+        if ((has >> n & 1) != 0) {
+            names[count++] = option_texts[n].name;
+        }
+    }
+    size_t dashes = strspn(text, "-");
+    (void)snprintf(typed, sizeof typed, "%.*s", (int)strcspn(text + dashes, "="), text + dashes);
+    const char *nearest = args_nearest(typed, names, count);
+    if (nearest != NULL) {
+        (void)snprintf(hint, sizeof hint, "perhaps --%s is meant", nearest);
+    } else {
+        (void)snprintf(hint, sizeof hint, "vigil %s %s%s--help lists the options", command->noun->name, verb,
+                       verb[0] == '\0' ? "" : " ");
+    }
+    return fault_set(fault, "usage", hint, "there is no option %.*s%.*s", (int)dashes, text,
+                     (int)sizeof typed, typed);
+}
+
+/* argp complains in its own way and on its own; so nothing wrong comes to it. */
+static bool
+check_options(const struct command *command, int argc, char **argv, struct client_fault *fault)
+{
+    uint64_t has = command->verb->options | OPTIONS_ALL;
+
+    for (int n = 0; n < argc && strcmp(argv[n], "--") != 0; n++) {
+        if (argv[n][0] != '-' || argv[n][1] == '\0') {
+            continue;
+        }
+        enum opt option = argv[n][1] == '-' ? find_option(has, argv[n]) : OPT_NONE;
+        if (option == OPT_NONE) {
+            return no_option(command, has, argv[n], fault);
+        }
+        const struct option_text *text = &option_texts[option];
+        bool attached = strchr(argv[n], '=') != NULL;
+        if (text->value == NULL && attached) {
+            return fault_set(fault, "usage", "leave out the = and what follows", "--%s takes no value",
+                             text->name);
+        }
+        if (text->value != NULL && !attached) {
+            if (n + 1 == argc) {
+                char hint[96];
+                (void)snprintf(hint, sizeof hint, "write --%s %s", text->name, text->value);
+                return fault_set(fault, "usage", hint, "--%s has no value", text->name);
+            }
+            n++;
+        }
+    }
+    return true;
+}
+
+static bool
+check_words(const struct command *command, struct client_fault *fault)
+{
+    const struct verb *verb = command->verb;
+    char hint[160];
+
+    (void)snprintf(hint, sizeof hint, "write vigil %s %s%s%s", command->noun->name,
+                   verb->name == NULL ? "" : verb->name, verb->name == NULL ? "" : " ",
+                   verb->words == NULL ? "" : verb->words);
+    if (command->word_count > verb->word_max) {
+        return fault_set(fault, "usage", hint, "'%s' is one word too many", command->words[verb->word_max]);
+    }
+    if (command->word_count < verb->word_min) {
+        return fault_set(fault, "usage", hint, "something is missing after '%s'",
+                         verb->name == NULL ? command->noun->name : verb->name);
+    }
+    return true;
+}
+
+bool
+args_read(struct command *command, int argc, char **argv, struct client_fault *fault_out)
+{
+    struct argp_option options[OPT_COUNT + 1];
+    struct argp argp = { .options = options, .parser = take_option };
+
+    if (!check_options(command, argc, argv, fault_out)) {
+        return false;
+    }
+    /* One place for each argument, and the name that argp expects first. */
+    command->given = calloc((size_t)argc + 1, sizeof *command->given);
+    command->words = calloc((size_t)argc + 1, sizeof *command->words);
+    char **with_name = calloc((size_t)argc + 2, sizeof *with_name);
+    bool good = command->given != NULL && command->words != NULL && with_name != NULL;
+    if (good) {
+        static char name[] = "vigil";
+        with_name[0] = name;
+        memcpy(with_name + 1, argv, (size_t)argc * sizeof *argv);
+        make_options(command->verb, options);
+        good = argp_parse(&argp, argc + 1, with_name, ARGP_SILENT | ARGP_IN_ORDER, NULL, command) == 0;
+    }
+    free(with_name);
+    if (!good) {
+        return fault_set(fault_out, err_code(ERR_MEMORY), "close other programs and try again", "%s",
+                         err_text(ERR_MEMORY));
+    }
+    return args_has(command, OPT_HELP) || check_words(command, fault_out);
+}
+
+void
+args_free(struct command *command)
+{
+    free(command->given);
+    free(command->words);
+    command->given = NULL;
+    command->words = NULL;
+    command->given_count = 0;
+    command->word_count = 0;
+}
+
+enum opt
+args_head(int argc, char **argv, int *size_out)
+{
+    enum opt option = OPT_NONE;
+
+    if (argc > 0 && strncmp(argv[0], "--", 2) == 0 && argv[0][2] != '\0') {
+        option = find_option(OPTIONS_ALL, argv[0]);
+    }
+    *size_out = 1;
+    if (option != OPT_NONE && option_texts[option].value != NULL && strchr(argv[0], '=') == NULL) {
+        *size_out = 2;
+    }
+    return option;
+}
+
+bool
+args_has(const struct command *command, enum opt option)
+{
+    for (size_t n = 0; n < command->given_count; n++) {
+        if (command->given[n].option == option) {
+            return true;
+        }
+    }
+    return false;
+}
+
+const char *
+args_value(const struct command *command, enum opt option)
+{
+    const char *value = NULL;
+
+    for (size_t n = 0; n < command->given_count; n++) {
+        if (command->given[n].option == option) {
+            value = command->given[n].text;
+        }
+    }
+    return value;
+}
+
+bool
+args_number(const struct command *command, enum opt option, long min, long max, long missing,
+            long *number_out, struct client_fault *fault_out)
+{
+    const char *text = args_value(command, option);
+    char hint[96];
+    char *end = NULL;
+
+    if (text == NULL) {
+        *number_out = missing;
+        return true;
+    }
+    errno = 0;
+    long number = strtol(text, &end, 10);
+    if (end == text || *end != '\0' || errno != 0 || number < min || number > max) {
+        (void)snprintf(hint, sizeof hint, "give a whole number from %ld to %ld", min, max);
+        return fault_set(fault_out, "usage", hint, "--%s cannot be '%s'", option_texts[option].name, text);
+    }
+    *number_out = number;
+    return true;
+}
+
+void
+args_help(const struct noun *noun, const struct verb *verb, FILE *to)
+{
+    struct argp_option options[OPT_COUNT + 1];
+    char name[64];
+    char *doc = NULL;
+
+    (void)snprintf(name, sizeof name, "vigil %s%s%s", noun->name, verb->name == NULL ? "" : " ",
+                   verb->name == NULL ? "" : verb->name);
+    if (asprintf(&doc, "%s.\v%s", verb->summary, verb->details == NULL ? "" : verb->details) < 0) {
+        return;
+    }
+    make_options(verb, options);
+    struct argp argp = { .options = options, .args_doc = verb->words, .doc = doc };
+    argp_help(&argp, to, ARGP_HELP_SHORT_USAGE | ARGP_HELP_LONG | ARGP_HELP_DOC, name);
+    free(doc);
+}

@@ -1,0 +1,132 @@
+#include "tools/command.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum exit_status
+command_fail(const struct command *command, const struct client_fault *because, const char *what, ...)
+{
+    char text[CLIENT_TEXT_BYTES];
+    va_list args;
+
+    va_start(args, what);
+    (void)vsnprintf(text, sizeof text, what, args);
+    va_end(args);
+    /* What was printed before stands before. */
+    (void)fflush(stdout);
+    fault_print(stderr, text, because, command->out.json);
+    return fault_status(because->code);
+}
+
+bool
+command_connect(struct command *command, struct client_fault *fault_out)
+{
+    return command->client != NULL ||
+           client_open(&command->client, client_state_dir(args_value(command, OPT_NODE)), fault_out) ==
+               ERR_OK;
+}
+
+bool
+command_ask(struct command *command, json_t *request, json_t **ok_out, struct client_fault *fault_out)
+{
+    if (request == NULL) {
+        return fault_set(fault_out, err_code(ERR_MEMORY), "close other programs and try again", "%s",
+                         err_text(ERR_MEMORY));
+    }
+    if (!command_connect(command, fault_out)) {
+        json_decref(request);
+        return false;
+    }
+    return client_call(command->client, request, command->wait_ms, ok_out, fault_out) == ERR_OK;
+}
+
+bool
+command_only_shown(const struct command *command, json_t *request)
+{
+    if (!args_has(command, OPT_DRY_RUN)) {
+        return false;
+    }
+    output_json(command->out.to, request);
+    json_decref(request);
+    return true;
+}
+
+static bool
+talks(const struct command *command)
+{
+    return !command->out.json && !args_has(command, OPT_QUIET);
+}
+
+static void
+print(FILE *to, const char *format, va_list args)
+{
+    char *text = NULL;
+
+    if (vasprintf(&text, format, args) >= 0) {
+        output_printf(to, "%s", text);
+        free(text);
+    }
+}
+
+void
+command_say(const struct command *command, const char *format, ...)
+{
+    va_list args;
+
+    if (talks(command)) {
+        va_start(args, format);
+        print(command->out.to, format, args);
+        va_end(args);
+    }
+}
+
+void
+command_remark(const struct command *command, const char *format, ...)
+{
+    va_list args;
+
+    if (talks(command)) {
+        (void)fflush(stdout);
+        va_start(args, format);
+        print(stderr, format, args);
+        va_end(args);
+    }
+}
+
+bool
+command_open(const char *path, FILE **file_out, struct client_fault *fault_out)
+{
+    *file_out = strcmp(path, "-") == 0 ? stdin : fopen(path, "re");
+    if (*file_out != NULL) {
+        return true;
+    }
+    return fault_set(fault_out,
+                     err_code(errno == ENOENT   ? ERR_ABSENT
+                              : errno == EACCES ? ERR_DENIED
+                                                : ERR_IO),
+                     "see that the path is right and the file can be read", "%s: %s", path, strerror(errno));
+}
+
+void
+command_close(FILE **file)
+{
+    if (*file != NULL && *file != stdin) {
+        (void)fclose(*file);
+    }
+    *file = NULL;
+}
+
+enum exit_status
+command_table(const struct command *command, const struct output_column *columns, size_t column_count,
+              const json_t *rows)
+{
+    struct client_fault fault;
+
+    if (output_table(&command->out, columns, column_count, rows) == ERR_OK) {
+        return STATUS_DONE;
+    }
+    (void)fault_set(&fault, err_code(ERR_MEMORY), "ask for less with --limit", "%s", err_text(ERR_MEMORY));
+    return command_fail(command, &fault, "the table cannot be printed");
+}

@@ -1,0 +1,171 @@
+/* command.h - vigil NOUN VERB: the table of subcommands, and what each is given.
+ *
+ *     vigil [--node DIR] [--json] case set KEN-2026-0042 status=triage --add act.type_of_act=detention
+ *                                 noun verb <------- given, in the order in which it was typed ------->
+ *
+ * One file a noun. A verb names its options; reading them, --help, suggestions after a typo and the completion
+ * come from the same table.
+ */
+#pragma once
+
+#include "tools/fault.h"
+#include "tools/output.h"
+
+#include <stdint.h>
+
+enum opt {
+    OPT_NODE,
+    OPT_JSON,
+    OPT_NO_COLOR,
+    OPT_QUIET,
+    OPT_TIMEOUT,
+    OPT_HELP,
+    /* The rest are a verb's own. */
+    OPT_SET,
+    OPT_ADD,
+    OPT_REMOVE,
+    OPT_NOTE,
+    OPT_RESOLVE,
+    OPT_FILE,
+    OPT_KEEP_GOING,
+    OPT_DRY_RUN,
+    OPT_KIND,
+    OPT_OFFICE,
+    OPT_URGENT,
+    OPT_ACTOR,
+    OPT_WHERE,
+    OPT_MONTH,
+    OPT_CONFLICT,
+    OPT_LIMIT,
+    OPT_COLUMNS,
+    OPT_BY,
+    OPT_IDS,
+    OPT_CHOOSE,
+    OPT_VALUE,
+    OPT_DEVICE,
+    OPT_NAME,
+    OPT_STATEMENTS,
+    OPT_WATCH,
+    OPT_UNTIL_COMPLETE,
+    OPT_CHECK,
+    OPT_COUNT,
+    OPT_NONE = OPT_COUNT /* something that stands on its own */
+};
+
+#define OPTION(name) (UINT64_C(1) << OPT_##name)
+
+/* The options that every verb has. */
+#define OPTIONS_ALL                                                                                          \
+    (OPTION(NODE) | OPTION(JSON) | OPTION(NO_COLOR) | OPTION(QUIET) | OPTION(TIMEOUT) | OPTION(HELP))
+
+struct option_text {
+    const char *name;  /* without its dashes */
+    const char *value; /* what it takes, in capitals; NULL: nothing */
+    const char *help;
+};
+
+/* By enum opt. */
+extern const struct option_text option_texts[OPT_COUNT];
+
+/* One thing that was typed. */
+struct given {
+    enum opt option;
+    const char *text; /* its value; NULL if it takes none */
+};
+
+struct command {
+    const struct noun *noun;
+    const struct verb *verb;
+    struct given *given;
+    size_t given_count;
+    const char **words; /* those that are no options, in order */
+    size_t word_count;
+    struct output out;
+    struct client *client; /* once something was asked */
+    int wait_ms;
+};
+
+struct verb {
+    const char *name;  /* NULL: the noun stands alone */
+    const char *words; /* "ID NAME=VALUE..." */
+    size_t word_min;
+    size_t word_max;
+    uint64_t options; /* beside OPTIONS_ALL */
+    const char *summary;
+    const char *details; /* of --help: paragraphs and examples; NULL: none */
+    enum exit_status (*run)(struct command *command);
+};
+
+struct noun {
+    const char *name;
+    const char *summary;
+    const struct verb *verbs;
+    size_t verb_count;
+};
+
+extern const struct noun case_noun, record_noun, conflict_noun, peer_noun, sync_noun, status_noun,
+    digest_noun, codebook_noun, completion_noun;
+
+/* All of them, in the order of the help; ends with NULL. */
+extern const struct noun *const nouns[];
+
+/* --- Reading what was typed: args.c ------------------------------------------ */
+
+/* Read `argv` (argc of them, the program not among them) for `verb` into `command`. False, and `fault_out`: an
+ * unknown option, a value too many or missing, too many or too few words. */
+MUST_CHECK bool args_read(struct command *command, int argc, char **argv, struct client_fault *fault_out);
+void args_free(struct command *command);
+
+/* The option among OPTIONS_ALL that stands at argv[0]; OPT_NONE: none does. `size_out`: 1, or 2 with its value. */
+enum opt args_head(int argc, char **argv, int *size_out);
+
+bool args_has(const struct command *command, enum opt option);
+/* The value given last; NULL if none was. */
+const char *args_value(const struct command *command, enum opt option);
+/* A whole number from `min` to `max`, or `missing` if it was not given. */
+MUST_CHECK bool args_number(const struct command *command, enum opt option, long min, long max, long missing,
+                            long *number_out, struct client_fault *fault_out);
+
+/* Print the help of one verb to `to`. */
+void args_help(const struct noun *noun, const struct verb *verb, FILE *to);
+
+/* Of `count` names, the one that `typed` was probably meant to be; NULL if none is near. */
+const char *args_nearest(const char *typed, const char *const *names, size_t count);
+
+/* --- What verbs do: command.c ------------------------------------------------ */
+
+/* Print the fault to stderr and give its exit status. `what` is as for printf. */
+enum exit_status command_fail(const struct command *command, const struct client_fault *because,
+                              const char *what, ...) __attribute__((format(printf, 3, 4)));
+
+/* Connect, unless that was done. */
+MUST_CHECK bool command_connect(struct command *command, struct client_fault *fault_out);
+
+/* Ask the node (the reference to `request` is taken) and wait. False, and `fault_out`: no answer, or a refusal. */
+MUST_CHECK bool command_ask(struct command *command, json_t *request, json_t **ok_out,
+                            struct client_fault *fault_out);
+
+/* With --dry-run print `request`, take the reference and give true: nothing is to be sent. */
+bool command_only_shown(const struct command *command, json_t *request);
+
+/* A line for people about something done, on stdout; nothing with --quiet or --json. */
+void command_say(const struct command *command, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+
+/* A remark on stderr; nothing with --quiet or --json. */
+void command_remark(const struct command *command, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+
+/* Open the file of --file or --statements; "-" is stdin. False, and `fault_out`. Close with command_close. */
+MUST_CHECK bool command_open(const char *path, FILE **file_out, struct client_fault *fault_out);
+void command_close(FILE **file);
+
+/* Print a table as output_table does; the status that goes with it. */
+enum exit_status command_table(const struct command *command, const struct output_column *columns,
+                               size_t column_count, const json_t *rows);
+
+/* Read a file of records and have the node save each; `kind` for objects that name none. */
+enum exit_status load_records(struct command *command, const char *path, const char *kind);
+
+/* The shell completion, made of the table. */
+void completion_print(FILE *to);

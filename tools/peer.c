@@ -1,0 +1,167 @@
+/* peer.c - `vigil peer`: whom this node calls. */
+#include "tools/command.h"
+#include "tools/input.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* A statements file goes into one line of the API, in which a newline takes two characters. */
+enum { STATEMENTS_BYTES_MAX = 900 << 10 };
+
+static bool
+endpoint_good(const char *endpoint, struct client_fault *fault)
+{
+    const char *port = strrchr(endpoint, ':');
+    char *end = NULL;
+    long number = port == NULL ? 0 : strtol(port + 1, &end, 10);
+
+    return (strncmp(endpoint, "tcp://", 6) == 0 && port > endpoint + 6 && *end == '\0' && number >= 1 &&
+            number <= 65535) ||
+           fault_set(fault, "usage", "write tcp://HOST:PORT, as in tcp://hq.example.org:7700",
+                     "'%s' is not an address", endpoint);
+}
+
+static bool
+take_statements(const char *path, json_t *request, struct client_fault *fault)
+{
+    FILE *file = NULL;
+    char *text = NULL;
+
+    if (!command_open(path, &file, fault)) {
+        return false;
+    }
+    bool good = input_text(file, STATEMENTS_BYTES_MAX, &text, fault);
+    command_close(&file);
+    if (good) {
+        (void)json_object_set_new(request, "statements", json_string(text));
+    }
+    free(text);
+    return good;
+}
+
+static bool
+make_add(const struct command *command, json_t *request, struct client_fault *fault)
+{
+    static const enum opt options[] = { OPT_DEVICE, OPT_NAME };
+    const char *endpoint = command->word_count > 0 ? command->words[0] : NULL;
+    const char *statements = args_value(command, OPT_STATEMENTS);
+
+    if (endpoint == NULL && statements == NULL) {
+        return fault_set(fault, "usage",
+                         "write vigil peer add tcp://HOST:PORT --device DEVICE, or --statements FILE",
+                         "there is neither an address nor a statements file");
+    }
+    if (endpoint != NULL && args_value(command, OPT_DEVICE) == NULL) {
+        return fault_set(fault, "usage", "add --device with its fingerprint, id or name; ask its operator",
+                         "it is not said which device answers at %s", endpoint);
+    }
+    if (endpoint != NULL && !endpoint_good(endpoint, fault)) {
+        return false;
+    }
+    int failed = endpoint == NULL ? 0 : json_object_set_new(request, "endpoint", json_string(endpoint));
+    for (size_t n = 0; n < sizeof options / sizeof options[0]; n++) {
+        const char *value = args_value(command, options[n]);
+        if (value != NULL) {
+            failed |= json_object_set_new(request, option_texts[options[n]].name, json_string(value));
+        }
+    }
+    if (failed != 0) {
+        return fault_set(fault, "usage", "use a terminal that is set to UTF-8", "the text is not UTF-8");
+    }
+    return statements == NULL || take_statements(statements, request, fault);
+}
+
+static enum exit_status
+run_add(struct command *command)
+{
+    struct client_fault fault;
+    json_t *ok = NULL;
+
+    json_t *request = json_pack("{s:s}", "do", "peer.add");
+    if (!make_add(command, request, &fault)) {
+        json_decref(request);
+        return command_fail(command, &fault, "no peer was added");
+    }
+    if (command_only_shown(command, request)) {
+        return STATUS_DONE;
+    }
+    if (!command_ask(command, request, &ok, &fault)) {
+        return command_fail(command, &fault, "no peer was added");
+    }
+    const json_t *peer = json_object_get(ok, "peer");
+    json_int_t statements = json_integer_value(json_object_get(ok, "statements"));
+    if (command->out.json) {
+        output_json(command->out.to, ok);
+    } else if (json_is_object(peer) && json_object_size(peer) > 0) {
+        char *name = output_value(peer);
+        command_say(command, "peer %s added\n", name == NULL ? "" : name);
+        free(name);
+    }
+    if (statements > 0) {
+        command_say(command, "%lld new statements taken in\n", (long long)statements);
+    } else if (args_has(command, OPT_STATEMENTS)) {
+        command_say(command, "every statement was here already\n");
+    }
+    json_decref(ok);
+    return STATUS_DONE;
+}
+
+static enum exit_status
+run_list(struct command *command)
+{
+    static const struct output_column columns[] = {
+        { "name", 0 },     { "device", COLUMN_CUT },  { "office", 0 },
+        { "endpoint", 0 }, { "state", COLUMN_STATE }, { "reason", COLUMN_CUT },
+    };
+    struct client_fault fault;
+    json_t *ok = NULL;
+
+    if (!command_ask(command, json_pack("{s:s}", "do", "peer.list"), &ok, &fault)) {
+        return command_fail(command, &fault, "cannot list the peers");
+    }
+    const json_t *rows = json_object_get(ok, "peers");
+    enum exit_status status = command_table(command, columns, sizeof columns / sizeof columns[0], rows);
+    if (json_array_size(rows) == 0) {
+        command_remark(command, "there is none; vigil peer add --help\n");
+    }
+    json_decref(ok);
+    return status;
+}
+
+static enum exit_status
+run_remove(struct command *command)
+{
+    struct client_fault fault;
+    json_t *ok = NULL;
+
+    json_t *request = json_pack("{s:s, s:s}", "do", "peer.remove", "peer", command->words[0]);
+    if (request != NULL && command_only_shown(command, request)) {
+        return STATUS_DONE;
+    }
+    if (!command_ask(command, request, &ok, &fault)) {
+        return command_fail(command, &fault, "cannot remove %s", command->words[0]);
+    }
+    command_say(command, "peer %s removed\n", command->words[0]);
+    if (command->out.json) {
+        output_json(command->out.to, ok);
+    }
+    json_decref(ok);
+    return STATUS_DONE;
+}
+
+static const struct verb verbs[] = {
+    { "add", "[tcp://HOST:PORT]", 0, 1, OPTION(DEVICE) | OPTION(NAME) | OPTION(STATEMENTS) | OPTION(DRY_RUN),
+      "Call a device of the organisation at an address, or take in a statements file",
+      "Examples:\n"
+      "  vigil peer add tcp://hq.example.org:7700 --device 'Geneva server' --name hq\n"
+      "  vigil peer add --statements news.vigil\n\n"
+      "A device must be in the roster before it can be called. If it was enrolled after this node, "
+      "take in the statements file that its office gives out; both may be given in one command.\n",
+      run_add },
+    { "list", NULL, 0, 0, 0, "List the peers that this node calls or that call it", NULL, run_list },
+    { "remove", "PEER", 1, 1, OPTION(DRY_RUN), "Call a peer no more",
+      "It stays a member of the organisation and may still call this node; what came from it stays.\n",
+      run_remove },
+};
+
+const struct noun peer_noun = { "peer", "Say whom this node calls", verbs, sizeof verbs / sizeof verbs[0] };

@@ -1,0 +1,23 @@
+/* show.h - one record, to be read.
+ *
+ *     KEN-2026-0042 (case of KEN)
+ *       id 3f09...   made 2026-03-01 10:00Z   changed 2026-03-05 10:13Z
+ *
+ *       Title         Arrest after a session
+ *     ! Status        * Triage       Geneva laptop, 2026-03-05 10:13Z
+ *                       Assessment   Nairobi laptop, 2026-03-05 10:12Z
+ *       Birth date    withheld
+ *
+ *     act
+ *         Type of act   Death threat
+ */
+#pragma once
+
+#include "tools/output.h"
+
+/* Print the answer of record.show. With `ids`, each line begins with its target instead of its label. */
+void show_record(const struct output *output, const json_t *record, bool ids);
+
+/* "Nairobi laptop, Amina, 2026-03-05 10:12Z" of an object with device, actor and at. The caller frees it; NULL: no
+ * memory. */
+char *show_author(const json_t *value);

@@ -1,0 +1,232 @@
+/* status.c - `vigil status`: is this node well? */
+#include "tools/command.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+enum { WATCH_SECONDS = 2 };
+
+static void
+line(FILE *to, const char *label, const char *text)
+{
+    output_printf(to, "%-14s %s\n", label, text);
+}
+
+static void
+value_line(FILE *to, const char *label, const json_t *value)
+{
+    char *text = output_value(value);
+
+    if (text != NULL && text[0] != '\0') {
+        line(to, label, text);
+    }
+    free(text);
+}
+
+/* "3 key, 1 schema" of the counts that are not zero; counts within counts by their own names. */
+static void
+put_counts(char *out, size_t size, const json_t *counts, unsigned depth)
+{
+    const char *name;
+    json_t *value;
+
+    json_object_foreach((json_t *)counts, name, value)
+    {
+        size_t used = strlen(out);
+        if (json_is_object(value) && depth > 0) {
+            put_counts(out, size, value, depth - 1);
+        } else if (json_integer_value(value) > 0) {
+            (void)snprintf(out + used, size - used, "%s%lld %s", used > 0 ? ", " : "",
+                           (long long)json_integer_value(value), name);
+        }
+    }
+}
+
+static void
+counts_line(FILE *to, const char *label, const json_t *counts)
+{
+    char text[256] = "";
+
+    put_counts(text, sizeof text, counts, 1);
+    if (text[0] != '\0') {
+        line(to, label, text);
+    }
+}
+
+static void
+bytes_text(char out[32], const json_t *bytes)
+{
+    static const char *const units[] = { "B", "KiB", "MiB", "GiB", "TiB" };
+    double value = json_number_value(bytes);
+    size_t unit = 0;
+
+    while (value >= 1024 && unit + 1 < sizeof units / sizeof units[0]) {
+        value /= 1024;
+        unit++;
+    }
+    (void)snprintf(out, 32, unit == 0 ? "%.0f %s" : "%.1f %s", value, units[unit]);
+}
+
+static void
+print_disk(FILE *to, const json_t *disk)
+{
+    char used[32];
+    char map[32];
+    char room[32];
+
+    if (disk == NULL) {
+        return;
+    }
+    bytes_text(used, json_object_get(disk, "used"));
+    bytes_text(map, json_object_get(disk, "map"));
+    bytes_text(room, json_object_get(disk, "free"));
+    output_printf(to, "%-14s %s used of %s mapped, %s free on the disk\n", "Disk", used, map, room);
+}
+
+/* "4 days" of seconds, in the largest unit that fits twice. */
+static void
+span_text_of(char out[32], json_int_t seconds)
+{
+    static const struct {
+        json_int_t seconds;
+        const char *name;
+    } units[] = { { 86400, "days" }, { 3600, "hours" }, { 60, "minutes" }, { 1, "seconds" } };
+    size_t n = 0;
+
+    while (n + 1 < sizeof units / sizeof units[0] && seconds < 2 * units[n].seconds) {
+        n++;
+    }
+    (void)snprintf(out, 32, "%lld %s", (long long)(seconds / units[n].seconds), units[n].name);
+}
+
+static void
+print_clock(FILE *to, const json_t *clock)
+{
+    char now[32];
+    char ahead[32];
+    size_t index;
+    json_t *device;
+
+    if (clock == NULL) {
+        return;
+    }
+    output_time(now, json_string_value(json_object_get(clock, "now")));
+    output_printf(to, "%-14s %s%s\n", "Clock", now,
+                  json_is_true(json_object_get(clock, "suspect")) ? ", doubtful: compare it with a watch"
+                                                                  : "");
+    json_array_foreach(json_object_get(clock, "devices"), index, device)
+    {
+        char *name = output_value(json_object_get(device, "device"));
+        span_text_of(ahead, (json_int_t)json_number_value(json_object_get(device, "ahead_s")));
+        output_printf(to, "%-14s the clock of %s is %s ahead\n", "", name == NULL ? "" : name, ahead);
+        free(name);
+    }
+}
+
+static void
+print_peers(FILE *to, const json_t *peers)
+{
+    if (peers != NULL) {
+        output_printf(to, "%-14s %lld of %lld connected\n", "Peers",
+                      (long long)json_integer_value(json_object_get(peers, "up")),
+                      (long long)json_integer_value(json_object_get(peers, "all")));
+    }
+}
+
+static void
+print_net(FILE *to, const json_t *net)
+{
+    json_int_t restarts = json_integer_value(json_object_get(net, "restarts"));
+
+    if (restarts > 0) {
+        output_printf(to, "%-14s the network process was started again %lld times\n", "Network",
+                      (long long)restarts);
+    }
+}
+
+static void
+print_status(FILE *to, const json_t *status)
+{
+    char started[32];
+    size_t index;
+    json_t *warning;
+
+    value_line(to, "State", json_object_get(status, "state"));
+    value_line(to, "Device", json_object_get(status, "device"));
+    value_line(to, "Fingerprint", json_object_get(status, "fingerprint"));
+    value_line(to, "Organisation", json_object_get(status, "org"));
+    value_line(to, "", json_object_get(status, "org_fingerprint"));
+    output_time(started, json_string_value(json_object_get(status, "started")));
+    line(to, "Started", started);
+    value_line(to, "Version", json_object_get(status, "version"));
+    value_line(to, "Records", json_object_get(status, "records"));
+    value_line(to, "Entries", json_object_get(status, "entries"));
+    value_line(to, "Conflicts", json_object_get(status, "conflicts"));
+    counts_line(to, "Pending", json_object_get(status, "pending"));
+    counts_line(to, "Held", json_object_get(status, "held"));
+    counts_line(to, "Refused", json_object_get(status, "refused"));
+    print_peers(to, json_object_get(status, "peers"));
+    print_net(to, json_object_get(status, "net"));
+    print_disk(to, json_object_get(status, "disk"));
+    print_clock(to, json_object_get(status, "clock"));
+    json_array_foreach(json_object_get(status, "warnings"), index, warning)
+    {
+        output_printf(to, "! %s\n", json_is_string(warning) ? json_string_value(warning) : "");
+    }
+}
+
+/* What --check calls something to look at. */
+static bool
+is_well(const json_t *status)
+{
+    const char *state = json_string_value(json_object_get(status, "state"));
+
+    return state != NULL && strcmp(state, "running") == 0 &&
+           json_array_size(json_object_get(status, "warnings")) == 0 &&
+           json_integer_value(json_object_get(status, "conflicts")) == 0 &&
+           !json_is_true(json_object_get(json_object_get(status, "clock"), "suspect"));
+}
+
+static enum exit_status
+run_status(struct command *command)
+{
+    struct client_fault fault;
+    enum exit_status status = STATUS_DONE;
+    bool again = args_has(command, OPT_WATCH);
+
+    do {
+        json_t *ok = NULL;
+        if (!command_ask(command, json_pack("{s:s}", "do", "status"), &ok, &fault)) {
+            return command_fail(command, &fault, "cannot show the status");
+        }
+        if (command->out.json) {
+            output_json(command->out.to, ok);
+        } else {
+            if (again && command->out.terminal) {
+                (void)fputs("\033[H\033[J", command->out.to);
+            }
+            print_status(command->out.to, ok);
+        }
+        (void)fflush(command->out.to);
+        status = args_has(command, OPT_CHECK) && !is_well(ok) ? STATUS_FINDINGS : STATUS_DONE;
+        json_decref(ok);
+        if (again) {
+            (void)sleep(WATCH_SECONDS);
+        }
+    } while (again && ferror(command->out.to) == 0);
+    return status;
+}
+
+static const struct verb verbs[] = {
+    { NULL, NULL, 0, 0, OPTION(WATCH) | OPTION(CHECK), "Show whether this node is well",
+      "A line that begins with ! is a warning. Held: entries whose author had no right to write them. "
+      "Refused:\n"
+      "what arrived malformed or forged, and what waits for something else.\n\n"
+      "Examples:\n"
+      "  vigil status\n"
+      "  vigil status --check     ends with 6 on a warning, a conflict or a doubtful clock\n",
+      run_status },
+};
+
+const struct noun status_noun = { "status", "See whether this node is well", verbs, 1 };
