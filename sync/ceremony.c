@@ -240,6 +240,9 @@ key_fault(ceremony_fault *out, enum err err)
     case ERR_ABSENT:
         return fault(out, err, "a key that is needed is not at hand",
                      "its file or its passphrase is not here", "bring the key file into the directory");
+    case ERR_DENIED:
+        return fault(out, err, "a key does not open", "its file or its passphrase could not be read",
+                     "check the mode of the file, and give the passphrase at a terminal or by descriptor");
     case ERR_CORRUPT:
         return fault(out, err, "a key file is damaged", "it does not follow its format",
                      "use the copy that is kept elsewhere");
