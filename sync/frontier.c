@@ -158,6 +158,9 @@ frontier_set_log(struct frontier *frontier, const struct hash *log_id, const str
     if (err != ERR_OK) {
         return err;
     }
+    if (count + had == 0) {
+        return ERR_OK; /* no log before, none after */
+    }
     struct tip *at = frontier->tips + first;
     memmove(at + count, at + had, (frontier->count - first - had) * sizeof *at);
     for (size_t n = 0; n < count; n++) {

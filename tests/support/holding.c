@@ -1,0 +1,608 @@
+#include "tests/support/holding.h"
+
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const size_t NO_PARENT = SIZE_MAX;
+
+uint64_t
+holding_random(uint64_t *state)
+{
+    uint64_t mixed = *state += 0x9e3779b97f4a7c15u;
+
+    mixed = (mixed ^ mixed >> 30) * 0xbf58476d1ce4e5b9u;
+    mixed = (mixed ^ mixed >> 27) * 0x94d049bb133111ebu;
+    return mixed ^ mixed >> 31;
+}
+
+static struct ident
+ident_of(uint8_t name)
+{
+    struct ident ident;
+
+    memset(ident.bytes, name, IDENT_BYTES);
+    return ident;
+}
+
+struct holding_part *
+holding_part(struct holding *holding, uint8_t name)
+{
+    struct ident id = ident_of(name);
+
+    for (size_t n = 0; n < holding->part_count; n++) {
+        if (ident_equal(&holding->parts[n].id, &id)) {
+            return &holding->parts[n];
+        }
+    }
+    return NULL;
+}
+
+static struct holding_part *
+part_of_ident(struct holding *holding, const struct ident *id)
+{
+    return holding_part(holding, id->bytes[0]);
+}
+
+struct held_log *
+holding_find(struct holding *holding, const struct hash *log_id)
+{
+    size_t low = 0;
+    size_t high = holding->log_count;
+
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        int order = hash_compare(&holding->logs[middle]->log.log_id, log_id);
+        if (order == 0) {
+            return holding->logs[middle];
+        }
+        if (order < 0) {
+            low = middle + 1;
+        } else {
+            high = middle;
+        }
+    }
+    return NULL;
+}
+
+static struct held_log *
+begin_log(struct holding *holding, const struct gossip_log *log)
+{
+    size_t at = 0;
+
+    if (holding->log_count == holding->log_capacity) {
+        holding->log_capacity = holding->log_capacity == 0 ? 64 : holding->log_capacity * 2;
+        holding->logs = realloc(holding->logs, holding->log_capacity * sizeof(struct held_log *));
+        assert(holding->logs != NULL);
+    }
+    while (at < holding->log_count && hash_compare(&holding->logs[at]->log.log_id, &log->log_id) < 0) {
+        at++;
+    }
+    memmove(holding->logs + at + 1, holding->logs + at,
+            (holding->log_count - at) * sizeof(struct held_log *));
+    struct held_log *held = calloc(1, sizeof *held);
+    assert(held != NULL);
+    held->log = *log;
+    holding->logs[at] = held;
+    holding->log_count++;
+    return held;
+}
+
+/* The entry of this seq whose id begins so (NULL: any). */
+static size_t
+find_entry(const struct held_log *held, uint64_t seq, const uint8_t *entry_short)
+{
+    for (size_t n = 0; n < held->count; n++) {
+        const struct entry *entry = &held->entries[n].entry;
+        if (entry->seq == seq &&
+            (entry_short == NULL || memcmp(entry->id.bytes, entry_short, SHORT_BYTES) == 0)) {
+            return n;
+        }
+    }
+    return NO_PARENT;
+}
+
+static size_t
+find_by_id(const struct held_log *held, const struct entry *entry)
+{
+    for (size_t n = 0; n < held->count; n++) {
+        if (held->entries[n].entry.seq == entry->seq && hash_equal(&held->entries[n].entry.id, &entry->id)) {
+            return n;
+        }
+    }
+    return NO_PARENT;
+}
+
+static size_t
+add_entry(struct held_log *held, const struct entry *entry, size_t parent)
+{
+    if (held->count == held->capacity) {
+        held->capacity = held->capacity == 0 ? 4 : held->capacity * 2;
+        held->entries = realloc(held->entries, held->capacity * sizeof *held->entries);
+        assert(held->entries != NULL);
+    }
+    struct held_entry *added = &held->entries[held->count];
+    memset(added, 0, sizeof *added);
+    added->entry = *entry;
+    added->parent = parent;
+    if (entry->payload.data != NULL) {
+        uint8_t *copy = malloc(entry->payload.size + 1);
+        assert(copy != NULL);
+        memcpy(copy, entry->payload.data, entry->payload.size);
+        added->entry.payload.data = copy;
+    }
+    if (parent == NO_PARENT) {
+        held->root_count++;
+    } else {
+        added->run = held->entries[parent].run;
+        held->entries[parent].child_count++;
+    }
+    run_step(&added->run, entry->payload_size);
+    return held->count++;
+}
+
+/* The tips of a log, with their branches, into the frontier. */
+static void
+refresh_frontier(struct holding *holding, const struct held_log *held)
+{
+    struct tip tips[64];
+    size_t count = 0;
+
+    for (size_t n = 0; n < held->count && count < 64; n++) {
+        const struct held_entry *entry = &held->entries[n];
+        if (entry->child_count > 0) {
+            continue;
+        }
+        struct tip *tip = &tips[count++];
+        memset(tip, 0, sizeof *tip);
+        tip->log_id = held->log.log_id;
+        tip->seq = entry->entry.seq;
+        tip->entry_id = entry->entry.id;
+        size_t at = n;
+        while (held->entries[at].parent != NO_PARENT &&
+               held->entries[held->entries[at].parent].child_count < 2) {
+            at = held->entries[at].parent;
+        }
+        tip->branch_first = held->entries[at].entry.seq;
+        memcpy(tip->branch_id, held->entries[at].entry.id.bytes, SHORT_BYTES);
+    }
+    struct holding_part *part = part_of_ident(holding, &held->log.descriptor.compartment);
+    enum err err = frontier_set_log(&part->frontier, &held->log.log_id, tips, count);
+    assert(err == ERR_OK);
+    (void)err;
+}
+
+/* --- the store that gossip sees --- */
+
+static void
+store_identity(void *self, uint8_t incarnation[8], uint8_t certificate[8])
+{
+    const struct holding *holding = self;
+
+    memcpy(incarnation, holding->device_id.bytes, 8);
+    memcpy(certificate, holding->device_id.bytes + 8, 8);
+}
+
+static size_t
+store_shared(void *self, const struct hash *device_id, struct ident *out, size_t max)
+{
+    struct holding *holding = self;
+    size_t count = 0;
+
+    for (size_t p = 0; p < holding->peer_count; p++) {
+        for (size_t n = 0; n < holding->part_count && hash_equal(&holding->peers[p], device_id); n++) {
+            if ((holding->parts[n].shared_with >> p & 1) != 0 && count < max) {
+                out[count++] = holding->parts[n].id;
+            }
+        }
+    }
+    return count;
+}
+
+static struct frontier *
+store_frontier(void *self, const struct ident *compartment)
+{
+    return &part_of_ident(self, compartment)->frontier;
+}
+
+static uint8_t
+store_flags(void *self, const struct ident *compartment)
+{
+    return part_of_ident(self, compartment)->flags;
+}
+
+static bool
+store_descriptor(void *self, const struct hash *log_id, struct descriptor *out)
+{
+    const struct held_log *held = holding_find(self, log_id);
+
+    if (held != NULL) {
+        *out = held->log.descriptor;
+    }
+    return held != NULL;
+}
+
+static bool
+store_find_log(void *self, const struct ident *compartment, const uint8_t log_short[SHORT_BYTES],
+               struct hash *log_id_out)
+{
+    struct holding *holding = self;
+
+    for (size_t n = 0; n < holding->log_count; n++) {
+        const struct gossip_log *log = &holding->logs[n]->log;
+        if (memcmp(log->log_id.bytes, log_short, SHORT_BYTES) == 0 &&
+            ident_equal(&log->descriptor.compartment, compartment)) {
+            *log_id_out = log->log_id;
+            return true;
+        }
+    }
+    return false;
+}
+
+static enum gossip_link
+store_links(void *self, const struct hash *log_id, uint64_t first_seq, const uint8_t prev_short[SHORT_BYTES])
+{
+    const struct held_log *held = holding_find(self, log_id);
+
+    if (first_seq == 0) {
+        return LINK_GOOD;
+    }
+    if (held == NULL || find_entry(held, first_seq - 1, NULL) == NO_PARENT) {
+        return LINK_GAP;
+    }
+    return find_entry(held, first_seq - 1, prev_short) != NO_PARENT ? LINK_GOOD : LINK_FORK;
+}
+
+static bool
+store_has(void *self, const struct hash *log_id, uint64_t seq, const uint8_t entry_short[SHORT_BYTES])
+{
+    const struct held_log *held = holding_find(self, log_id);
+
+    return held != NULL && find_entry(held, seq, entry_short) != NO_PARENT;
+}
+
+static enum err
+store_read_chunk(void *self, const struct tip *tip, uint64_t from_seq, bool headers_only, struct buf *out,
+                 uint64_t *next_seq_out)
+{
+    struct holding *holding = self;
+    struct held_log *held = holding_find(holding, &tip->log_id);
+    struct entry entries[RUN_ENTRIES_MAX];
+    size_t count = 0;
+
+    holding->read_count++;
+    if (held == NULL || held->unreadable) {
+        return held == NULL ? ERR_ABSENT : ERR_CORRUPT;
+    }
+    size_t at = find_entry(held, tip->seq, tip->entry_id.bytes);
+    assert(at != NO_PARENT);
+    if (from_seq > tip->seq) {
+        return ERR_ABSENT;
+    }
+    /* Down the path from the tip, remembering it. */
+    size_t depth = (size_t)(tip->seq - from_seq) + 1;
+    size_t *path = calloc(depth, sizeof *path);
+    assert(path != NULL);
+    for (size_t n = depth; n > 0; n--) {
+        path[n - 1] = at;
+        at = held->entries[at].parent;
+    }
+    const struct held_entry *last = NULL;
+    for (size_t n = 0; n < depth; n++) {
+        const struct held_entry *entry = &held->entries[path[n]];
+        if (n > 0 && entry->run.count == 1) {
+            break; /* the run before ended where it was */
+        }
+        entries[count] = entry->entry;
+        if (headers_only) {
+            entries[count].payload = span_of(NULL, 0);
+        }
+        count++;
+        last = entry;
+    }
+    free(path);
+    assert(last != NULL && last->has_signature);
+    chunk_write(out, entries, count, last->signature);
+    *next_seq_out = last->entry.seq + 1;
+    return ERR_OK;
+}
+
+static void
+refuse(struct holding *holding, struct taken *taken, enum verdict verdict, enum later later)
+{
+    *taken = (struct taken){ .verdict = verdict, .later = later };
+    holding->refused_count++;
+}
+
+static void
+store_take(void *self, const struct hash *device_id, const struct gossip_log *log, struct span bytes,
+           struct taken *taken)
+{
+    static struct chunk chunk;
+    struct holding *holding = self;
+    struct held_log *held = holding_find(holding, &log->log_id);
+    struct hash prev = { { 0 } };
+    size_t parent = NO_PARENT;
+
+    (void)device_id;
+    assert(part_of_ident(holding, &log->descriptor.compartment) != NULL);
+    if (chunk_read(bytes, log->descriptor.lane, &chunk) != CHUNK_OK) {
+        refuse(holding, taken, VERDICT_MALFORMED, LATER_NONE);
+        return;
+    }
+    if (memcmp(log->descriptor.sign_pk, holding->refused_author, SIGN_PK_BYTES) == 0) {
+        refuse(holding, taken, VERDICT_LATER, LATER_AUTHOR);
+        return;
+    }
+    if (holding->full) {
+        refuse(holding, taken, VERDICT_LATER, LATER_FULL);
+        return;
+    }
+    if (chunk.first_seq > 0) {
+        parent = held == NULL ? NO_PARENT : find_entry(held, chunk.first_seq - 1, chunk.prev_short);
+        if (parent == NO_PARENT) {
+            refuse(holding, taken, VERDICT_LATER, LATER_GAP);
+            return;
+        }
+        prev = held->entries[parent].entry.id;
+    }
+    chunk_identify(&chunk, &log->log_id, &prev);
+    if (chunk_verify(&chunk, log->descriptor.sign_pk) != CHUNK_OK) {
+        holding->forged_count++;
+        refuse(holding, taken, VERDICT_FORGED, LATER_NONE);
+        return;
+    }
+    if (held == NULL) {
+        held = begin_log(holding, log);
+    }
+    *taken = (struct taken){ .verdict = VERDICT_SEEN };
+    for (size_t n = 0; n < chunk.entry_count; n++) {
+        size_t at = find_by_id(held, &chunk.entries[n]);
+        if (at == NO_PARENT) {
+            at = add_entry(held, &chunk.entries[n], parent);
+            taken->entry_count++;
+            taken->verdict = VERDICT_TAKEN;
+        }
+        parent = at;
+    }
+    held->entries[parent].has_signature = true;
+    memcpy(held->entries[parent].signature, chunk.signature, SIGNATURE_BYTES);
+    if (taken->verdict == VERDICT_TAKEN) {
+        refresh_frontier(holding, held);
+        holding->taken_count++;
+    } else {
+        holding->seen_count++;
+    }
+    struct holding_part *part = part_of_ident(holding, &log->descriptor.compartment);
+    size_t first;
+    size_t tips = frontier_log(&part->frontier, &log->log_id, &first);
+    taken->durable_next =
+        tips == 1 ? part->frontier.tips[first].seq + 1 : held->entries[parent].entry.seq + 1;
+    taken->visible_next = holding->invisible ? 0 : taken->durable_next;
+}
+
+static uint64_t
+store_visible(void *self, const struct hash *log_id)
+{
+    struct holding *holding = self;
+    const struct held_log *held = holding_find(holding, log_id);
+    uint64_t next = 0;
+
+    for (size_t n = 0; held != NULL && n < held->count && !holding->invisible; n++) {
+        next = held->entries[n].entry.seq >= next ? held->entries[n].entry.seq + 1 : next;
+    }
+    return next;
+}
+
+static struct kept_checkpoint *
+find_checkpoint(struct holding *holding, const struct hash *device_id, const struct ident *compartment,
+                uint32_t slot)
+{
+    for (size_t n = 0; n < holding->checkpoint_count; n++) {
+        struct kept_checkpoint *kept = &holding->checkpoints[n];
+        if (hash_equal(&kept->device_id, device_id) && ident_equal(&kept->compartment, compartment) &&
+            kept->slot == slot) {
+            return kept;
+        }
+    }
+    return NULL;
+}
+
+static enum err
+store_load_checkpoint(void *self, const struct hash *device_id, const struct ident *compartment,
+                      uint32_t slot, struct buf *out)
+{
+    const struct kept_checkpoint *kept = find_checkpoint(self, device_id, compartment, slot);
+
+    if (kept == NULL) {
+        return ERR_ABSENT;
+    }
+    buf_put_span(out, buf_span(&kept->bytes));
+    return ERR_OK;
+}
+
+static void
+store_save_checkpoint(void *self, const struct hash *device_id, const struct ident *compartment,
+                      uint32_t slot, struct span bytes)
+{
+    struct holding *holding = self;
+    struct kept_checkpoint *kept = find_checkpoint(holding, device_id, compartment, slot);
+
+    assert(slot < 2);
+    if (kept == NULL) {
+        holding->checkpoints =
+            realloc(holding->checkpoints, (holding->checkpoint_count + 1) * sizeof *holding->checkpoints);
+        assert(holding->checkpoints != NULL);
+        kept = &holding->checkpoints[holding->checkpoint_count++];
+        *kept = (struct kept_checkpoint){ *device_id, *compartment, slot, { 0 } };
+    }
+    buf_clear(&kept->bytes);
+    buf_put_span(&kept->bytes, bytes);
+}
+
+static void
+store_ended(void *self, uint32_t connection, bool hang_up, const char *why)
+{
+    struct holding *holding = self;
+
+    assert(why != NULL);
+    holding->ended_count++;
+    holding->hang_up_count += hang_up ? 1 : 0;
+    holding->last_ended = connection;
+}
+
+/* --- what tests do with it --- */
+
+void
+holding_init(struct holding *holding, const struct hash *device_id)
+{
+    memset(holding, 0, sizeof *holding);
+    holding->device_id = *device_id;
+    holding->store = (struct gossip_store){
+        .self = holding,
+        .identity = store_identity,
+        .shared = store_shared,
+        .frontier = store_frontier,
+        .flags = store_flags,
+        .descriptor = store_descriptor,
+        .find_log = store_find_log,
+        .links = store_links,
+        .has = store_has,
+        .read_chunk = store_read_chunk,
+        .take = store_take,
+        .visible = store_visible,
+        .load_checkpoint = store_load_checkpoint,
+        .save_checkpoint = store_save_checkpoint,
+        .ended = store_ended,
+    };
+}
+
+void
+holding_free(struct holding *holding)
+{
+    for (size_t n = 0; n < holding->log_count; n++) {
+        for (size_t k = 0; k < holding->logs[n]->count; k++) {
+            free((uint8_t *)(uintptr_t)holding->logs[n]->entries[k].entry.payload.data);
+        }
+        free(holding->logs[n]->entries);
+        free(holding->logs[n]);
+    }
+    free(holding->logs);
+    for (size_t n = 0; n < holding->part_count; n++) {
+        frontier_free(&holding->parts[n].frontier);
+    }
+    for (size_t n = 0; n < holding->checkpoint_count; n++) {
+        buf_free(&holding->checkpoints[n].bytes);
+    }
+    free(holding->checkpoints);
+    memset(holding, 0, sizeof *holding);
+}
+
+struct holding_part *
+holding_add(struct holding *holding, uint8_t name)
+{
+    assert(holding->part_count < HOLDING_PARTS_MAX);
+    struct holding_part *part = &holding->parts[holding->part_count++];
+    part->id = ident_of(name);
+    return part;
+}
+
+void
+holding_share(struct holding *holding, uint8_t name, const struct hash *device_id, bool shared)
+{
+    size_t p = 0;
+
+    while (p < holding->peer_count && !hash_equal(&holding->peers[p], device_id)) {
+        p++;
+    }
+    if (p == holding->peer_count) {
+        assert(p < HOLDING_PEERS_MAX);
+        holding->peers[holding->peer_count++] = *device_id;
+    }
+    struct holding_part *part = holding_part(holding, name);
+    part->shared_with = shared ? part->shared_with | 1u << p : part->shared_with & ~(1u << p);
+}
+
+void
+holding_log(struct gossip_log *log, const struct key_pair *author, uint8_t name, uint8_t lane)
+{
+    memset(log, 0, sizeof *log);
+    memcpy(log->descriptor.sign_pk, author->public_key, SIGN_PK_BYTES);
+    memset(log->descriptor.incarnation, 0x11, 8);
+    log->descriptor.compartment = ident_of(name);
+    log->descriptor.lane = lane;
+    descriptor_log_id(&log->descriptor, &log->log_id);
+}
+
+static void
+write_after(struct holding *holding, const struct key_pair *author, const struct gossip_log *log,
+            size_t parent, uint32_t payload_bytes, uint64_t *random)
+{
+    struct held_log *held = holding_find(holding, &log->log_id);
+    uint8_t *payload = calloc(1, payload_bytes);
+    struct entry entry = { .lane = log->descriptor.lane, .payload_size = payload_bytes };
+
+    assert(payload != NULL && payload_bytes >= SEAL_BYTES);
+    if (held == NULL) {
+        held = begin_log(holding, log);
+    }
+    if (parent != NO_PARENT) {
+        entry.seq = held->entries[parent].entry.seq + 1;
+        entry.prev = held->entries[parent].entry.id;
+    }
+    for (uint32_t n = 0; n < payload_bytes; n++) {
+        payload[n] = (uint8_t)holding_random(random);
+    }
+    bytes_write_u64(entry.salt, holding_random(random));
+    entry.payload = span_of(payload, payload_bytes);
+    entry_hash_payload(&entry.payload_hash, entry.payload);
+    entry_identify(&entry, &log->log_id);
+    size_t at = add_entry(held, &entry, parent);
+    held->entries[at].has_signature = true;
+    entry_sign(held->entries[at].signature, &entry, author);
+    free(payload);
+    refresh_frontier(holding, held);
+}
+
+uint64_t
+holding_write(struct holding *holding, const struct key_pair *author, const struct gossip_log *log,
+              uint32_t payload_bytes, uint64_t *random)
+{
+    const struct held_log *held = holding_find(holding, &log->log_id);
+    size_t parent = NO_PARENT;
+
+    for (size_t n = 0; held != NULL && n < held->count; n++) {
+        if (parent == NO_PARENT || held->entries[n].entry.seq > held->entries[parent].entry.seq) {
+            parent = n;
+        }
+    }
+    uint64_t seq = parent == NO_PARENT ? 0 : held->entries[parent].entry.seq + 1;
+    write_after(holding, author, log, parent, payload_bytes, random);
+    return seq;
+}
+
+void
+holding_fork(struct holding *holding, const struct key_pair *author, const struct gossip_log *log,
+             uint64_t parent_seq, uint32_t payload_bytes, uint64_t *random)
+{
+    const struct held_log *held = holding_find(holding, &log->log_id);
+    size_t parent = parent_seq == UINT64_MAX ? NO_PARENT : find_entry(held, parent_seq, NULL);
+
+    assert(parent_seq == UINT64_MAX || parent != NO_PARENT);
+    write_after(holding, author, log, parent, payload_bytes, random);
+}
+
+size_t
+holding_entries(const struct holding *holding, size_t *without_payload)
+{
+    size_t count = 0;
+
+    *without_payload = 0;
+    for (size_t n = 0; n < holding->log_count; n++) {
+        for (size_t k = 0; k < holding->logs[n]->count; k++) {
+            count++;
+            *without_payload += holding->logs[n]->entries[k].entry.payload.data == NULL ? 1 : 0;
+        }
+    }
+    return count;
+}

@@ -1,0 +1,99 @@
+/* holding.h - a replica for tests of gossip: real signed chunks, held in memory.
+ *
+ * It keeps trees of entries as the journal does, checks chunks as the door does (shape, chain,
+ * signature), and can be made to refuse an author, to be full, or to serve a log no more. What it keeps it
+ * never opens: payloads are random bytes.
+ */
+#pragma once
+
+#include "sync/gossip.h"
+#include "sync/update.h"
+
+enum { HOLDING_PARTS_MAX = 8, HOLDING_PEERS_MAX = 8 };
+
+struct held_entry {
+    struct entry entry; /* payload owned, or NULL */
+    size_t parent;      /* place in the log's entries; SIZE_MAX at seq 0 */
+    size_t child_count;
+    struct run run; /* up to and with this entry */
+    bool has_signature;
+    uint8_t signature[SIGNATURE_BYTES];
+};
+
+struct held_log {
+    struct gossip_log log;
+    struct held_entry *entries;
+    size_t count;
+    size_t capacity;
+    size_t root_count; /* entries of seq 0 */
+    bool unreadable;
+};
+
+struct holding_part {
+    struct ident id;
+    struct frontier frontier;
+    uint8_t flags;
+    uint32_t shared_with; /* bit n: device n of `peers` */
+};
+
+struct kept_checkpoint {
+    struct hash device_id;
+    struct ident compartment;
+    uint32_t slot;
+    struct buf bytes;
+};
+
+struct holding {
+    struct gossip_store store; /* self is this */
+    struct hash device_id;
+    struct held_log **logs; /* sorted by log_id */
+    size_t log_count;
+    size_t log_capacity;
+    struct holding_part parts[HOLDING_PARTS_MAX];
+    size_t part_count;
+    struct hash peers[HOLDING_PEERS_MAX];
+    size_t peer_count;
+    struct kept_checkpoint *checkpoints;
+    size_t checkpoint_count;
+    uint8_t refused_author[SIGN_PK_BYTES]; /* zero: none */
+    bool full;
+    bool invisible; /* nothing becomes visible */
+    /* what happened */
+    uint64_t taken_count;
+    uint64_t seen_count;
+    uint64_t refused_count;
+    uint64_t forged_count;
+    uint64_t read_count;
+    uint64_t ended_count;
+    uint64_t hang_up_count;
+    uint32_t last_ended;
+};
+
+void holding_init(struct holding *holding, const struct hash *device_id);
+void holding_free(struct holding *holding);
+
+/* Add a compartment; its id is made of `name`. */
+struct holding_part *holding_add(struct holding *holding, uint8_t name);
+struct holding_part *holding_part(struct holding *holding, uint8_t name);
+
+/* Share a compartment with a device, or no longer. */
+void holding_share(struct holding *holding, uint8_t name, const struct hash *device_id, bool shared);
+
+/* The log of an author in a compartment and a lane. */
+void holding_log(struct gossip_log *log_out, const struct key_pair *author, uint8_t name, uint8_t lane);
+
+/* Write the next entry after the log's highest seq; gives its seq. */
+uint64_t holding_write(struct holding *holding, const struct key_pair *author, const struct gossip_log *log,
+                       uint32_t payload_bytes, uint64_t *random);
+
+/* Write an entry after `parent_seq` (the first of that seq): a fork, if that has a child. UINT64_MAX: at seq 0. */
+void holding_fork(struct holding *holding, const struct key_pair *author, const struct gossip_log *log,
+                  uint64_t parent_seq, uint32_t payload_bytes, uint64_t *random);
+
+struct held_log *holding_find(struct holding *holding, const struct hash *log_id);
+
+/* All entries, and whether each has its payload. */
+size_t holding_entries(const struct holding *holding, size_t *without_payload_out);
+
+/* A generator with a seed: splitmix64. */
+uint64_t holding_random(uint64_t *state);

@@ -1,0 +1,1511 @@
+#include "tests/support/check.h"
+#include "tests/support/holding.h"
+
+#include "store/base/log.h"
+#include "store/base/world.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* Up to five nodes with a cable between any two. Time is virtual and jumps to where something is due; frames keep
+ * their order on a cable and none between cables. */
+enum {
+    NODES_MAX = 5,
+    CABLES_MAX = 12,
+    OVERHEAD = 35, /* of a message: ZMTP framing and CURVE */
+    HOUR_MS = 3600 * 1000,
+    CONTROL = 'c',
+    CASES = 'k',
+    OTHER = 'o',
+};
+
+struct pipe {
+    struct buf *frames;
+    size_t count;
+    size_t capacity;
+    size_t bytes;
+};
+
+struct cable {
+    uint32_t node[2]; /* the first dialled */
+    bool up;
+    struct pipe pipe[2]; /* from node[n] */
+};
+
+struct node {
+    struct world world;
+    struct holding holding;
+    struct gossip *gossip;
+    struct key_pair author;
+    struct hash device_id;
+    bool flushing;
+    bool more;
+};
+
+/* Every frame that was sent, for tests that look at them. */
+struct sniffed {
+    uint32_t from;
+    uint32_t to;
+    enum frame_type type;
+    uint8_t mode; /* of a FRONT; the code of a DENY; the reason of a BYE; the step of HEADS */
+    size_t bytes; /* with OVERHEAD */
+    uint8_t tag;  /* of a FRONT or the first chunk */
+    uint64_t at_ms;
+};
+
+static struct node nodes[NODES_MAX];
+static uint32_t node_count;
+static struct cable cables[CABLES_MAX];
+static uint32_t cable_count;
+static uint64_t now_ms;
+static uint64_t seed;
+static size_t pipe_bytes_max;
+static struct sniffed *sniffed;
+static size_t sniffed_count;
+static size_t sniffed_capacity;
+static uint64_t bytes_total;
+/* Flip one bit of the nth CHUNK frame from now on; 0: none. */
+static uint32_t flip_chunk;
+/* The lane of each chunk that node 0 sent on its first connection, as a digit; and of each log it introduced. */
+static char lanes[4096];
+static char introduced[4096];
+
+static uint64_t
+wall_ms(void *self)
+{
+    (void)self;
+    return 1735689600000 + now_ms;
+}
+
+static uint64_t
+steady_ms(void *self)
+{
+    (void)self;
+    return now_ms;
+}
+
+static void
+draw(void *self, void *out, size_t size)
+{
+    (void)self;
+    for (size_t n = 0; n < size; n++) {
+        ((uint8_t *)out)[n] = (uint8_t)holding_random(&seed);
+    }
+}
+
+static enum err
+no_disk(void *self, enum world_disk step)
+{
+    (void)self;
+    (void)step;
+    return ERR_OK;
+}
+
+static void
+put_frame(struct pipe *pipe, struct span bytes)
+{
+    if (pipe->count == pipe->capacity) {
+        pipe->capacity = pipe->capacity == 0 ? 16 : pipe->capacity * 2;
+        pipe->frames = realloc(pipe->frames, pipe->capacity * sizeof *pipe->frames);
+        ck_assert_ptr_nonnull(pipe->frames);
+    }
+    struct buf *frame = &pipe->frames[pipe->count++];
+    memset(frame, 0, sizeof *frame);
+    buf_put_span(frame, bytes);
+    pipe->bytes += bytes.size;
+}
+
+static void
+empty_pipe(struct pipe *pipe)
+{
+    for (size_t n = 0; n < pipe->count; n++) {
+        buf_free(&pipe->frames[n]);
+    }
+    pipe->count = 0;
+    pipe->bytes = 0;
+}
+
+/* Note the lane of a chunk; a log named by its id was told of by the peer, and is noted as '-'. */
+static void
+note_lane(const struct chunk_item *item)
+{
+    size_t count = strlen(introduced);
+    size_t at = strlen(lanes);
+    char lane = '-';
+
+    if (item->log.ref >= LOG_REF_FIRST) {
+        lane = introduced[item->log.ref - LOG_REF_FIRST];
+    } else {
+        if (item->log.ref == LOG_REF_NEW) {
+            lane = (char)('0' + item->log.name.data[DESCRIPTOR_BYTES - 1]);
+        }
+        if (count + 1 < sizeof introduced) {
+            introduced[count] = lane;
+        }
+    }
+    if (at + 1 < sizeof lanes) {
+        lanes[at] = lane;
+    }
+}
+
+static void
+sniff(uint32_t from, uint32_t to, struct span bytes)
+{
+    struct frame frame;
+    struct sniffed item = { .from = from, .to = to, .bytes = bytes.size + OVERHEAD, .at_ms = now_ms };
+    struct chunk_item chunk;
+
+    ck_assert_msg(frame_read(bytes, &frame), "a node sent a malformed frame");
+    item.type = frame.type;
+    switch (frame.type) {
+    case FRAME_FRONT:
+        item.mode = frame.front.mode;
+        item.tag = frame.front.tag[0];
+        break;
+    case FRAME_DENY:
+        item.mode = frame.deny.code;
+        break;
+    case FRAME_BYE:
+        item.mode = frame.bye.reason;
+        break;
+    case FRAME_HEADS:
+        item.mode = frame.heads.step;
+        break;
+    case FRAME_CHUNK:
+        ck_assert(chunk_next(&frame.chunks, &chunk));
+        item.tag = chunk.tag[0];
+        do {
+            if (from == 0 && cable_count == 1) {
+                note_lane(&chunk);
+            }
+        } while (chunk_next(&frame.chunks, &chunk));
+        break;
+    case FRAME_WANT:
+        if (from == 0 && cable_count == 1 && strlen(introduced) + 1 < sizeof introduced) {
+            introduced[strlen(introduced)] = '-';
+        }
+        break;
+    case FRAME_HELLO:
+        if (from == 0) {
+            memset(introduced, 0, sizeof introduced);
+        }
+        break;
+    default:
+        break;
+    }
+    if (sniffed_count == sniffed_capacity) {
+        sniffed_capacity = sniffed_capacity == 0 ? 256 : sniffed_capacity * 2;
+        sniffed = realloc(sniffed, sniffed_capacity * sizeof *sniffed);
+        ck_assert_ptr_nonnull(sniffed);
+    }
+    sniffed[sniffed_count++] = item;
+    bytes_total += item.bytes;
+}
+
+static bool
+send_frame(void *self, uint32_t number, struct span bytes)
+{
+    struct node *node = self;
+    uint32_t index = (uint32_t)(node - nodes);
+    struct cable *cable = &cables[number - 1];
+    int side = cable->node[0] == index ? 0 : 1;
+
+    /* Law 2: nobody is answered before the turn has committed. */
+    ck_assert(node->flushing);
+    ck_assert_uint_eq(cable->node[side], index);
+    if (!cable->up ||
+        (cable->pipe[side].bytes > 0 && cable->pipe[side].bytes + bytes.size > pipe_bytes_max)) {
+        return false;
+    }
+    sniff(index, cable->node[1 - side], bytes);
+    put_frame(&cable->pipe[side], bytes);
+    if (bytes.data[0] == FRAME_CHUNK && flip_chunk > 0 && --flip_chunk == 0) {
+        struct buf *frame = &cable->pipe[side].frames[cable->pipe[side].count - 1];
+        frame->data[frame->size - 10] ^= 4; /* in the last signature */
+    }
+    return true;
+}
+
+static struct node *
+add_node_with(enum link_profile profile, uint32_t credit_bytes)
+{
+    struct node *node = &nodes[node_count++];
+    uint8_t key_seed[32] = { 0 };
+
+    memset(node, 0, sizeof *node);
+    key_seed[0] = (uint8_t)node_count;
+    crypto_sign_pair_from_seed(&node->author, key_seed);
+    /* Device ids ascend with the nodes, so that tests know whose is the smaller. */
+    memset(node->device_id.bytes, (int)(0x10 * node_count), HASH_BYTES);
+    node->world = (struct world){ node, wall_ms, steady_ms, draw, send_frame, no_disk };
+    holding_init(&node->holding, &node->device_id);
+    holding_add(&node->holding, CONTROL);
+    struct gossip_options options = { .world = &node->world,
+                                      .store = &node->holding.store,
+                                      .device_id = node->device_id,
+                                      .control = holding_part(&node->holding, CONTROL)->id,
+                                      .profile = profile,
+                                      .version = "vigil 0.1.0",
+                                      .credit_bytes = credit_bytes };
+    ck_assert_int_eq(gossip_open(&node->gossip, &options), ERR_OK);
+    return node;
+}
+
+static struct node *
+add_node(void)
+{
+    return add_node_with(PROFILE_LAN, 262144);
+}
+
+static void
+share(uint32_t a, uint32_t b, uint8_t name)
+{
+    if (holding_part(&nodes[a].holding, name) == NULL) {
+        holding_add(&nodes[a].holding, name);
+    }
+    if (holding_part(&nodes[b].holding, name) == NULL) {
+        holding_add(&nodes[b].holding, name);
+    }
+    holding_share(&nodes[a].holding, name, &nodes[b].device_id, true);
+    holding_share(&nodes[b].holding, name, &nodes[a].device_id, true);
+}
+
+static void
+plug_in(uint32_t index)
+{
+    struct cable *cable = &cables[index];
+
+    cable->up = true;
+    for (int side = 0; side < 2; side++) {
+        ck_assert_int_eq(gossip_up(nodes[cable->node[side]].gossip, index + 1,
+                                   &nodes[cable->node[1 - side]].device_id, side == 0, now_ms),
+                         ERR_OK);
+    }
+}
+
+static void
+pull_out(uint32_t index)
+{
+    struct cable *cable = &cables[index];
+
+    cable->up = false;
+    for (int side = 0; side < 2; side++) {
+        empty_pipe(&cable->pipe[side]);
+        gossip_down(nodes[cable->node[side]].gossip, index + 1, "the cable was pulled", now_ms);
+    }
+}
+
+static uint32_t
+connect_nodes(uint32_t dialler, uint32_t listener)
+{
+    struct cable *cable = &cables[cable_count];
+
+    memset(cable, 0, sizeof *cable);
+    cable->node[0] = dialler;
+    cable->node[1] = listener;
+    plug_in(cable_count);
+    return cable_count++;
+}
+
+/* One turn of a node: some of what has arrived, then the commit, then the answers. */
+static void
+turn(uint32_t index, size_t frames_max)
+{
+    struct node *node = &nodes[index];
+
+    for (uint32_t n = 0; n < cable_count; n++) {
+        struct cable *cable = &cables[n];
+        for (int side = 0; side < 2 && cable->up; side++) {
+            struct pipe *pipe = &cable->pipe[1 - side];
+            size_t count = pipe->count < frames_max ? pipe->count : frames_max;
+            if (cable->node[side] != index || count == 0) {
+                continue;
+            }
+            for (size_t k = 0; k < count; k++) {
+                pipe->bytes -= pipe->frames[k].size;
+                gossip_receive(node->gossip, n + 1, buf_span(&pipe->frames[k]), now_ms);
+                buf_free(&pipe->frames[k]);
+            }
+            memmove(pipe->frames, pipe->frames + count, (pipe->count - count) * sizeof *pipe->frames);
+            pipe->count -= count;
+        }
+    }
+    gossip_tick(node->gossip, now_ms);
+    node->flushing = true;
+    node->more = gossip_flush(node->gossip, now_ms);
+    node->flushing = false;
+}
+
+static bool
+anything_under_way(void)
+{
+    for (uint32_t n = 0; n < cable_count; n++) {
+        if (cables[n].up && (cables[n].pipe[0].count > 0 || cables[n].pipe[1].count > 0)) {
+            return true;
+        }
+    }
+    for (uint32_t n = 0; n < node_count; n++) {
+        if (nodes[n].more) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Let `ms` pass, or stop when `done` holds. True: it held. */
+static bool
+run(uint64_t ms, bool (*done)(void))
+{
+    uint64_t end = now_ms + ms;
+
+    for (;;) {
+        for (uint32_t n = 0; n < node_count; n++) {
+            turn(n, 8);
+        }
+        if (done != NULL && done()) {
+            return true;
+        }
+        if (now_ms >= end) {
+            return false;
+        }
+        uint64_t wait = 5;
+        if (!anything_under_way()) {
+            wait = end - now_ms;
+            for (uint32_t n = 0; n < node_count; n++) {
+                uint64_t own = gossip_wait_ms(nodes[n].gossip, now_ms);
+                wait = own < wait ? own : wait;
+            }
+            wait = wait < 1 ? 1 : wait;
+        }
+        now_ms += wait;
+    }
+}
+
+/* All nodes that have a compartment hold the same of it. */
+static bool
+all_equal(void)
+{
+    for (uint32_t a = 0; a < node_count; a++) {
+        for (uint32_t b = 0; b < a; b++) {
+            for (size_t n = 0; n < nodes[a].holding.part_count; n++) {
+                struct holding_part *one = &nodes[a].holding.parts[n];
+                struct holding_part *other = holding_part(&nodes[b].holding, one->id.bytes[0]);
+                if (other != NULL && memcmp(frontier_digest(&one->frontier),
+                                            frontier_digest(&other->frontier), DIGEST_BYTES) != 0) {
+                    return false;
+                }
+            }
+        }
+    }
+    return true;
+}
+
+/* And everybody knows it. */
+static bool
+all_know(void)
+{
+    for (uint32_t n = 0; n < node_count; n++) {
+        size_t count;
+        const struct gossip_peer_status *peers = gossip_status(nodes[n].gossip, &count);
+        for (size_t k = 0; k < count; k++) {
+            if (!peers[k].connected) {
+                continue;
+            }
+            for (size_t p = 0; p < peers[k].compartment_count; p++) {
+                if (!peers[k].compartments[p].complete) {
+                    return false;
+                }
+            }
+            if (peers[k].compartment_count == 0) {
+                return false;
+            }
+        }
+    }
+    return all_equal();
+}
+
+static void
+write_entries(uint32_t author, uint32_t holder, uint8_t part, uint8_t lane, size_t count, uint32_t bytes)
+{
+    struct gossip_log log;
+
+    holding_log(&log, &nodes[author].author, part, lane);
+    for (size_t n = 0; n < count; n++) {
+        holding_write(&nodes[holder].holding, &nodes[author].author, &log, bytes, &seed);
+    }
+    gossip_changed(nodes[holder].gossip, &log.descriptor.compartment, &log.log_id, now_ms);
+}
+
+static void
+write_own(uint32_t node, uint8_t part, uint8_t lane, size_t count)
+{
+    write_entries(node, node, part, lane, count, 60);
+}
+
+static size_t
+frames_of(enum frame_type type)
+{
+    size_t count = 0;
+
+    for (size_t n = 0; n < sniffed_count; n++) {
+        count += sniffed[n].type == type ? 1 : 0;
+    }
+    return count;
+}
+
+static const struct sniffed *
+first_of(enum frame_type type)
+{
+    for (size_t n = 0; n < sniffed_count; n++) {
+        if (sniffed[n].type == type) {
+            return &sniffed[n];
+        }
+    }
+    return NULL;
+}
+
+static void
+forget_frames(void)
+{
+    sniffed_count = 0;
+    bytes_total = 0;
+}
+
+static void
+expect_whole(uint32_t node, size_t entries)
+{
+    size_t without;
+
+    ck_assert_uint_eq(holding_entries(&nodes[node].holding, &without), entries);
+    ck_assert_uint_eq(without, 0);
+}
+
+static void
+no_log(void *self, const char *line)
+{
+    (void)self;
+    (void)line;
+}
+
+static void
+set_up(void)
+{
+    log_to(no_log, NULL);
+    now_ms = 1000;
+    seed = 42;
+    pipe_bytes_max = 4 << 20;
+    node_count = 0;
+    cable_count = 0;
+    flip_chunk = 0;
+    memset(lanes, 0, sizeof lanes);
+    memset(introduced, 0, sizeof introduced);
+    forget_frames();
+}
+
+static void
+tear_down(void)
+{
+    for (uint32_t n = 0; n < cable_count; n++) {
+        for (int side = 0; side < 2; side++) {
+            empty_pipe(&cables[n].pipe[side]);
+            free(cables[n].pipe[side].frames);
+        }
+    }
+    for (uint32_t n = 0; n < node_count; n++) {
+        gossip_close(&nodes[n].gossip);
+        holding_free(&nodes[n].holding);
+    }
+    free(sniffed);
+    sniffed = NULL;
+    sniffed_capacity = 0;
+}
+
+/* Two nodes that share control and one compartment. */
+static void
+two_nodes(void)
+{
+    add_node();
+    add_node();
+    share(0, 1, CONTROL);
+    share(0, 1, CASES);
+}
+
+/* The same entries on both, as if synced before. */
+static void
+same_on_both(uint8_t part, uint8_t lane, size_t count)
+{
+    uint64_t before = seed;
+
+    write_entries(0, 0, part, lane, count, 60);
+    uint64_t after = seed;
+    seed = before;
+    write_entries(0, 1, part, lane, count, 60);
+    ck_assert_uint_eq(seed, after);
+}
+
+/* --- bytes --- */
+
+/* Counted: all frames of both sides with 35 B a message; not counted: ZMTP greeting and CURVE handshake. */
+START_TEST(a_cold_equal_session_costs_1400_bytes_at_most)
+{
+    two_nodes();
+    same_on_both(CONTROL, LANE_CONTROL, 3);
+    same_on_both(CASES, LANE_NORMAL, 5);
+    connect_nodes(0, 1);
+    run(30 * 1000, NULL);
+    ck_assert(all_know());
+    printf("cold equal session, control and one compartment: %llu bytes in %zu messages\n",
+           (unsigned long long)bytes_total, sniffed_count);
+    ck_assert_uint_le(bytes_total, 1400);
+    ck_assert_uint_eq(frames_of(FRAME_CHUNK), 0);
+    ck_assert_uint_eq(frames_of(FRAME_FRONT), 0);
+    ck_assert_uint_eq(frames_of(FRAME_HELLO), 2);
+}
+END_TEST
+
+START_TEST(a_warm_equal_check_costs_160_bytes_at_most)
+{
+    add_node();
+    add_node();
+    share(0, 1, CONTROL);
+    same_on_both(CONTROL, LANE_CONTROL, 3);
+    connect_nodes(0, 1);
+    run(30 * 1000, NULL);
+    ck_assert(all_know());
+    forget_frames();
+    gossip_compare(nodes[0].gossip, NULL, now_ms);
+    gossip_compare(nodes[1].gossip, &nodes[0].device_id, now_ms);
+    run(1000, NULL);
+    printf("warm equal check of one compartment, both ways: %llu bytes in %zu messages\n",
+           (unsigned long long)bytes_total, sniffed_count);
+    ck_assert_uint_eq(frames_of(FRAME_DIGEST), 2);
+    ck_assert_uint_le(bytes_total, 160);
+    ck_assert_uint_gt(bytes_total, 0);
+}
+END_TEST
+
+START_TEST(an_idle_hour_costs_two_digests_a_minute)
+{
+    two_nodes();
+    same_on_both(CASES, LANE_NORMAL, 5);
+    connect_nodes(0, 1);
+    run(30 * 1000, NULL);
+    ck_assert(all_know());
+    forget_frames();
+    run(HOUR_MS, NULL);
+    printf("idle hour, two compartments: %llu bytes in %zu messages\n", (unsigned long long)bytes_total,
+           sniffed_count);
+    ck_assert_uint_eq(frames_of(FRAME_DIGEST), sniffed_count);
+    ck_assert_uint_le(bytes_total, 122 * (51 + OVERHEAD));
+}
+END_TEST
+
+/* --- the plain course --- */
+
+START_TEST(what_one_lacks_the_other_sends_and_both_know_it)
+{
+    two_nodes();
+    write_own(0, CONTROL, LANE_CONTROL, 3);
+    write_own(0, CASES, LANE_NORMAL, 200);
+    write_own(1, CASES, LANE_NORMAL, 130);
+    write_own(1, CASES, LANE_CONTROL, 5);
+    connect_nodes(0, 1);
+    ck_assert(run(60 * 1000, all_know));
+    expect_whole(0, 338);
+    expect_whole(1, 338);
+    ck_assert_uint_lt(now_ms, 2000); /* no wait was needed */
+    size_t count;
+    const struct gossip_peer_status *status = gossip_status(nodes[0].gossip, &count);
+    ck_assert_uint_eq(count, 1);
+    ck_assert_int_eq((int)status->state, GOSSIP_EQUAL);
+    ck_assert_uint_eq(status->entries_taken, 135);
+    ck_assert_uint_gt(status->last_contact_ms, 0);
+    ck_assert_str_eq(status->last_error, "");
+    ck_assert_uint_eq(status->chunks_seen, 0);
+    for (size_t n = 0; n < status->compartment_count; n++) {
+        ck_assert_uint_eq(status->compartments[n].stored_permille, 1000);
+        ck_assert_uint_eq(status->compartments[n].visible_permille, 1000);
+        ck_assert_uint_eq(status->compartments[n].entries_to_send, 0);
+        ck_assert_uint_eq(status->compartments[n].entries_to_receive, 0);
+    }
+}
+END_TEST
+
+START_TEST(a_new_entry_goes_out_in_the_turn_it_was_saved_in)
+{
+    two_nodes();
+    same_on_both(CASES, LANE_NORMAL, 5);
+    connect_nodes(0, 1);
+    run(70 * 1000, NULL);
+    forget_frames();
+    uint64_t before = now_ms;
+    write_own(1, CASES, LANE_NORMAL, 1);
+    ck_assert(run(1000, all_equal));
+    ck_assert_uint_le(now_ms - before, 5);
+    run(10 * 1000, NULL);
+    ck_assert(all_know());
+    ck_assert_uint_eq(frames_of(FRAME_CHUNK), 1);
+    ck_assert_uint_eq(frames_of(FRAME_ACK), 1);
+    ck_assert_uint_eq(frames_of(FRAME_FRONT), 0);
+    ck_assert_uint_le(frames_of(FRAME_DIGEST), 2);
+}
+END_TEST
+
+START_TEST(control_is_equal_before_anything_else_is_sent)
+{
+    two_nodes();
+    write_own(0, CASES, LANE_CONTROL, 100);
+    write_own(1, CASES, LANE_URGENT, 100);
+    write_own(0, CONTROL, LANE_BULK, 300);
+    write_own(1, CONTROL, LANE_NORMAL, 300);
+    connect_nodes(0, 1);
+    ck_assert(run(60 * 1000, all_know));
+    /* Of the frames of one side: none of the others after the first of control that is followed by one of control. */
+    for (uint32_t from = 0; from < 2; from++) {
+        bool others = false;
+        for (size_t n = 0; n < sniffed_count; n++) {
+            if (sniffed[n].type == FRAME_CHUNK && sniffed[n].from == from) {
+                ck_assert(!(others && sniffed[n].tag == CONTROL));
+                others = others || sniffed[n].tag != CONTROL;
+            }
+        }
+        ck_assert(others);
+    }
+}
+END_TEST
+
+START_TEST(lanes_0_and_1_go_strictly_first)
+{
+    two_nodes();
+    share(0, 1, OTHER);
+    for (int n = 0; n < 4; n++) {
+        write_entries(0, 0, n % 2 == 0 ? CASES : OTHER, LANE_BULK, 1, 32000);
+        write_entries(0, 0, n % 2 == 0 ? CASES : OTHER, LANE_NORMAL, 1, 32000);
+    }
+    write_entries(0, 0, OTHER, LANE_URGENT, 4, 32000);
+    write_entries(0, 0, CASES, LANE_CONTROL, 4, 32000);
+    pipe_bytes_max = 1; /* one message at a time */
+    connect_nodes(0, 1);
+    ck_assert(run(60 * 1000, all_know));
+    ck_assert_uint_eq(strlen(lanes), 16);
+    ck_assert_int_eq(strncmp(lanes, "00001111", 8), 0);
+}
+END_TEST
+
+/* An urgent entry overtakes what is under way at the next chunk. */
+START_TEST(an_urgent_entry_overtakes_a_thousand_others)
+{
+    two_nodes();
+    write_entries(0, 0, CASES, LANE_NORMAL, 300, 8000);
+    pipe_bytes_max = 1;
+    connect_nodes(0, 1);
+    while (strlen(lanes) < 20) {
+        run(5, NULL);
+    }
+    size_t before = strlen(lanes);
+    write_own(0, CASES, LANE_URGENT, 1);
+    ck_assert(run(60 * 1000, all_know));
+    const char *urgent = strchr(lanes, '1');
+    ck_assert_ptr_nonnull(urgent);
+    /* Two messages may have been on their way: one in the link, one held. */
+    ck_assert_uint_le((size_t)(urgent - lanes), before + 16);
+    ck_assert_uint_gt(strlen(lanes), before + 100);
+}
+END_TEST
+
+START_TEST(compartments_that_are_not_shared_are_never_named)
+{
+    add_node();
+    add_node();
+    add_node();
+    for (uint32_t n = 1; n < 3; n++) {
+        share(0, n, CONTROL);
+    }
+    share(0, 1, CASES);
+    share(0, 2, OTHER);
+    write_own(0, CASES, LANE_NORMAL, 20);
+    write_own(0, OTHER, LANE_NORMAL, 20);
+    connect_nodes(0, 1);
+    connect_nodes(2, 0);
+    ck_assert(run(60 * 1000, all_know));
+    for (size_t n = 0; n < sniffed_count; n++) {
+        if (sniffed[n].type == FRAME_CHUNK || sniffed[n].type == FRAME_FRONT) {
+            bool with_first = sniffed[n].from == 1 || sniffed[n].to == 1;
+            ck_assert(sniffed[n].tag != (with_first ? OTHER : CASES));
+        }
+        /* control and one more: */
+        ck_assert(sniffed[n].type != FRAME_DIGEST || sniffed[n].bytes <= OVERHEAD + 51);
+    }
+    ck_assert_ptr_null(holding_part(&nodes[1].holding, OTHER));
+}
+END_TEST
+
+/* --- a thousand logs --- */
+
+static void
+thousand_logs_on(uint32_t node)
+{
+    for (uint32_t n = 0; n < 1000; n++) {
+        struct gossip_log log;
+        holding_log(&log, &nodes[0].author, CASES, LANE_NORMAL);
+        bytes_write_u32(log.descriptor.incarnation, n);
+        descriptor_log_id(&log.descriptor, &log.log_id);
+        holding_write(&nodes[node].holding, &nodes[0].author, &log, 40, &seed);
+    }
+}
+
+START_TEST(a_thousand_logs_cross_once_and_then_cost_what_has_changed)
+{
+    two_nodes();
+    thousand_logs_on(0);
+    uint32_t cable = connect_nodes(1, 0);
+    ck_assert(run(60 * 1000, all_know));
+    ck_assert_uint_eq(nodes[1].holding.seen_count, 0);
+    pull_out(cable);
+    for (uint32_t n = 0; n < 50; n++) {
+        struct gossip_log log;
+        holding_log(&log, &nodes[0].author, CASES, LANE_NORMAL);
+        bytes_write_u32(log.descriptor.incarnation, n * 19);
+        descriptor_log_id(&log.descriptor, &log.log_id);
+        holding_write(&nodes[0].holding, &nodes[0].author, &log, 40, &seed);
+    }
+    forget_frames();
+    plug_in(cable);
+    ck_assert(run(60 * 1000, all_know));
+    ck_assert_uint_eq(frames_of(FRAME_FRONT), 2);
+    for (size_t n = 0; n < sniffed_count; n++) {
+        if (sniffed[n].type == FRAME_FRONT) {
+            ck_assert_uint_eq(sniffed[n].mode, FRONT_DELTA);
+            ck_assert_uint_le(sniffed[n].bytes, 160);
+        }
+    }
+    ck_assert_uint_eq(nodes[1].holding.seen_count, 0);
+    expect_whole(1, 1050);
+}
+END_TEST
+
+static void
+lose_checkpoints(uint32_t node)
+{
+    for (size_t n = 0; n < nodes[node].holding.checkpoint_count; n++) {
+        buf_free(&nodes[node].holding.checkpoints[n].bytes);
+    }
+    nodes[node].holding.checkpoint_count = 0;
+}
+
+START_TEST(a_checkpoint_that_one_side_lost_falls_back)
+{
+    two_nodes();
+    same_on_both(CASES, LANE_NORMAL, 5);
+    uint32_t cable = connect_nodes(0, 1);
+    ck_assert(run(60 * 1000, all_know));
+    pull_out(cable);
+    lose_checkpoints(1);
+    write_own(0, CASES, LANE_NORMAL, 3);
+    write_own(1, CASES, LANE_NORMAL, 3);
+    forget_frames();
+    plug_in(cable);
+    ck_assert(run(60 * 1000, all_know));
+    bool asked_heads = false;
+    bool asked_names = false;
+    for (size_t n = 0; n < sniffed_count; n++) {
+        asked_heads =
+            asked_heads || (sniffed[n].type == FRAME_FRONT && sniffed[n].mode == FRONT_ASK + FRONT_HEADS);
+        asked_names =
+            asked_names || (sniffed[n].type == FRAME_FRONT && sniffed[n].mode == FRONT_ASK + FRONT_NAMES);
+    }
+    ck_assert(asked_heads);
+    ck_assert(asked_names);
+    ck_assert_uint_eq(nodes[0].holding.seen_count + nodes[1].holding.seen_count, 0);
+}
+END_TEST
+
+START_TEST(a_cut_link_resumes_where_it_was)
+{
+    two_nodes();
+    write_entries(0, 0, CASES, LANE_NORMAL, 2000, 300);
+    pipe_bytes_max = 1;
+    uint32_t cable = connect_nodes(0, 1);
+    size_t cuts = 0;
+    for (; cuts < 200 && !run(30, all_know); cuts++) {
+        pull_out(cable);
+        plug_in(cable);
+    }
+    ck_assert(all_know());
+    ck_assert_uint_ge(cuts, 3);
+    expect_whole(1, 2000);
+    ck_assert_uint_le(nodes[1].holding.seen_count, cuts);
+}
+END_TEST
+
+/* --- forks --- */
+
+/* Both hold the first `common` entries of a log; then one has `ours` of its own and the other `theirs`. */
+static void
+fork_between(size_t common, size_t ours, size_t theirs, uint8_t part)
+{
+    struct gossip_log log;
+
+    same_on_both(part, LANE_NORMAL, common);
+    holding_log(&log, &nodes[0].author, part, LANE_NORMAL);
+    for (size_t n = 0; n < ours; n++) {
+        holding_write(&nodes[0].holding, &nodes[0].author, &log, 60, &seed);
+    }
+    for (size_t n = 0; n < theirs; n++) {
+        holding_write(&nodes[1].holding, &nodes[0].author, &log, 60, &seed);
+    }
+}
+
+static const struct {
+    size_t common;
+    size_t ours;
+    size_t theirs;
+} forks[] = { { 10, 1, 1 },   { 10, 5, 5 },    { 10, 30, 3 },    { 10, 3, 30 },
+              { 0, 4, 4 },    { 0, 1, 90 },    { 100, 70, 200 }, { 64, 64, 64 },
+              { 63, 1, 130 }, { 300, 40, 40 }, { 1, 300, 299 },  { 128, 5, 1 } };
+
+START_TEST(both_branches_of_a_fork_come_to_both)
+{
+    two_nodes();
+    fork_between(forks[_i].common, forks[_i].ours, forks[_i].theirs, _i % 2 == 0 ? CASES : CONTROL);
+    if (_i % 3 == 0) {
+        connect_nodes(0, 1);
+    } else {
+        connect_nodes(1, 0);
+    }
+    ck_assert_msg(run(10 * 60 * 1000, all_know), "fork %d: not equal after ten minutes", _i);
+    size_t all = forks[_i].common + forks[_i].ours + forks[_i].theirs;
+    expect_whole(0, all);
+    expect_whole(1, all);
+    forget_frames();
+    run(HOUR_MS, NULL);
+    ck_assert_uint_eq(frames_of(FRAME_DIGEST), sniffed_count);
+}
+END_TEST
+
+START_TEST(a_third_branch_joins_two)
+{
+    struct gossip_log log;
+
+    two_nodes();
+    fork_between(20, 5, 6, CASES);
+    holding_log(&log, &nodes[0].author, CASES, LANE_NORMAL);
+    uint32_t first = connect_nodes(0, 1);
+    ck_assert(run(10 * 60 * 1000, all_know));
+    pull_out(first);
+    holding_fork(&nodes[1].holding, &nodes[0].author, &log, 3, 60, &seed);
+    holding_fork(&nodes[1].holding, &nodes[0].author, &log, UINT64_MAX, 60, &seed);
+    holding_fork(&nodes[0].holding, &nodes[0].author, &log, 10, 60, &seed);
+    holding_write(&nodes[0].holding, &nodes[0].author, &log, 60, &seed);
+    plug_in(first);
+    add_node();
+    share(0, 2, CONTROL);
+    share(0, 2, CASES);
+    connect_nodes(2, 0);
+    ck_assert(run(20 * 60 * 1000, all_know));
+    size_t without;
+    ck_assert_uint_eq(holding_entries(&nodes[2].holding, &without), 35);
+    ck_assert_uint_eq(without, 0);
+    expect_whole(0, 35);
+    expect_whole(1, 35);
+}
+END_TEST
+
+/* --- bounds --- */
+
+START_TEST(more_than_the_credit_comes_over_in_pieces)
+{
+    add_node_with(PROFILE_LAN, 65536);
+    add_node_with(PROFILE_LAN, 65536);
+    share(0, 1, CONTROL);
+    share(0, 1, CASES);
+    write_entries(0, 0, CASES, LANE_NORMAL, 60, 32000);
+    write_entries(1, 1, CASES, LANE_NORMAL, 3000, 100);
+    connect_nodes(0, 1);
+    ck_assert(run(60 * 1000, all_know));
+    ck_assert_uint_ge(frames_of(FRAME_CREDIT), 20);
+    ck_assert_uint_eq(frames_of(FRAME_DENY), 0);
+    expect_whole(1, 3060);
+}
+END_TEST
+
+START_TEST(a_link_without_room_loses_nothing)
+{
+    two_nodes();
+    write_entries(0, 0, CASES, LANE_NORMAL, 500, 300);
+    write_entries(1, 1, CASES, LANE_NORMAL, 500, 300);
+    write_own(1, CONTROL, LANE_CONTROL, 50);
+    pipe_bytes_max = 1;
+    connect_nodes(0, 1);
+    ck_assert(run(60 * 1000, all_know));
+    ck_assert_uint_eq(nodes[0].holding.seen_count + nodes[1].holding.seen_count, 0);
+}
+END_TEST
+
+/* A peer that sends more than it may is cut off. */
+START_TEST(more_than_the_credit_ends_the_session)
+{
+    struct buf frame = { 0 };
+    static uint8_t large[70000];
+    struct chunk_item item = { .tag = { CASES, CASES, CASES, CASES, CASES, CASES, CASES, CASES },
+                               .log = { LOG_REF_FIRST, { NULL, 0 } },
+                               .chunk = { large, sizeof large } };
+
+    add_node_with(PROFILE_LAN, 65536);
+    add_node();
+    share(0, 1, CONTROL);
+    share(0, 1, CASES);
+    connect_nodes(0, 1);
+    run(1000, NULL);
+    chunk_frame_write(&frame);
+    chunk_item_write(&frame, &item);
+    gossip_receive(nodes[0].gossip, 1, buf_span(&frame), now_ms);
+    buf_free(&frame);
+    run(100, NULL);
+    ck_assert_uint_eq(frames_of(FRAME_DENY), 1);
+    ck_assert_uint_eq(first_of(FRAME_DENY)->mode, DENY_MALFORMED);
+}
+END_TEST
+
+/* --- refusals --- */
+
+START_TEST(an_author_that_is_unknown_is_asked_for_again)
+{
+    two_nodes();
+    memcpy(nodes[1].holding.refused_author, nodes[0].author.public_key, SIGN_PK_BYTES);
+    write_entries(0, 0, CASES, LANE_NORMAL, 4000, 100);
+    write_own(1, CASES, LANE_NORMAL, 10);
+    connect_nodes(0, 1);
+    run(HOUR_MS, NULL);
+    expect_whole(1, 10);
+    ck_assert(!all_equal());
+    /* What was refused was not sent for an hour on end: less than twenty messages of 64 KiB. */
+    ck_assert_uint_lt(bytes_total, 20 * 70000);
+    size_t count;
+    const struct gossip_peer_status *status = gossip_status(nodes[1].gossip, &count);
+    ck_assert_uint_gt(status->chunks_later, 0);
+    ck_assert_str_ne(status->last_error, "");
+    memset(nodes[1].holding.refused_author, 0, SIGN_PK_BYTES);
+    gossip_rights_changed(nodes[1].gossip);
+    ck_assert(run(10 * 1000, all_know));
+    expect_whole(1, 4010);
+}
+END_TEST
+
+START_TEST(a_node_that_is_full_stops_its_peer_and_goes_on_later)
+{
+    two_nodes();
+    nodes[1].holding.full = true;
+    write_entries(0, 0, CASES, LANE_NORMAL, 4000, 100);
+    connect_nodes(0, 1);
+    run(HOUR_MS, NULL);
+    expect_whole(1, 0);
+    ck_assert_uint_lt(bytes_total, 5 * 1000 * 1000);
+    nodes[1].holding.full = false;
+    ck_assert(run(15 * 60 * 1000, all_know));
+    expect_whole(1, 4000);
+}
+END_TEST
+
+START_TEST(a_flipped_bit_is_refused_and_counted_and_the_session_lives)
+{
+    two_nodes();
+    write_entries(0, 0, CASES, LANE_NORMAL, 200, 100);
+    flip_chunk = 1;
+    connect_nodes(0, 1);
+    ck_assert(run(60 * 1000, all_know));
+    size_t count;
+    const struct gossip_peer_status *status = gossip_status(nodes[1].gossip, &count);
+    ck_assert_uint_ge(status->chunks_forged, 1);
+    ck_assert_uint_eq(frames_of(FRAME_DENY), 0);
+    expect_whole(1, 200);
+}
+END_TEST
+
+START_TEST(a_malformed_frame_ends_the_session_which_begins_anew)
+{
+    two_nodes();
+    write_own(0, CASES, LANE_NORMAL, 20);
+    connect_nodes(0, 1);
+    ck_assert(run(60 * 1000, all_know));
+    gossip_receive(nodes[1].gossip, 1, span_of("\x0b\x00", 2), now_ms);
+    run(100, NULL);
+    ck_assert_uint_eq(frames_of(FRAME_DENY), 1);
+    ck_assert_uint_eq(first_of(FRAME_DENY)->mode, DENY_MALFORMED);
+    size_t count;
+    const struct gossip_peer_status *status = gossip_status(nodes[1].gossip, &count);
+    ck_assert_uint_eq(status->frames_malformed, 1);
+    ck_assert_int_eq((int)status->state, GOSSIP_REFUSED);
+    ck_assert_uint_eq(nodes[1].holding.hang_up_count, 0);
+    ck_assert_uint_eq(nodes[1].holding.ended_count, 1);
+    write_own(0, CASES, LANE_NORMAL, 20);
+    ck_assert(run(60 * 1000, all_know));
+    expect_whole(1, 40);
+}
+END_TEST
+
+START_TEST(a_log_that_cannot_be_read_does_not_stop_the_others)
+{
+    struct gossip_log log;
+
+    two_nodes();
+    write_own(0, CASES, LANE_NORMAL, 20);
+    write_own(0, CASES, LANE_URGENT, 20);
+    holding_log(&log, &nodes[0].author, CASES, LANE_URGENT);
+    holding_find(&nodes[0].holding, &log.log_id)->unreadable = true;
+    connect_nodes(0, 1);
+    run(60 * 1000, NULL);
+    expect_whole(1, 20);
+    holding_find(&nodes[0].holding, &log.log_id)->unreadable = false;
+    ck_assert(run(30 * 60 * 1000, all_know));
+    expect_whole(1, 40);
+}
+END_TEST
+
+START_TEST(a_gap_is_asked_for)
+{
+    struct gossip_log log;
+    struct gossip_log *known;
+    struct buf frame = { 0 };
+    struct buf chunk = { 0 };
+    uint8_t descriptor[DESCRIPTOR_BYTES];
+    uint64_t next;
+
+    two_nodes();
+    connect_nodes(0, 1);
+    run(1000, NULL);
+    /* Node 0 has two runs; the second of them arrives at node 1 as if the first had been sent. */
+    holding_log(&log, &nodes[0].author, CASES, LANE_NORMAL);
+    for (int n = 0; n < 100; n++) {
+        holding_write(&nodes[0].holding, &nodes[0].author, &log, 60, &seed);
+    }
+    known = &holding_find(&nodes[0].holding, &log.log_id)->log;
+    const struct tip *tip =
+        frontier_find(&holding_part(&nodes[0].holding, CASES)->frontier, log.log_id.bytes);
+    ck_assert_int_eq(nodes[0].holding.store.read_chunk(&nodes[0].holding, tip, 64, false, &chunk, &next),
+                     ERR_OK);
+    descriptor_write(descriptor, &known->descriptor);
+    struct chunk_item item = { .log = { LOG_REF_NEW, span_of(descriptor, DESCRIPTOR_BYTES) },
+                               .chunk = buf_span(&chunk) };
+    memset(item.tag, CASES, TAG_BYTES);
+    chunk_frame_write(&frame);
+    chunk_item_write(&frame, &item);
+    gossip_receive(nodes[1].gossip, 1, buf_span(&frame), now_ms);
+    buf_free(&frame);
+    buf_free(&chunk);
+    turn(1, 0);
+    ck_assert_uint_eq(frames_of(FRAME_WANT), 1);
+    ck_assert_uint_eq(nodes[1].holding.log_count, 0);
+}
+END_TEST
+
+/* --- greetings and goodbyes --- */
+
+START_TEST(protocols_without_a_common_version_part)
+{
+    struct buf frame = { 0 };
+    struct hello hello = { .min = 2, .max = 3, .profile = PROFILE_LAN, .credit_bytes = 65536 };
+
+    two_nodes();
+    connect_nodes(0, 1);
+    hello_write(&frame, &hello);
+    gossip_receive(nodes[0].gossip, 1, buf_span(&frame), now_ms);
+    buf_free(&frame);
+    run(10, NULL);
+    const struct sniffed *denied = first_of(FRAME_DENY);
+    ck_assert_ptr_nonnull(denied);
+    ck_assert_uint_eq(denied->mode, DENY_PROTOCOL);
+    ck_assert_uint_eq(denied->from, 0);
+    size_t count;
+    const struct gossip_peer_status *status = gossip_status(nodes[1].gossip, &count);
+    ck_assert_str_eq(status->last_error, "this side speaks protocol 1 to 1, the other 2 to 3");
+}
+END_TEST
+
+START_TEST(a_device_that_shares_nothing_is_told_so)
+{
+    add_node();
+    add_node();
+    connect_nodes(0, 1);
+    run(100, NULL);
+    ck_assert_uint_eq(frames_of(FRAME_HELLO), 0);
+    ck_assert_uint_eq(frames_of(FRAME_DENY), 2);
+    ck_assert_uint_eq(first_of(FRAME_DENY)->mode, DENY_NOT_MEMBER);
+    /* Its certificate arrives by another way: the session begins by itself. */
+    share(0, 1, CONTROL);
+    ck_assert(run(5 * 60 * 1000, all_know));
+}
+END_TEST
+
+START_TEST(of_two_connections_the_one_of_the_smaller_device_stays)
+{
+    two_nodes();
+    write_own(0, CASES, LANE_NORMAL, 300);
+    uint32_t first = connect_nodes(_i == 0 ? 1 : 0, _i == 0 ? 0 : 1);
+    run(10, NULL);
+    uint32_t second = connect_nodes(_i == 0 ? 0 : 1, _i == 0 ? 1 : 0);
+    ck_assert(run(60 * 1000, all_know));
+    /* Node 0 is the smaller: its own dial stays, whichever came first. */
+    uint32_t stays = _i == 0 ? second : first;
+    uint32_t leaves = _i == 0 ? first : second;
+    ck_assert_uint_eq(nodes[0].holding.last_ended, leaves + 1);
+    ck_assert_uint_eq(nodes[1].holding.last_ended, leaves + 1);
+    ck_assert_uint_eq(nodes[0].holding.hang_up_count, 1);
+    ck_assert_uint_eq(nodes[1].holding.hang_up_count, 1);
+    pull_out(leaves);
+    for (uint32_t n = 0; n < 2; n++) {
+        size_t count;
+        const struct gossip_peer_status *status = gossip_status(nodes[n].gossip, &count);
+        ck_assert_uint_eq(count, 1);
+        ck_assert(status->connected);
+        ck_assert_uint_eq(status->connection, stays + 1);
+        ck_assert_int_eq((int)status->state, GOSSIP_EQUAL);
+    }
+}
+END_TEST
+
+START_TEST(a_compartment_shared_later_is_opened_in_the_same_session)
+{
+    two_nodes();
+    connect_nodes(0, 1);
+    ck_assert(run(60 * 1000, all_know));
+    share(0, 1, OTHER);
+    write_own(0, OTHER, LANE_NORMAL, 70);
+    gossip_rights_changed(nodes[0].gossip);
+    run(1000, NULL);
+    expect_whole(1, 0);
+    gossip_rights_changed(nodes[1].gossip);
+    ck_assert(run(2 * 60 * 1000, all_know));
+    expect_whole(1, 70);
+    ck_assert_uint_eq(frames_of(FRAME_HELLO), 2);
+}
+END_TEST
+
+START_TEST(a_certificate_that_left_ends_the_session_and_names_no_more)
+{
+    two_nodes();
+    connect_nodes(0, 1);
+    ck_assert(run(60 * 1000, all_know));
+    holding_share(&nodes[0].holding, CASES, &nodes[1].device_id, false);
+    gossip_rights_changed(nodes[0].gossip);
+    write_own(0, CASES, LANE_NORMAL, 10);
+    write_own(1, CASES, LANE_NORMAL, 10);
+    run(10 * 1000, NULL);
+    expect_whole(1, 10);
+    expect_whole(0, 10);
+    holding_share(&nodes[0].holding, CONTROL, &nodes[1].device_id, false);
+    gossip_rights_changed(nodes[0].gossip);
+    run(1000, NULL);
+    ck_assert_uint_eq(frames_of(FRAME_BYE), 1);
+    ck_assert_uint_eq(first_of(FRAME_BYE)->mode, BYE_CERTIFICATE_LEFT);
+    ck_assert_uint_eq(nodes[0].holding.hang_up_count, 1);
+}
+END_TEST
+
+START_TEST(stopping_says_goodbye_and_keeps_checkpoints)
+{
+    two_nodes();
+    write_own(0, CASES, LANE_NORMAL, 10);
+    connect_nodes(0, 1);
+    ck_assert(run(60 * 1000, all_know));
+    lose_checkpoints(0);
+    write_own(0, CASES, LANE_NORMAL, 10);
+    ck_assert(run(60 * 1000, all_know));
+    gossip_stop(nodes[0].gossip);
+    run(1000, NULL);
+    ck_assert_uint_eq(frames_of(FRAME_BYE), 1);
+    ck_assert_uint_eq(first_of(FRAME_BYE)->mode, BYE_SHUTTING_DOWN);
+    ck_assert_uint_ge(nodes[0].holding.checkpoint_count, 1);
+    ck_assert_uint_eq(nodes[0].holding.hang_up_count, 1);
+    ck_assert_uint_eq(nodes[1].holding.hang_up_count, 1);
+}
+END_TEST
+
+START_TEST(a_metered_session_closes_when_all_is_equal)
+{
+    add_node();
+    add_node_with(PROFILE_METERED, 65536);
+    share(0, 1, CONTROL);
+    share(0, 1, CASES);
+    write_entries(0, 0, CASES, LANE_NORMAL, 500, 100);
+    connect_nodes(1, 0);
+    run(10 * 1000, NULL);
+    expect_whole(1, 500);
+    ck_assert_uint_ge(frames_of(FRAME_BYE), 1);
+    ck_assert_uint_eq(nodes[0].holding.hang_up_count, 1);
+    ck_assert_uint_eq(nodes[1].holding.hang_up_count, 1);
+    for (size_t n = 0; n < sniffed_count; n++) {
+        ck_assert_uint_le(sniffed[n].bytes, 16384 + OVERHEAD);
+    }
+    forget_frames();
+    run(HOUR_MS, NULL);
+    ck_assert_uint_eq(sniffed_count, 0);
+}
+END_TEST
+
+START_TEST(on_a_wan_only_urgent_entries_go_at_once)
+{
+    add_node_with(PROFILE_WAN, 65536);
+    add_node();
+    share(0, 1, CONTROL);
+    share(0, 1, CASES);
+    connect_nodes(1, 0);
+    run(30 * 1000, NULL);
+    ck_assert(all_know());
+    write_own(0, CASES, LANE_NORMAL, 3);
+    run(1000, NULL);
+    expect_whole(1, 0);
+    write_own(0, CASES, LANE_URGENT, 1);
+    run(1000, NULL);
+    expect_whole(1, 1);
+    ck_assert(run(30 * 1000, all_equal));
+    expect_whole(1, 4);
+}
+END_TEST
+
+START_TEST(flags_keep_a_compartment_from_being_complete)
+{
+    two_nodes();
+    same_on_both(CASES, LANE_NORMAL, 5);
+    holding_part(&nodes[1].holding, CASES)->flags = DIGEST_LACKS_PAYLOADS;
+    connect_nodes(0, 1);
+    run(10 * 1000, NULL);
+    ck_assert(all_equal());
+    ck_assert(!all_know());
+    holding_part(&nodes[1].holding, CASES)->flags = DIGEST_WORKING;
+    ck_assert(run(10 * 1000, all_know));
+    size_t count;
+    const struct gossip_peer_status *status = gossip_status(nodes[0].gossip, &count);
+    bool all_visible = true;
+    for (size_t n = 0; n < status->compartment_count; n++) {
+        all_visible = all_visible && status->compartments[n].visible_complete;
+    }
+    ck_assert(!all_visible);
+}
+END_TEST
+
+START_TEST(what_becomes_visible_later_is_acknowledged_again)
+{
+    two_nodes();
+    nodes[1].holding.invisible = true;
+    holding_part(&nodes[1].holding, CASES)->flags = DIGEST_WORKING;
+    write_own(0, CASES, LANE_NORMAL, 10);
+    connect_nodes(0, 1);
+    run(5 * 1000, NULL);
+    size_t count;
+    const struct gossip_peer_status *status = gossip_status(nodes[0].gossip, &count);
+    size_t cases = status->compartments[0].compartment.bytes[0] == CASES ? 0 : 1;
+    ck_assert_uint_eq(status->compartments[cases].stored_permille, 1000);
+    ck_assert_uint_eq(status->compartments[cases].visible_permille, 0);
+    size_t acks = frames_of(FRAME_ACK);
+    nodes[1].holding.invisible = false;
+    run(5 * 1000, NULL);
+    status = gossip_status(nodes[0].gossip, &count);
+    ck_assert_uint_eq(status->compartments[cases].visible_permille, 1000);
+    ck_assert_uint_eq(frames_of(FRAME_ACK), acks + 1);
+}
+END_TEST
+
+/* --- everything at once --- */
+
+static void
+random_write(uint32_t node)
+{
+    static const uint8_t parts[] = { CONTROL, CASES, OTHER };
+    uint8_t part = parts[holding_random(&seed) % 3];
+    uint8_t lane = (uint8_t)(holding_random(&seed) % LANE_COUNT);
+    struct gossip_log log;
+
+    if (holding_part(&nodes[node].holding, part) == NULL) {
+        return;
+    }
+    holding_log(&log, &nodes[node].author, part, lane);
+    struct held_log *held = holding_find(&nodes[node].holding, &log.log_id);
+    if (held != NULL && holding_random(&seed) % 12 == 0) {
+        uint64_t parent = holding_random(&seed) % held->count;
+        holding_fork(&nodes[node].holding, &nodes[node].author, &log, held->entries[parent].entry.seq, 40,
+                     &seed);
+    } else {
+        uint64_t count = 1 + holding_random(&seed) % (holding_random(&seed) % 10 == 0 ? 150 : 8);
+        for (uint64_t n = 0; n < count; n++) {
+            uint32_t bytes = holding_random(&seed) % 50 == 0 ? 20000 : 40;
+            holding_write(&nodes[node].holding, &nodes[node].author, &log, bytes, &seed);
+        }
+    }
+    gossip_changed(nodes[node].gossip, &log.descriptor.compartment, &log.log_id, now_ms);
+}
+
+/* A thief writes on another node's log: a fork that neither of the two knows of. */
+static void
+random_theft(uint32_t node)
+{
+    struct holding *holding = &nodes[node].holding;
+
+    if (holding->log_count == 0) {
+        return;
+    }
+    struct held_log *held = holding->logs[holding_random(&seed) % holding->log_count];
+    struct gossip_log log = held->log;
+    for (uint32_t n = 0; n < node_count; n++) {
+        if (memcmp(nodes[n].author.public_key, log.descriptor.sign_pk, SIGN_PK_BYTES) == 0) {
+            holding_write(holding, &nodes[n].author, &log, 40, &seed);
+            gossip_changed(nodes[node].gossip, &log.descriptor.compartment, &log.log_id, now_ms);
+        }
+    }
+}
+
+/* Nodes in a tree and some cables more, cables pulled and plugged, entries written, logs forked, bits flipped, authors
+ * refused for a while, links without room. When all is plugged in and let be: equal, and then silence. */
+START_TEST(whatever_happens_they_become_equal_and_then_silent)
+{
+    seed = 1000 + (uint64_t)_i;
+    uint32_t count = 2 + (uint32_t)(holding_random(&seed) % 4);
+    for (uint32_t n = 0; n < count; n++) {
+        static const uint32_t credits[] = { 65536, 262144 };
+        add_node_with(PROFILE_LAN, credits[holding_random(&seed) % 2]);
+    }
+    /* A tree, so that all are connected; the first two and the last share everything, one in the middle may lack OTHER. */
+    for (uint32_t n = 1; n < count; n++) {
+        uint32_t to = (uint32_t)(holding_random(&seed) % n);
+        share(n, to, CONTROL);
+        share(n, to, CASES);
+        if (to == 0) {
+            share(n, to, OTHER);
+        }
+        if (holding_random(&seed) % 2 == 0) {
+            connect_nodes(n, to);
+        } else {
+            connect_nodes(to, n);
+        }
+    }
+    if (count > 2) {
+        share(1, count - 1, CONTROL);
+        share(1, count - 1, CASES);
+        if (count - 1 != 1) {
+            connect_nodes(1, count - 1);
+        }
+    }
+    pipe_bytes_max = holding_random(&seed) % 3 == 0 ? 1 : 200000;
+    for (uint32_t step = 0; step < 150; step++) {
+        uint32_t node = (uint32_t)(holding_random(&seed) % count);
+        uint32_t cable = (uint32_t)(holding_random(&seed) % cable_count);
+        switch (holding_random(&seed) % 16) {
+        case 0:
+            if (cables[cable].up) {
+                pull_out(cable);
+            }
+            break;
+        case 1:
+        case 2:
+            if (!cables[cable].up) {
+                plug_in(cable);
+            }
+            break;
+        case 3:
+            flip_chunk = 1 + (uint32_t)(holding_random(&seed) % 3);
+            break;
+        case 4:
+            memcpy(nodes[node].holding.refused_author, nodes[holding_random(&seed) % count].author.public_key,
+                   SIGN_PK_BYTES);
+            break;
+        case 5:
+            memset(nodes[node].holding.refused_author, 0, SIGN_PK_BYTES);
+            gossip_rights_changed(nodes[node].gossip);
+            break;
+        case 6:
+            nodes[node].holding.full = !nodes[node].holding.full;
+            break;
+        case 7:
+            if (holding_random(&seed) % 4 == 0) {
+                random_theft(node);
+            }
+            break;
+        case 8:
+            run(holding_random(&seed) % 20000, NULL);
+            break;
+        default:
+            random_write(node);
+            break;
+        }
+        run(holding_random(&seed) % 40, NULL);
+    }
+    flip_chunk = 0;
+    for (uint32_t n = 0; n < count; n++) {
+        memset(nodes[n].holding.refused_author, 0, SIGN_PK_BYTES);
+        nodes[n].holding.full = false;
+    }
+    for (uint32_t n = 0; n < cable_count; n++) {
+        if (!cables[n].up) {
+            plug_in(n);
+        }
+    }
+    ck_assert_msg(run(2 * HOUR_MS, all_know), "seed %d: not equal after two hours", _i);
+    size_t without;
+    for (uint32_t n = 0; n < count; n++) {
+        ck_assert_uint_gt(holding_entries(&nodes[n].holding, &without), 0);
+        ck_assert_msg(without == 0, "seed %d: node %u lacks %zu payloads", _i, n, without);
+    }
+    run(60 * 1000, NULL);
+    forget_frames();
+    run(HOUR_MS, NULL);
+    ck_assert_msg(frames_of(FRAME_DIGEST) == sniffed_count, "seed %d: they still talk", _i);
+    ck_assert_uint_le(sniffed_count, (size_t)cable_count * 2 * 62);
+}
+END_TEST
+
+/* Check's list of tests has no loops: each is a program's test with a range of its own. */
+int
+main(void)
+{
+    const TTest *const tests[] = {
+        a_cold_equal_session_costs_1400_bytes_at_most,
+        a_warm_equal_check_costs_160_bytes_at_most,
+        an_idle_hour_costs_two_digests_a_minute,
+        what_one_lacks_the_other_sends_and_both_know_it,
+        a_new_entry_goes_out_in_the_turn_it_was_saved_in,
+        control_is_equal_before_anything_else_is_sent,
+        lanes_0_and_1_go_strictly_first,
+        an_urgent_entry_overtakes_a_thousand_others,
+        compartments_that_are_not_shared_are_never_named,
+        a_thousand_logs_cross_once_and_then_cost_what_has_changed,
+        a_checkpoint_that_one_side_lost_falls_back,
+        a_cut_link_resumes_where_it_was,
+        a_third_branch_joins_two,
+        more_than_the_credit_comes_over_in_pieces,
+        a_link_without_room_loses_nothing,
+        more_than_the_credit_ends_the_session,
+        an_author_that_is_unknown_is_asked_for_again,
+        a_node_that_is_full_stops_its_peer_and_goes_on_later,
+        a_flipped_bit_is_refused_and_counted_and_the_session_lives,
+        a_malformed_frame_ends_the_session_which_begins_anew,
+        a_log_that_cannot_be_read_does_not_stop_the_others,
+        a_gap_is_asked_for,
+        protocols_without_a_common_version_part,
+        a_device_that_shares_nothing_is_told_so,
+        a_compartment_shared_later_is_opened_in_the_same_session,
+        a_certificate_that_left_ends_the_session_and_names_no_more,
+        stopping_says_goodbye_and_keeps_checkpoints,
+        a_metered_session_closes_when_all_is_equal,
+        on_a_wan_only_urgent_entries_go_at_once,
+        flags_keep_a_compartment_from_being_complete,
+        what_becomes_visible_later_is_acknowledged_again,
+    };
+    Suite *suite = suite_create("gossip");
+    TCase *tcase = tcase_create("gossip");
+
+    tcase_add_checked_fixture(tcase, set_up, tear_down);
+    tcase_set_timeout(tcase, TEST_SECONDS_MAX);
+    for (size_t n = 0; n < sizeof tests / sizeof tests[0]; n++) {
+        tcase_add_test(tcase, tests[n]);
+    }
+    tcase_add_loop_test(tcase, both_branches_of_a_fork_come_to_both, 0, sizeof forks / sizeof forks[0]);
+    tcase_add_loop_test(tcase, of_two_connections_the_one_of_the_smaller_device_stays, 0, 2);
+    tcase_add_loop_test(tcase, whatever_happens_they_become_equal_and_then_silent, 0, 60);
+    suite_add_tcase(suite, tcase);
+    SRunner *runner = srunner_create(suite);
+    srunner_run_all(runner, CK_NORMAL);
+    int failed = srunner_ntests_failed(runner);
+    srunner_free(runner);
+    return failed == 0 ? 0 : 1;
+}
