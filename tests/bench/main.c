@@ -1,186 +1,102 @@
-/* main.c - what Vigil costs, measured on the workload.
+/* main.c - bench: every figure that was promised, measured, beside its limit.
  *
- *     bench lines N    the workload's JSON lines
- *     bench size N     bytes of an entry inside a chunk, and where they go
- *     bench open N     entries a second that one core takes apart, hashes, verifies and opens
+ *     bench                  the whole table
+ *     bench pull ...         one or more groups of it: pull start save wire list
+ *     bench lines N          the workload's JSON lines
+ *     bench size N           bytes of an entry inside a chunk, and where they go
+ *     bench open N           entries a second that one core takes apart, hashes, verifies and opens
+ *
+ * --quick is a run of seconds, --full opens a replica of a million entries, --n N takes in N entries,
+ * --dir DIR is on the disk to be measured (/var/tmp). It fails only where a result differs from what it must be.
  */
-#include "tests/bench/workload.h"
+#include "tests/bench/bench.h"
 
-#include "sync/update.h"
+#include "store/base/crypto.h"
 
-#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
-static int
-print_lines(uint64_t count)
-{
-    struct workload workload;
-    struct workload_update update;
-    struct buf line = { 0 };
-    bool written = true;
-
-    if (workload_open(&workload, count, WORKLOAD_SEED) != ERR_OK) {
-        return 1;
-    }
-    while (written && workload_next(&workload, &update)) {
-        buf_clear(&line);
-        workload_json(&line, &update);
-        written = !line.failed && fwrite(line.data, 1, line.size, stdout) == line.size;
-    }
-    buf_free(&line);
-    workload_close(&workload);
-    return written && fflush(stdout) == 0 ? 0 : 1;
-}
-
-static void
-print_share(const char *what, uint64_t bytes, uint64_t entries)
-{
-    (void)printf("  %-44s %7.2f\n", what, (double)bytes / (double)entries);
-}
-
-static int
-print_sizes(uint64_t count)
-{
-    struct workload_world world;
-    struct workload_logs logs;
-
-    if (crypto_start() != ERR_OK) {
-        return 1;
-    }
-    workload_world_init(&world, 1);
-    if (workload_build(&logs, count, &world) != ERR_OK) {
-        return 1;
-    }
-    const struct workload_sizes *sizes = &logs.sizes;
-    (void)printf("%" PRIu64 " entries, %" PRIu64 " key entries\n", sizes->entries, sizes->key_entries);
-    print_share("bytes an entry in a chunk, without keys", sizes->chunks, sizes->entries);
-    print_share("bytes an entry, key entries shared out", sizes->chunks + sizes->key_chunks, sizes->entries);
-    print_share("fixed: kind, length, epoch, salt, reference", sizes->fixed, sizes->entries);
-    print_share("seal", sizes->seals, sizes->entries);
-    print_share("chunk: seq, prev, count, signature", sizes->frames, sizes->entries);
-    print_share("content: the compressed payload", sizes->content, sizes->entries);
-    print_share("payload before: all", sizes->plain, sizes->entries);
-    print_share("payload before: preds", sizes->plain_preds, sizes->entries);
-    print_share("payload before: values", sizes->plain_values, sizes->entries);
-    if (sizes->key_entries > 0) {
-        print_share("bytes a key entry in a chunk", sizes->key_chunks, sizes->key_entries);
-    }
-    workload_logs_free(&logs);
-    return 0;
-}
-
-/* A case as a reader finds it: by the first 8 bytes of its id. */
-struct reader_case {
-    uint8_t prefix[8];
-    struct key key;
+static const struct group {
+    const char *name;
+    const char *title;
+    void (*measure)(struct bench *bench);
+} groups[] = {
+    { "pull", "taking in", pull_measure },   { "save", "saving", save_measure },
+    { "wire", "on the wire", wire_measure }, { "start", "starting", start_measure },
+    { "list", "listing", list_measure },
 };
 
+enum { GROUP_COUNT = sizeof groups / sizeof groups[0] };
+
 static int
-by_prefix(const void *a, const void *b)
+usage(const char *name)
 {
-    return memcmp(a, b, 8);
-}
-
-/* Open every entry of a log; false if one does not. */
-static bool
-open_log(const struct workload_log *log, const struct epoch_keys *epoch, const struct reader_case *cases,
-         size_t case_count, struct buf *payload)
-{
-    static struct chunk chunk;
-    struct hash prev = { { 0 } };
-    uint8_t prefix[8];
-
-    for (size_t n = 0; n < log->chunk_count; n++) {
-        if (chunk_read(workload_chunk(log, n), log->descriptor.lane, &chunk) != CHUNK_OK) {
-            return false;
-        }
-        chunk_identify(&chunk, &log->log_id, &prev);
-        if (chunk_verify(&chunk, log->descriptor.sign_pk) != CHUNK_OK) {
-            return false;
-        }
-        for (size_t e = 0; e < chunk.entry_count; e++) {
-            const struct entry *entry = &chunk.entries[e];
-            entry_reference_prefix(prefix, entry, &log->log_id, epoch);
-            const struct reader_case *found = bsearch(prefix, cases, case_count, sizeof *cases, by_prefix);
-            if (found == NULL || entry_open(entry, &log->log_id, epoch, &found->key, payload) != FAULT_NONE) {
-                return false;
-            }
-        }
-        prev = chunk.entries[chunk.entry_count - 1].id;
-    }
-    return true;
-}
-
-static double
-seconds_now(void)
-{
-    struct timespec now;
-
-    (void)clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &now);
-    return (double)now.tv_sec + (double)now.tv_nsec * 1e-9;
+    (void)fprintf(stderr,
+                  "usage: %s [--quick|--full] [--n ENTRIES] [--dir DIR] [pull|save|wire|start|list ...]\n"
+                  "       %s lines|size|open COUNT\n",
+                  name, name);
+    return 2;
 }
 
 static int
-print_opening(uint64_t count)
+parts(const char *name, uint64_t count)
 {
-    struct workload_world world;
-    struct workload_logs logs;
-    struct epoch_keys epoch;
-    struct buf payload = { 0 };
-    bool opened = true;
-
-    if (crypto_start() != ERR_OK) {
-        return 1;
+    if (strcmp(name, "lines") == 0) {
+        return entries_print_lines(count);
     }
-    workload_world_init(&world, 1);
-    epoch_keys_of(&epoch, &world.epoch_key);
-    if (workload_build(&logs, count, &world) != ERR_OK) {
-        return 1;
-    }
-    struct reader_case *cases = calloc(logs.record_count, sizeof *cases);
-    if (cases == NULL) {
-        workload_logs_free(&logs);
-        return 1;
-    }
-    for (size_t n = 0; n < logs.record_count; n++) {
-        memcpy(cases[n].prefix, logs.record_ids[n].bytes, sizeof cases[n].prefix);
-        cases[n].key = logs.record_keys[n];
-    }
-    qsort(cases, logs.record_count, sizeof *cases, by_prefix);
-    uint64_t verified = crypto_verify_count();
-    double start = seconds_now();
-    for (size_t n = 0; n < WORKLOAD_OFFICES && opened; n++) {
-        opened = open_log(&logs.data[n], &epoch, cases, logs.record_count, &payload);
-    }
-    double seconds = seconds_now() - start;
-    if (opened) {
-        (void)printf("%" PRIu64 " entries opened, %.0f a second of one core; %" PRIu64
-                     " signatures verified\n",
-                     count, (double)count / seconds, crypto_verify_count() - verified);
-    }
-    buf_wipe(&payload);
-    free(cases);
-    workload_logs_free(&logs);
-    return opened ? 0 : 1;
+    return strcmp(name, "size") == 0 ? entries_print_sizes(count) : entries_print_opening(count);
 }
 
 int
 main(int argc, char **argv)
 {
-    uint64_t count = argc == 3 ? strtoull(argv[2], NULL, 10) : 0;
+    struct bench bench = { .entries = 100000, .cases = 100000, .start_entries = 200000, .saves = 1000 };
+    bool wanted[GROUP_COUNT] = { false };
+    bool all = true;
 
-    if (count > 0 && strcmp(argv[1], "lines") == 0) {
-        return print_lines(count);
+    (void)snprintf(bench.directory, sizeof bench.directory, "/var/tmp");
+    if (argc == 3 && strtoull(argv[2], NULL, 10) > 0 &&
+        (strcmp(argv[1], "lines") == 0 || strcmp(argv[1], "size") == 0 || strcmp(argv[1], "open") == 0)) {
+        return parts(argv[1], strtoull(argv[2], NULL, 10));
     }
-    if (count > 0 && strcmp(argv[1], "size") == 0) {
-        return print_sizes(count);
+    for (int n = 1; n < argc; n++) {
+        const char *value = n + 1 < argc ? argv[n + 1] : NULL;
+        size_t group = 0;
+        if (strcmp(argv[n], "--quick") == 0) {
+            bench.entries = 20000;
+            bench.cases = 5000;
+            bench.start_entries = 20000;
+            bench.saves = 200;
+        } else if (strcmp(argv[n], "--full") == 0) {
+            bench.start_entries = 1000000;
+        } else if (strcmp(argv[n], "--n") == 0 && value != NULL && strtoull(value, NULL, 10) > 0) {
+            bench.entries = strtoull(value, NULL, 10);
+            n++;
+        } else if (strcmp(argv[n], "--dir") == 0 && value != NULL && strlen(value) < sizeof bench.directory) {
+            (void)snprintf(bench.directory, sizeof bench.directory, "%s", value);
+            n++;
+        } else {
+            while (group < GROUP_COUNT && strcmp(argv[n], groups[group].name) != 0) {
+                group++;
+            }
+            if (group == GROUP_COUNT) {
+                return usage(argv[0]);
+            }
+            wanted[group] = true;
+            all = false;
+        }
     }
-    if (count > 0 && strcmp(argv[1], "open") == 0) {
-        return print_opening(count);
+    if (crypto_start() != ERR_OK) {
+        (void)fprintf(stderr, "%s: the cryptographic library does not start\n", argv[0]);
+        return 1;
     }
-    (void)fprintf(stderr, "usage: %s lines|size|open COUNT\n", argv[0]);
-    return 2;
+    bench_head();
+    for (size_t group = 0; group < GROUP_COUNT; group++) {
+        if (all || wanted[group]) {
+            (void)printf("%s\n", groups[group].title);
+            groups[group].measure(&bench);
+        }
+    }
+    return bench.failed ? 1 : 0;
 }

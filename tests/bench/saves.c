@@ -1,0 +1,143 @@
+#include "tests/bench/bench.h"
+#include "tests/bench/raw.h"
+#include "tests/bench/scene.h"
+
+#include "store/base/cbor.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { RECORDS = 64, TURNS_OF_64 = 64, ROW_BYTES = 200, SHARE_MIN = 70 };
+
+/* The usual edit of the workload: a status, an assignee and a note. */
+struct edit {
+    struct buf values[4];
+    struct save_op ops[4];
+    size_t count;
+};
+
+static void
+edit_make(struct edit *edit, uint64_t n, bool create)
+{
+    static const uint32_t fields[] = { WORK_STATUS, WORK_ASSIGNEE, WORK_NOTE, FIELD_KIND };
+    char note[160];
+
+    (void)snprintf(note, sizeof note,
+                   "note %08" PRIu64 ": the family left a message with the office and moved to a safe home; "
+                   "a visit by the doctor is agreed for the date of the review.",
+                   n);
+    edit->count = create ? 4 : 3;
+    for (size_t field = 0; field < edit->count; field++) {
+        struct buf *value = &edit->values[field];
+        buf_clear(value);
+        if (fields[field] == WORK_NOTE) {
+            cbor_put_text(value, span_text(note));
+        } else {
+            cbor_put_uint(value, fields[field] == FIELD_KIND ? WORKLOAD_KIND : 1 + n % 7);
+        }
+        edit->ops[field] = (struct save_op){ .code = OP_SET,
+                                             .target = { .field = fields[field] },
+                                             .value = buf_span(value) };
+    }
+}
+
+static void
+edit_free(struct edit *edit)
+{
+    for (size_t n = 0; n < 4; n++) {
+        buf_free(&edit->values[n]);
+    }
+}
+
+static bool
+save(struct replica *replica, const struct ident *compartment, struct ident *record, bool create, uint64_t n,
+     struct edit *edit)
+{
+    struct saved saved;
+    size_t op;
+
+    edit_make(edit, n, create);
+    enum err err = replica_save(replica,
+                                &(struct save){ .compartment = *compartment,
+                                                .record_id = *record,
+                                                .create = create,
+                                                .actor = 1,
+                                                .ops = edit->ops,
+                                                .op_count = edit->count },
+                                &saved, &op);
+    *record = saved.record_id;
+    return err == ERR_OK;
+}
+
+/* `count` saves over RECORDS records, `batch` a turn; the anchor file too where `anchor` says so. Gives the rate, or 0. */
+static double
+save_many(struct replica *replica, const struct ident *compartment, struct ident records[RECORDS],
+          uint64_t count, uint64_t batch, bool create, bool anchor)
+{
+    struct edit edit = { 0 };
+    bool good = true;
+
+    double start = bench_now();
+    for (uint64_t n = 0; good && n < count;) {
+        good = replica_begin(replica) == ERR_OK;
+        for (uint64_t in_turn = 0; good && in_turn < batch && n < count; in_turn++, n++) {
+            good = save(replica, compartment, &records[n % RECORDS], create, n, &edit);
+        }
+        good = good && replica_commit(replica) == ERR_OK;
+        good = good && (!anchor || replica_anchor(replica) == ERR_OK);
+    }
+    double seconds = bench_now() - start;
+    edit_free(&edit);
+    return good ? (double)count / seconds : 0;
+}
+
+void
+save_measure(struct bench *bench)
+{
+    struct scene scene;
+    struct ident records[RECORDS] = { 0 };
+    char path[320];
+
+    if (!scene_make(&scene, bench)) {
+        return;
+    }
+    struct ident compartment = scene_compartment(&scene);
+    struct replica *replica = scene_copy(&scene, bench, 0, "saves", workload_codebook());
+    if (replica != NULL) {
+        (void)snprintf(path, sizeof path, "%s/raw", scene.directory);
+        bool good = save_many(replica, &compartment, records, RECORDS, RECORDS, true, false) > 0;
+        double lmdb = raw_lmdb_rows(path, bench->saves, 1, ROW_BYTES);
+        double single = good ? save_many(replica, &compartment, records, bench->saves, 1, false, false) : 0;
+        double anchored = good ? save_many(replica, &compartment, records, bench->saves, 1, false, true) : 0;
+        double many =
+            good ? save_many(replica, &compartment, records, (uint64_t)TURNS_OF_64 * 64, 64, false, false)
+                 : 0;
+        double lmdb_many = raw_lmdb_rows(path, (uint64_t)TURNS_OF_64 * 64, 64, ROW_BYTES);
+        if (single <= 0 || anchored <= 0 || many <= 0) {
+            bench_fail(bench, "a save was refused");
+        }
+        bench_report(&(struct figure){ .what = "local saves, one a commit",
+                                       .measured = single,
+                                       .unit = "/s",
+                                       .bound = AT_LEAST,
+                                       .limit = lmdb * SHARE_MIN / 100,
+                                       .raw = lmdb,
+                                       .raw_what = "LMDB commits a row; the limit is 70 % of it" });
+        bench_report(&(struct figure){ .what = "  the same, with the anchor file after each",
+                                       .measured = anchored,
+                                       .unit = "/s",
+                                       .raw = lmdb,
+                                       .raw_what = "LMDB commits a row" });
+        bench_report(&(struct figure){ .what = "local saves, 64 a commit",
+                                       .measured = many,
+                                       .unit = "/s",
+                                       .bound = AT_LEAST,
+                                       .limit = 10000,
+                                       .raw = lmdb_many,
+                                       .raw_what = "LMDB puts 64 rows a commit" });
+    }
+    replica_close(&replica);
+    scene_free(&scene);
+}
