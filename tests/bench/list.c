@@ -89,7 +89,7 @@ make_cases(struct replica *replica, const struct ident *compartment, const struc
         }
         /* A full map grows with the next turn. */
         if (err == ERR_FULL) {
-            replica_abort(replica);
+            good = replica_abort(replica) == ERR_OK;
         } else {
             good = err == ERR_OK;
             n = end;

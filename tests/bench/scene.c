@@ -140,6 +140,7 @@ join(struct scene *scene, struct ceremony *ceremony, size_t n)
         more = good && replica_tend(replica);
         good = good && replica_commit(replica) == ERR_OK;
     }
+    good = good && replica_anchor(replica) == ERR_OK;
     if (good && n == 0) {
         const struct roster_office *found = roster_office_by_code(replica_roster(replica), office);
         scene->writers.compartment = found->own[OWN_CASES];
