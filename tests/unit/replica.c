@@ -13,6 +13,7 @@
 #define MARKER "zebra-quartz-marker"
 
 static struct test_organisation org;
+static struct arena values; /* of the ops of a test */
 
 static void
 silent(void *self, const char *line)
@@ -32,6 +33,7 @@ static void
 teardown(void)
 {
     test_organisation_free(&org);
+    arena_free(&values);
 }
 
 static void
@@ -48,31 +50,41 @@ commit(struct test_node *node)
 
 /* --- saving --- */
 
+/* The bytes, for as long as the test. */
+static struct span
+keep(struct buf *value)
+{
+    struct span kept = arena_copy(&values, buf_span(value));
+
+    buf_free(value);
+    return kept;
+}
+
 static struct save_op
 set_field(const char *kind, const char *name, const char *text)
 {
     const struct codebook *codebook = codebook_reprisals();
     const struct codebook_field *field =
         codebook_field_by_name(codebook, codebook_kind_by_name(codebook, kind)->number, name);
-    struct buf *value = calloc(1, sizeof *value); /* lives as long as the test */
+    struct buf value = { 0 };
     const char *why = "";
 
     ck_assert_ptr_nonnull(field);
-    ck_assert_msg(codebook_parse(codebook, field, text, value, &why) == ERR_OK, "%s: %s", name, why);
+    ck_assert_msg(codebook_parse(codebook, field, text, &value, &why) == ERR_OK, "%s: %s", name, why);
     return (struct save_op){ .code = OP_SET,
                              .target = { .collection = field->collection,
                                          .element = { field->collection != 0 },
                                          .field = field->number },
-                             .value = buf_span(value) };
+                             .value = keep(&value) };
 }
 
 static struct save_op
 set_kind(const char *kind)
 {
-    struct buf *value = calloc(1, sizeof *value);
+    struct buf value = { 0 };
 
-    cbor_put_uint(value, codebook_kind_by_name(codebook_reprisals(), kind)->number);
-    return (struct save_op){ .code = OP_SET, .target = { .field = FIELD_KIND }, .value = buf_span(value) };
+    cbor_put_uint(&value, codebook_kind_by_name(codebook_reprisals(), kind)->number);
+    return (struct save_op){ .code = OP_SET, .target = { .field = FIELD_KIND }, .value = keep(&value) };
 }
 
 static struct ident
