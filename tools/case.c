@@ -364,12 +364,12 @@ static size_t
 list_columns(const struct command *command, char *names, struct output_column *columns, size_t columns_max)
 {
     static const struct output_column of_cases[] = {
-        { "number", 0 },         { "status", 0 },   { "urgency", 0 },           { "country_of_act", 0 },
-        { "title", COLUMN_CUT }, { "conflict", 0 }, { "updated", COLUMN_TIME },
+        { "number", 0 },         { "status", 0 },   { "urgency", 0 },          { "country_of_act", 0 },
+        { "title", COLUMN_CUT }, { "conflict", 0 }, { "updated", COLUMN_DAY },
     };
     static const struct output_column of_records[] = {
         { "number", 0 }, { "title", COLUMN_CUT }, { "pseudonym", COLUMN_CUT },
-        { "office", 0 }, { "conflict", 0 },       { "updated", COLUMN_TIME },
+        { "office", 0 }, { "conflict", 0 },       { "updated", COLUMN_DAY },
     };
     size_t count = 0;
 

@@ -7,8 +7,12 @@ static enum exit_status
 run_digest(struct command *command)
 {
     static const struct output_column columns[] = {
-        { "name", COLUMN_CUT },    { "id", COLUMN_CUT },        { "frontier", 0 },
-        { "state", COLUMN_STATE }, { "entries", COLUMN_RIGHT }, { "records", COLUMN_RIGHT },
+        { "name", 0 },
+        { "id", COLUMN_CUT },
+        { "frontier", 0 },
+        { "state", COLUMN_STATE },
+        { "entries", COLUMN_RIGHT },
+        { "records", COLUMN_RIGHT },
     };
     struct client_fault fault;
     json_t *ok = NULL;

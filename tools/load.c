@@ -212,7 +212,7 @@ static void
 lose(struct load *load, const struct client_fault *fault)
 {
     clear_progress(load);
-    enum exit_status status = command_fail(load->command, fault, "the rest of %s was not sent", load->path);
+    enum exit_status status = command_fail(load->command, fault, "%s was not read to its end", load->path);
     load->status = load->status == STATUS_DONE ? status : load->status;
     load->lost = true;
 }
@@ -367,7 +367,11 @@ load_records(struct command *command, const char *path, const char *kind)
         load->status = command_fail(command, &fault, "no record was made");
     } else {
         run_load(load);
-        if (load->status != STATUS_DONE) {
+        if (load->lost && load->asked > 0) {
+            command_remark(
+                command, "%zu saved, %zu refused, %zu sent without an answer: look whether these are there\n",
+                load->made, load->refused, load->asked);
+        } else if (load->status != STATUS_DONE) {
             command_remark(
                 command, "%zu saved, %zu refused; nothing after that was sent%s\n", load->made, load->refused,
                 args_has(command, OPT_KEEP_GOING) && !load->lost ? " that needs a refused one" : "");

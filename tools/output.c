@@ -247,6 +247,10 @@ cell_text(const struct output_column *column, const json_t *value)
 {
     char text[48];
 
+    if ((column->flags & COLUMN_DAY) != 0 && json_is_string(value)) {
+        (void)snprintf(text, sizeof text, "%.10s", json_string_value(value));
+        return strdup(text);
+    }
     if ((column->flags & COLUMN_TIME) != 0 && json_is_string(value)) {
         output_time(text, json_string_value(value));
         return strdup(text);

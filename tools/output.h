@@ -27,7 +27,8 @@ enum output_flag {
     COLUMN_TIME = 4,    /* a time, shown to the minute */
     COLUMN_PERCENT = 8, /* 0 to 1, shown rounded down: 99.99 % is not all */
     COLUMN_STATE = 16,  /* a word that colour repeats */
-    COLUMN_HIDE = 32,   /* in JSON, and not in the table */
+    COLUMN_DAY = 32,    /* a time, shown to the day */
+    COLUMN_HIDE = 64,   /* in JSON, and not in the table */
 };
 
 struct output_column {

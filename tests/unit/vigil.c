@@ -328,6 +328,7 @@ START_TEST(a_node_that_goes_away_during_a_file_is_told)
     answer(STEPS({ NULL, NULL }));
     ck_assert_int_eq(RUN_WITH("{\"kind\":\"case\",\"fields\":{\"a\":1}}\n", "case", "new", "--file", "-"), 1);
     ck_assert_ptr_nonnull(strstr(err, "the node went away"));
+    ck_assert_ptr_nonnull(strstr(err, "0 saved, 0 refused, 1 sent without an answer"));
     ck_assert_uint_eq(fake_api_end(&api), 1);
 }
 END_TEST
