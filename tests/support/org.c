@@ -190,7 +190,7 @@ test_device_statement(struct buf *out, const struct test_org *org, const struct 
 }
 
 void
-test_give(struct roster *roster, struct buf *signed_statement, enum roster_news expected)
+expect_given(struct roster *roster, struct buf *signed_statement, enum roster_news expected)
 {
     assert(!signed_statement->failed);
     enum roster_news news = roster_add(roster, buf_span(signed_statement), NULL);
@@ -218,7 +218,7 @@ test_enrol_office(struct roster *roster, struct test_org *org, struct test_offic
 
     test_office_init(office, org, code);
     (void)test_office_statement(&out, org, office, org->needed);
-    test_give(roster, &out, ROSTER_NEW);
+    expect_given(roster, &out, ROSTER_NEW);
     enum err err = roster_settle(roster);
     assert(err == ERR_OK);
 }
@@ -231,7 +231,7 @@ test_enrol_device(struct roster *roster, struct test_org *org, struct test_offic
 
     test_device_init(device, org, any);
     (void)test_device_statement(&out, org, office, device);
-    test_give(roster, &out, ROSTER_NEW);
+    expect_given(roster, &out, ROSTER_NEW);
     enum err err = roster_settle(roster);
     assert(err == ERR_OK);
 }

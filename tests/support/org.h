@@ -73,7 +73,7 @@ struct hash test_sign(struct buf *out, const struct test_org *org, struct statem
                       const struct key_pair *const *signers, size_t signer_count);
 
 /* Add what `signed_statement` holds, and empty it. The news are as expected: an assert. */
-void test_give(struct roster *roster, struct buf *signed_statement, enum roster_news expected);
+void expect_given(struct roster *roster, struct buf *signed_statement, enum roster_news expected);
 
 /* A settled roster with this organisation, office and device in it. */
 struct roster *test_roster(struct test_org *org);

@@ -337,7 +337,7 @@ START_TEST(the_tables_hold_what_the_list_says_and_nothing_else)
 END_TEST
 
 static void
-label_is_there(const char *name, const char *label)
+check_label(const char *name, const char *label)
 {
     ck_assert_msg(label != NULL && label[0] != '\0', "%s has no label", name);
     ck_assert_msg(strcmp(name, label) != 0, "the label of %s is its name", name);
@@ -347,19 +347,19 @@ START_TEST(every_item_has_an_english_label)
 {
     book = codebook_reprisals();
     for (size_t i = 0; i < book->kind_count; i++) {
-        label_is_there(book->kinds[i].name, book->kinds[i].label);
+        check_label(book->kinds[i].name, book->kinds[i].label);
     }
     for (size_t i = 0; i < book->collection_count; i++) {
-        label_is_there(book->collections[i].name, book->collections[i].label);
+        check_label(book->collections[i].name, book->collections[i].label);
     }
     for (size_t i = 0; i < book->field_count; i++) {
-        label_is_there(book->fields[i].name, book->fields[i].label);
+        check_label(book->fields[i].name, book->fields[i].label);
     }
     for (size_t i = 0; i < book->vocabulary_count; i++) {
         const struct codebook_vocabulary *vocabulary = &book->vocabularies[i];
-        label_is_there(vocabulary->name, vocabulary->label);
+        check_label(vocabulary->name, vocabulary->label);
         for (size_t n = 0; n < vocabulary->value_count; n++) {
-            label_is_there(vocabulary->values[n].name, vocabulary->values[n].label);
+            check_label(vocabulary->values[n].name, vocabulary->values[n].label);
         }
     }
 }
@@ -858,7 +858,7 @@ START_TEST(the_more_protective_value_stands_higher)
 END_TEST
 
 static void
-tokens_are(uint32_t kind, const char *name, const char *typed, const char *hex)
+check_tokens(uint32_t kind, const char *name, const char *typed, const char *hex)
 {
     const struct codebook_field *field = field_named(kind, name);
     struct buf cbor = { 0 };
@@ -875,14 +875,14 @@ tokens_are(uint32_t kind, const char *name, const char *typed, const char *hex)
 
 START_TEST(an_indexed_value_gives_its_tokens)
 {
-    tokens_are(1, "country_of_act", "KEN", "81634b454e");
-    tokens_are(1, "status", "draft", "8101");
-    tokens_are(1, "transnational", "no", "81f4");
-    tokens_are(1, "act.date_from", "2019-03-14~", "8167323031392d3033");
-    tokens_are(1, "act.date_from", "2019", "816432303139");
-    tokens_are(1, "act.date_from", "2019-12/2020-01", "8267323031392d313267323032302d3031");
-    tokens_are(1, "title", "not indexed", "80");
-    tokens_are(2, "birth_date", "1980", "80");
+    check_tokens(1, "country_of_act", "KEN", "81634b454e");
+    check_tokens(1, "status", "draft", "8101");
+    check_tokens(1, "transnational", "no", "81f4");
+    check_tokens(1, "act.date_from", "2019-03-14~", "8167323031392d3033");
+    check_tokens(1, "act.date_from", "2019", "816432303139");
+    check_tokens(1, "act.date_from", "2019-12/2020-01", "8267323031392d313267323032302d3031");
+    check_tokens(1, "title", "not indexed", "80");
+    check_tokens(2, "birth_date", "1980", "80");
 }
 END_TEST
 

@@ -48,7 +48,7 @@ rotate(struct keyring *keyring, const struct test_device *device)
     ck_assert_int_eq(
         keyring_make_epoch(keyring, roster, &ken.own[0], &device->sign, &world.world, &out, &epoch_id, &key),
         ERR_OK);
-    test_give(roster, &out, ROSTER_NEW);
+    expect_given(roster, &out, ROSTER_NEW);
     ck_assert_int_eq(roster_settle(roster), ERR_OK);
     return epoch_id;
 }
@@ -103,7 +103,7 @@ START_TEST(one_box_of_the_newest_epoch_opens_all_before_it)
     struct keyring *theirs = keyring_new(&late.id, &late.box);
     ck_assert_uint_eq(keyring_learn(theirs, roster, NULL, NULL), 0);
     ck_assert_int_eq(keyring_make_box(ours, roster, &missing[0], &admin.sign, &world.world, &out), ERR_OK);
-    test_give(roster, &out, ROSTER_NEW);
+    expect_given(roster, &out, ROSTER_NEW);
     ck_assert_int_eq(roster_settle(roster), ERR_OK);
     ck_assert_uint_eq(keyring_missing(ours, roster, &ken.own[0], missing, 4), 0);
     ck_assert_uint_eq(keyring_learn(theirs, roster, NULL, NULL), 3);
@@ -135,8 +135,8 @@ START_TEST(epochs_that_were_made_apart_meet_in_the_next)
     ck_assert_int_eq(
         keyring_make_epoch(theirs, roster, &ken.own[0], &second.sign, &world.world, &outs[1], &ids[1], &key),
         ERR_OK);
-    test_give(roster, &outs[0], ROSTER_NEW);
-    test_give(roster, &outs[1], ROSTER_NEW);
+    expect_given(roster, &outs[0], ROSTER_NEW);
+    expect_given(roster, &outs[1], ROSTER_NEW);
     ck_assert_int_eq(roster_settle(roster), ERR_OK);
     ck_assert_uint_eq(keyring_learn(ours, roster, NULL, NULL), 1);
     ck_assert_uint_eq(keyring_learn(theirs, roster, NULL, NULL), 1);
@@ -171,7 +171,7 @@ START_TEST(only_an_admin_makes_epochs)
     statement.epoch.compartment = ken.own[0];
     statement.epoch.number = 1;
     struct hash forged = test_sign(&out, &org, &statement, signers, 1);
-    test_give(roster, &out, ROSTER_NEW);
+    expect_given(roster, &out, ROSTER_NEW);
     ck_assert_int_eq(roster_settle(roster), ERR_OK);
     ck_assert(!roster_stands(roster, &forged));
     ck_assert_ptr_null(roster_compartment(roster, &ken.own[0])->current);
@@ -193,7 +193,7 @@ START_TEST(an_epoch_whose_number_does_not_follow_is_not_written_with)
         statement.epoch.number = numbers[n];
         statement.epoch.parents = statement_list_of(&parents, 1);
         struct hash id = test_sign(&out, &org, &statement, signers, 1);
-        test_give(roster, &out, ROSTER_NEW);
+        expect_given(roster, &out, ROSTER_NEW);
         ck_assert_int_eq(roster_settle(roster), ERR_OK);
         const struct hash *current = &roster_compartment(roster, &ken.own[0])->current->epoch_id;
         ck_assert(hash_equal(current, n < 2 ? &first : &id));
@@ -217,7 +217,7 @@ START_TEST(a_box_with_another_key_is_not_believed)
     statement.box.device_id = late.id;
     statement.box.sealed = sealed;
     (void)test_sign(&out, &org, &statement, signers, 1);
-    test_give(roster, &out, ROSTER_NEW);
+    expect_given(roster, &out, ROSTER_NEW);
     ck_assert_int_eq(roster_settle(roster), ERR_OK);
     struct keyring *theirs = keyring_new(&late.id, &late.box);
     ck_assert_uint_eq(keyring_learn(theirs, roster, NULL, NULL), 0);

@@ -97,7 +97,7 @@ turn(void)
 }
 
 /* Turn until `condition` holds; the test fails if it never does. */
-#define WAIT_FOR(condition)                                                                                  \
+#define ck_assert_soon(condition)                                                                            \
     do {                                                                                                     \
         uint64_t deadline_ms_ = now_ms() + DEADLINE_MS;                                                      \
         while (!(condition)) {                                                                               \
@@ -201,9 +201,9 @@ static void
 meet(void)
 {
     ck_assert_int_eq(dial(ben, ada, ada->endpoint), ERR_OK);
-    WAIT_FOR(ben->ups == 1);
+    ck_assert_soon(ben->ups == 1);
     ck_assert_int_eq(link_send(ben->link, &ada->device_id, span_text("hello")), ERR_OK);
-    WAIT_FOR(ada->messages == 1);
+    ck_assert_soon(ada->messages == 1);
     ck_assert_uint_eq(ada->ups, 1);
     ck_assert(hash_equal(&ada->last_from, &ben->device_id));
 }
@@ -219,12 +219,12 @@ START_TEST(messages_of_300_bytes_and_of_a_mebibyte_go_both_ways)
         struct span message = span_of(bytes, sizes[i]);
         uint64_t before = ada->messages;
         ck_assert_int_eq(link_send(ben->link, &ada->device_id, message), ERR_OK);
-        WAIT_FOR(ada->messages == before + 1);
+        ck_assert_soon(ada->messages == before + 1);
         ck_assert(span_equal(buf_span(&ada->last), message));
         ck_assert(hash_equal(&ada->last_from, &ben->device_id));
         before = ben->messages;
         ck_assert_int_eq(link_send(ada->link, &ben->device_id, message), ERR_OK);
-        WAIT_FOR(ben->messages == before + 1);
+        ck_assert_soon(ben->messages == before + 1);
         ck_assert(span_equal(buf_span(&ben->last), message));
         ck_assert(hash_equal(&ben->last_from, &ada->device_id));
     }
@@ -261,12 +261,12 @@ START_TEST(until_a_list_is_sent_nobody_comes_in_and_nobody_is_dialled)
     open_node(eve, &options);
     ck_assert_int_eq(dial(eve, ada, ada->endpoint), ERR_DENIED);
     ck_assert_int_eq(dial(ben, ada, ada->endpoint), ERR_OK);
-    WAIT_FOR(ben->downs > 0 && ada->refused[LINK_STRANGER] > 0);
+    ck_assert_soon(ben->downs > 0 && ada->refused[LINK_STRANGER] > 0);
     ck_assert_int_eq(ben->last_down, LINK_REFUSED_BY_PEER);
     ck_assert_uint_eq(ben->ups, 0);
     /* As soon as the list is there, the next attempt succeeds. */
     allow(ada, ben, NULL);
-    WAIT_FOR(ben->ups == 1);
+    ck_assert_soon(ben->ups == 1);
 }
 END_TEST
 
@@ -293,9 +293,9 @@ START_TEST(a_unix_socket_and_the_second_protocol_of_addresses_work_too)
     ck_assert_int_eq(link_listen(ada->link, span_text(endpoint), ada->endpoint), ERR_OK);
     meet();
     ck_assert_int_eq(link_send(ada->link, &ben->device_id, span_text("x")), ERR_OK);
-    WAIT_FOR(ben->messages == 1);
+    ck_assert_soon(ben->messages == 1);
     link_close(&ada->link);
-    WAIT_FOR(ben->downs == 1);
+    ck_assert_soon(ben->downs == 1);
     unlink(endpoint + 6);
     rmdir(directory);
 }
@@ -305,11 +305,11 @@ START_TEST(a_device_that_left_the_list_is_hung_up_on_and_cannot_come_back)
 {
     meet();
     allow(ada, NULL, NULL);
-    WAIT_FOR(ada->downs == 1 && ben->downs >= 1);
+    ck_assert_soon(ada->downs == 1 && ben->downs >= 1);
     ck_assert_int_eq(ada->last_down, LINK_OFF_ROSTER);
     ck_assert_int_eq(link_send(ada->link, &ben->device_id, span_text("x")), ERR_ABSENT);
     /* The dialler tries again, and is refused. */
-    WAIT_FOR(ben->last_down == LINK_REFUSED_BY_PEER);
+    ck_assert_soon(ben->last_down == LINK_REFUSED_BY_PEER);
     ck_assert_uint_eq(ada->messages, 1);
 }
 END_TEST
@@ -318,7 +318,7 @@ START_TEST(a_peer_that_we_dialled_and_that_left_the_list_is_hung_up_on)
 {
     meet();
     allow(ben, NULL, NULL);
-    WAIT_FOR(ada->downs == 1 && ben->downs == 1);
+    ck_assert_soon(ada->downs == 1 && ben->downs == 1);
     ck_assert_int_eq(ben->last_down, LINK_OFF_ROSTER);
     ck_assert_int_eq(ada->last_down, LINK_DISCONNECTED);
     ck_assert_int_eq(dial(ben, ada, ada->endpoint), ERR_DENIED);
@@ -329,10 +329,10 @@ START_TEST(hanging_up_ends_it_on_both_sides)
 {
     meet();
     link_hangup(ben->link, &ada->device_id, LINK_HUNG_UP);
-    WAIT_FOR(ada->downs == 1 && ben->downs == 1);
+    ck_assert_soon(ada->downs == 1 && ben->downs == 1);
     ck_assert_int_eq(ben->last_down, LINK_HUNG_UP);
     ck_assert_int_eq(dial(ben, ada, ada->endpoint), ERR_OK);
-    WAIT_FOR(ben->ups == 2);
+    ck_assert_soon(ben->ups == 2);
 }
 END_TEST
 
@@ -344,7 +344,7 @@ START_TEST(a_connection_is_made_anew_after_so_many_bytes_and_after_some_time)
     open_node(ben, &options);
     allow(ben, ada, NULL);
     meet();
-    WAIT_FOR(ben->ups == 2);
+    ck_assert_soon(ben->ups == 2);
     ck_assert_int_eq(ben->last_down, LINK_KEYS_RENEWED);
     options.rekey_bytes = 0;
     options.rekey_ms = 1;
@@ -352,7 +352,7 @@ START_TEST(a_connection_is_made_anew_after_so_many_bytes_and_after_some_time)
     allow(ben, ada, NULL);
     uint64_t ups = ben->ups;
     ck_assert_int_eq(dial(ben, ada, ada->endpoint), ERR_OK);
-    WAIT_FOR(ben->ups >= ups + 3);
+    ck_assert_soon(ben->ups >= ups + 3);
     ck_assert_int_eq(ben->last_down, LINK_KEYS_RENEWED);
 }
 END_TEST
@@ -362,17 +362,17 @@ START_TEST(of_two_connections_that_of_the_smaller_id_stays)
     listen_at(ben, "tcp://127.0.0.1:*");
     ck_assert_int_eq(dial(ben, ada, ada->endpoint), ERR_OK);
     ck_assert_int_eq(dial(ada, ben, ben->endpoint), ERR_OK);
-    WAIT_FOR(ben->ups >= 1 && ada->ups >= 1);
+    ck_assert_soon(ben->ups >= 1 && ada->ups >= 1);
     ck_assert_int_eq(link_send(ada->link, &ben->device_id, span_text("from ada")), ERR_OK);
-    WAIT_FOR(ben->messages >= 1 && ben->downs >= 1);
+    ck_assert_soon(ben->messages >= 1 && ben->downs >= 1);
     ck_assert_int_eq(ben->last_down, LINK_DUPLICATE);
     ck_assert_uint_eq(ben->ups, 2);
     /* What remains carries both ways. */
     uint64_t before = ada->messages;
     ck_assert_int_eq(link_send(ben->link, &ada->device_id, span_text("from ben")), ERR_OK);
-    WAIT_FOR(ada->messages == before + 1);
+    ck_assert_soon(ada->messages == before + 1);
     ck_assert_int_eq(link_send(ada->link, &ben->device_id, span_text("again")), ERR_OK);
-    WAIT_FOR(ben->messages == 2);
+    ck_assert_soon(ben->messages == 2);
 }
 END_TEST
 
@@ -384,10 +384,10 @@ START_TEST(without_room_nothing_is_read_and_then_all_comes_in_order)
         ck_assert_int_eq(link_send(ben->link, &ada->device_id, span_of(&i, 1)), ERR_OK);
         ck_assert_int_eq(link_send(ada->link, &ben->device_id, span_of(&i, 1)), ERR_OK);
     }
-    WAIT_FOR(ben->messages == 50);
+    ck_assert_soon(ben->messages == 50);
     ck_assert_uint_eq(ada->messages, 1);
     link_set_room(ada->link, &ben->device_id, true);
-    WAIT_FOR(ada->messages == 51);
+    ck_assert_soon(ada->messages == 51);
     for (uint8_t i = 0; i < 50; i++) {
         ck_assert_uint_eq(ada->first_bytes.data[1 + i], i);
         ck_assert_uint_eq(ben->first_bytes.data[i], i);
@@ -396,10 +396,10 @@ START_TEST(without_room_nothing_is_read_and_then_all_comes_in_order)
     link_set_room(ben->link, &ada->device_id, false);
     ck_assert_int_eq(link_send(ada->link, &ben->device_id, span_text("x")), ERR_OK);
     ck_assert_int_eq(link_send(ben->link, &ada->device_id, span_text("y")), ERR_OK);
-    WAIT_FOR(ada->messages == 52);
+    ck_assert_soon(ada->messages == 52);
     ck_assert_uint_eq(ben->messages, 50);
     link_set_room(ben->link, &ada->device_id, true);
-    WAIT_FOR(ben->messages == 51);
+    ck_assert_soon(ben->messages == 51);
 }
 END_TEST
 
@@ -412,13 +412,13 @@ START_TEST(who_sends_on_without_room_is_hung_up_on)
     for (int i = 0; i < 3; i++) {
         ck_assert_int_eq(link_send(ben->link, &ada->device_id, span_of(bytes, sizeof bytes)), ERR_OK);
     }
-    WAIT_FOR(ada->downs == 1 && ada->refused[LINK_OVERRAN] == 1);
+    ck_assert_soon(ada->downs == 1 && ada->refused[LINK_OVERRAN] == 1);
     ck_assert_int_eq(ada->last_down, LINK_OVERRAN);
     ck_assert_uint_eq(ada->messages, 1);
     /* With the next connection there is room again. */
-    WAIT_FOR(ben->ups == 2);
+    ck_assert_soon(ben->ups == 2);
     ck_assert_int_eq(link_send(ben->link, &ada->device_id, span_text("sorry")), ERR_OK);
-    WAIT_FOR(ada->messages == 2);
+    ck_assert_soon(ada->messages == 2);
     ck_assert(span_equal(buf_span(&ada->last), span_text("sorry")));
 }
 END_TEST
@@ -437,8 +437,8 @@ START_TEST(a_peer_that_does_not_read_fills_a_bounded_queue)
     ck_assert_int_eq(err, ERR_FULL);
     ck_assert_uint_eq(ada->messages, 1);
     link_pause(ada->link, false);
-    WAIT_FOR(link_send(ben->link, &ada->device_id, span_text("z")) == ERR_OK);
-    WAIT_FOR(ada->last.size == 1 && ada->last.data[0] == 'z');
+    ck_assert_soon(link_send(ben->link, &ada->device_id, span_text("z")) == ERR_OK);
+    ck_assert_soon(ada->last.size == 1 && ada->last.data[0] == 'z');
 }
 END_TEST
 
@@ -474,7 +474,7 @@ START_TEST(nobody_listening_is_told_apart)
 
     close(foreign_listener(&port));
     dial_port(ben, port);
-    WAIT_FOR(ben->downs >= 2);
+    ck_assert_soon(ben->downs >= 2);
     ck_assert_int_eq(ben->last_down, LINK_NOBODY_LISTENS);
 }
 END_TEST
@@ -483,7 +483,7 @@ START_TEST(an_address_without_a_route_is_told_apart)
 {
     /* 240.0.0.0/4 is reserved: the kernel has no route, or refuses to use one. */
     ck_assert_int_eq(dial(ben, ada, "tcp://255.255.255.255:7741"), ERR_OK);
-    WAIT_FOR(ben->downs >= 1);
+    ck_assert_soon(ben->downs >= 1);
     ck_assert_int_eq(ben->last_down, LINK_NO_ROUTE);
 }
 END_TEST
@@ -491,7 +491,7 @@ END_TEST
 START_TEST(a_name_that_does_not_resolve_is_told_apart)
 {
     ck_assert_int_eq(dial(ben, ada, "tcp://nobody.invalid:7741"), ERR_OK);
-    WAIT_FOR(ben->downs >= 1);
+    ck_assert_soon(ben->downs >= 1);
     ck_assert(ben->last_down == LINK_NO_NAME || ben->last_down == LINK_NO_ANSWER);
 }
 END_TEST
@@ -503,9 +503,9 @@ START_TEST(another_transport_key_than_expected_is_told_apart)
     memcpy(wrong.curve_pk, eve->pair.public_key, CURVE_PK_BYTES);
     ck_assert_int_eq(link_set_allowed(ben->link, &wrong, 1), ERR_OK);
     ck_assert_int_eq(link_dial(ben->link, &ada->device_id, wrong.curve_pk, span_text(ada->endpoint)), ERR_OK);
-    WAIT_FOR(ben->downs >= 1);
+    ck_assert_soon(ben->downs >= 1);
     ck_assert_int_eq(ben->last_down, LINK_WRONG_KEY);
-    WAIT_FOR(ada->refused[LINK_NO_HANDSHAKE] > 0);
+    ck_assert_soon(ada->refused[LINK_NO_HANDSHAKE] > 0);
     ck_assert_uint_eq(ada->messages + ada->ups, 0);
 }
 END_TEST
@@ -521,7 +521,7 @@ START_TEST(a_handshake_that_times_out_is_told_apart)
     /* The kernel accepts for a program that never does. */
     int fd = foreign_listener(&port);
     dial_port(ben, port);
-    WAIT_FOR(ben->downs >= 1);
+    ck_assert_soon(ben->downs >= 1);
     ck_assert_int_eq(ben->last_down, LINK_HANDSHAKE_TIMEOUT);
     close(fd);
 }
@@ -534,13 +534,13 @@ START_TEST(a_node_that_goes_away_is_told_apart_and_found_again)
     meet();
     memcpy(endpoint, ada->endpoint, sizeof endpoint);
     link_close(&ada->link);
-    WAIT_FOR(ben->downs >= 1);
-    WAIT_FOR(ben->last_down == LINK_NOBODY_LISTENS);
+    ck_assert_soon(ben->downs >= 1);
+    ck_assert_soon(ben->last_down == LINK_NOBODY_LISTENS);
     struct link_options options = options_of(ada);
     open_node(ada, &options);
     allow(ada, ben, NULL);
     listen_at(ada, endpoint);
-    WAIT_FOR(ben->ups == 2);
+    ck_assert_soon(ben->ups == 2);
 }
 END_TEST
 
@@ -558,7 +558,7 @@ END_TEST
 
 /* --- The hostile door --------------------------------------------------------------------- */
 
-#define WAIT_FOR_STRANGER(stranger, condition)                                                               \
+#define ck_assert_soon_of(stranger, condition)                                                               \
     do {                                                                                                     \
         uint64_t deadline_ms_ = now_ms() + DEADLINE_MS;                                                      \
         while (stranger_hear(stranger), !(condition)) {                                                      \
@@ -573,9 +573,9 @@ shake(struct stranger *stranger, const struct node *server, const uint8_t *secre
 {
     stranger_open(stranger, server->port, secret_key);
     stranger_greet(stranger, "CURVE");
-    WAIT_FOR_STRANGER(stranger, stranger->heard.size >= STRANGER_GREETING);
+    ck_assert_soon_of(stranger, stranger->heard.size >= STRANGER_GREETING);
     stranger_say_hello(stranger, server->pair.public_key);
-    WAIT_FOR_STRANGER(stranger, stranger->heard.size >= STRANGER_WELCOME);
+    ck_assert_soon_of(stranger, stranger->heard.size >= STRANGER_WELCOME);
     ck_assert(stranger_say_initiate(stranger, metadata));
 }
 
@@ -586,10 +586,10 @@ START_TEST(a_stranger_gets_not_one_byte_after_its_handshake_failed)
 
     stranger_property(&metadata, "Socket-Type", "DEALER");
     shake(&stranger, ada, NULL, buf_span(&metadata));
-    WAIT_FOR_STRANGER(&stranger, ada->refused[LINK_STRANGER] == 1);
+    ck_assert_soon_of(&stranger, ada->refused[LINK_STRANGER] == 1);
     /* It insists. */
     stranger_send(&stranger, span_text("let me in"), false);
-    WAIT_FOR_STRANGER(&stranger, stranger.ended);
+    ck_assert_soon_of(&stranger, stranger.ended);
     /* An ERROR command of ZMTP with "400", and the end. */
     static const uint8_t error[] = "\4\12\5ERROR\003400";
     ck_assert_uint_eq(stranger.heard.size, STRANGER_WELCOME + sizeof error - 1);
@@ -635,11 +635,11 @@ START_TEST(other_mechanisms_and_older_protocols_and_garbage_are_cut_off_after_th
             stranger_say(&stranger, garbage, sizeof garbage);
             break;
         }
-        WAIT_FOR_STRANGER(&stranger, stranger.ended);
+        ck_assert_soon_of(&stranger, stranger.ended);
         ck_assert_uint_le(stranger.heard.size, STRANGER_GREETING);
         stranger_close(&stranger);
     }
-    WAIT_FOR(ada->refused[LINK_NO_HANDSHAKE] >= 1);
+    ck_assert_soon(ada->refused[LINK_NO_HANDSHAKE] >= 1);
     ck_assert_uint_eq(ada->messages + ada->ups, 0);
     /* The door still opens for who belongs here. */
     meet();
@@ -655,8 +655,8 @@ START_TEST(a_silent_stranger_is_cut_off_after_the_handshake_time)
     open_node(ada, &options);
     listen_at(ada, "tcp://127.0.0.1:*");
     stranger_open(&stranger, ada->port, NULL);
-    WAIT_FOR_STRANGER(&stranger, stranger.ended);
-    WAIT_FOR(ada->refused[LINK_NO_HANDSHAKE] == 1);
+    ck_assert_soon_of(&stranger, stranger.ended);
+    ck_assert_soon(ada->refused[LINK_NO_HANDSHAKE] == 1);
     stranger_close(&stranger);
 }
 END_TEST
@@ -742,7 +742,7 @@ START_TEST(a_crowd_at_the_door_is_limited_and_does_not_keep_a_friend_out)
     pid_t some = crowd(500);
     meet();
     pid_t many = crowd(LINK_INBOUND_MAX);
-    WAIT_FOR(ada->refused[LINK_CROWDED] > 0);
+    ck_assert_soon(ada->refused[LINK_CROWDED] > 0);
     ck_assert_uint_eq(ben->downs, 0);
     disperse(some);
     disperse(many);
@@ -763,7 +763,7 @@ START_TEST(without_file_descriptors_listening_rests_and_starts_again)
     /* The limit first: libzmq accepts in a thread of its own, and might have taken them all before it. */
     ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &few), 0);
     pid_t pid = crowd(100);
-    WAIT_FOR(ada->warned[LINK_NO_FILES] > 0);
+    ck_assert_soon(ada->warned[LINK_NO_FILES] > 0);
     disperse(pid);
     ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &files), 0);
     meet();
@@ -780,15 +780,15 @@ START_TEST(a_header_that_declares_256_mebibytes_ends_the_connection)
     stranger_open(&stranger, ada->port, NULL);
     stranger_greet(&stranger, "CURVE");
     stranger_say(&stranger, command, sizeof command);
-    WAIT_FOR_STRANGER(&stranger, stranger.ended);
+    ck_assert_soon_of(&stranger, stranger.ended);
     ck_assert_uint_le(stranger.heard.size, STRANGER_GREETING);
     stranger_close(&stranger);
     /* Nor may one who belongs here. */
     stranger_property(&metadata, "Socket-Type", "DEALER");
     shake(&stranger, ada, ben->pair.secret_key, buf_span(&metadata));
-    WAIT_FOR_STRANGER(&stranger, stranger.heard.size > STRANGER_WELCOME);
+    ck_assert_soon_of(&stranger, stranger.heard.size > STRANGER_WELCOME);
     stranger_say(&stranger, message, sizeof message);
-    WAIT_FOR_STRANGER(&stranger, stranger.ended);
+    ck_assert_soon_of(&stranger, stranger.ended);
     stranger_close(&stranger);
     buf_free(&metadata);
 }
@@ -808,9 +808,9 @@ START_TEST(a_device_that_claims_to_be_another_is_taken_for_itself)
     stranger_property(&metadata, "Socket-Type", "DEALER");
     stranger_property(&metadata, "User-Id", forged);
     shake(&stranger, ada, ben->pair.secret_key, buf_span(&metadata));
-    WAIT_FOR_STRANGER(&stranger, stranger.heard.size > STRANGER_WELCOME);
+    ck_assert_soon_of(&stranger, stranger.heard.size > STRANGER_WELCOME);
     ck_assert(stranger_send(&stranger, span_text("I am eve"), false));
-    WAIT_FOR_STRANGER(&stranger, ada->messages == 1);
+    ck_assert_soon_of(&stranger, ada->messages == 1);
     ck_assert(hash_equal(&ada->last_from, &ben->device_id));
     stranger_close(&stranger);
     buf_free(&metadata);
@@ -827,14 +827,14 @@ START_TEST(two_keys_with_one_routing_id_are_never_confused)
     stranger_property(&metadata, "Socket-Type", "DEALER");
     stranger_property(&metadata, "Identity", "same");
     shake(&first, ada, ben->pair.secret_key, buf_span(&metadata));
-    WAIT_FOR_STRANGER(&first, first.heard.size > STRANGER_WELCOME);
+    ck_assert_soon_of(&first, first.heard.size > STRANGER_WELCOME);
     ck_assert(stranger_send(&first, span_text("one"), false));
-    WAIT_FOR_STRANGER(&first, first.ended);
+    ck_assert_soon_of(&first, first.ended);
     shake(&second, ada, eve->pair.secret_key, buf_span(&metadata));
-    WAIT_FOR_STRANGER(&second, second.heard.size > STRANGER_WELCOME);
+    ck_assert_soon_of(&second, second.heard.size > STRANGER_WELCOME);
     ck_assert(stranger_send(&second, span_text("two"), false));
-    WAIT_FOR_STRANGER(&second, second.ended);
-    WAIT_FOR(ada->refused[LINK_OWN_ROUTING_ID] >= 1);
+    ck_assert_soon_of(&second, second.ended);
+    ck_assert_soon(ada->refused[LINK_OWN_ROUTING_ID] >= 1);
     ck_assert_uint_eq(ada->messages + ada->ups, 0);
     stranger_close(&first);
     stranger_close(&second);
@@ -851,11 +851,11 @@ START_TEST(who_left_the_list_before_its_first_message_is_not_heard)
 
     stranger_property(&metadata, "Socket-Type", "DEALER");
     shake(&stranger, ada, ben->pair.secret_key, buf_span(&metadata));
-    WAIT_FOR_STRANGER(&stranger, stranger.heard.size > STRANGER_WELCOME);
+    ck_assert_soon_of(&stranger, stranger.heard.size > STRANGER_WELCOME);
     allow(ada, eve, NULL);
     ck_assert(stranger_send(&stranger, span_text("too late"), false));
-    WAIT_FOR_STRANGER(&stranger, stranger.ended);
-    WAIT_FOR(ada->refused[LINK_NO_IDENTITY] == 1);
+    ck_assert_soon_of(&stranger, stranger.ended);
+    ck_assert_soon(ada->refused[LINK_NO_IDENTITY] == 1);
     ck_assert_uint_eq(ada->messages + ada->ups, 0);
     stranger_close(&stranger);
     buf_free(&metadata);
@@ -870,17 +870,17 @@ START_TEST(messages_in_parts_or_without_a_byte_are_refused_and_their_sender_cut_
     for (int i = 0; i < 2; i++) {
         struct stranger stranger;
         shake(&stranger, ada, ben->pair.secret_key, buf_span(&metadata));
-        WAIT_FOR_STRANGER(&stranger, stranger.heard.size > STRANGER_WELCOME);
+        ck_assert_soon_of(&stranger, stranger.heard.size > STRANGER_WELCOME);
         if (i == 0) {
             ck_assert(stranger_send(&stranger, span_text("in"), true));
             ck_assert(stranger_send(&stranger, span_text("two parts"), false));
         } else {
             ck_assert(stranger_send(&stranger, span_text(""), false));
         }
-        WAIT_FOR_STRANGER(&stranger, stranger.ended);
+        ck_assert_soon_of(&stranger, stranger.ended);
         stranger_close(&stranger);
     }
-    WAIT_FOR(ada->refused[LINK_MALFORMED] >= 1);
+    ck_assert_soon(ada->refused[LINK_MALFORMED] >= 1);
     ck_assert_uint_eq(ada->messages + ada->ups, 0);
     buf_free(&metadata);
 }
@@ -896,13 +896,13 @@ START_TEST(a_message_that_never_ends_is_cut_off)
 
     stranger_property(&metadata, "Socket-Type", "DEALER");
     shake(&stranger, ada, ben->pair.secret_key, buf_span(&metadata));
-    WAIT_FOR_STRANGER(&stranger, stranger.heard.size > STRANGER_WELCOME);
+    ck_assert_soon_of(&stranger, stranger.heard.size > STRANGER_WELCOME);
     while (going) {
         ck_assert(now_ms() < deadline);
         going = stranger_send(&stranger, span_of(part, sizeof part), true);
         turn();
     }
-    WAIT_FOR(ada->refused[LINK_OVERRAN] == 1);
+    ck_assert_soon(ada->refused[LINK_OVERRAN] == 1);
     ck_assert_uint_eq(ada->messages + ada->ups, 0);
     stranger_close(&stranger);
     buf_free(&metadata);
@@ -963,7 +963,7 @@ START_TEST(an_identity_from_a_listener_without_a_handler_or_with_an_empty_one_is
                 ck_assert_int_ge(zmq_send(zap, answer[i], strlen(answer[i]), i < 5 ? ZMQ_SNDMORE : 0), 0);
             }
         }
-        WAIT_FOR_STRANGER(&stranger, stranger.heard.size > STRANGER_WELCOME);
+        ck_assert_soon_of(&stranger, stranger.heard.size > STRANGER_WELCOME);
         ck_assert(stranger_send(&stranger, span_text("x"), false));
         zmq_msg_t message;
         zmq_msg_init(&message);

@@ -89,7 +89,7 @@ turn(void)
     take(&ben);
 }
 
-#define WAIT_FOR(condition)                                                                                  \
+#define ck_assert_soon(condition)                                                                            \
     do {                                                                                                     \
         uint64_t deadline_ms_ = now_ms() + DEADLINE_MS;                                                      \
         while (!(condition)) {                                                                               \
@@ -152,7 +152,7 @@ open_offices(void)
     start(&ben, 2);
     channel_put_listen(&ada.channel, span_text("tcp://127.0.0.1:*"));
     channel_put_listen(&ben.channel, span_text(""));
-    WAIT_FOR(ada.counts[CHANNEL_READY] == 1 && ben.counts[CHANNEL_READY] == 1);
+    ck_assert_soon(ada.counts[CHANNEL_READY] == 1 && ben.counts[CHANNEL_READY] == 1);
     ck_assert_str_eq(ben.endpoint, "");
 }
 
@@ -187,9 +187,9 @@ meet(void)
 
     allow(&ada, &ben);
     dial();
-    WAIT_FOR(ben.counts[CHANNEL_UP] >= 1);
+    ck_assert_soon(ben.counts[CHANNEL_UP] >= 1);
     channel_put_message(&ben.channel, &ada.device_id, span_text("hello"));
-    WAIT_FOR(ada.counts[CHANNEL_MESSAGE] == messages + 1);
+    ck_assert_soon(ada.counts[CHANNEL_MESSAGE] == messages + 1);
     ck_assert(span_equal(buf_span(&ada.last), span_text("hello")));
 }
 
@@ -269,12 +269,12 @@ END_TEST
 START_TEST(until_a_roster_is_sent_nobody_comes_in)
 {
     dial();
-    WAIT_FOR(ben.counts[CHANNEL_DOWN] >= 1);
+    ck_assert_soon(ben.counts[CHANNEL_DOWN] >= 1);
     ck_assert_int_eq(ben.reason, LINK_REFUSED_BY_PEER);
-    WAIT_FOR(ada.counts[CHANNEL_REFUSED] >= 1);
+    ck_assert_soon(ada.counts[CHANNEL_REFUSED] >= 1);
     ck_assert_uint_eq(ben.counts[CHANNEL_UP] + ada.counts[CHANNEL_UP], 0);
     allow(&ada, &ben);
-    WAIT_FOR(ben.counts[CHANNEL_UP] == 1);
+    ck_assert_soon(ben.counts[CHANNEL_UP] == 1);
 }
 END_TEST
 
@@ -287,20 +287,20 @@ START_TEST(a_killed_net_is_reaped_started_again_and_connects_again)
     meet();
     ck_assert_int_eq(spawn_check(&ada.spawn, now_ms(), &fd), SPAWN_NOTHING);
     ck_assert_int_eq(kill(before, SIGKILL), 0);
-    WAIT_FOR((news = spawn_check(&ada.spawn, now_ms(), &fd)) == SPAWN_DIED);
+    ck_assert_soon((news = spawn_check(&ada.spawn, now_ms(), &fd)) == SPAWN_DIED);
     ck_assert(WIFSIGNALED(ada.spawn.status));
     ck_assert_int_eq(fd, -1);
-    WAIT_FOR(ada.channel.closed);
+    ck_assert_soon(ada.channel.closed);
     channel_close(&ada.channel);
-    WAIT_FOR((news = spawn_check(&ada.spawn, now_ms(), &fd)) == SPAWN_STARTED);
+    ck_assert_soon((news = spawn_check(&ada.spawn, now_ms(), &fd)) == SPAWN_STARTED);
     ck_assert_int_ne(ada.spawn.pid, before);
     configure(&ada, fd);
     allow(&ada, &ben);
     channel_put_listen(&ada.channel, span_text(ada.endpoint));
-    WAIT_FOR(ada.counts[CHANNEL_READY] == 2 && ben.counts[CHANNEL_UP] == 2);
+    ck_assert_soon(ada.counts[CHANNEL_READY] == 2 && ben.counts[CHANNEL_UP] == 2);
     ck_assert_uint_ge(ben.counts[CHANNEL_DOWN], 1);
     channel_put_message(&ben.channel, &ada.device_id, span_text("again"));
-    WAIT_FOR(span_equal(buf_span(&ada.last), span_text("again")));
+    ck_assert_soon(span_equal(buf_span(&ada.last), span_text("again")));
 }
 END_TEST
 
@@ -319,7 +319,7 @@ START_TEST(a_net_that_keeps_dying_is_started_again_later_each_time)
         close(fd);
         fd = -1;
         kill(ada.spawn.pid, SIGKILL);
-        WAIT_FOR(spawn_check(&ada.spawn, now, &fd) == SPAWN_DIED);
+        ck_assert_soon(spawn_check(&ada.spawn, now, &fd) == SPAWN_DIED);
         uint64_t wait = ada.spawn.retry_ms - now;
         ck_assert_uint_ge(wait, last_wait * 2);
         ck_assert_uint_gt(wait, 0);
@@ -332,7 +332,7 @@ START_TEST(a_net_that_keeps_dying_is_started_again_later_each_time)
     close(fd);
     kill(ada.spawn.pid, SIGKILL);
     now += 3600 * 1000;
-    WAIT_FOR(spawn_check(&ada.spawn, now, &fd) == SPAWN_DIED);
+    ck_assert_soon(spawn_check(&ada.spawn, now, &fd) == SPAWN_DIED);
     ck_assert_uint_lt(ada.spawn.retry_ms - now, last_wait);
 }
 END_TEST
@@ -343,7 +343,7 @@ exit_status(struct office *office)
 {
     int fd;
 
-    WAIT_FOR(spawn_check(&office->spawn, now_ms(), &fd) == SPAWN_DIED);
+    ck_assert_soon(spawn_check(&office->spawn, now_ms(), &fd) == SPAWN_DIED);
     ck_assert(WIFEXITED(office->spawn.status));
     return WEXITSTATUS(office->spawn.status);
 }
@@ -353,7 +353,7 @@ START_TEST(net_ends_when_the_store_does)
     meet();
     channel_close(&ben.channel);
     ck_assert_int_eq(exit_status(&ben), 0);
-    WAIT_FOR(ada.counts[CHANNEL_DOWN] == 1);
+    ck_assert_soon(ada.counts[CHANNEL_DOWN] == 1);
     ck_assert_int_eq(ada.reason, LINK_DISCONNECTED);
 }
 END_TEST
@@ -377,7 +377,7 @@ START_TEST(an_order_that_cannot_be_carried_out_is_answered_with_a_warning)
     channel_put_message(&ben.channel, &ada.device_id, span_text("nobody there"));
     channel_put_dial(&ben.channel, &ada.device_id, ada.pair.public_key, span_text("inproc://x"));
     channel_put_listen(&ben.channel, span_text(ada.endpoint));
-    WAIT_FOR(ben.counts[CHANNEL_WARN] == 3);
+    ck_assert_soon(ben.counts[CHANNEL_WARN] == 3);
     ck_assert_uint_eq(ben.counts[CHANNEL_READY], 1);
 }
 END_TEST
@@ -407,7 +407,7 @@ START_TEST(a_store_that_does_not_read_stops_the_sender_and_nothing_is_lost)
     ck_assert_uint_eq(ben.counts[CHANNEL_DOWN], 0);
     uint32_t next = 0;
     while (next < sent) {
-        WAIT_FOR(ada.counts[CHANNEL_MESSAGE] > before);
+        ck_assert_soon(ada.counts[CHANNEL_MESSAGE] > before);
         /* turn() may have taken several: the last one says how far it is, and never goes back. */
         ck_assert_uint_eq(ada.last.size, sizeof bytes / 4);
         ck_assert_uint_ge(bytes_read_u32(ada.last.data), next);
@@ -415,7 +415,7 @@ START_TEST(a_store_that_does_not_read_stops_the_sender_and_nothing_is_lost)
         before = ada.counts[CHANNEL_MESSAGE];
         ck_assert_uint_eq(bytes_read_u32(ada.last.data), next - 1);
     }
-    WAIT_FOR(ben.has_room);
+    ck_assert_soon(ben.has_room);
     ck_assert_uint_eq(ben.counts[CHANNEL_DOWN] + ada.counts[CHANNEL_DOWN], 0);
 }
 END_TEST

@@ -68,7 +68,7 @@ guest_with(enum level level)
     }
     test_office_grant(&guest, &other, LEVEL_ADMIN);
     (void)test_office_statement(&out, &org, &guest, 1);
-    test_give(roster, &out, ROSTER_NEW);
+    expect_given(roster, &out, ROSTER_NEW);
     test_enrol_device(roster, &org, &guest, &device, level);
     return device;
 }

@@ -43,7 +43,7 @@ settle(void)
 static void
 give(void)
 {
-    test_give(roster, &out, ROSTER_NEW);
+    expect_given(roster, &out, ROSTER_NEW);
     settle();
 }
 
@@ -127,7 +127,7 @@ START_TEST(a_level_is_the_lower_of_device_and_office)
                     test_office_grant(&relay, &ken.own[0], office_levels[n]);
                 }
                 (void)test_office_statement(&out, &org, &relay, 2);
-                test_give(roster, &out, ROSTER_NEW);
+                expect_given(roster, &out, ROSTER_NEW);
                 test_device_init(&box, &org, any);
                 if (own != LEVEL_NONE) {
                     test_device_grant(&box, &ken.own[0], own);
@@ -169,7 +169,7 @@ START_TEST(one_signature_too_few_is_too_few_and_one_signer_counts_once)
     give();
     ck_assert(!roster_stands(roster, &id));
     ck_assert_ptr_null(roster_office(roster, col.pair.public_key));
-    test_give(roster, &twice, ROSTER_KNOWN);
+    expect_given(roster, &twice, ROSTER_KNOWN);
     settle();
     ck_assert(!roster_stands(roster, &id));
 }
@@ -188,13 +188,13 @@ START_TEST(copies_with_different_signers_unite)
                                                  statement_signature_at(&statement.signers, 1) };
     for (size_t n = 0; n < 2; n++) {
         statement_write(&half, statement.bytes, &signatures[n], 1);
-        test_give(roster, &half, ROSTER_NEW);
+        expect_given(roster, &half, ROSTER_NEW);
         settle();
         ck_assert_int_eq(roster_stands(roster, &id), n == 1);
     }
     ck_assert(roster_write(roster, &id, &half));
     ck_assert(span_equal(buf_span(&half), buf_span(&out)));
-    test_give(roster, &half, ROSTER_KNOWN);
+    expect_given(roster, &half, ROSTER_KNOWN);
 }
 END_TEST
 
@@ -211,7 +211,7 @@ START_TEST(a_signature_that_does_not_verify_is_left_out)
                                                  statement_signature_at(&statement.signers, 1) };
     signatures[1].signature[0] ^= 1;
     statement_write(&bad, statement.bytes, signatures, 2);
-    test_give(roster, &bad, ROSTER_NEW);
+    expect_given(roster, &bad, ROSTER_NEW);
     settle();
     ck_assert(!roster_stands(roster, &id));
     signatures[0].signature[0] ^= 1;
@@ -220,9 +220,9 @@ START_TEST(a_signature_that_does_not_verify_is_left_out)
     (void)test_office_statement(&out, &org, &col, 2);
     ck_assert(statement_read(buf_span(&out), &statement));
     statement_write(&bad, statement.bytes, signatures, 2);
-    test_give(roster, &bad, ROSTER_UNSIGNED);
+    expect_given(roster, &bad, ROSTER_UNSIGNED);
     buf_put_u8(&bad, 0);
-    test_give(roster, &bad, ROSTER_MALFORMED);
+    expect_given(roster, &bad, ROSTER_MALFORMED);
 }
 END_TEST
 
@@ -233,9 +233,9 @@ START_TEST(a_statement_of_another_organisation_is_foreign)
     test_org_init(&other, &world, 1, 1, 1);
     struct buf copy = { 0 };
     buf_put_span(&copy, buf_span(&other.founding));
-    test_give(roster, &copy, ROSTER_FOREIGN);
+    expect_given(roster, &copy, ROSTER_FOREIGN);
     (void)test_office_statement(&copy, &other, &ken, 1);
-    test_give(roster, &copy, ROSTER_FOREIGN);
+    expect_given(roster, &copy, ROSTER_FOREIGN);
     test_org_free(&other);
 }
 END_TEST
@@ -252,7 +252,7 @@ START_TEST(a_device_needs_its_office_and_itself)
     for (size_t n = 0; n < 2; n++) {
         struct statement_signature signature = statement_signature_at(&statement.signers, n);
         statement_write(&half, statement.bytes, &signature, 1);
-        test_give(roster, &half, ROSTER_NEW);
+        expect_given(roster, &half, ROSTER_NEW);
         settle();
         ck_assert_int_eq(roster_device(roster, &box.id) != NULL, n == 1);
     }
@@ -504,7 +504,7 @@ START_TEST(a_settle_that_finds_nothing_new_changes_nothing)
     ck_assert_uint_eq(roster_generation(roster), generation);
     struct buf copy = { 0 };
     buf_put_span(&copy, buf_span(&org.founding));
-    test_give(roster, &copy, ROSTER_KNOWN);
+    expect_given(roster, &copy, ROSTER_KNOWN);
     settle();
     ck_assert_uint_eq(roster_generation(roster), generation);
 }
