@@ -64,7 +64,9 @@ need_packages() {
         apt-get install -y --no-install-recommends "$@" >&2 || exit 3
 }
 
-# build FOLDER CMAKE-OPTION...: configure and build; the second time only what changed.
+# build FOLDER CMAKE-OPTION...: configure and build; the second time only what changed. All targets, or those
+# that are named in $targets.
+targets=
 build() {
     folder=$1
     shift
@@ -74,7 +76,8 @@ build() {
         cat "$folder/configure.log" >&2
         return 1
     fi
-    cmake --build "$folder" -j "$(nproc)" >"$folder/build.log" 2>&1 || {
+    # shellcheck disable=SC2086 # words are wanted
+    cmake --build "$folder" -j "$(nproc)" ${targets:+--target $targets} >"$folder/build.log" 2>&1 || {
         grep -E -A 12 'error|warning|\*\*\*' "$folder/build.log" >&2
         say "The whole output is in $folder/build.log"
         return 1
