@@ -23,7 +23,7 @@ enum {
 static struct config_fault *reporting;
 
 __attribute__((format(printf, 2, 0))) static void
-report(cfg_t *cfg, const char *format, va_list args)
+report_args(cfg_t *cfg, const char *format, va_list args)
 {
     if (reporting == NULL || reporting->text[0] != '\0') {
         return; /* the first fault is the one to mend */
@@ -35,6 +35,16 @@ report(cfg_t *cfg, const char *format, va_list args)
     if (used >= 0 && (size_t)used < sizeof reporting->text) {
         (void)vsnprintf(reporting->text + used, sizeof reporting->text - (size_t)used, format, args);
     }
+}
+
+__attribute__((format(printf, 2, 3))) static void
+report(cfg_t *cfg, const char *format, ...)
+{
+    va_list args;
+
+    va_start(args, format);
+    report_args(cfg, format, args);
+    va_end(args);
 }
 
 static int
@@ -178,7 +188,7 @@ config_read(const char *path, struct config *config_out, struct config_fault *fa
         return ERR_MEMORY;
     }
     reporting = fault_out;
-    cfg_set_error_function(cfg, report);
+    cfg_set_error_function(cfg, report_args);
     cfg_set_validate_func(cfg, "profile", check_profile);
     cfg_set_validate_func(cfg, "listen", check_endpoint);
     cfg_set_validate_func(cfg, "announce", check_endpoint);
@@ -204,6 +214,11 @@ config_read(const char *path, struct config *config_out, struct config_fault *fa
     }
     if (err != ERR_OK) {
         config_free(config_out);
+        /* libconfuse says nothing of a file that ends within a section or a string. */
+        report(NULL,
+               err == ERR_INVALID ? "%s: it ends in the middle of an option or a section"
+                                  : "%s: cannot be read",
+               path);
     }
     reporting = NULL;
     cfg_free(cfg);

@@ -1,0 +1,115 @@
+/* node.conf: what an operator may write, and how a slip is told with its file and line. */
+
+#include "node/config.h"
+#include "tests/support/check.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+static char path[64];
+static struct config config;
+static struct config_fault fault;
+
+static void
+setup(void)
+{
+    (void)snprintf(path, sizeof path, "/tmp/vigil-config-XXXXXX");
+    int fd = mkstemp(path);
+    ck_assert_int_ge(fd, 0);
+    (void)close(fd);
+}
+
+static void
+teardown(void)
+{
+    (void)unlink(path);
+}
+
+static enum err
+read_text(const char *text)
+{
+    FILE *file = fopen(path, "w");
+
+    ck_assert_ptr_nonnull(file);
+    ck_assert_int_ge(fputs(text, file), 0);
+    ck_assert_int_eq(fclose(file), 0);
+    return config_read(path, &config, &fault);
+}
+
+static void
+check_refused(const char *text, int line, const char *words)
+{
+    char where[80];
+
+    ck_assert_int_eq(read_text(text), ERR_INVALID);
+    (void)snprintf(where, sizeof where, "%s:%d: ", path, line);
+    ck_assert_msg(strncmp(fault.text, where, strlen(where)) == 0, "'%s' does not begin with %s", fault.text,
+                  where);
+    ck_assert_msg(strstr(fault.text, words) != NULL, "'%s' does not say %s", fault.text, words);
+}
+
+START_TEST(no_file_is_all_defaults)
+{
+    ck_assert_int_eq(unlink(path), 0);
+    ck_assert_int_eq(config_read(path, &config, &fault), ERR_OK);
+    ck_assert_int_eq(config.profile, PROFILE_LAN);
+    ck_assert_str_eq(config.listen, "");
+    ck_assert_uint_eq(config.peer_count, 0);
+    config_free(&config);
+}
+END_TEST
+
+START_TEST(every_option_is_taken)
+{
+    ck_assert_int_eq(
+        read_text("name = \"KEN\"\nlisten = \"tcp://[::1]:7700\"\nprofile = wan\nhandshake_ms = 9000\n"
+                  "peer \"hq\" {\n device = \"12345\"\n endpoint = \"tcp://hq:7700\"\n}\n"),
+        ERR_OK);
+    ck_assert_str_eq(config.name, "KEN");
+    ck_assert_int_eq(config.profile, PROFILE_WAN);
+    ck_assert_int_eq(config.handshake_ms, 9000);
+    ck_assert_uint_eq(config.peer_count, 1);
+    ck_assert_str_eq(config.peers[0].name, "hq");
+    ck_assert_str_eq(config.peers[0].endpoint, "tcp://hq:7700");
+    config_free(&config);
+}
+END_TEST
+
+START_TEST(a_slip_is_told_with_file_and_line)
+{
+    check_refused("name = \"KEN\"\nlisen = \"tcp://a:1\"\n", 2, "lisen");
+    check_refused("profile = lna\n", 1, "lan, wan, metered, oneway");
+    check_refused("\n\nlisten = \"udp://a:1\"\n", 3, "tcp://host:port");
+    check_refused("handshake_ms = 1\n", 1, "between 100 and 30000");
+    check_refused("peer \"a\" {\n endpoint = \"tcp://a\"\n}\n", 2, "tcp://host:port");
+}
+END_TEST
+
+START_TEST(a_file_that_ends_too_soon_is_told_so)
+{
+    ck_assert_int_eq(read_text("peer \"a\" {\n device = \"1\"\n"), ERR_INVALID);
+    ck_assert_msg(strstr(fault.text, path) == fault.text && strlen(fault.text) > strlen(path) + 2, "%s",
+                  fault.text);
+}
+END_TEST
+
+START_TEST(the_example_is_a_configuration)
+{
+    struct buf text = { 0 };
+
+    config_write_example("a \"quoted\" name", "tcp://127.0.0.1:7700", &text);
+    buf_put_u8(&text, 0);
+    ck_assert(!text.failed);
+    ck_assert_msg(read_text((const char *)text.data) == ERR_OK, "%s", fault.text);
+    ck_assert_str_eq(config.name, "a \"quoted\" name");
+    ck_assert_str_eq(config.listen, "tcp://127.0.0.1:7700");
+    config_free(&config);
+    buf_free(&text);
+}
+END_TEST
+
+SUITE_MAIN_WITH("config", setup, teardown, no_file_is_all_defaults, every_option_is_taken,
+                a_slip_is_told_with_file_and_line, a_file_that_ends_too_soon_is_told_so,
+                the_example_is_a_configuration)
