@@ -21,13 +21,6 @@ enum {
     CLOCK_FOLLOW_MS = 60 * 60 * 1000,
 };
 
-enum pend_reason {
-    PEND_EPOCH = 1,  /* an epoch key: compartment_id[0..4], epoch[4] */
-    PEND_RECORD = 2, /* a record key: record_id[0..8] */
-    PEND_SCHEMA = 3, /* an upgrade of this program */
-    PEND_REBUILD = 4 /* no entry but a record: its record_no, u64; log_no and seq are 0 */
-};
-
 /* What an entry waits for, as it stands in a row of `pend`. */
 struct wait {
     uint8_t reason; /* enum pend_reason; 0: it does not wait */
@@ -506,12 +499,11 @@ take_data(struct intake *intake, const struct log_branch *branch, const struct e
 
 /* --- what record.h asks of the journal --- */
 
-static enum err
-source_open(void *self, uint32_t log_no, uint64_t seq, struct arena *arena, struct signed_change *out)
+enum err
+intake_open_entry(struct intake *intake, uint32_t log_no, uint64_t seq, struct arena *arena,
+                  struct signed_change *out, struct ident *record_id_out)
 {
-    struct intake *intake = self;
     struct journal_entry stored;
-    struct ident record_id;
     enum err err = journal_read(intake->options.journal, intake->main_txn, log_no, seq, &stored);
 
     if (err != ERR_OK) {
@@ -527,8 +519,16 @@ source_open(void *self, uint32_t log_no, uint64_t seq, struct arena *arena, stru
         return ERR_LOCKED;
     }
     struct outcome outcome =
-        open_change(intake, intake->main_txn, branch, &stored.entry, keys, arena, out, &record_id);
+        open_change(intake, intake->main_txn, branch, &stored.entry, keys, arena, out, record_id_out);
     return outcome.state == STATE_MERGED ? ERR_OK : ERR_CORRUPT;
+}
+
+static enum err
+source_open(void *self, uint32_t log_no, uint64_t seq, struct arena *arena, struct signed_change *out)
+{
+    struct ident record_id;
+
+    return intake_open_entry(self, log_no, seq, arena, out, &record_id);
 }
 
 static enum record_half

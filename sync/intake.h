@@ -20,6 +20,14 @@ struct world;
 
 enum { VERDICT_COUNT = VERDICT_FORGED + 1, LATER_COUNT = LATER_FULL + 1 };
 
+/* What an entry or a record waits for: the first byte of a row key of `pend`. */
+enum pend_reason {
+    PEND_EPOCH = 1,  /* an epoch key: compartment_id[0..4], epoch[4] */
+    PEND_RECORD = 2, /* a record key: record_id[0..8] */
+    PEND_SCHEMA = 3, /* an upgrade of this program */
+    PEND_REBUILD = 4 /* no entry but a record: its record_no, u64; log_no and seq are 0 */
+};
+
 /* Everything that was ever decided here, for status and tests. */
 struct intake_counts {
     uint64_t verdicts[VERDICT_COUNT];
@@ -107,6 +115,12 @@ void intake_read_with(struct intake *intake, struct table_txn *main_txn, struct 
 /* Opens data entries over the journal and the keyring, within a turn or after intake_read_with. Lives as long as
  * the intake. */
 const struct record_source *intake_source(const struct intake *intake);
+
+/* The same for one entry, which must be of kind data, with the record that it is about. ERR_ABSENT: it does not count.
+ * ERR_LOCKED: its key is not here. ERR_CORRUPT, ERR_MEMORY. */
+MUST_CHECK enum err intake_open_entry(struct intake *intake, uint32_t log_no, uint64_t seq,
+                                      struct arena *arena, struct signed_change *out,
+                                      struct ident *record_id_out);
 
 /* Write a statement's row, under a keyed hash of its id: what the roster is read from at start. */
 void intake_keep_statement(const struct table_env *env, struct table_txn *txn, const struct hash *stmt_id,

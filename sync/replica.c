@@ -920,6 +920,13 @@ replica_source(const struct replica *replica)
     return intake_source(replica->intake);
 }
 
+enum err
+replica_open_entry(struct replica *replica, uint32_t log_no, uint64_t seq, struct arena *arena,
+                   struct signed_change *out, struct ident *record_id_out)
+{
+    return intake_open_entry(replica->intake, log_no, seq, arena, out, record_id_out);
+}
+
 static int
 compartment_order(const void *a, const void *b)
 {

@@ -164,6 +164,12 @@ const struct codebook *replica_codebook(const struct replica *replica);
 const struct replica_identity *replica_identity(const struct replica *replica);
 struct table_env *replica_env(struct replica *replica);
 const struct record_source *replica_source(const struct replica *replica);
+
+/* Open one data entry, and say which record it is about, between replica_begin_read and replica_end_read. What it
+ * says lives in `arena`. Errors as intake_open_entry. */
+MUST_CHECK enum err replica_open_entry(struct replica *replica, uint32_t log_no, uint64_t seq,
+                                       struct arena *arena, struct signed_change *out,
+                                       struct ident *record_id_out);
 const struct intake_counts *replica_counts(const struct replica *replica);
 struct journal *replica_journal(struct replica *replica);
 
