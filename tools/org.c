@@ -42,7 +42,7 @@ struct arguments {
     size_t request_count;
     const char *key;
     unsigned long key_memory_mib; /* 0: measure */
-    struct org_ask ask;
+    struct ask ask;
 };
 
 static int
@@ -278,7 +278,7 @@ parse_with_children(int key, char *text, struct argp_state *state)
 
 /* What a new key file costs is measured when the first one is made: it takes seconds. */
 struct asking {
-    struct org_ask *ask;
+    struct ask *ask;
     struct vault_work work;
     bool measured;
 };
