@@ -1,5 +1,7 @@
 #include "node/api.h"
 
+#include "store/base/crypto.h"
+
 #include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -20,7 +22,8 @@ struct api_client {
     size_t in_start; /* where the first of them begins */
     struct buf out;  /* answers not sent yet */
     size_t out_start;
-    bool ended; /* it will send no more */
+    size_t taken; /* requests that were given out and not answered */
+    bool ended;   /* it will send no more */
     bool broken;
 };
 
@@ -47,8 +50,10 @@ client_close(struct api_client *client)
 static bool
 somebody_listens(const struct sockaddr_un *address)
 {
-    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    bool listens = fd >= 0 && connect(fd, (const struct sockaddr *)address, sizeof *address) == 0;
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    /* EAGAIN: it listens, and its queue is full. */
+    bool listens =
+        fd >= 0 && (connect(fd, (const struct sockaddr *)address, sizeof *address) == 0 || errno == EAGAIN);
 
     if (fd >= 0) {
         (void)close(fd);
@@ -120,10 +125,41 @@ api_close(struct api **api_in)
 }
 
 static bool
+has_room(const struct api_client *client)
+{
+    return client->out.size - client->out_start < API_QUEUE_BYTES_MAX / 2;
+}
+
+static bool
 wants_reading(const struct api_client *client)
 {
     return !client->ended && !client->broken && client->in.size - client->in_start <= API_LINE_BYTES_MAX &&
-           client->out.size - client->out_start < API_QUEUE_BYTES_MAX / 2;
+           has_room(client);
+}
+
+static struct api_client *
+client_by_no(const struct api *api, uint64_t no)
+{
+    for (size_t n = 0; n < api->client_count; n++) {
+        if (api->clients[n]->no == no && !api->clients[n]->broken) {
+            return api->clients[n];
+        }
+    }
+    return NULL;
+}
+
+bool
+api_has_client(const struct api *api, uint64_t client_no)
+{
+    return client_by_no(api, client_no) != NULL;
+}
+
+bool
+api_has_room(const struct api *api, uint64_t client_no)
+{
+    const struct api_client *client = client_by_no(api, client_no);
+
+    return client == NULL || has_room(client);
 }
 
 size_t
@@ -194,14 +230,31 @@ read_client(struct api_client *client)
     }
 }
 
+/* The next whole line of a client; false: there is none. */
+static bool
+next_line(const struct api_client *client, struct span *line_out)
+{
+    const uint8_t *from = client->in.data + client->in_start;
+    size_t size = client->in.size - client->in_start;
+    const uint8_t *end = size == 0 ? NULL : memchr(from, '\n', size);
+
+    if (end == NULL) {
+        return false;
+    }
+    *line_out = span_of(from, (size_t)(end - from));
+    return true;
+}
+
 /* Let clients go that have left and been served. */
 static void
 drop_clients(struct api *api)
 {
     for (size_t n = 0; n < api->client_count;) {
         struct api_client *client = api->clients[n];
-        bool idle = client->in.size == client->in_start && client->out.size == client->out_start;
+        struct span line;
+        bool idle = client->taken == 0 && !next_line(client, &line) && client->out.size == client->out_start;
 
+        /* What a client that left did not end with a newline is no request. */
         if (client->broken || (client->ended && idle)) {
             client_close(client);
             api->client_count--;
@@ -220,21 +273,6 @@ api_gather(struct api *api)
         read_client(api->clients[n]);
     }
     api->served = 0;
-}
-
-/* The next whole line of a client; false: there is none. */
-static bool
-next_line(struct api_client *client, struct span *line_out)
-{
-    const uint8_t *from = client->in.data + client->in_start;
-    size_t size = client->in.size - client->in_start;
-    const uint8_t *end = size == 0 ? NULL : memchr(from, '\n', size);
-
-    if (end == NULL) {
-        return false;
-    }
-    *line_out = span_of(from, (size_t)(end - from));
-    return true;
 }
 
 /* Forget a line that was served, and make room when there is much of that. */
@@ -258,7 +296,9 @@ api_has_request(const struct api *api)
     struct span line;
 
     for (size_t n = 0; n < api->client_count; n++) {
-        if (!api->clients[n]->broken && next_line(api->clients[n], &line)) {
+        const struct api_client *client = api->clients[n];
+
+        if (!client->broken && has_room(client) && next_line(client, &line)) {
             return true;
         }
     }
@@ -292,48 +332,112 @@ api_parse(struct span line, int64_t *id_out, const char **call_out, const char *
     return NULL;
 }
 
+/* Queue `text` as a line. What was sent is forgotten once there is much of it. */
 static void
-queue(struct api_client *client, json_t *answer)
+queue_line(struct api_client *client, const char *text)
 {
-    char *text = answer == NULL ? NULL : json_dumps(answer, JSON_COMPACT);
+    if (client->out_start > API_LINE_BYTES_MAX) {
+        client->out.size -= client->out_start;
+        memmove(client->out.data, client->out.data + client->out_start, client->out.size);
+        client->out_start = 0;
+    }
+    buf_put_text(&client->out, text);
+    buf_put_u8(&client->out, '\n');
+    if (client->out.failed || client->out.size - client->out_start > API_QUEUE_BYTES_MAX) {
+        client->broken = true;
+    }
+}
+
+/* Queue an object, which is stolen. False: it is longer than a line may be, and nothing was queued. */
+static bool
+queue(struct api_client *client, json_t *object)
+{
+    char *text = object == NULL ? NULL : json_dumps(object, JSON_COMPACT);
+    size_t size = text == NULL ? 0 : strlen(text);
 
     if (text == NULL) {
         client->broken = true;
-    } else {
-        buf_put_text(&client->out, text);
-        buf_put_u8(&client->out, '\n');
-        free(text);
-        if (client->out.failed || client->out.size - client->out_start > API_QUEUE_BYTES_MAX) {
-            client->broken = true;
-        }
+    } else if (size <= API_LINE_BYTES_MAX) {
+        queue_line(client, text);
     }
-    json_decref(answer);
+    if (text != NULL) {
+        crypto_wipe(text, size);
+        free(text);
+    }
+    json_decref(object);
+    return size <= API_LINE_BYTES_MAX;
+}
+
+static struct api_client *
+answered(struct api *api, const struct api_request *request)
+{
+    struct api_client *client = client_by_no(api, request->client_no);
+
+    if (client != NULL && client->taken > 0) {
+        client->taken--;
+    }
+    return client;
+}
+
+static bool
+queue_refusal(struct api_client *client, int64_t id, const char *code, const char *message, const char *hint)
+{
+    return queue(client, json_pack("{s:I,s:{s:s,s:s,s:s}}", "id", (json_int_t)id, "error", "code", code,
+                                   "message", message, "hint", hint));
 }
 
 void
-api_answer(struct api_request *request, json_t *ok)
+api_answer(struct api *api, const struct api_request *request, json_t *ok)
 {
-    queue(request->client, json_pack("{s:I,s:o}", "id", (json_int_t)request->id, "ok", ok));
+    struct api_client *client = answered(api, request);
+
+    if (client == NULL) {
+        json_decref(ok);
+    } else if (!queue(client, json_pack("{s:I,s:o}", "id", (json_int_t)request->id, "ok", ok))) {
+        (void)queue_refusal(client, request->id, err_code(ERR_FULL),
+                            "the answer is longer than a line may be",
+                            "ask for less at a time, with a limit");
+    }
 }
 
 void
-api_refuse(struct api_request *request, const char *code, const char *message, const char *hint)
+api_refuse(struct api *api, const struct api_request *request, const char *code, const char *message,
+           const char *hint)
 {
-    queue(request->client, json_pack("{s:I,s:{s:s,s:s,s:s}}", "id", (json_int_t)request->id, "error", "code",
-                                     code, "message", message, "hint", hint));
+    struct api_client *client = answered(api, request);
+
+    if (client != NULL) {
+        (void)queue_refusal(client, request->id, code, message, hint);
+    }
+}
+
+void
+api_subscribed(struct api *api, const struct api_request *request)
+{
+    (void)answered(api, request);
 }
 
 bool
 api_event(struct api *api, uint64_t client_no, int64_t id, json_t *event)
 {
-    for (size_t n = 0; n < api->client_count; n++) {
-        if (api->clients[n]->no == client_no && !api->clients[n]->broken) {
-            queue(api->clients[n], json_pack("{s:I,s:o}", "id", (json_int_t)id, "event", event));
-            return true;
-        }
+    struct api_client *client = client_by_no(api, client_no);
+
+    if (client == NULL) {
+        json_decref(event);
+        return false;
     }
-    json_decref(event);
-    return false;
+    (void)queue(client, json_pack("{s:I,s:o}", "id", (json_int_t)id, "event", event));
+    return true;
+}
+
+/* A line that is longer than any may be: its client is told, and not listened to any more. */
+static void
+refuse_long_line(struct api_client *client)
+{
+    (void)queue_refusal(client, 0, "usage", "the line is longer than 1 MiB", "send smaller requests");
+    client->in.size = 0;
+    client->in_start = 0;
+    client->ended = true;
 }
 
 bool
@@ -343,25 +447,32 @@ api_next(struct api *api, struct api_request *request_out)
 
     while (api->served < API_TURN_REQUESTS_MAX && idle < api->client_count) {
         struct api_client *client = api->clients[api->next % api->client_count];
-        struct span line;
+        struct span line = { NULL, 0 };
         const char *why = NULL;
 
         api->next++;
-        if (client->broken || !next_line(client, &line)) {
-            /* A line that is longer than any may be will never end. */
-            client->broken = client->broken || client->in.size - client->in_start > API_LINE_BYTES_MAX;
-            idle++;
+        idle++;
+        if (client->broken || !has_room(client)) {
+            continue;
+        }
+        bool whole = next_line(client, &line);
+        if ((whole ? line.size : client->in.size - client->in_start) > API_LINE_BYTES_MAX) {
+            refuse_long_line(client);
+            continue;
+        }
+        if (!whole) {
             continue;
         }
         idle = 0;
         api->served++;
-        *request_out = (struct api_request){ .client = client, .client_no = client->no };
+        client->taken++;
+        *request_out = (struct api_request){ .client_no = client->no };
         request_out->body = api_parse(line, &request_out->id, &request_out->call, &why);
         pass_line(client, line.size);
         if (request_out->body != NULL) {
             return true;
         }
-        api_refuse(request_out, "usage", why, "one JSON object a line: {\"id\":1,\"do\":\"status\"}");
+        api_refuse(api, request_out, "usage", why, "one JSON object a line: {\"id\":1,\"do\":\"status\"}");
     }
     return false;
 }

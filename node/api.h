@@ -23,23 +23,22 @@ enum {
 };
 
 struct api;
-struct api_client;
 
 /* One request, owned by the caller of api_next: json_decref it. */
 struct api_request {
-    struct api_client *client; /* where the answer goes; good until the client is closed */
-    uint64_t client_no;        /* never used again: tells a client from its successor */
+    uint64_t client_no; /* where the answer goes; never given to another client */
     int64_t id;
     const char *call; /* its "do"; lent from `body` */
     json_t *body;
 };
 
-/* Listen at `directory`/api. ERR_BUSY: somebody listens there. ERR_IO, ERR_MEMORY. */
+/* Listen at `directory`/api. ERR_BUSY: somebody listens there. ERR_INVALID: the path is longer than a socket's
+ * may be. ERR_IO, ERR_MEMORY. */
 MUST_CHECK enum err api_open(struct api **api_out, const char *directory);
 /* Closes every client and removes the socket. */
 void api_close(struct api **api);
 
-/* Add what to wait for to `fds`; gives how many were added, at most `room`. */
+/* Add what to wait for to `fds`; gives how many were added, at most `room` (API_CLIENTS_MAX + 1 are enough). */
 size_t api_poll_fds(struct api *api, struct pollfd *fds, size_t room);
 
 /* Accept and read whatever is there, without waiting. */
@@ -52,9 +51,21 @@ bool api_has_request(const struct api *api);
  * False: there is no more. */
 bool api_next(struct api *api, struct api_request *request_out);
 
-/* Answers: queued now, sent by api_flush. `ok` is stolen. */
-void api_answer(struct api_request *request, json_t *ok);
-void api_refuse(struct api_request *request, const char *code, const char *message, const char *hint);
+/* True if the client is gone, or its queue can take one more answer: else put the answer off until a flush made
+ * room. */
+bool api_has_room(const struct api *api, uint64_t client_no);
+
+/* True while the client is connected. */
+bool api_has_client(const struct api *api, uint64_t client_no);
+
+/* Answers: queued now, sent by api_flush, dropped if the client is gone. `ok` is stolen. An answer longer
+ * than a line may be becomes a refusal with the code "full". */
+void api_answer(struct api *api, const struct api_request *request, json_t *ok);
+void api_refuse(struct api *api, const struct api_request *request, const char *code, const char *message,
+                const char *hint);
+
+/* The request began a subscription: events are its answer. */
+void api_subscribed(struct api *api, const struct api_request *request);
 
 /* An event of the subscription `id` of a client, by its number: false if that client is gone. `event` is stolen. */
 bool api_event(struct api *api, uint64_t client_no, int64_t id, json_t *event);
