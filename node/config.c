@@ -1,5 +1,7 @@
 #include "node/config.h"
 
+#include "sync/endpoint.h"
+
 #include <confuse.h>
 
 #include <errno.h>
@@ -63,22 +65,28 @@ check_profile(cfg_t *cfg, cfg_opt_t *opt)
 }
 
 static int
-check_endpoint(cfg_t *cfg, cfg_opt_t *opt)
+check_place(cfg_t *cfg, cfg_opt_t *opt, enum endpoint_use use)
 {
+    struct endpoint endpoint;
     const char *value = cfg_opt_getnstr(opt, 0);
 
-    if (value[0] == '\0') {
-        return 0;
-    }
-    const char *port = strrchr(value, ':');
-    char *end = NULL;
-    long number = port == NULL ? 0 : strtol(port + 1, &end, 10);
-    if (strncmp(value, "tcp://", 6) != 0 || port == NULL || port < value + 7 || end == NULL || *end != '\0' ||
-        number < 1 || number > 65535) {
+    if (value[0] != '\0' && endpoint_parse(&endpoint, span_text(value), use, false) != ERR_OK) {
         cfg_error(cfg, "%s '%s' is not of the form tcp://host:port", opt->name, value);
         return -1;
     }
     return 0;
+}
+
+static int
+check_listen(cfg_t *cfg, cfg_opt_t *opt)
+{
+    return check_place(cfg, opt, ENDPOINT_BIND);
+}
+
+static int
+check_endpoint(cfg_t *cfg, cfg_opt_t *opt)
+{
+    return check_place(cfg, opt, ENDPOINT_DIAL);
 }
 
 static int
@@ -190,7 +198,7 @@ config_read(const char *path, struct config *config_out, struct config_fault *fa
     reporting = fault_out;
     cfg_set_error_function(cfg, report_args);
     cfg_set_validate_func(cfg, "profile", check_profile);
-    cfg_set_validate_func(cfg, "listen", check_endpoint);
+    cfg_set_validate_func(cfg, "listen", check_listen);
     cfg_set_validate_func(cfg, "announce", check_endpoint);
     cfg_set_validate_func(cfg, "peer|endpoint", check_endpoint);
     cfg_set_validate_func(cfg, "handshake_ms", check_handshake);
