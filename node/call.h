@@ -1,0 +1,115 @@
+/* call.h - one request while it is served: for the files serve_*.c alone.
+ *
+ * A call ends with call_ok or with the first call_fail; what is neither is an empty object.
+ */
+#pragma once
+
+#include "node/names.h"
+#include "node/serve.h"
+#include "node/value.h"
+
+enum { CALL_MESSAGE_BYTES = 320 };
+
+struct call {
+    struct serve *serve;
+    struct replica *replica;
+    struct roster *roster;
+    const struct codebook *codebook;
+    const struct roster_device *own; /* NULL: our certificate does not stand */
+    struct table_txn *txn;           /* the turn's, or one that reads */
+    struct arena arena;
+    const json_t *body;
+    uint64_t client_no;
+    int64_t id;
+    json_t *ok;
+    bool failed;
+    bool subscribed; /* events follow, and no answer */
+    const char *code;
+    char message[CALL_MESSAGE_BYTES];
+    char hint[CALL_MESSAGE_BYTES];
+};
+
+const struct serve_options *call_options(const struct call *call);
+struct names *call_names(const struct call *call);
+
+/* The answer; stolen. NULL stands for no memory. */
+void call_ok(struct call *call, json_t *ok);
+
+/* Refuse. `hint` may be ""; `format` as for printf. The first one counts. */
+void call_fail(struct call *call, enum err err, const char *hint, const char *format, ...)
+    __attribute__((format(printf, 4, 5)));
+/* The same with the code "usage". */
+void call_usage(struct call *call, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+/* A member of the request: text, or NULL if it is missing; a wrong type fails the call. */
+const char *call_text(struct call *call, const char *name);
+/* The same, and missing fails too. */
+const char *call_text_needed(struct call *call, const char *name);
+/* A number from least to most; `missing` if it is not there. */
+int64_t call_number(struct call *call, const char *name, int64_t least, int64_t most, int64_t missing);
+bool call_flag(struct call *call, const char *name);
+
+/* The record that member "record" names. False: the call failed. */
+MUST_CHECK bool call_record(struct call *call, struct named *named_out);
+/* The same by a text. */
+MUST_CHECK bool call_named(struct call *call, const char *text, struct named *named_out);
+
+/* Both halves of it. */
+MUST_CHECK bool call_view(struct call *call, const struct named *named, struct replica_view *view_out);
+
+/* Add the peers of sync.watch, the places of journal.watch, as subscriptions of this call. */
+void call_watch_peers(struct call *call);
+void call_watch_journal(struct call *call, uint64_t after);
+void call_peers_changed(struct call *call);
+
+/* {"id","name","office"} of a device; {"number","name"} of an actor, null for none. */
+json_t *device_json(const struct roster *roster, const struct hash *device_id);
+json_t *actor_json(const struct roster *roster, const struct hash *device_id, uint32_t number);
+
+/* The kind's name, and the number that a view or a summary shows; "" if none. */
+const char *kind_name(const struct codebook *codebook, uint32_t kind);
+/* "KEN" of the office whose compartment it is; the compartment's name if it is nobody's. */
+const char *office_name(const struct roster *roster, const struct ident *compartment);
+/* True if a stamp is more than a day ahead of our clock. */
+bool stamp_is_suspect(const struct call *call, uint64_t hlc);
+
+/* --- the calls: serve_record.c, serve_save.c, serve_list.c, serve_conflict.c, serve_peer.c, serve_status.c --- */
+void call_record_save(struct call *call);
+void call_record_show(struct call *call);
+void call_record_history(struct call *call);
+void call_record_list(struct call *call);
+void call_record_count(struct call *call);
+void call_conflict_list(struct call *call);
+void call_conflict_show(struct call *call);
+void call_conflict_resolve(struct call *call);
+void call_status(struct call *call);
+void call_digest(struct call *call);
+void call_sync_status(struct call *call);
+void call_sync_now(struct call *call);
+void call_sync_watch(struct call *call);
+void call_peer_add(struct call *call);
+void call_peer_list(struct call *call);
+void call_peer_remove(struct call *call);
+void call_codebook_show(struct call *call);
+void call_actor_list(struct call *call);
+void call_actor_add(struct call *call);
+void call_journal_watch(struct call *call);
+
+/* An array of the peer objects of sync.status. NULL: no memory. */
+json_t *peers_json(struct call *call);
+
+/* The event of a place, and the next place to look at; NULL: nothing there for people. */
+json_t *place_json(struct call *call, uint64_t place);
+
+/* --- shared by save, show and conflicts --- */
+
+/* All elements of both halves, those that are absent among them. False: no memory, and the call failed. */
+MUST_CHECK bool view_elements(struct call *call, const struct replica_view *view,
+                              const struct element_name **elements_out, size_t *count_out);
+/* The first half that has the target; NULL: none has. `view_out` may be NULL. */
+const struct record_target *view_target(const struct replica_view *view, const struct target *target);
+uint32_t view_kind(const struct replica_view *view);
+/* The siblings of a target in both halves, the pick first. */
+json_t *values_json(struct call *call, const struct record_target *target);
+/* Ask the replica to save, and answer, or explain why not. `number` may be "". */
+void call_save(struct call *call, const struct save *save, const char *number);

@@ -1,0 +1,871 @@
+#include "node/loop.h"
+
+#include "node/channel.h"
+#include "node/serve.h"
+#include "node/spawn.h"
+#include "store/base/log.h"
+#include "sync/gossip.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/signalfd.h>
+#include <unistd.h>
+
+enum {
+    CREDIT_BYTES = 1 << 20, /* what a peer may have on its way to us */
+    TURN_FRAMES_MAX = 4096, /* taken from the channel in one turn, so that people are heard too */
+    TURN_BYTES_MAX = 4 << 20,
+    WAIT_MS_MAX = 1000,
+    FIRST_TURNS_MAX = 8,
+    RETRY_MS = 5000,    /* after a turn that failed */
+    STOP_MS_MAX = 2000, /* to say goodbye to peers */
+    STATED_ENDPOINT_S = 400 * 24 * 3600,
+};
+
+struct loop {
+    struct loop_options options;
+    struct status status;
+    struct peers *peers;
+    struct gossip *gossip;
+    struct api *api;
+    struct serve *serve;
+    struct spawn spawn;
+    struct channel channel;
+    bool channel_open;
+    int signals;
+    bool stopping;
+    uint64_t generation; /* of the roster, as net knows it */
+    bool tend_due;
+    bool more_to_send;
+    bool frames_left;   /* the turn's bound was reached before the channel's end */
+    uint64_t tend_ms;   /* not before then: the last turn failed */
+    uint64_t refused;   /* frames that had no room */
+    uint64_t *own_next; /* by log_no: how far our own logs had come when gossip was last told */
+    uint32_t own_room;
+};
+
+/* --- net --- */
+
+/* The world's way to send: to a device that is connected and takes messages, as far as the queue has room. */
+static bool
+send_frame(void *self, uint32_t connection, struct span frame)
+{
+    struct loop *loop = self;
+    struct peer *peer = peers_by_connection(loop->peers, connection);
+
+    if (peer == NULL || !peer->has_room || !loop->channel_open ||
+        channel_queued(&loop->channel) > CHANNEL_QUEUE_BYTES) {
+        loop->refused++;
+        return false;
+    }
+    channel_put_message(&loop->channel, &peer->device_id, frame);
+    return true;
+}
+
+static uint64_t
+steady_ms(const struct loop *loop)
+{
+    return world_steady_ms(&loop->options.world->world);
+}
+
+/* Everybody who may knock: the standing devices of the roster, but for ourselves. */
+static void
+push_roster(struct loop *loop)
+{
+    const struct roster *roster = replica_roster(loop->options.replica);
+    const struct hash *own = &replica_identity(loop->options.replica)->device_id;
+    size_t count = roster_device_count(roster);
+    struct zap_guest *guests = calloc(count + 1, sizeof *guests);
+    size_t used = 0;
+
+    if (guests == NULL) {
+        return; /* the list that net has stays; the next change tries again */
+    }
+    for (size_t n = 0; n < count; n++) {
+        const struct roster_device *device = roster_device_at(roster, n);
+
+        if (!hash_equal(&device->device_id, own)) {
+            memcpy(guests[used].curve_pk, device->transport_pk, CURVE_PK_BYTES);
+            guests[used].device_id = device->device_id;
+            used++;
+        }
+    }
+    channel_put_roster(&loop->channel, guests, used);
+    free(guests);
+}
+
+static void
+dial_due(struct loop *loop)
+{
+    const struct roster *roster = replica_roster(loop->options.replica);
+    uint64_t now_ms = steady_ms(loop);
+
+    for (size_t n = 0; loop->channel_open && n < peers_count(loop->peers); n++) {
+        struct peer *peer = peers_at(loop->peers, n);
+        const struct roster_device *device = roster_device(roster, &peer->device_id);
+
+        if (peer->dropped) {
+            /* Its address was taken away: net stops dialling it. */
+            peer->dropped = false;
+            channel_put_hangup(&loop->channel, &peer->device_id);
+            if (peer->state == PEER_CONNECTING) {
+                peer->state = PEER_DOWN;
+            }
+        }
+        if (!peer->due || now_ms < peer->dial_ms || device == NULL || peer->endpoint[0] == '\0') {
+            continue;
+        }
+        peer->due = false;
+        if (peer->state == PEER_DOWN) {
+            peer->state = PEER_CONNECTING;
+        }
+        channel_put_dial(&loop->channel, &peer->device_id, device->transport_pk, span_text(peer->endpoint));
+    }
+}
+
+/* Milliseconds until somebody is to be dialled. */
+static uint64_t
+dial_wait_ms(const struct loop *loop)
+{
+    uint64_t now_ms = steady_ms(loop);
+    uint64_t wait = WAIT_MS_MAX;
+
+    for (size_t n = 0; n < peers_count(loop->peers); n++) {
+        const struct peer *peer = peers_at(loop->peers, n);
+
+        if (peer->due) {
+            uint64_t left = peer->dial_ms > now_ms ? peer->dial_ms - now_ms : 0;
+
+            wait = left < wait ? left : wait;
+        }
+    }
+    return wait;
+}
+
+static void
+peer_went(struct loop *loop, struct peer *peer, const char *why)
+{
+    if (peer->state == PEER_UP) {
+        gossip_down(loop->gossip, peer->connection, why, steady_ms(loop));
+        log_event("peer-down", "peer=%s", hash_short(&peer->device_id).text);
+    }
+    peer->state = peer->endpoint[0] != '\0' ? PEER_CONNECTING : PEER_DOWN;
+    peer->has_room = true;
+    (void)snprintf(peer->reason, sizeof peer->reason, "%s", why);
+}
+
+/* Take over a channel to a new net process, and tell it everything. */
+static enum err
+channel_begin(struct loop *loop, int fd)
+{
+    const struct replica_identity *identity = replica_identity(loop->options.replica);
+    const struct config *config = loop->options.config;
+    struct channel_config first = { .handshake_ms = (uint32_t)config->handshake_ms,
+                                    .heartbeat_ms = (uint32_t)config->heartbeat_ms,
+                                    .device_id = identity->device_id };
+    enum err err = channel_open(&loop->channel, fd, CHANNEL_STORE);
+
+    if (err != ERR_OK) {
+        return err;
+    }
+    loop->channel_open = true;
+    loop->status.net_pid = loop->spawn.pid;
+    memcpy(first.secret_key, identity->transport_secret, sizeof first.secret_key);
+    channel_put_config(&loop->channel, &first);
+    crypto_wipe(&first, sizeof first);
+    push_roster(loop);
+    channel_put_listen(&loop->channel, span_text(config->listen));
+    for (size_t n = 0; n < peers_count(loop->peers); n++) {
+        struct peer *peer = peers_at(loop->peers, n);
+
+        peer->due = peer->endpoint[0] != '\0';
+        peer->dial_ms = 0;
+    }
+    return ERR_OK;
+}
+
+static void
+channel_end(struct loop *loop)
+{
+    if (!loop->channel_open) {
+        return;
+    }
+    channel_close(&loop->channel);
+    loop->channel_open = false;
+    loop->status.net_pid = 0;
+    loop->status.net_ready = false;
+    for (size_t n = 0; n < peers_count(loop->peers); n++) {
+        struct peer *peer = peers_at(loop->peers, n);
+
+        if (peer->state != PEER_DOWN) {
+            peer_went(loop, peer, "the net process ended");
+        }
+    }
+}
+
+/* Start it again when it died, or when it spoke nonsense. */
+static void
+watch_net(struct loop *loop)
+{
+    int fd = -1;
+
+    if (loop->channel_open && (loop->channel.closed || loop->channel.failed)) {
+        if (loop->channel.failed) {
+            log_event("net-malformed", NULL);
+            spawn_stop(&loop->spawn);
+        }
+        channel_end(loop);
+    }
+    switch (spawn_check(&loop->spawn, steady_ms(loop), &fd)) {
+    case SPAWN_DIED:
+        log_event("net-died", "status=%d", loop->spawn.status);
+        channel_end(loop);
+        break;
+    case SPAWN_STARTED:
+        channel_end(loop);
+        loop->status.net_restarts++;
+        if (channel_begin(loop, fd) != ERR_OK) {
+            spawn_stop(&loop->spawn);
+        }
+        break;
+    default:
+        break;
+    }
+}
+
+/* --- frames from net --- */
+
+static void
+on_up(struct loop *loop, const struct hash *device_id)
+{
+    const struct hash *own = &replica_identity(loop->options.replica)->device_id;
+    struct peer *peer = peers_by_device(loop->peers, device_id);
+
+    if (peer != NULL && peer->state == PEER_UP) {
+        peer_went(loop, peer, "connected anew");
+    }
+    uint32_t connection = peers_up(loop->peers, device_id);
+    if (connection == 0) {
+        /* Its certificate went while it was connecting. */
+        loop->status.strays++;
+        channel_put_hangup(&loop->channel, device_id);
+        return;
+    }
+    log_event("peer-up", "peer=%s", hash_short(device_id).text);
+    /* Both ends must agree on who dialled; which of them really did is net's own business. */
+    if (gossip_up(loop->gossip, connection, device_id, hash_compare(own, device_id) < 0, steady_ms(loop)) !=
+        ERR_OK) {
+        peer_went(loop, peers_by_device(loop->peers, device_id), err_text(ERR_MEMORY));
+        channel_put_hangup(&loop->channel, device_id);
+    }
+}
+
+static void
+on_down(struct loop *loop, const struct hash *device_id, enum link_reason reason)
+{
+    struct peer *peer = peers_by_device(loop->peers, device_id);
+
+    if (peer != NULL) {
+        peer_went(loop, peer, reason_text(reason));
+        if (reason == LINK_HUNG_UP || reason == LINK_OFF_ROSTER) {
+            /* Net has stopped dialling. */
+            peer->due = peer->endpoint[0] != '\0';
+            peer->dial_ms = steady_ms(loop) + PEER_REDIAL_MS;
+        }
+    }
+}
+
+/* In a turn. Every message's device is held against our own roster, whatever net says. */
+static void
+on_message(struct loop *loop, const struct hash *device_id, struct span bytes)
+{
+    const struct peer *peer = peers_by_device(loop->peers, device_id);
+
+    if (peer == NULL || peer->state != PEER_UP ||
+        roster_device(replica_roster(loop->options.replica), device_id) == NULL) {
+        loop->status.strays++;
+        return;
+    }
+    gossip_receive(loop->gossip, peer->connection, bytes, steady_ms(loop));
+}
+
+static void
+on_frame(struct loop *loop, const struct channel_frame *frame)
+{
+    struct peer *peer;
+
+    switch (frame->type) {
+    case CHANNEL_READY:
+        loop->status.net_ready = true;
+        (void)snprintf(loop->status.listening, sizeof loop->status.listening, "%.*s",
+                       (int)frame->endpoint.size,
+                       frame->endpoint.size == 0 ? "" : (const char *)frame->endpoint.data);
+        log_event("net-ready", "listen=%s", loop->status.listening);
+        break;
+    case CHANNEL_UP:
+        on_up(loop, &frame->device_id);
+        break;
+    case CHANNEL_DOWN:
+        on_down(loop, &frame->device_id, frame->reason);
+        break;
+    case CHANNEL_MESSAGE:
+        on_message(loop, &frame->device_id, frame->bytes);
+        break;
+    case CHANNEL_ROOM:
+        peer = peers_by_device(loop->peers, &frame->device_id);
+        if (peer != NULL) {
+            peer->has_room = frame->has_room;
+        }
+        break;
+    case CHANNEL_REFUSED:
+        status_refused(&loop->status, reason_text(frame->reason), frame->count);
+        break;
+    case CHANNEL_WARN:
+        status_warn(&loop->status, reason_text(frame->reason), frame->count);
+        log_event("net-warning", "reason=\"%s\"", reason_text(frame->reason));
+        break;
+    default:
+        break; /* the decoder lets nothing else through */
+    }
+}
+
+/* --- turns --- */
+
+/* Gossip is told of what our own logs grew by otherwise than through it. */
+static void
+tell_own_growth(struct loop *loop)
+{
+    const struct journal *journal = replica_journal(loop->options.replica);
+    const struct hash *own = &replica_identity(loop->options.replica)->device_id;
+    uint32_t count = journal_branch_count(journal);
+
+    if (count >= loop->own_room) {
+        uint64_t *grown = realloc(loop->own_next, ((size_t)count + 64) * sizeof *grown);
+
+        if (grown == NULL) {
+            return; /* peers hear of it at the next comparison */
+        }
+        memset(grown + loop->own_room, 0, ((size_t)count + 64 - loop->own_room) * sizeof *grown);
+        loop->own_next = grown;
+        loop->own_room = count + 64;
+    }
+    for (uint32_t no = 1; no <= count; no++) {
+        const struct log_branch *branch = journal_branch(journal, no);
+
+        if (branch->next_seq != loop->own_next[no] && hash_equal(&branch->device_id, own)) {
+            gossip_changed(loop->gossip, &branch->descriptor.compartment, &branch->log_id, steady_ms(loop));
+            loop->own_next[no] = branch->next_seq;
+        }
+    }
+}
+
+/* The roster changed, or addresses did: who may come, whom we dial, what we owe as an admin. */
+static void
+follow_roster(struct loop *loop)
+{
+    struct replica *replica = loop->options.replica;
+    uint64_t generation = roster_generation(replica_roster(replica));
+    bool changed = generation != loop->generation;
+
+    if (serve_peers_changed(loop->serve)) {
+        struct table_txn *txn = NULL;
+
+        if (replica_begin_read(replica, &txn) == ERR_OK) {
+            if (peers_load(loop->peers, txn) != ERR_OK) {
+                log_event("peers-unread", NULL);
+            }
+            replica_end_read(replica, &txn);
+        }
+        changed = true;
+    }
+    if (!changed) {
+        return;
+    }
+    if (peers_update(loop->peers, replica_roster(replica), &replica_identity(replica)->device_id) != ERR_OK) {
+        return; /* tried again at the next turn: the generation is not noted */
+    }
+    if (generation != loop->generation) {
+        loop->generation = generation;
+        loop->tend_due = true;
+        gossip_rights_changed(loop->gossip);
+        if (loop->channel_open) {
+            push_roster(loop);
+        }
+    }
+}
+
+/* A node that is told to announce an endpoint says so once, and again when it changes. In a turn. */
+static void
+state_address(struct loop *loop)
+{
+    struct replica *replica = loop->options.replica;
+    const struct replica_identity *identity = replica_identity(replica);
+    const struct roster_device *own = roster_device(replica_roster(replica), &identity->device_id);
+    const char *announce = loop->options.config->announce;
+    struct buf signed_statement = { 0 };
+
+    if (own == NULL || announce[0] == '\0' || strcmp(own->endpoint, announce) == 0) {
+        return;
+    }
+    struct statement statement = { .type = STATEMENT_ADDRESS, .org = identity->org };
+    world_random(&loop->options.world->world, statement.random, sizeof statement.random);
+    statement.address.device_id = identity->device_id;
+    statement.address.endpoint = span_text(announce);
+    statement.address.until = world_wall_ms(&loop->options.world->world) / 1000 + STATED_ENDPOINT_S;
+    const struct key_pair *const signers[] = { &identity->sign };
+    enum err err = statement_sign(&signed_statement, &statement, signers, 1, NULL);
+    if (err == ERR_OK) {
+        err = replica_state(replica, buf_span(&signed_statement));
+    }
+    if (err != ERR_OK) {
+        log_event("address-unstated", "err=%s", err_code(err));
+    }
+    buf_free(&signed_statement);
+}
+
+/* After a turn that did not happen gossip knows of entries that are not here: all sessions begin anew. */
+static void
+begin_sessions_anew(struct loop *loop)
+{
+    for (size_t n = 0; n < peers_count(loop->peers); n++) {
+        struct peer *peer = peers_at(loop->peers, n);
+
+        if (peer->state == PEER_UP) {
+            peer_went(loop, peer, "a turn could not be written");
+            if (loop->channel_open) {
+                channel_put_hangup(&loop->channel, &peer->device_id);
+            }
+            peer->due = peer->endpoint[0] != '\0';
+            peer->dial_ms = steady_ms(loop) + PEER_REDIAL_MS;
+        }
+    }
+}
+
+/* Take what net has sent; `frame` is the first message, for which the turn was begun. */
+static void
+receive(struct loop *loop, struct channel_frame *frame, bool pending)
+{
+    size_t bytes = 0;
+
+    loop->frames_left = true;
+    for (int n = 0; n < TURN_FRAMES_MAX && bytes < TURN_BYTES_MAX; n++) {
+        if (!pending && !channel_next(&loop->channel, frame)) {
+            loop->frames_left = false;
+            return;
+        }
+        pending = false;
+        on_frame(loop, frame);
+        bytes += frame->bytes.size;
+    }
+}
+
+/* Run the writes; begin again without one that failed half-way. */
+static enum err
+write_requests(struct loop *loop)
+{
+    struct replica *replica = loop->options.replica;
+
+    while (!serve_write(loop->serve)) {
+        enum err err = replica_abort(replica);
+
+        if (err == ERR_OK) {
+            err = replica_begin(replica);
+        }
+        if (err != ERR_OK) {
+            return err;
+        }
+    }
+    return ERR_OK;
+}
+
+static bool
+tend_is_due(const struct loop *loop)
+{
+    return loop->tend_due && steady_ms(loop) >= loop->tend_ms;
+}
+
+/* The part between begin and commit. */
+static enum err
+fill_turn(struct loop *loop, struct channel_frame *frame, bool pending)
+{
+    struct replica *replica = loop->options.replica;
+    enum err err = write_requests(loop);
+
+    if (err != ERR_OK) {
+        return err;
+    }
+    if (tend_is_due(loop)) {
+        state_address(loop);
+        loop->tend_due = replica_tend(replica);
+    }
+    if (loop->channel_open) {
+        receive(loop, frame, pending);
+    }
+    return replica_commit(replica);
+}
+
+static enum err
+turn(struct loop *loop, struct channel_frame *frame, bool pending)
+{
+    struct replica *replica = loop->options.replica;
+    enum err err = replica_begin(replica);
+
+    loop->status.turns++;
+    if (err == ERR_OK) {
+        err = fill_turn(loop, frame, pending);
+    }
+    serve_turn_ended(loop->serve, err);
+    if (err != ERR_OK) {
+        loop->status.turns_failed++;
+        log_event("turn-failed", "err=%s", err_code(err));
+        begin_sessions_anew(loop);
+        loop->tend_due = true;
+        loop->tend_ms = steady_ms(loop) + RETRY_MS;
+        return err;
+    }
+    tell_own_growth(loop);
+    return ERR_OK;
+}
+
+/* What has come, and what is due: in a transaction if any of it may write. */
+static enum err
+work(struct loop *loop)
+{
+    struct channel_frame frame;
+    bool pending = false;
+    enum err err = ERR_OK;
+
+    loop->frames_left = false;
+    /* Frames that write nothing need no transaction. */
+    while (loop->channel_open && !pending && channel_next(&loop->channel, &frame)) {
+        pending = frame.type == CHANNEL_MESSAGE;
+        if (!pending) {
+            on_frame(loop, &frame);
+        }
+    }
+    gossip_tick(loop->gossip, steady_ms(loop));
+    if (pending || tend_is_due(loop) || serve_has_writes(loop->serve)) {
+        err = turn(loop, &frame, pending);
+    }
+    return err;
+}
+
+/* Let answers leave. Nobody hears of an entry of ours that the anchor does not know. */
+static enum err
+flush(struct loop *loop)
+{
+    uint64_t refused = loop->refused;
+    enum err err = replica_anchor(loop->options.replica);
+
+    dial_due(loop);
+    loop->more_to_send = false;
+    if (err == ERR_OK) {
+        /* What had no room waits until net says that there is some. */
+        loop->more_to_send = gossip_flush(loop->gossip, steady_ms(loop)) && loop->refused == refused;
+    } else {
+        log_event("anchor-failed", "err=%s", err_code(err));
+    }
+    if (loop->channel_open) {
+        channel_write(&loop->channel);
+    }
+    serve_answer(loop->serve);
+    api_flush(loop->api);
+    return err;
+}
+
+/* A full disk is answered, and the node goes on; a broken one ends it. */
+static bool
+ends_the_node(enum err err)
+{
+    return err != ERR_OK && err != ERR_FULL && err != ERR_BUSY && err != ERR_MEMORY;
+}
+
+static uint64_t
+least(uint64_t a, uint64_t b)
+{
+    return a < b ? a : b;
+}
+
+static uint64_t
+wait_ms(const struct loop *loop, uint64_t most)
+{
+    uint64_t wait = least(most, WAIT_MS_MAX);
+
+    if (api_has_request(loop->api) || loop->frames_left || loop->more_to_send) {
+        return 0;
+    }
+    if (loop->tend_due) {
+        uint64_t now_ms = steady_ms(loop);
+
+        wait = least(wait, loop->tend_ms > now_ms ? loop->tend_ms - now_ms : 0);
+    }
+    wait = least(wait, gossip_wait_ms(loop->gossip, steady_ms(loop)));
+    wait = least(wait, serve_wait_ms(loop->serve));
+    wait = least(wait, dial_wait_ms(loop));
+    if (loop->more_to_send && loop->channel_open &&
+        channel_queued(&loop->channel) <= CHANNEL_QUEUE_BYTES / 2) {
+        wait = 0;
+    }
+    return wait;
+}
+
+static void
+read_signals(struct loop *loop)
+{
+    struct signalfd_siginfo info;
+
+    while (read(loop->signals, &info, sizeof info) == (ssize_t)sizeof info) {
+        loop->stopping = loop->stopping || info.ssi_signo == SIGTERM || info.ssi_signo == SIGINT;
+    }
+}
+
+/* Sleep until something has come. The channel is read and written here and nowhere else but in flush. */
+static void
+sleep_until(struct loop *loop, uint64_t most)
+{
+    struct pollfd fds[API_CLIENTS_MAX + 3];
+    size_t count = 0;
+
+    fds[count++] = (struct pollfd){ .fd = loop->signals, .events = POLLIN };
+    if (loop->channel_open) {
+        short events = (short)(POLLIN | (channel_queued(&loop->channel) > 0 ? POLLOUT : 0));
+
+        fds[count++] = (struct pollfd){ .fd = loop->channel.fd, .events = events };
+    }
+    count += api_poll_fds(loop->api, fds + count, API_CLIENTS_MAX + 1);
+    (void)poll(fds, count, (int)wait_ms(loop, most));
+    read_signals(loop);
+    if (loop->channel_open) {
+        channel_write(&loop->channel);
+        channel_read(&loop->channel);
+    }
+    api_gather(loop->api);
+}
+
+enum err
+loop_turn(struct loop *loop, uint64_t most)
+{
+    sleep_until(loop, most);
+    serve_take(loop->serve);
+    enum err err = work(loop);
+    watch_net(loop);
+    follow_roster(loop);
+    if (ends_the_node(err)) {
+        /* Who waits is told; peers hear nothing more. */
+        serve_answer(loop->serve);
+        api_flush(loop->api);
+        return err;
+    }
+    err = flush(loop);
+    return ends_the_node(err) ? err : ERR_OK;
+}
+
+/* --- open, run, close --- */
+
+/* Gossip ended a session by itself. */
+static void
+session_ended(void *self, uint32_t connection, bool hang_up, const char *why)
+{
+    struct loop *loop = self;
+    struct peer *peer = peers_by_connection(loop->peers, connection);
+
+    if (peer == NULL || !hang_up) {
+        return;
+    }
+    log_event("session-ended", "peer=%s", hash_short(&peer->device_id).text);
+    (void)snprintf(peer->reason, sizeof peer->reason, "%s", why);
+    if (loop->channel_open) {
+        channel_put_hangup(&loop->channel, &peer->device_id);
+    }
+}
+
+static enum err
+open_signals(struct loop *loop)
+{
+    sigset_t set;
+
+    (void)signal(SIGPIPE, SIG_IGN);
+    (void)sigemptyset(&set);
+    (void)sigaddset(&set, SIGTERM);
+    (void)sigaddset(&set, SIGINT);
+    (void)sigaddset(&set, SIGCHLD); /* net died: wake up */
+    if (sigprocmask(SIG_BLOCK, &set, NULL) != 0) {
+        return ERR_IO;
+    }
+    loop->signals = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+    return loop->signals < 0 ? ERR_IO : ERR_OK;
+}
+
+static enum err
+open_parts(struct loop *loop)
+{
+    const struct loop_options *options = &loop->options;
+    const struct replica_identity *identity = replica_identity(options->replica);
+    struct table_txn *txn = NULL;
+
+    loop->peers = peers_new(options->config);
+    if (loop->peers == NULL) {
+        return ERR_MEMORY;
+    }
+    enum err err = replica_begin_read(options->replica, &txn);
+    if (err == ERR_OK) {
+        err = peers_load(loop->peers, txn);
+        replica_end_read(options->replica, &txn);
+    }
+    if (err != ERR_OK) {
+        return err;
+    }
+    err = gossip_open(&loop->gossip, &(struct gossip_options){
+                                         .world = &options->world->world,
+                                         .store = replica_gossip_store(options->replica),
+                                         .device_id = identity->device_id,
+                                         .control = *roster_control(replica_roster(options->replica)),
+                                         .profile = options->config->profile,
+                                         .version = options->version,
+                                         .credit_bytes = CREDIT_BYTES,
+                                     });
+    if (err != ERR_OK) {
+        return err;
+    }
+    replica_on_ended(options->replica, session_ended, loop);
+    options->world->outlet = loop;
+    options->world->send = send_frame;
+    err = api_open(&loop->api, options->directory);
+    if (err != ERR_OK) {
+        return err;
+    }
+    loop->serve = serve_new(&(struct serve_options){ .replica = options->replica,
+                                                     .gossip = loop->gossip,
+                                                     .api = loop->api,
+                                                     .peers = loop->peers,
+                                                     .status = &loop->status,
+                                                     .config = options->config,
+                                                     .world = &options->world->world,
+                                                     .version = options->version,
+                                                     .directory = options->directory });
+    return loop->serve == NULL ? ERR_MEMORY : ERR_OK;
+}
+
+/* Before anybody is told that we are ready: what an admin owes, so that the first save finds its keys. */
+static enum err
+tend_first(struct loop *loop)
+{
+    struct replica *replica = loop->options.replica;
+    enum err err = ERR_OK;
+
+    for (int n = 0; n < FIRST_TURNS_MAX && loop->tend_due && err == ERR_OK; n++) {
+        err = replica_begin(replica);
+        if (err == ERR_OK) {
+            state_address(loop);
+            loop->tend_due = replica_tend(replica);
+            err = replica_commit(replica);
+        }
+    }
+    /* A full disk keeps nobody from reading. */
+    return ends_the_node(err) ? err : ERR_OK;
+}
+
+enum err
+loop_open(struct loop **loop_out, const struct loop_options *options)
+{
+    int fd = -1;
+    struct loop *loop = calloc(1, sizeof *loop);
+
+    if (loop == NULL) {
+        return ERR_MEMORY;
+    }
+    loop->options = *options;
+    loop->signals = -1;
+    loop->tend_due = true;
+    loop->generation = UINT64_MAX;
+    loop->status.started_ms = world_wall_ms(&options->world->world);
+    loop->status.memory_locks = crypto_memory_locks();
+    enum err err = open_signals(loop);
+    if (err == ERR_OK) {
+        err = open_parts(loop);
+    }
+    if (err == ERR_OK) {
+        err = tend_first(loop);
+    }
+    if (err == ERR_OK) {
+        follow_roster(loop);
+        err = spawn_start(&loop->spawn, steady_ms(loop), &fd);
+    }
+    if (err == ERR_OK) {
+        err = channel_begin(loop, fd);
+    }
+    if (err != ERR_OK) {
+        loop_close(&loop);
+        return err;
+    }
+    *loop_out = loop;
+    return ERR_OK;
+}
+
+void
+loop_close(struct loop **loop_in)
+{
+    struct loop *loop = *loop_in;
+
+    if (loop == NULL) {
+        return;
+    }
+    loop->options.world->send = NULL;
+    replica_on_ended(loop->options.replica, NULL, NULL);
+    if (loop->channel_open) {
+        channel_close(&loop->channel);
+    }
+    spawn_stop(&loop->spawn);
+    serve_free(&loop->serve);
+    api_close(&loop->api);
+    gossip_close(&loop->gossip);
+    peers_free(&loop->peers);
+    if (loop->signals >= 0) {
+        (void)close(loop->signals);
+    }
+    free(loop->own_next);
+    free(loop);
+    *loop_in = NULL;
+}
+
+/* Say goodbye: checkpoints are agreed and kept, and every answer leaves. */
+static enum err
+stop(struct loop *loop)
+{
+    uint64_t until_ms = steady_ms(loop) + STOP_MS_MAX;
+
+    gossip_stop(loop->gossip);
+    enum err err = flush(loop);
+    if (ends_the_node(err)) {
+        return err;
+    }
+    while (loop->channel_open && channel_queued(&loop->channel) > 0 && steady_ms(loop) < until_ms &&
+           !loop->channel.closed && !loop->channel.failed) {
+        struct pollfd fd = { .fd = loop->channel.fd, .events = POLLOUT };
+
+        (void)poll(&fd, 1, 100);
+        channel_write(&loop->channel);
+    }
+    /* Checkpoints are written with a turn; without one, a later session costs a few bytes more. */
+    err = replica_begin(loop->options.replica);
+    if (err == ERR_OK) {
+        err = replica_commit(loop->options.replica);
+    }
+    return ends_the_node(err) ? err : ERR_OK;
+}
+
+enum err
+loop_run(struct loop *loop)
+{
+    enum err err = ERR_OK;
+
+    while (err == ERR_OK && !loop->stopping) {
+        err = loop_turn(loop, WAIT_MS_MAX);
+    }
+    return err == ERR_OK ? stop(loop) : err;
+}

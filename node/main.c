@@ -1,0 +1,705 @@
+/* main.c - vigild: make a node, run it, look into one that does not run. */
+#include "node/ask.h"
+#include "node/loop.h"
+#include "node/net.h"
+#include "node/setup.h"
+#include "store/base/log.h"
+#include "store/proof.h"
+#include "sync/endpoint.h"
+
+#include <argp.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <systemd/sd-daemon.h>
+#include <unistd.h>
+
+#define VIGIL_VERSION "0.1.0"
+
+const char *argp_program_version = "vigild " VIGIL_VERSION;
+
+enum {
+    EXIT_DONE = 0,
+    EXIT_FAILED = 1,
+    EXIT_USAGE = 2,
+    EXIT_MISSING = 3,
+    EXIT_NOT_FOUND = 4,
+    EXIT_BAD_DATA = 5,
+    EXIT_AGAIN = 75,
+};
+
+enum { DEVICE_NAME_BYTES = 65, OPTION_FIRST = 256 };
+
+/* What was typed. */
+struct arguments {
+    const char *directory;
+    const char *name;
+    const char *listen;
+    const char *welcome;
+    const char *office;
+    bool trial;
+    unsigned long key_memory_mib; /* 0: measure */
+    int channel;
+    struct ask ask;
+};
+
+static int
+exit_code(enum err err)
+{
+    switch (err) {
+    case ERR_OK:
+        return EXIT_DONE;
+    case ERR_DENIED:
+    case ERR_PASSPHRASE:
+    case ERR_LOCKED:
+    case ERR_NEWER:
+        return EXIT_MISSING;
+    case ERR_ABSENT:
+        return EXIT_NOT_FOUND;
+    case ERR_INVALID:
+    case ERR_CORRUPT:
+        return EXIT_BAD_DATA;
+    case ERR_BUSY:
+        return EXIT_AGAIN;
+    default:
+        return EXIT_FAILED;
+    }
+}
+
+/* What, why, what to do: three lines. */
+static int
+complain(const struct setup_fault *fault)
+{
+    (void)fprintf(stderr, "vigild: %s\n  why: %s\n  do:  %s\n", fault->what, fault->why, fault->todo);
+    return exit_code(fault->err);
+}
+
+static int
+complain_of(enum err err, const char *what, const char *why, const char *todo)
+{
+    struct setup_fault fault;
+
+    setup_fault_set(&fault, err, why, todo, "%s", what);
+    return complain(&fault);
+}
+
+/* --- arguments --- */
+
+enum {
+    OPTION_NAME = OPTION_FIRST,
+    OPTION_LISTEN,
+    OPTION_WELCOME,
+    OPTION_TRIAL,
+    OPTION_OFFICE,
+    OPTION_KEY_MEMORY,
+    OPTION_PASSPHRASE_FD,
+    OPTION_CHANNEL,
+};
+
+static unsigned long
+parse_number(const struct argp_state *state, const char *text, unsigned long least, unsigned long most)
+{
+    char *end = NULL;
+
+    errno = 0;
+    unsigned long number = strtoul(text, &end, 10);
+    if (errno != 0 || end == text || *end != '\0' || text[0] == '-' || number < least || number > most) {
+        argp_error(state, "'%s' is not a number from %lu to %lu", text, least, most);
+    }
+    return number;
+}
+
+static error_t
+parse_option(int key, char *text, struct argp_state *state)
+{
+    struct arguments *arguments = state->input;
+
+    switch (key) {
+    case OPTION_NAME:
+        arguments->name = text;
+        return 0;
+    case OPTION_LISTEN:
+        arguments->listen = text;
+        return 0;
+    case OPTION_WELCOME:
+        arguments->welcome = text;
+        return 0;
+    case OPTION_TRIAL:
+        arguments->trial = true;
+        return 0;
+    case OPTION_OFFICE:
+        arguments->office = text;
+        return 0;
+    case OPTION_KEY_MEMORY:
+        arguments->key_memory_mib = parse_number(state, text, 64, 4096);
+        return 0;
+    case OPTION_PASSPHRASE_FD:
+        arguments->ask.fd = (int)parse_number(state, text, 0, 1 << 20);
+        return 0;
+    case OPTION_CHANNEL:
+        arguments->channel = (int)parse_number(state, text, 3, 1 << 20);
+        return 0;
+    case ARGP_KEY_ARG:
+        if (arguments->directory != NULL) {
+            argp_error(state, "one directory, please: '%s' is one too many", text);
+        }
+        arguments->directory = text;
+        return 0;
+    case ARGP_KEY_END:
+        if (arguments->directory == NULL && arguments->channel < 0) {
+            argp_error(state, "no directory is named");
+        }
+        return 0;
+    default:
+        return ARGP_ERR_UNKNOWN;
+    }
+}
+
+static const struct argp_option passphrase_options[] = {
+    { "passphrase-fd", OPTION_PASSPHRASE_FD, "N", 0,
+      "Read the passphrase from descriptor N, up to the first newline; without this it is asked for at the "
+      "terminal",
+      9 },
+    { 0 },
+};
+
+static const struct argp_option init_options[] = {
+    { "name", OPTION_NAME, "NAME", 0, "How people call this machine (its host name)", 0 },
+    { "listen", OPTION_LISTEN, "tcp://HOST:PORT", 0,
+      "Where other nodes may call; without this the node only calls others", 0 },
+    { "welcome", OPTION_WELCOME, "FILE", 0, "Join with the welcome file that answers the request", 1 },
+    { "trial", OPTION_TRIAL, NULL, 0,
+      "Found an organisation of this one node as well: for trying out, not for real cases", 2 },
+    { "office", OPTION_OFFICE, "CODE", 0, "Code of the trial's office: 1 to 12 of A-Z, 0-9 and - (TRIAL)",
+      2 },
+    { "key-memory", OPTION_KEY_MEMORY, "MIB", 0, "Memory that unlocking takes; without this it is measured",
+      9 },
+    { "passphrase-fd", OPTION_PASSPHRASE_FD, "N", 0,
+      "Read the passphrase from descriptor N, up to the first newline; without this it is asked for at the "
+      "terminal",
+      9 },
+    { 0 },
+};
+
+static const struct argp_option net_options[] = {
+    { "channel", OPTION_CHANNEL, "N", 0, "Descriptor of the channel to the process that started this one",
+      0 },
+    { 0 },
+};
+
+static const struct argp init_argp = {
+    init_options,
+    parse_option,
+    "DIR",
+    "Make the state directory DIR and the keys of a new device.\v"
+    "Writes DIR/NAME.request, with which an office enrols the device (vigil-org enrol); the welcome file "
+    "that "
+    "comes back makes it a member.\n\n"
+    "Examples:\n"
+    "  vigild init /var/lib/vigil --name 'Nairobi laptop' --listen tcp://0.0.0.0:7700\n"
+    "  vigild init /var/lib/vigil --welcome laptop.request.welcome\n"
+    "  vigild init --trial /tmp/trial",
+    NULL,
+    NULL,
+    NULL
+};
+
+static const struct argp run_argp = {
+    passphrase_options,
+    parse_option,
+    "DIR",
+    "Unlock the node in DIR and run it until SIGTERM or SIGINT.\v"
+    "Stopping at any moment, by SIGKILL too, loses nothing that was acknowledged.\n\n"
+    "Example:\n"
+    "  vigild run /var/lib/vigil",
+    NULL,
+    NULL,
+    NULL
+};
+
+static const struct argp verify_argp = {
+    passphrase_options,
+    parse_option,
+    "DIR",
+    "Check every row, signature and invariant of a node that does not run.\v"
+    "Prints the digest of each compartment and what was found; exits 5 if anything was.\n\n"
+    "Example:\n"
+    "  vigild verify /var/lib/vigil",
+    NULL,
+    NULL,
+    NULL
+};
+
+static const struct argp rebuild_argp = {
+    passphrase_options,
+    parse_option,
+    "DIR",
+    "Make views and indexes of a node that does not run anew from its journal.\v"
+    "Example:\n"
+    "  vigild rebuild /var/lib/vigil",
+    NULL,
+    NULL,
+    NULL
+};
+
+static const struct argp net_argp = {
+    net_options, parse_option,
+    NULL,        "The process that meets the network. vigild run starts it; people never do.",
+    NULL,        NULL,
+    NULL
+};
+
+/* --- the process --- */
+
+/* What a crash, a debugger or a loose umask could give away. */
+static void
+harden(void)
+{
+    static const struct rlimit no_core = { 0, 0 };
+
+    (void)umask(077);
+    (void)setrlimit(RLIMIT_CORE, &no_core);
+    (void)prctl(PR_SET_DUMPABLE, 0);
+}
+
+/* The passphrase, in `out`. False: it was said why not. */
+static bool
+get_passphrase(struct arguments *arguments, bool fresh, struct buf *out, int *exit_out)
+{
+    char of[SETUP_TEXT_BYTES];
+
+    (void)snprintf(of, sizeof of, "the node %s", arguments->directory);
+    enum err err = ask_passphrase(&arguments->ask, of, fresh, out);
+    if (err == ERR_OK) {
+        return true;
+    }
+    buf_wipe(out);
+    *exit_out = arguments->ask.fd >= 0
+                    ? complain_of(err, "the passphrase could not be read",
+                                  err == ERR_INVALID ? "the line is longer than 1,024 bytes"
+                                                     : "the descriptor gives no line",
+                                  "hand it over as one line: --passphrase-fd 3 3<FILE")
+                    : complain_of(err, "the passphrase could not be asked for",
+                                  "there is no terminal, or it was cancelled",
+                                  "run it at a terminal, or use --passphrase-fd N");
+    return false;
+}
+
+static void
+measure(struct vault_work *work, unsigned long key_memory_mib)
+{
+    if (key_memory_mib > 0) {
+        *work = (struct vault_work){ .passes = 3, .memory_bytes = (uint64_t)key_memory_mib << 20 };
+        return;
+    }
+    (void)fprintf(stderr, "Measuring what a passphrase may cost on this machine...\n");
+    vault_calibrate(work);
+}
+
+/* --- init --- */
+
+static int
+do_join(struct arguments *arguments, const struct world *world)
+{
+    struct buf passphrase = { 0 };
+    struct setup setup = { .directory = "" };
+    struct setup_fault fault;
+    struct hash org;
+    int status = EXIT_DONE;
+
+    if (!get_passphrase(arguments, false, &passphrase, &status)) {
+        return status;
+    }
+    bool joined = setup_unlock(&setup, arguments->directory, buf_span(&passphrase), &fault) &&
+                  setup_join(&setup, arguments->welcome, world, &org, &fault);
+    buf_wipe(&passphrase);
+    if (joined) {
+        (void)printf(
+            "organisation   %s\nnumber         %s\n\n"
+            "Compare this number with the one that your organisation tells you by another way, by telephone\n"
+            "or on paper. If they differ, do not use this node.\n\nThen: vigild run %s\n",
+            roster_name(replica_roster(setup.replica)), hash_fingerprint(&org).text, arguments->directory);
+    } else {
+        status = complain(&fault);
+    }
+    setup_close(&setup);
+    return status;
+}
+
+/* Say what comes next. */
+static void
+print_request(const struct arguments *arguments, const char *request_path, const struct hash *device_id)
+{
+    (void)printf(
+        "request        %s\nnumber         %s\n\n"
+        "Hand the request file to whoever enrols devices in your organisation, and compare this number with\n"
+        "the one that they see. The welcome file that comes back makes this node a member:\n\n"
+        "  vigild init %s --welcome FILE\n",
+        request_path, hash_fingerprint(device_id).text, arguments->directory);
+}
+
+static bool
+found_trial(struct arguments *arguments, struct span passphrase, const struct vault_work *work,
+            const struct world *world, struct setup_fault *fault)
+{
+    struct setup setup = { .directory = "" };
+    struct hash org;
+    bool done = setup_unlock(&setup, arguments->directory, passphrase, fault) &&
+                setup_trial(&setup, arguments->office, passphrase, work, world, &org, fault);
+
+    setup_close(&setup);
+    if (done) {
+        (void)printf("organisation   Trial organisation, of this one node\noffice         %s\n\n"
+                     "It is ready: vigild run %s\n",
+                     arguments->office, arguments->directory);
+    }
+    return done;
+}
+
+static int
+do_init(struct arguments *arguments, const struct world *world)
+{
+    char host[DEVICE_NAME_BYTES] = "node";
+    char request_path[SETUP_PATH_BYTES];
+    struct buf passphrase = { 0 };
+    struct setup_fault fault;
+    struct hash device_id;
+    struct endpoint endpoint;
+    int status = EXIT_DONE;
+
+    if (arguments->welcome != NULL) {
+        return do_join(arguments, world);
+    }
+    if (arguments->listen[0] != '\0' &&
+        endpoint_parse(&endpoint, span_text(arguments->listen), ENDPOINT_BIND, false) != ERR_OK) {
+        (void)complain_of(ERR_INVALID, "the place to listen cannot be used",
+                          "it is not of the form tcp://HOST:PORT", "as in --listen tcp://0.0.0.0:7700");
+        return EXIT_USAGE;
+    }
+    if (arguments->name == NULL) {
+        (void)gethostname(host, sizeof host - 1);
+        arguments->name = host;
+    }
+    struct setup_new options = { .directory = arguments->directory,
+                                 .name = arguments->name,
+                                 .listen = arguments->listen,
+                                 .world = world };
+    if (!get_passphrase(arguments, true, &passphrase, &status)) {
+        return status;
+    }
+    options.passphrase = buf_span(&passphrase);
+    measure(&options.work, arguments->key_memory_mib);
+    bool done = setup_init(&options, request_path, &device_id, &fault);
+    if (done && arguments->trial) {
+        done = found_trial(arguments, options.passphrase, &options.work, world, &fault);
+    } else if (done) {
+        print_request(arguments, request_path, &device_id);
+    }
+    buf_wipe(&passphrase);
+    return done ? EXIT_DONE : complain(&fault);
+}
+
+/* --- what needs an unlocked node --- */
+
+/* Read the configuration, unlock and open. False: it was said why not. */
+static bool
+open_node(struct arguments *arguments, const struct world *world, struct config *config, struct setup *setup,
+          int *exit_out)
+{
+    char path[SETUP_PATH_BYTES];
+    struct config_fault config_fault;
+    struct setup_fault fault;
+    struct buf passphrase = { 0 };
+    struct stat info;
+
+    if (stat(arguments->directory, &info) != 0 || !S_ISDIR(info.st_mode)) {
+        setup_fault_set(&fault, ERR_ABSENT, strerror(errno == 0 ? ENOTDIR : errno),
+                        "make a node there with: vigild init DIR", "%s: there is no such state directory",
+                        arguments->directory);
+        *exit_out = complain(&fault);
+        return false;
+    }
+    (void)snprintf(path, sizeof path, "%s/node.conf", arguments->directory);
+    enum err err = config_read(path, config, &config_fault);
+    if (err != ERR_OK) {
+        *exit_out = complain_of(err, "the configuration cannot be used",
+                                config_fault.text[0] == '\0' ? err_text(err) : config_fault.text,
+                                "mend that line; man vigil-node.conf explains every option");
+        return false;
+    }
+    if (!get_passphrase(arguments, false, &passphrase, exit_out)) {
+        config_free(config);
+        return false;
+    }
+    bool opened = setup_unlock(setup, arguments->directory, buf_span(&passphrase), &fault) &&
+                  setup_open(setup, world, config->map_mib, &fault);
+    buf_wipe(&passphrase);
+    if (!opened) {
+        *exit_out = complain(&fault);
+        setup_close(setup);
+        config_free(config);
+    }
+    return opened;
+}
+
+/* --- run --- */
+
+static int
+run_loop(const struct loop_options *options)
+{
+    struct loop *loop = NULL;
+    enum err err = loop_open(&loop, options);
+
+    if (err != ERR_OK) {
+        return complain_of(err, "the node cannot start",
+                           err == ERR_INVALID ? "the path of the state directory is too long for a socket"
+                           : err == ERR_BUSY  ? "another vigild answers there"
+                                              : err_text(err),
+                           err == ERR_INVALID ? "choose a directory whose path is shorter than 100 bytes"
+                           : err == ERR_BUSY  ? "stop it first, or ask it: vigil --node DIR status"
+                                              : "look at the disk and at the system log");
+    }
+    log_event("ready", "api=%s/api", options->directory);
+    (void)sd_notify(0, "READY=1");
+    err = loop_run(loop);
+    (void)sd_notify(0, "STOPPING=1");
+    loop_close(&loop);
+    if (err != ERR_OK) {
+        return complain_of(err, "the node stopped, since its disk could not be written", err_text(err),
+                           "look at the disk, then: vigild verify DIR; what was acknowledged is safe");
+    }
+    log_event("stopped", NULL);
+    return EXIT_DONE;
+}
+
+static int
+do_run(struct arguments *arguments, struct real_world *world)
+{
+    struct config config;
+    struct setup setup = { .directory = "" };
+    int status = EXIT_DONE;
+
+    if (!open_node(arguments, &world->world, &config, &setup, &status)) {
+        return status;
+    }
+    if (!crypto_memory_locks()) {
+        log_event("memory-not-locked", "limit=memlock");
+    }
+    status = run_loop(&(struct loop_options){ .replica = setup.replica,
+                                              .world = world,
+                                              .config = &config,
+                                              .directory = arguments->directory,
+                                              .version = VIGIL_VERSION });
+    setup_close(&setup);
+    config_free(&config);
+    return status;
+}
+
+/* --- verify and rebuild --- */
+
+static enum err
+proof_begin(void *self, struct table_txn **main_txn, struct table_txn **keys_txn)
+{
+    return replica_borrow(self, main_txn, keys_txn);
+}
+
+static void
+proof_abandon(void *self, struct table_txn **main_txn, struct table_txn **keys_txn)
+{
+    replica_give_back(self, main_txn, keys_txn);
+}
+
+static void
+print_finding(void *self, enum proof_part part, const char *what)
+{
+    (void)self;
+    (void)printf("finding        %s: %s\n", proof_part_name(part), what);
+}
+
+/* Progress for a person: on a terminal, and no more often than it changes. */
+static void
+print_progress(void *self, uint64_t done, uint64_t all)
+{
+    static uint64_t shown;
+    uint64_t percent = all == 0 ? 100 : done * 100 / all;
+
+    (void)self;
+    if (isatty(STDERR_FILENO) == 1 && percent != shown) {
+        shown = percent;
+        (void)fprintf(stderr, "\r%3llu %%%s", (unsigned long long)percent, percent == 100 ? "\n" : "");
+    }
+}
+
+static void
+print_digests(struct replica *replica)
+{
+    size_t room = roster_compartment_count(replica_roster(replica));
+    struct replica_compartment *held = calloc(room + 1, sizeof *held);
+    size_t count = held == NULL ? 0 : replica_compartments(replica, held, room);
+
+    for (size_t n = 0; n < count && n < room; n++) {
+        char hex[2 * sizeof held[n].digest + 1];
+
+        bytes_hex(hex, span_of(held[n].digest, sizeof held[n].digest));
+        (void)printf("digest         %s  %llu entries, %llu records  %s\n", hex,
+                     (unsigned long long)held[n].entries, (unsigned long long)held[n].records, held[n].name);
+    }
+    free(held);
+}
+
+static int
+verify(struct replica *replica)
+{
+    struct proof proof;
+    uint64_t findings = 0;
+    const struct proof_options options = { .self = replica,
+                                           .begin = proof_begin,
+                                           .abandon = proof_abandon,
+                                           .finding = print_finding,
+                                           .progress = print_progress,
+                                           .journal = replica_journal(replica),
+                                           .codebook = replica_codebook(replica),
+                                           .source = replica_source(replica) };
+    enum err err = proof_run(&options, &proof);
+
+    if (err != ERR_OK) {
+        return complain_of(err, "the check could not be finished", err_text(err),
+                           "look at the disk, then try again");
+    }
+    print_digests(replica);
+    for (int part = 0; part < PROOF_PART_COUNT; part++) {
+        (void)printf("checked        %llu %s\n", (unsigned long long)proof.checked[part],
+                     proof_part_name((enum proof_part)part));
+        findings += proof.findings[part];
+    }
+    if (findings > 0) {
+        (void)printf("\n%llu findings\n", (unsigned long long)findings);
+        return complain_of(ERR_CORRUPT, "the replica is not as it must be", "the findings above",
+                           "findings in records or index: vigild rebuild DIR; any other: restore a backup");
+    }
+    (void)printf("\nno findings\n");
+    return EXIT_DONE;
+}
+
+static int
+rebuild(struct replica *replica)
+{
+    enum err err = replica_rebuild(replica, print_progress, NULL);
+
+    if (err != ERR_OK) {
+        return complain_of(err, "the rebuild could not be finished", err_text(err),
+                           "start it again: it goes on where it was");
+    }
+    print_digests(replica);
+    (void)printf("\nviews and indexes are new\n");
+    return EXIT_DONE;
+}
+
+static int
+do_offline(struct arguments *arguments, struct real_world *world, int (*step)(struct replica *replica))
+{
+    struct config config;
+    struct setup setup = { .directory = "" };
+    int status = EXIT_DONE;
+
+    if (!open_node(arguments, &world->world, &config, &setup, &status)) {
+        return status;
+    }
+    status = step(setup.replica);
+    setup_close(&setup);
+    config_free(&config);
+    return status;
+}
+
+/* --- main --- */
+
+static void
+print_help(FILE *to)
+{
+    (void)fprintf(to, "Usage: vigild COMMAND DIR [OPTION...]\n\n"
+                      "The node: one state directory, and at most one vigild that runs in it.\n\n"
+                      "  init      make a state directory and the keys of a new device, or join\n"
+                      "  run       unlock and run\n"
+                      "  verify    check a replica that is not running\n"
+                      "  rebuild   make views and indexes anew from the journal\n\n"
+                      "To try it out:\n"
+                      "  vigild init --trial /tmp/trial\n"
+                      "  vigild run /tmp/trial\n\n"
+                      "vigild COMMAND --help explains each; man vigild explains all.\n");
+}
+
+static int
+run_command(const char *command, struct arguments *arguments, int argc, char **argv)
+{
+    static const struct {
+        const char *name;
+        const struct argp *argp;
+    } commands[] = { { "init", &init_argp },
+                     { "run", &run_argp },
+                     { "verify", &verify_argp },
+                     { "rebuild", &rebuild_argp },
+                     { "net", &net_argp } };
+    char shown[32];
+    struct real_world world;
+    const struct argp *argp = NULL;
+
+    for (size_t n = 0; n < sizeof commands / sizeof commands[0]; n++) {
+        if (strcmp(commands[n].name, command) == 0) {
+            argp = commands[n].argp;
+        }
+    }
+    if (argp == NULL) {
+        (void)complain_of(ERR_INVALID, "there is no such command", "it is none of init, run, verify, rebuild",
+                          "vigild --help");
+        return EXIT_USAGE;
+    }
+    (void)snprintf(shown, sizeof shown, "vigild %s", command);
+    argv[1] = shown;
+    (void)argp_parse(argp, argc - 1, argv + 1, 0, NULL, arguments);
+    if (argp == &net_argp) {
+        if (arguments->channel < 0) {
+            (void)complain_of(ERR_INVALID, "there is no channel", "vigild run starts this process by itself",
+                              "vigild run DIR");
+            return EXIT_USAGE;
+        }
+        net_main(arguments->channel);
+    }
+    if (crypto_start() != ERR_OK) {
+        return complain_of(ERR_NEWER, "the library libsodium cannot be used here",
+                           "it accepts keys that must be refused (CVE-2025-69277)", "upgrade libsodium");
+    }
+    real_world_init(&world);
+    if (argp == &init_argp) {
+        return do_init(arguments, &world.world);
+    }
+    if (argp == &run_argp) {
+        return do_run(arguments, &world);
+    }
+    return do_offline(arguments, &world, argp == &verify_argp ? verify : rebuild);
+}
+
+int
+main(int argc, char **argv)
+{
+    struct arguments arguments = { .listen = "", .office = "TRIAL", .channel = -1, .ask = { .fd = -1 } };
+
+    harden();
+    argp_err_exit_status = EXIT_USAGE;
+    if (argc < 2) {
+        print_help(stderr);
+        return EXIT_USAGE;
+    }
+    if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "help") == 0) {
+        print_help(stdout);
+        return EXIT_DONE;
+    }
+    if (strcmp(argv[1], "--version") == 0) {
+        (void)printf("%s\n", argp_program_version);
+        return EXIT_DONE;
+    }
+    return run_command(argv[1], &arguments, argc, argv);
+}

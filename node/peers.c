@@ -1,0 +1,457 @@
+#include "node/peers.h"
+
+#include "store/table.h"
+
+#include <ctype.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+enum { ADDRESS_VERSION = 1, DIGITS_MIN = 6 };
+
+struct peers {
+    struct peer **all; /* each stays where it is */
+    size_t count;
+    struct peer_address *addresses;
+    size_t address_count;
+    const struct peer_address **waiting; /* lent by `addresses` */
+    size_t waiting_count;
+    uint32_t last_connection;
+};
+
+/* --- addresses --- */
+
+static void
+address_free(struct peer_address *address)
+{
+    free(address->device);
+    free(address->endpoint);
+    free(address->name);
+    memset(address, 0, sizeof *address);
+}
+
+static enum err
+address_append(struct peers *peers, const char *device, const char *endpoint, const char *name, bool added)
+{
+    struct peer_address *grown = realloc(peers->addresses, (peers->address_count + 1) * sizeof *grown);
+
+    peers->waiting_count = 0; /* they are lent by what may have moved */
+    if (grown == NULL) {
+        return ERR_MEMORY;
+    }
+    peers->addresses = grown;
+    struct peer_address *address = &grown[peers->address_count];
+    *address = (struct peer_address){ strdup(device), strdup(endpoint), strdup(name), added };
+    if (address->device == NULL || address->endpoint == NULL || address->name == NULL) {
+        address_free(address);
+        return ERR_MEMORY;
+    }
+    peers->address_count++;
+    return ERR_OK;
+}
+
+static void
+address_drop(struct peers *peers, size_t n)
+{
+    peers->waiting_count = 0;
+    address_free(&peers->addresses[n]);
+    peers->address_count--;
+    memmove(&peers->addresses[n], &peers->addresses[n + 1],
+            (peers->address_count - n) * sizeof peers->addresses[0]);
+}
+
+struct peers *
+peers_new(const struct config *config)
+{
+    struct peers *peers = calloc(1, sizeof *peers);
+
+    for (size_t n = 0; peers != NULL && n < config->peer_count; n++) {
+        const struct config_peer *from = &config->peers[n];
+
+        if (address_append(peers, from->device, from->endpoint, from->name, false) != ERR_OK) {
+            peers_free(&peers);
+        }
+    }
+    return peers;
+}
+
+void
+peers_free(struct peers **peers_in)
+{
+    struct peers *peers = *peers_in;
+
+    if (peers == NULL) {
+        return;
+    }
+    for (size_t n = 0; n < peers->count; n++) {
+        free(peers->all[n]);
+    }
+    for (size_t n = 0; n < peers->address_count; n++) {
+        address_free(&peers->addresses[n]);
+    }
+    free(peers->all);
+    free(peers->addresses);
+    free(peers->waiting);
+    free(peers);
+    *peers_in = NULL;
+}
+
+static void
+row_key(struct table_txn *txn, const char *device, uint8_t key[16])
+{
+    const struct span part = span_text(device);
+
+    table_hash(table_txn_env(txn), key, "vigil.row.addr", &part, 1);
+}
+
+/* A row: version u8, then device, endpoint and name, each after its length u16. */
+static void
+row_write(struct buf *out, const char *const parts[3])
+{
+    buf_put_u8(out, ADDRESS_VERSION);
+    for (int n = 0; n < 3; n++) {
+        buf_put_u16(out, (uint16_t)strlen(parts[n]));
+        buf_put_text(out, parts[n]);
+    }
+}
+
+static enum err
+row_read(struct peers *peers, struct span row)
+{
+    char parts[3][STATEMENT_ENDPOINT_BYTES_MAX + 1] = { "", "", "" };
+    struct reader reader = reader_of(row);
+    uint8_t version = reader_u8(&reader);
+
+    if (version > ADDRESS_VERSION) {
+        return ERR_NEWER;
+    }
+    for (int n = 0; n < 3; n++) {
+        uint16_t size = reader_u16(&reader);
+
+        if (size >= sizeof parts[n]) {
+            return ERR_CORRUPT;
+        }
+        reader_copy(&reader, parts[n], size);
+    }
+    if (!reader_done(&reader)) {
+        return ERR_CORRUPT;
+    }
+    return address_append(peers, parts[0], parts[1], parts[2], true);
+}
+
+enum err
+peers_load(struct peers *peers, struct table_txn *txn)
+{
+    struct table_cursor cursor;
+    struct span key;
+    struct span value;
+    enum err err = ERR_OK;
+
+    for (size_t n = peers->address_count; n > 0; n--) {
+        if (peers->addresses[n - 1].added) {
+            address_drop(peers, n - 1);
+        }
+    }
+    table_cursor_init(&cursor, txn, TABLE_PEER, span_of(NULL, 0));
+    while (err == ERR_OK && table_cursor_next(&cursor, &key, &value)) {
+        /* A row that does not verify is counted; its peer is added again by hand. */
+        err = value.data == NULL ? ERR_OK : row_read(peers, value);
+    }
+    table_cursor_end(&cursor);
+    return err;
+}
+
+enum err
+peers_add(struct peers *peers, struct table_txn *txn, const char *device, const char *endpoint,
+          const char *name)
+{
+    const char *const parts[3] = { device, endpoint, name };
+    uint8_t key[16];
+    struct buf row = { 0 };
+
+    for (int n = 0; n < 3; n++) {
+        if (strlen(parts[n]) > STATEMENT_ENDPOINT_BYTES_MAX) {
+            return ERR_INVALID;
+        }
+    }
+    for (size_t n = peers->address_count; n > 0; n--) {
+        if (peers->addresses[n - 1].added && strcmp(peers->addresses[n - 1].device, device) == 0) {
+            address_drop(peers, n - 1);
+        }
+    }
+    row_write(&row, parts);
+    row_key(txn, device, key);
+    enum err err = row.failed ? ERR_MEMORY : address_append(peers, device, endpoint, name, true);
+    if (err == ERR_OK) {
+        table_put(txn, TABLE_PEER, span_of(key, sizeof key), buf_span(&row));
+    }
+    buf_free(&row);
+    return err;
+}
+
+bool
+peers_remove(struct peers *peers, struct table_txn *txn, const struct roster *roster, const char *device)
+{
+    const struct roster_device *meant = peers_find_device(roster, device);
+    bool removed = false;
+
+    for (size_t n = peers->address_count; n > 0; n--) {
+        const struct peer_address *address = &peers->addresses[n - 1];
+        const struct roster_device *other = peers_find_device(roster, address->device);
+        uint8_t key[16];
+
+        if (!address->added || (strcmp(address->device, device) != 0 && strcmp(address->name, device) != 0 &&
+                                (meant == NULL || meant != other))) {
+            continue;
+        }
+        row_key(txn, address->device, key);
+        removed = table_delete(txn, TABLE_PEER, span_of(key, sizeof key)) || removed;
+        address_drop(peers, n - 1);
+    }
+    return removed;
+}
+
+/* --- the roster --- */
+
+/* The digits of a fingerprint as they are compared, without what separates them. False: not 60 digits. */
+static bool
+fingerprint_digits(const char *text, char digits[61])
+{
+    size_t count = 0;
+
+    for (; *text != '\0'; text++) {
+        if (isdigit((unsigned char)*text)) {
+            if (count == 60) {
+                return false;
+            }
+            digits[count] = *text;
+            count++;
+        } else if (*text != ' ' && *text != '-') {
+            return false;
+        }
+    }
+    digits[count] = '\0';
+    return count == 60;
+}
+
+static bool
+is_called(const struct roster_device *device, const char *text)
+{
+    char hex[2 * HASH_BYTES + 1];
+    char typed[61];
+    char own[61];
+    size_t size = strlen(text);
+
+    if (strcasecmp(device->name, text) == 0) {
+        return true;
+    }
+    if (fingerprint_digits(text, typed) &&
+        fingerprint_digits(hash_fingerprint(&device->device_id).text, own) && strcmp(typed, own) == 0) {
+        return true;
+    }
+    bytes_hex(hex, hash_span(&device->device_id));
+    return size >= DIGITS_MIN && size <= sizeof hex - 1 && strncasecmp(hex, text, size) == 0;
+}
+
+const struct roster_device *
+peers_find_device(const struct roster *roster, const char *text)
+{
+    const struct roster_device *found = NULL;
+
+    for (size_t n = 0; n < roster_device_count(roster); n++) {
+        const struct roster_device *device = roster_device_at(roster, n);
+
+        if (!is_called(device, text)) {
+            continue;
+        }
+        if (found != NULL) {
+            return NULL;
+        }
+        found = device;
+    }
+    return found;
+}
+
+static struct peer *
+peer_for(struct peers *peers, const struct hash *device_id)
+{
+    struct peer *peer = peers_by_device(peers, device_id);
+
+    if (peer != NULL) {
+        return peer;
+    }
+    struct peer **all = realloc(peers->all, (peers->count + 1) * sizeof *all);
+    if (all == NULL) {
+        return NULL;
+    }
+    peers->all = all;
+    peer = calloc(1, sizeof *peer);
+    if (peer == NULL) {
+        return NULL;
+    }
+    peer->device_id = *device_id;
+    peer->has_room = true;
+    all[peers->count] = peer;
+    peers->count++;
+    return peer;
+}
+
+static void
+set_endpoint(struct peer *peer, const char *endpoint)
+{
+    if (strcmp(peer->endpoint, endpoint) != 0) {
+        (void)snprintf(peer->endpoint, sizeof peer->endpoint, "%s", endpoint);
+        peer->due = peer->endpoint[0] != '\0';
+        peer->dropped = !peer->due;
+        peer->dial_ms = 0;
+    }
+}
+
+/* Where it says itself that it is; what an operator wrote comes later and wins. */
+static enum err
+take_members(struct peers *peers, const struct roster *roster, const struct roster_device *own)
+{
+    for (size_t n = 0; own != NULL && n < roster_device_count(roster); n++) {
+        const struct roster_device *device = roster_device_at(roster, n);
+        const struct roster_compartment *shared[1];
+
+        if (device == own || roster_compartments_shared(roster, own, device, shared, 1) == 0) {
+            continue;
+        }
+        struct peer *peer = peer_for(peers, &device->device_id);
+        if (peer == NULL) {
+            return ERR_MEMORY;
+        }
+        peer->member = true;
+        (void)snprintf(peer->name, sizeof peer->name, "%s", device->name);
+    }
+    return ERR_OK;
+}
+
+/* The address that counts for a device: of peer.add, of node.conf, or its own. */
+static const char *
+endpoint_of(struct peers *peers, const struct roster *roster, const struct roster_device *device)
+{
+    const char *endpoint = device->endpoint;
+    bool added = false;
+
+    for (size_t n = 0; n < peers->address_count; n++) {
+        const struct peer_address *address = &peers->addresses[n];
+
+        if (peers_find_device(roster, address->device) == device && (address->added || !added)) {
+            endpoint = address->endpoint;
+            added = address->added;
+        }
+    }
+    return endpoint;
+}
+
+enum err
+peers_update(struct peers *peers, const struct roster *roster, const struct hash *own_device)
+{
+    const struct roster_device *own = roster_device(roster, own_device);
+
+    for (size_t n = 0; n < peers->count; n++) {
+        peers->all[n]->member = false;
+    }
+    enum err err = take_members(peers, roster, own);
+    for (size_t n = 0; err == ERR_OK && n < peers->count; n++) {
+        struct peer *peer = peers->all[n];
+        const struct roster_device *device = roster_device(roster, &peer->device_id);
+
+        set_endpoint(peer, peer->member && device != NULL ? endpoint_of(peers, roster, device) : "");
+    }
+    const struct peer_address **waiting =
+        realloc(peers->waiting, (peers->address_count + 1) * sizeof *waiting);
+    if (err != ERR_OK || waiting == NULL) {
+        return ERR_MEMORY;
+    }
+    peers->waiting = waiting;
+    peers->waiting_count = 0;
+    for (size_t n = 0; n < peers->address_count; n++) {
+        const struct roster_device *device = peers_find_device(roster, peers->addresses[n].device);
+
+        if (device == NULL) {
+            waiting[peers->waiting_count] = &peers->addresses[n];
+            peers->waiting_count++;
+        }
+    }
+    return ERR_OK;
+}
+
+/* --- connections --- */
+
+size_t
+peers_count(const struct peers *peers)
+{
+    return peers->count;
+}
+
+struct peer *
+peers_at(struct peers *peers, size_t n)
+{
+    return peers->all[n];
+}
+
+struct peer *
+peers_by_device(struct peers *peers, const struct hash *device_id)
+{
+    for (size_t n = 0; n < peers->count; n++) {
+        if (hash_equal(&peers->all[n]->device_id, device_id)) {
+            return peers->all[n];
+        }
+    }
+    return NULL;
+}
+
+struct peer *
+peers_by_connection(struct peers *peers, uint32_t connection)
+{
+    for (size_t n = 0; n < peers->count; n++) {
+        if (peers->all[n]->state == PEER_UP && peers->all[n]->connection == connection) {
+            return peers->all[n];
+        }
+    }
+    return NULL;
+}
+
+size_t
+peers_waiting_count(const struct peers *peers)
+{
+    return peers->waiting_count;
+}
+
+const struct peer_address *
+peers_waiting_at(const struct peers *peers, size_t n)
+{
+    return peers->waiting[n];
+}
+
+uint32_t
+peers_up(struct peers *peers, const struct hash *device_id)
+{
+    struct peer *peer = peers_by_device(peers, device_id);
+
+    if (peer == NULL || !peer->member) {
+        return 0;
+    }
+    /* Numbers come round after years, and 0 is none. */
+    do {
+        peers->last_connection++;
+    } while (peers->last_connection == 0 || peers_by_connection(peers, peers->last_connection) != NULL);
+    peer->state = PEER_UP;
+    peer->connection = peers->last_connection;
+    peer->has_room = true;
+    peer->reason[0] = '\0';
+    return peer->connection;
+}
+
+const char *
+peer_state_name(enum peer_state state)
+{
+    static const char *const names[] = { "down", "connecting", "up" };
+    size_t n = (size_t)state;
+
+    return n < sizeof names / sizeof names[0] ? names[n] : "unknown";
+}

@@ -1,0 +1,82 @@
+/* peers.h - the devices that this node meets: who, where, and how it stands with them.
+ *
+ *     node.conf       --+
+ *     peer.add        --+--> peers --> dial        a device of the roster, and an endpoint
+ *     address stmts   --+       ^----- up, down    what the net process tells
+ *     who calls us    --+
+ *
+ * A peer is a device of the roster; an endpoint of a device that the roster does not know yet waits until
+ * it does. Gossip knows connections by number, net by device: the two are matched here.
+ */
+#pragma once
+
+#include "node/config.h"
+#include "sync/roster.h"
+
+struct table_txn;
+
+enum peer_state { PEER_DOWN = 0, PEER_CONNECTING, PEER_UP };
+
+enum { PEER_REDIAL_MS = 60 * 1000, PEER_WORDS_BYTES = 96 };
+
+/* How to reach a device, as somebody said. */
+struct peer_address {
+    char *device;   /* as typed: fingerprint, id or name */
+    char *endpoint; /* tcp://host:port */
+    char *name;
+    bool added; /* by peer.add: kept in the database */
+};
+
+struct peer {
+    struct hash device_id;
+    char endpoint[STATEMENT_ENDPOINT_BYTES_MAX + 1]; /* "": it calls us, we do not know where it is */
+    char name[STATEMENT_NAME_BYTES_MAX + 1];
+    bool member; /* the roster has it, and we share a compartment */
+    enum peer_state state;
+    uint32_t connection; /* of gossip, while it is up */
+    bool has_room;       /* net takes messages for it */
+    bool dropped;        /* it has no endpoint any more: stop dialling */
+    bool due;            /* to be dialled once dial_ms has come */
+    uint64_t dial_ms;
+    char reason[PEER_WORDS_BYTES]; /* why it is down, in words; "": never tried */
+};
+
+struct peers;
+
+/* NULL: no memory. */
+struct peers *peers_new(const struct config *config);
+void peers_free(struct peers **peers);
+
+/* Read what peer.add kept. Errors of the tables, ERR_MEMORY. */
+MUST_CHECK enum err peers_load(struct peers *peers, struct table_txn *txn);
+
+/* Keep an address, in a turn; if that does not happen, call peers_load again. It replaces one of the
+ * same device. ERR_MEMORY; errors stay in `txn`. */
+MUST_CHECK enum err peers_add(struct peers *peers, struct table_txn *txn, const char *device,
+                              const char *endpoint, const char *name);
+/* Forget what peer.add kept of a device, by the text or the device meant. True if there was one. */
+bool peers_remove(struct peers *peers, struct table_txn *txn, const struct roster *roster,
+                  const char *device);
+
+/* Match addresses with the roster: at start, and whenever one of them changed. ERR_MEMORY. */
+MUST_CHECK enum err peers_update(struct peers *peers, const struct roster *roster,
+                                 const struct hash *own_device);
+
+size_t peers_count(const struct peers *peers);
+struct peer *peers_at(struct peers *peers, size_t n);
+struct peer *peers_by_device(struct peers *peers, const struct hash *device_id);
+struct peer *peers_by_connection(struct peers *peers, uint32_t connection);
+
+/* Addresses whose device the roster does not know. */
+size_t peers_waiting_count(const struct peers *peers);
+const struct peer_address *peers_waiting_at(const struct peers *peers, size_t n);
+
+/* It is connected: gives the number that gossip will know the connection by; 0: not a peer, or no memory. */
+uint32_t peers_up(struct peers *peers, const struct hash *device_id);
+
+/* A device of the roster by what people type: its fingerprint, its id or at least 6 digits of it, or its name.
+ * NULL: none, or more than one. */
+const struct roster_device *peers_find_device(const struct roster *roster, const char *text);
+
+/* "up", "connecting", "down". */
+const char *peer_state_name(enum peer_state state);

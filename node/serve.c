@@ -1,0 +1,798 @@
+#include "node/call.h"
+
+#include "store/base/cbor.h"
+#include "store/base/log.h"
+#include "store/base/world.h"
+
+#include <assert.h>
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum {
+    WATCHES_MAX = 256,
+    WATCH_PLACES_MAX = 256, /* told to one subscriber at a time */
+    WATCH_WAIT_MS = 500,    /* how soon a watcher of peers hears of a change */
+    WAIT_MS_MAX = 60 * 1000,
+    SUSPECT_AHEAD_MS = 24 * 60 * 60 * 1000,
+};
+
+struct call_kind {
+    const char *name;
+    void (*run)(struct call *call);
+    bool writes;
+};
+
+static const struct call_kind kinds[] = {
+    { "status", call_status, false },
+    { "digest", call_digest, false },
+    { "sync.status", call_sync_status, false },
+    { "sync.now", call_sync_now, false },
+    { "sync.watch", call_sync_watch, false },
+    { "peer.add", call_peer_add, true },
+    { "peer.list", call_peer_list, false },
+    { "peer.remove", call_peer_remove, true },
+    { "record.save", call_record_save, true },
+    { "record.show", call_record_show, false },
+    { "record.list", call_record_list, false },
+    { "record.history", call_record_history, false },
+    { "record.count", call_record_count, false },
+    { "conflict.list", call_conflict_list, false },
+    { "conflict.show", call_conflict_show, false },
+    { "conflict.resolve", call_conflict_resolve, true },
+    { "codebook.show", call_codebook_show, false },
+    { "actor.list", call_actor_list, false },
+    { "actor.add", call_actor_add, true },
+    { "journal.watch", call_journal_watch, false },
+};
+
+/* A request that was taken over and is not answered yet. */
+struct pending {
+    struct api_request request;
+    const struct call_kind *kind; /* NULL: no such call */
+    bool ran;                     /* it wrote, or was refused for good */
+    bool durable;                 /* its turn was committed */
+    struct call call;             /* what came of it */
+    struct pending *next;
+};
+
+struct watch {
+    uint64_t client_no;
+    int64_t id;
+    bool journal;
+    uint64_t place; /* of a journal: told up to here */
+    json_t *told;   /* of peers: as they were told */
+    bool ended;
+};
+
+struct serve {
+    struct serve_options options;
+    struct names *names;
+    struct pending *first; /* in order of arrival */
+    struct pending **last;
+    struct watch watches[WATCHES_MAX];
+    size_t watch_count;
+    bool peers_changed;
+};
+
+struct serve *
+serve_new(const struct serve_options *options)
+{
+    struct serve *serve = calloc(1, sizeof *serve);
+
+    if (serve == NULL) {
+        return NULL;
+    }
+    serve->options = *options;
+    serve->last = &serve->first;
+    serve->names = names_new();
+    if (serve->names == NULL) {
+        serve_free(&serve);
+    }
+    return serve;
+}
+
+static void
+call_end(struct call *call)
+{
+    json_decref(call->ok);
+    arena_free(&call->arena);
+    memset(call, 0, sizeof *call);
+}
+
+static void
+pending_free(struct pending *pending)
+{
+    call_end(&pending->call);
+    json_decref(pending->request.body);
+    free(pending);
+}
+
+void
+serve_free(struct serve **serve_in)
+{
+    struct serve *serve = *serve_in;
+
+    if (serve == NULL) {
+        return;
+    }
+    while (serve->first != NULL) {
+        struct pending *pending = serve->first;
+
+        serve->first = pending->next;
+        pending_free(pending);
+    }
+    for (size_t n = 0; n < serve->watch_count; n++) {
+        json_decref(serve->watches[n].told);
+    }
+    names_free(&serve->names);
+    free(serve);
+    *serve_in = NULL;
+}
+
+const struct serve_options *
+call_options(const struct call *call)
+{
+    return &call->serve->options;
+}
+
+struct names *
+call_names(const struct call *call)
+{
+    return call->serve->names;
+}
+
+/* --- what a call says --- */
+
+void
+call_ok(struct call *call, json_t *ok)
+{
+    if (ok == NULL) {
+        call_fail(call, ERR_MEMORY, "", "%s", err_text(ERR_MEMORY));
+    } else if (call->failed) {
+        json_decref(ok);
+    } else {
+        json_decref(call->ok);
+        call->ok = ok;
+    }
+}
+
+/* A text that was cut may end within a character. */
+static void
+mend_utf8(char *text)
+{
+    size_t size = strlen(text);
+
+    while (size > 0 && !utf8_valid(span_of(text, size))) {
+        size--;
+        text[size] = '\0';
+    }
+}
+
+__attribute__((format(printf, 4, 0))) static void
+fail(struct call *call, const char *code, const char *hint, const char *format, va_list args)
+{
+    if (call->failed) {
+        return;
+    }
+    call->failed = true;
+    call->code = code;
+    (void)vsnprintf(call->message, sizeof call->message, format, args);
+    (void)snprintf(call->hint, sizeof call->hint, "%s", hint);
+    mend_utf8(call->message);
+    mend_utf8(call->hint);
+}
+
+void
+call_fail(struct call *call, enum err err, const char *hint, const char *format, ...)
+{
+    va_list args;
+
+    va_start(args, format);
+    fail(call, err_code(err), hint, format, args);
+    va_end(args);
+}
+
+void
+call_usage(struct call *call, const char *format, ...)
+{
+    va_list args;
+
+    va_start(args, format);
+    fail(call, "usage", "node/API.md describes every call", format, args);
+    va_end(args);
+}
+
+/* --- what a request says --- */
+
+const char *
+call_text(struct call *call, const char *name)
+{
+    const json_t *member = json_object_get(call->body, name);
+
+    if (member != NULL && !json_is_null(member) && !json_is_string(member)) {
+        call_usage(call, "\"%s\" is not text", name);
+    }
+    return json_string_value(member);
+}
+
+const char *
+call_text_needed(struct call *call, const char *name)
+{
+    const char *text = call_text(call, name);
+
+    if (text == NULL || text[0] == '\0') {
+        call_usage(call, "the request has no \"%s\"", name);
+        return NULL;
+    }
+    return text;
+}
+
+int64_t
+call_number(struct call *call, const char *name, int64_t least, int64_t most, int64_t missing)
+{
+    const json_t *member = json_object_get(call->body, name);
+
+    if (member == NULL || json_is_null(member)) {
+        return missing;
+    }
+    if (!json_is_integer(member) || json_integer_value(member) < least || json_integer_value(member) > most) {
+        call_usage(call, "\"%s\" is not a number from %" PRId64 " to %" PRId64, name, least, most);
+        return missing;
+    }
+    return json_integer_value(member);
+}
+
+bool
+call_flag(struct call *call, const char *name)
+{
+    const json_t *member = json_object_get(call->body, name);
+
+    if (member != NULL && !json_is_null(member) && !json_is_boolean(member)) {
+        call_usage(call, "\"%s\" is neither true nor false", name);
+    }
+    return json_is_true(member);
+}
+
+bool
+call_named(struct call *call, const char *text, struct named *named_out)
+{
+    const struct names_source source = { call->txn, call->codebook, call->roster };
+    enum err err = names_find(call->serve->names, &source, text, named_out);
+
+    switch (err) {
+    case ERR_OK:
+        return true;
+    case ERR_ABSENT:
+        call_fail(call, err, "vigil case list shows what is here", "no record is called %.60s", text);
+        break;
+    case ERR_CONFLICT:
+        call_fail(call, err, "name it by more digits of its id, which vigil --json case list shows",
+                  "more than one record is called %.60s", text);
+        break;
+    case ERR_INVALID:
+        call_fail(call, err, "a record is named by its number, or by at least 6 digits of its id",
+                  "%.60s is not the name of a record", text);
+        break;
+    default:
+        call_fail(call, err, "", "%s", err_text(err));
+        break;
+    }
+    return false;
+}
+
+bool
+call_record(struct call *call, struct named *named_out)
+{
+    const char *text = call_text_needed(call, "record");
+
+    return text != NULL && call_named(call, text, named_out);
+}
+
+bool
+call_view(struct call *call, const struct named *named, struct replica_view *view_out)
+{
+    enum err err =
+        replica_read(call->replica, &named->compartment, &named->record_id, &call->arena, view_out);
+
+    if (err == ERR_ABSENT) {
+        call_fail(call, err, "it is shown once the key of its compartment has arrived",
+                  "nothing of this record can be read here yet");
+    } else if (err != ERR_OK) {
+        call_fail(call, err, err == ERR_CORRUPT ? "stop the node and run vigild verify" : "", "%s",
+                  err_text(err));
+    }
+    return err == ERR_OK;
+}
+
+/* --- words that several calls give --- */
+
+json_t *
+device_json(const struct roster *roster, const struct hash *device_id)
+{
+    const struct roster_device *device = roster_device(roster, device_id);
+    const char *office = device == NULL || device->office == NULL ? "" : device->office->code;
+
+    return json_pack("{s:o,s:s,s:s}", "id", hex_json(hash_span(device_id)), "name",
+                     device == NULL ? "" : device->name, "office", office);
+}
+
+json_t *
+actor_json(const struct roster *roster, const struct hash *device_id, uint32_t number)
+{
+    const struct roster_device *device = roster_device(roster, device_id);
+    const struct roster_actor *actor =
+        device == NULL || device->office == NULL ? NULL : roster_actor(roster, device->office, number);
+
+    if (number == 0) {
+        return json_null();
+    }
+    return json_pack("{s:I,s:s}", "number", (json_int_t)number, "name", actor == NULL ? "" : actor->name);
+}
+
+const char *
+kind_name(const struct codebook *codebook, uint32_t kind)
+{
+    const struct codebook_kind *found = codebook_kind(codebook, kind);
+
+    return found == NULL ? "" : found->name;
+}
+
+const char *
+office_name(const struct roster *roster, const struct ident *compartment)
+{
+    const struct roster_compartment *found = roster_compartment(roster, compartment);
+
+    if (found == NULL) {
+        return "";
+    }
+    return found->owner == NULL ? found->name : found->owner->code;
+}
+
+bool
+stamp_is_suspect(const struct call *call, uint64_t hlc)
+{
+    return (hlc >> 16) > world_wall_ms(call->serve->options.world) + (uint64_t)SUSPECT_AHEAD_MS;
+}
+
+/* --- running --- */
+
+static void
+call_begin(struct serve *serve, struct call *call, const struct api_request *request, struct table_txn *txn)
+{
+    struct replica *replica = serve->options.replica;
+
+    *call = (struct call){
+        .serve = serve,
+        .replica = replica,
+        .roster = replica_roster(replica),
+        .codebook = replica_codebook(replica),
+        .own = roster_device(replica_roster(replica), &replica_identity(replica)->device_id),
+        .txn = txn,
+        .body = request->body,
+        .client_no = request->client_no,
+        .id = request->id,
+    };
+}
+
+static void
+call_run(struct call *call, const struct call_kind *kind)
+{
+    kind->run(call);
+    if (!call->failed && call->ok == NULL && !call->subscribed) {
+        call_ok(call, json_object());
+    }
+    call->txn = NULL;
+}
+
+/* In a transaction of the replica's choosing: the turn's, or one that reads. */
+static void
+run_in(struct serve *serve, struct pending *pending)
+{
+    struct table_txn *txn = NULL;
+    enum err err = replica_begin_read(serve->options.replica, &txn);
+
+    call_begin(serve, &pending->call, &pending->request, txn);
+    if (err != ERR_OK) {
+        call_fail(&pending->call, err, "", "%s", err_text(err));
+        return;
+    }
+    call_run(&pending->call, pending->kind);
+    replica_end_read(serve->options.replica, &txn);
+}
+
+static const struct call_kind *
+kind_of(const char *name)
+{
+    for (size_t n = 0; n < sizeof kinds / sizeof kinds[0]; n++) {
+        if (strcmp(kinds[n].name, name) == 0) {
+            return &kinds[n];
+        }
+    }
+    return NULL;
+}
+
+static void
+take_one(struct serve *serve, const struct api_request *request)
+{
+    struct pending *pending = calloc(1, sizeof *pending);
+
+    if (pending == NULL) {
+        struct api_request dropped = *request;
+
+        api_refuse(serve->options.api, &dropped, err_code(ERR_MEMORY), err_text(ERR_MEMORY), "");
+        json_decref(dropped.body);
+        return;
+    }
+    pending->request = *request;
+    pending->kind = kind_of(request->call);
+    *serve->last = pending;
+    serve->last = &pending->next;
+}
+
+static void
+stop_watch(struct serve *serve, const struct api_request *request)
+{
+    json_int_t of = 0;
+
+    (void)json_unpack(request->body, "{s:I}", "of", &of);
+    for (size_t n = 0; n < serve->watch_count; n++) {
+        if (serve->watches[n].client_no == request->client_no && serve->watches[n].id == of) {
+            serve->watches[n].ended = true;
+        }
+    }
+}
+
+void
+serve_take(struct serve *serve)
+{
+    struct api_request request;
+
+    while (api_next(serve->options.api, &request)) {
+        take_one(serve, &request);
+    }
+}
+
+static bool
+is_write(const struct pending *pending)
+{
+    return pending->kind != NULL && pending->kind->writes && !pending->ran;
+}
+
+bool
+serve_has_writes(const struct serve *serve)
+{
+    for (const struct pending *pending = serve->first; pending != NULL; pending = pending->next) {
+        if (is_write(pending)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* What the writes of a turn that did not happen said is forgotten; those refused for good stay so. */
+static void
+forget_writes(struct serve *serve, const struct pending *spared)
+{
+    for (struct pending *pending = serve->first; pending != NULL; pending = pending->next) {
+        if (pending != spared && pending->ran && !pending->durable && !pending->call.failed) {
+            call_end(&pending->call);
+            pending->ran = false;
+        }
+    }
+    names_clear(serve->names);
+    serve->peers_changed = true;
+}
+
+bool
+serve_write(struct serve *serve)
+{
+    const struct journal *journal = replica_journal(serve->options.replica);
+
+    assert(replica_in_turn(serve->options.replica));
+    for (struct pending *pending = serve->first; pending != NULL; pending = pending->next) {
+        if (!is_write(pending)) {
+            continue;
+        }
+        uint64_t before = journal_place_last(journal);
+        run_in(serve, pending);
+        pending->ran = true;
+        if (pending->call.failed && journal_place_last(journal) != before) {
+            forget_writes(serve, pending);
+            return false;
+        }
+    }
+    return true;
+}
+
+void
+serve_turn_ended(struct serve *serve, enum err err)
+{
+    if (err == ERR_OK) {
+        for (struct pending *pending = serve->first; pending != NULL; pending = pending->next) {
+            pending->durable = pending->ran;
+        }
+        names_turn_ended(serve->names);
+        return;
+    }
+    for (struct pending *pending = serve->first; pending != NULL; pending = pending->next) {
+        if (is_write(pending)) {
+            call_begin(serve, &pending->call, &pending->request, NULL);
+            pending->ran = true;
+        }
+        if (pending->ran && !pending->durable) {
+            call_fail(&pending->call, err,
+                      err == ERR_FULL ? "nothing of it was kept: make room on the disk, then try again"
+                                      : "nothing of it was kept: try again",
+                      "it could not be written: %s", err_text(err));
+        }
+    }
+    names_clear(serve->names);
+    serve->peers_changed = true;
+}
+
+static json_t *
+answer_json(struct call *call)
+{
+    if (call->failed) {
+        return json_pack("{s:I,s:{s:s,s:s,s:s}}", "id", (json_int_t)call->id, "error", "code", call->code,
+                         "message", call->message, "hint", call->hint);
+    }
+    json_t *answer = json_pack("{s:I,s:O}", "id", (json_int_t)call->id, "ok", call->ok);
+    return answer;
+}
+
+static void
+answer_one(struct serve *serve, struct pending *pending)
+{
+    struct api *api = serve->options.api;
+    struct call *call = &pending->call;
+
+    if (strcmp(pending->request.call, "stop") == 0) {
+        stop_watch(serve, &pending->request);
+        api_answer(api, &pending->request, json_object());
+        return;
+    }
+    if (pending->kind == NULL) {
+        char message[CALL_MESSAGE_BYTES];
+
+        (void)snprintf(message, sizeof message, "there is no call \"%.60s\"", pending->request.call);
+        mend_utf8(message);
+        api_refuse(api, &pending->request, "unknown", message, "node/API.md lists every call");
+        return;
+    }
+    if (!pending->ran) {
+        run_in(serve, pending);
+    }
+    if (call->failed) {
+        api_refuse(api, &pending->request, call->code, call->message, call->hint);
+    } else if (call->subscribed) {
+        api_subscribed(api, &pending->request);
+    } else {
+        api_answer(api, &pending->request, call->ok);
+        call->ok = NULL;
+    }
+}
+
+static void tell_watches(struct serve *serve);
+
+void
+serve_answer(struct serve *serve)
+{
+    struct pending **at = &serve->first;
+    uint64_t full[API_CLIENTS_MAX];
+    size_t full_count = 0;
+
+    while (*at != NULL) {
+        struct pending *pending = *at;
+        bool waits = !api_has_room(serve->options.api, pending->request.client_no);
+
+        for (size_t n = 0; n < full_count && !waits; n++) {
+            waits = full[n] == pending->request.client_no;
+        }
+        if (waits) {
+            if (full_count < API_CLIENTS_MAX) {
+                full[full_count] = pending->request.client_no;
+                full_count++;
+            }
+            at = &pending->next;
+            continue;
+        }
+        answer_one(serve, pending);
+        *at = pending->next;
+        if (pending->next == NULL) {
+            serve->last = at;
+        }
+        pending_free(pending);
+    }
+    tell_watches(serve);
+}
+
+bool
+serve_peers_changed(struct serve *serve)
+{
+    bool changed = serve->peers_changed;
+
+    serve->peers_changed = false;
+    return changed;
+}
+
+void
+call_peers_changed(struct call *call)
+{
+    call->serve->peers_changed = true;
+}
+
+json_t *
+serve_one(struct serve *serve, json_t *body)
+{
+    struct pending pending = { .request = { .body = body, .call = "" } };
+    json_int_t id = 0;
+
+    (void)json_unpack(body, "{s?I,s?s}", "id", &id, "do", &pending.request.call);
+    pending.request.id = id;
+    pending.kind = kind_of(pending.request.call);
+    if (pending.kind == NULL) {
+        json_decref(body);
+        return json_pack("{s:I,s:{s:s}}", "id", id, "error", "code", "unknown");
+    }
+    if (pending.kind->writes) {
+        enum err err = replica_begin(serve->options.replica);
+
+        if (err == ERR_OK) {
+            run_in(serve, &pending);
+            if (pending.call.failed) {
+                err = replica_abort(serve->options.replica);
+                names_clear(serve->names);
+            } else {
+                err = replica_commit(serve->options.replica);
+                names_turn_ended(serve->names);
+            }
+        }
+        if (err != ERR_OK) {
+            call_fail(&pending.call, err, "", "%s", err_text(err));
+        }
+    } else {
+        run_in(serve, &pending);
+    }
+    pending.call.id = id;
+    json_t *answer = answer_json(&pending.call);
+    call_end(&pending.call);
+    json_decref(body);
+    return answer;
+}
+
+/* --- subscriptions --- */
+
+static struct watch *
+add_watch(struct call *call)
+{
+    struct serve *serve = call->serve;
+
+    if (serve->watch_count == WATCHES_MAX) {
+        call_fail(call, ERR_FULL, "stop one of them", "%d subscriptions are open, and no more can be",
+                  WATCHES_MAX);
+        return NULL;
+    }
+    struct watch *watch = &serve->watches[serve->watch_count];
+    serve->watch_count++;
+    *watch = (struct watch){ .client_no = call->client_no, .id = call->id };
+    call->subscribed = true;
+    return watch;
+}
+
+void
+call_watch_peers(struct call *call)
+{
+    (void)add_watch(call);
+}
+
+void
+call_watch_journal(struct call *call, uint64_t after)
+{
+    struct watch *watch = add_watch(call);
+
+    if (watch != NULL) {
+        watch->journal = true;
+        watch->place = after;
+    }
+}
+
+static void
+tell_event(struct serve *serve, struct watch *watch, json_t *event)
+{
+    if (event != NULL && !api_event(serve->options.api, watch->client_no, watch->id, event)) {
+        watch->ended = true;
+    }
+}
+
+static void
+tell_peers(struct serve *serve, struct watch *watch, json_t *peers)
+{
+    size_t index;
+    json_t *peer;
+
+    json_array_foreach(peers, index, peer)
+    {
+        if (!json_equal(peer, json_array_get(watch->told, index))) {
+            tell_event(serve, watch, json_incref(peer));
+        }
+    }
+    json_decref(watch->told);
+    watch->told = json_incref(peers);
+}
+
+static void
+tell_places(struct serve *serve, struct watch *watch, struct call *call)
+{
+    uint64_t last = journal_place_last(replica_journal(serve->options.replica));
+
+    for (int n = 0; n < WATCH_PLACES_MAX && watch->place < last && !watch->ended &&
+                    api_has_room(serve->options.api, watch->client_no);
+         n++) {
+        watch->place++;
+        tell_event(serve, watch, place_json(call, watch->place));
+    }
+}
+
+static bool
+journal_is_behind(const struct serve *serve, const struct watch *watch)
+{
+    return watch->journal && watch->place < journal_place_last(replica_journal(serve->options.replica));
+}
+
+static void
+tell_watches(struct serve *serve)
+{
+    static const struct api_request nobody;
+    struct table_txn *txn = NULL;
+    struct call call;
+    size_t kept = 0;
+
+    if (serve->watch_count == 0 || replica_begin_read(serve->options.replica, &txn) != ERR_OK) {
+        return;
+    }
+    call_begin(serve, &call, &nobody, txn);
+    json_t *peers = peers_json(&call);
+    for (size_t n = 0; n < serve->watch_count; n++) {
+        struct watch *watch = &serve->watches[n];
+
+        if (watch->journal) {
+            tell_places(serve, watch, &call);
+        } else if (peers != NULL && api_has_room(serve->options.api, watch->client_no)) {
+            tell_peers(serve, watch, peers);
+        }
+        if (!api_has_client(serve->options.api, watch->client_no)) {
+            watch->ended = true;
+        }
+        if (watch->ended) {
+            json_decref(watch->told);
+        } else {
+            serve->watches[kept] = *watch;
+            kept++;
+        }
+    }
+    serve->watch_count = kept;
+    json_decref(peers);
+    call_end(&call);
+    replica_end_read(serve->options.replica, &txn);
+}
+
+uint64_t
+serve_wait_ms(const struct serve *serve)
+{
+    uint64_t wait = WAIT_MS_MAX;
+
+    for (size_t n = 0; n < serve->watch_count; n++) {
+        const struct watch *watch = &serve->watches[n];
+
+        if (!watch->journal) {
+            wait = wait < WATCH_WAIT_MS ? wait : WATCH_WAIT_MS;
+        } else if (journal_is_behind(serve, watch) && api_has_room(serve->options.api, watch->client_no)) {
+            wait = 0;
+        }
+    }
+    return wait;
+}

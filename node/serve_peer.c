@@ -1,0 +1,335 @@
+/* serve_peer.c - whom this node meets, and how far each of them has come. */
+#include "node/call.h"
+
+#include "store/base/world.h"
+#include "sync/endpoint.h"
+#include "sync/gossip.h"
+
+#include <stdio.h>
+#include <string.h>
+
+/* --- sync.status --- */
+
+static const char *
+compartment_name(const struct call *call, const struct ident *id)
+{
+    const struct roster_compartment *compartment = roster_compartment(call->roster, id);
+
+    return compartment == NULL ? "" : compartment->name;
+}
+
+static json_t *
+compartments_json(struct call *call, const struct gossip_peer_status *status)
+{
+    json_t *list = json_array();
+
+    for (size_t n = 0; status != NULL && n < status->compartment_count; n++) {
+        const struct gossip_compartment_status *from = &status->compartments[n];
+
+        (void)json_array_append_new(
+            list,
+            json_pack("{s:s,s:s,s:b,s:f,s:f,s:b,s:b,s:I,s:I}", "name",
+                      compartment_name(call, &from->compartment), "state", gossip_state_text(from->state),
+                      "compared", from->compared, "stored", from->stored_permille / 1000.0, "visible",
+                      from->visible_permille / 1000.0, "complete", from->complete, "visible_complete",
+                      from->visible_complete, "to_send", (json_int_t)from->entries_to_send, "to_receive",
+                      (json_int_t)from->entries_to_receive));
+    }
+    return list;
+}
+
+/* What the least of its compartments says. */
+struct progress {
+    uint32_t stored;
+    uint32_t visible;
+    bool complete;
+    bool visible_complete;
+    uint64_t waiting_in;
+    uint64_t waiting_out;
+};
+
+static struct progress
+progress_of(const struct gossip_peer_status *status)
+{
+    struct progress all = { 1000, 1000, true, true, 0, 0 };
+    size_t count = status == NULL ? 0 : status->compartment_count;
+
+    for (size_t n = 0; n < count; n++) {
+        const struct gossip_compartment_status *one = &status->compartments[n];
+
+        all.stored = one->stored_permille < all.stored ? one->stored_permille : all.stored;
+        all.visible = one->visible_permille < all.visible ? one->visible_permille : all.visible;
+        all.complete = all.complete && one->complete;
+        all.visible_complete = all.visible_complete && one->visible_complete;
+        all.waiting_in += one->entries_to_receive;
+        all.waiting_out += one->entries_to_send;
+    }
+    if (count == 0) {
+        all = (struct progress){ 0 };
+    }
+    return all;
+}
+
+static const struct gossip_peer_status *
+status_of(const struct gossip_peer_status *all, size_t count, const struct hash *device_id)
+{
+    for (size_t n = 0; n < count; n++) {
+        if (hash_equal(&all[n].device_id, device_id)) {
+            return &all[n];
+        }
+    }
+    return NULL;
+}
+
+/* Somebody that we met, or try to meet. */
+static bool
+is_met(const struct peer *peer, const struct gossip_peer_status *status)
+{
+    return peer->endpoint[0] != '\0' || peer->state != PEER_DOWN || status != NULL;
+}
+
+static json_t *
+peer_json(struct call *call, const struct peer *peer, const struct gossip_peer_status *status)
+{
+    struct progress progress = progress_of(status);
+    const char *error = status == NULL || status->last_error[0] == '\0' ? peer->reason : status->last_error;
+
+    return json_pack(
+        "{s:s,s:o,s:s,s:s,s:f,s:f,s:b,s:b,s:o,s:s,s:I,s:I,s:o}", "name", peer->name, "device",
+        device_json(call->roster, &peer->device_id), "state", peer_state_name(peer->state), "session",
+        gossip_state_text(status == NULL ? GOSSIP_DOWN : status->state), "stored", progress.stored / 1000.0,
+        "visible", progress.visible / 1000.0, "complete", progress.complete, "visible_complete",
+        progress.visible_complete, "last_contact", time_json(status == NULL ? 0 : status->last_contact_ms),
+        "error", peer->state == PEER_UP ? "" : error, "waiting_in", (json_int_t)progress.waiting_in,
+        "waiting_out", (json_int_t)progress.waiting_out, "compartments", compartments_json(call, status));
+}
+
+json_t *
+peers_json(struct call *call)
+{
+    const struct serve_options *options = call_options(call);
+    size_t count = 0;
+    const struct gossip_peer_status *all = gossip_status(options->gossip, &count);
+    json_t *list = json_array();
+
+    for (size_t n = 0; n < peers_count(options->peers); n++) {
+        const struct peer *peer = peers_at(options->peers, n);
+        const struct gossip_peer_status *status = status_of(all, count, &peer->device_id);
+
+        if (is_met(peer, status)) {
+            (void)json_array_append_new(list, peer_json(call, peer, status));
+        }
+    }
+    return list;
+}
+
+void
+call_sync_status(struct call *call)
+{
+    call_ok(call, json_pack("{s:o}", "peers", peers_json(call)));
+}
+
+void
+call_sync_watch(struct call *call)
+{
+    call_watch_peers(call);
+}
+
+/* --- sync.now --- */
+
+/* The device that a person means, by the roster or by the name of an address. */
+static const struct roster_device *
+device_named(struct call *call, const char *text)
+{
+    const struct roster_device *device = peers_find_device(call->roster, text);
+
+    if (device == NULL) {
+        call_fail(call, ERR_ABSENT,
+                  "vigil peer list names those that are known; a fingerprint is never ambiguous",
+                  "no device, or more than one, is called %.70s", text);
+    }
+    return device;
+}
+
+void
+call_sync_now(struct call *call)
+{
+    const struct serve_options *options = call_options(call);
+    const char *text = call_text(call, "peer");
+    const struct roster_device *device = text == NULL ? NULL : device_named(call, text);
+    uint64_t now_ms = world_steady_ms(options->world);
+    json_int_t asked = 0;
+
+    for (size_t n = 0; !call->failed && n < peers_count(options->peers); n++) {
+        struct peer *peer = peers_at(options->peers, n);
+
+        if (device != NULL && !hash_equal(&device->device_id, &peer->device_id)) {
+            continue;
+        }
+        if (peer->state == PEER_UP) {
+            gossip_compare(options->gossip, &peer->device_id, now_ms);
+            asked++;
+        } else if (peer->endpoint[0] != '\0') {
+            /* Dialling what is being dialled already makes it try at once. */
+            peer->due = true;
+            peer->dial_ms = 0;
+            asked++;
+        }
+    }
+    call_ok(call, json_pack("{s:I}", "asked", asked));
+}
+
+/* --- peer.* --- */
+
+static json_t *
+listed_json(struct call *call, const struct peer *peer)
+{
+    const struct roster_device *device = roster_device(call->roster, &peer->device_id);
+
+    return json_pack("{s:s,s:o,s:s,s:s,s:s,s:s}", "name", peer->name, "device",
+                     device_json(call->roster, &peer->device_id), "office",
+                     device == NULL || device->office == NULL ? "" : device->office->code, "endpoint",
+                     peer->endpoint, "state", peer_state_name(peer->state), "reason",
+                     peer->state == PEER_UP ? "" : peer->reason);
+}
+
+static json_t *
+waiting_json(const struct peer_address *address)
+{
+    return json_pack("{s:s,s:{s:s,s:s,s:s},s:s,s:s,s:s,s:s}", "name", address->name, "device", "id", "",
+                     "name", address->device, "office", "", "office", "", "endpoint", address->endpoint,
+                     "state", "down", "reason",
+                     "no device of this name, id or fingerprint is known here yet");
+}
+
+void
+call_peer_list(struct call *call)
+{
+    struct peers *peers = call_options(call)->peers;
+    json_t *list = json_array();
+
+    for (size_t n = 0; n < peers_count(peers); n++) {
+        const struct peer *peer = peers_at(peers, n);
+
+        if (is_met(peer, NULL)) {
+            (void)json_array_append_new(list, listed_json(call, peer));
+        }
+    }
+    for (size_t n = 0; n < peers_waiting_count(peers); n++) {
+        (void)json_array_append_new(list, waiting_json(peers_waiting_at(peers, n)));
+    }
+    call_ok(call, json_pack("{s:o}", "peers", list));
+}
+
+/* Take the statements of a file in. How many were new; -1: the call failed. */
+static int64_t
+import_statements(struct call *call, const char *text)
+{
+    struct joining_fault fault = { NULL, NULL, NULL };
+    struct buf statements = { 0 };
+    size_t count = 0;
+    enum err err =
+        statements_read(span_text(text), &replica_identity(call->replica)->control_key, &statements, &fault);
+
+    if (err == ERR_OK) {
+        err = replica_import(call->replica, buf_span(&statements), &count);
+    }
+    if (err != ERR_OK) {
+        call_fail(call, err, fault.todo == NULL ? "ask for the file again" : fault.todo, "%s",
+                  fault.what == NULL ? err_text(err) : fault.what);
+    }
+    buf_free(&statements);
+    return err == ERR_OK ? (int64_t)count : -1;
+}
+
+/* The same form as in node.conf: tcp://host:port. */
+static bool
+check_endpoint(struct call *call, const char *endpoint)
+{
+    struct endpoint parsed;
+
+    if (endpoint_parse(&parsed, span_text(endpoint), ENDPOINT_DIAL, false) != ERR_OK) {
+        call_fail(call, ERR_INVALID, "as in tcp://hq.example.org:7700",
+                  "%.80s is not of the form tcp://host:port", endpoint);
+    }
+    return !call->failed;
+}
+
+static void
+add_address(struct call *call, const char *text, const char *endpoint, const char *name, bool news)
+{
+    struct peers *peers = call_options(call)->peers;
+    const struct roster_device *device = peers_find_device(call->roster, text);
+
+    if (device == NULL && !news) {
+        call_fail(call, ERR_ABSENT,
+                  "import the news of your organisation with --statements FILE, or check the fingerprint",
+                  "no device, or more than one, is called %.70s", text);
+        return;
+    }
+    if (device != NULL && device == call->own) {
+        call_fail(call, ERR_INVALID, "name another device", "this is the device itself");
+        return;
+    }
+    enum err err = peers_add(peers, call->txn, text, endpoint, name == NULL ? "" : name);
+    if (err != ERR_OK) {
+        call_fail(call, err, "", "%s", err_text(err));
+    }
+    call_peers_changed(call);
+}
+
+void
+call_peer_add(struct call *call)
+{
+    const char *endpoint = call_text(call, "endpoint");
+    const char *text = call_text(call, "device");
+    const char *name = call_text(call, "name");
+    const char *statements = call_text(call, "statements");
+    int64_t count = 0;
+
+    if (call->failed) {
+        return;
+    }
+    if (statements == NULL && (endpoint == NULL || text == NULL)) {
+        call_usage(call, "the request has neither an endpoint with its device, nor statements");
+        return;
+    }
+    if ((endpoint == NULL) != (text == NULL)) {
+        call_usage(call, "an endpoint is of use only with the device that answers there");
+        return;
+    }
+    if (endpoint != NULL && !check_endpoint(call, endpoint)) {
+        return;
+    }
+    if (statements != NULL) {
+        count = import_statements(call, statements);
+    }
+    if (count >= 0 && endpoint != NULL) {
+        add_address(call, text, endpoint, name, statements != NULL);
+    }
+    const struct roster_device *device = text == NULL ? NULL : peers_find_device(call->roster, text);
+    json_t *peer = json_null();
+    if (endpoint != NULL) {
+        peer = json_pack("{s:s,s:o,s:s}", "name", device != NULL ? device->name : text, "device",
+                         device != NULL ? device_json(call->roster, &device->device_id) : json_null(),
+                         "endpoint", endpoint);
+    }
+    call_ok(call, json_pack("{s:o,s:I}", "peer", peer, "statements", (json_int_t)count));
+}
+
+void
+call_peer_remove(struct call *call)
+{
+    const char *text = call_text_needed(call, "peer");
+
+    if (text == NULL) {
+        return;
+    }
+    if (!peers_remove(call_options(call)->peers, call->txn, call->roster, text)) {
+        call_fail(
+            call, ERR_ABSENT,
+            "vigil peer list shows them; those of node.conf are removed there, and members that call us stay",
+            "no peer called %.70s was added here", text);
+    }
+    call_peers_changed(call);
+}

@@ -1,0 +1,592 @@
+/* serve_status.c - how the node is: its counts, its digests, its codebook, its people, its journal. */
+#include "node/call.h"
+
+#include "store/base/world.h"
+#include "sync/gossip.h"
+#include "sync/policy.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/statvfs.h>
+
+enum {
+    HEADS_MAX = 2048,          /* logs whose last stamp is looked at for a status */
+    AHEAD_MS = 60 * 60 * 1000, /* what is further ahead is told */
+    EXPIRY_WARNING_S = 30 * 24 * 3600,
+};
+
+/* --- status --- */
+
+struct pend_counts {
+    uint64_t key;
+    uint64_t schema;
+    uint64_t rebuild;
+};
+
+/* What waits, by reason: the first byte of the rows of `pend`. */
+static struct pend_counts
+count_pend(struct table_txn *txn)
+{
+    struct pend_counts counts = { 0 };
+    struct table_cursor cursor;
+    struct span key;
+    struct span value;
+
+    table_cursor_init(&cursor, txn, TABLE_PEND, span_of(NULL, 0));
+    while (table_cursor_next(&cursor, &key, &value)) {
+        switch (key.size == 0 ? 0 : key.data[0]) {
+        case PEND_EPOCH:
+        case PEND_RECORD:
+            counts.key++;
+            break;
+        case PEND_SCHEMA:
+            counts.schema++;
+            break;
+        default:
+            counts.rebuild++;
+            break;
+        }
+    }
+    table_cursor_end(&cursor);
+    return counts;
+}
+
+static json_t *
+refused_json(const struct call *call, const struct intake_counts *counts)
+{
+    const struct status *status = call_options(call)->status;
+    json_t *later = json_object();
+    json_t *door = json_object();
+
+    for (int n = LATER_NONE + 1; n < LATER_COUNT; n++) {
+        if (counts->later[n] > 0) {
+            (void)json_object_set_new(later, later_text((enum later)n),
+                                      json_integer((json_int_t)counts->later[n]));
+        }
+    }
+    for (unsigned n = 0; n < status->door_count; n++) {
+        (void)json_object_set_new(door, status->door[n].reason,
+                                  json_integer((json_int_t)status->door[n].count));
+    }
+    return json_pack("{s:I,s:I,s:o,s:o,s:I}", "malformed", (json_int_t)counts->verdicts[VERDICT_MALFORMED],
+                     "forged", (json_int_t)counts->verdicts[VERDICT_FORGED], "later", later, "door", door,
+                     "strays", (json_int_t)status->strays);
+}
+
+static json_t *
+held_json(const struct intake_counts *counts)
+{
+    json_t *held = json_object();
+
+    for (int n = 1; n < HELD_COUNT; n++) {
+        if (counts->held[n] > 0) {
+            (void)json_object_set_new(held, held_reason_name((enum held_reason)n),
+                                      json_integer((json_int_t)counts->held[n]));
+        }
+    }
+    return held;
+}
+
+/* Devices whose last readable stamp is ahead of our clock: one of the two clocks is wrong. */
+static json_t *
+ahead_json(struct call *call)
+{
+    struct journal *journal = replica_journal(call->replica);
+    uint32_t count = journal_branch_count(journal);
+    uint64_t now_ms = world_wall_ms(call_options(call)->world);
+    json_t *devices = json_array();
+
+    for (uint32_t no = 1; no <= count && no <= HEADS_MAX; no++) {
+        const struct log_branch *branch = journal_branch(journal, no);
+        struct signed_change entry;
+        struct ident record_id;
+
+        if (branch->descriptor.lane == LANE_CONTROL || branch->next_seq == branch->branch_first) {
+            continue;
+        }
+        enum err err =
+            replica_open_entry(call->replica, no, branch->next_seq - 1, &call->arena, &entry, &record_id);
+        if (err == ERR_OK && (entry.change.hlc >> 16) > now_ms + AHEAD_MS) {
+            (void)json_array_append_new(
+                devices, json_pack("{s:o,s:I}", "device", device_json(call->roster, &branch->device_id),
+                                   "ahead_s", (json_int_t)(((entry.change.hlc >> 16) - now_ms) / 1000)));
+        }
+        arena_reset(&call->arena);
+    }
+    return devices;
+}
+
+static json_t *
+disk_json(const struct call *call, struct table_stat *stat)
+{
+    struct statvfs disk;
+    char path[4096];
+    uint64_t free_bytes = 0;
+
+    table_env_stat(replica_env(call->replica), stat);
+    (void)snprintf(path, sizeof path, "%s", call_options(call)->directory);
+    if (statvfs(path, &disk) == 0) {
+        free_bytes = (uint64_t)disk.f_bavail * disk.f_frsize;
+    }
+    return json_pack("{s:I,s:I,s:I,s:I}", "used", (json_int_t)stat->used_bytes, "map",
+                     (json_int_t)stat->map_bytes, "file", (json_int_t)stat->file_bytes, "free",
+                     (json_int_t)free_bytes);
+}
+
+__attribute__((format(printf, 2, 3))) static void
+warn(json_t *warnings, const char *format, ...)
+{
+    char text[CALL_MESSAGE_BYTES];
+    va_list args;
+
+    va_start(args, format);
+    (void)vsnprintf(text, sizeof text, format, args);
+    va_end(args);
+    (void)json_array_append_new(warnings, text_json(span_text(text)));
+}
+
+/* What an operator should look at, a sentence each. */
+static json_t *
+warnings_json(const struct call *call, const struct table_stat *stat, bool clock_suspect, const json_t *ahead)
+{
+    const struct status *status = call_options(call)->status;
+    uint64_t now_s = world_wall_ms(call_options(call)->world) / 1000;
+    json_t *warnings = json_array();
+
+    if (call->own == NULL) {
+        warn(warnings, "this device's certificate does not count here: import the news of your organisation");
+    } else if (clock_suspect) {
+        warn(warnings,
+             "the clock says that this device's certificate is over: check the clock, then renew it");
+    } else if (call->own->until < now_s + EXPIRY_WARNING_S) {
+        warn(warnings, "this device's certificate ends within 30 days: have it renewed");
+    }
+    if (stat->corrupt_count > 0) {
+        warn(warnings, "%llu stored rows did not verify: stop the node and run vigild verify",
+             (unsigned long long)stat->corrupt_count);
+    }
+    if (json_array_size(ahead) > 0) {
+        warn(warnings, "%zu logs end in the future: a clock there, or here, is wrong",
+             json_array_size(ahead));
+    }
+    if (!status->memory_locks) {
+        warn(warnings, "memory cannot be locked here, so keys may reach the swap: raise the memlock limit");
+    }
+    if (status->net_pid == 0) {
+        warn(warnings, "the net process is not running, and is started again soon");
+    }
+    for (unsigned n = 0; n < status->warning_count; n++) {
+        warn(warnings, "%s (%llu times)", status->warnings[n].reason,
+             (unsigned long long)status->warnings[n].count);
+    }
+    if (roster_newer_count(call->roster) > 0) {
+        warn(warnings, "%zu statements need a newer version of this program",
+             roster_newer_count(call->roster));
+    }
+    return warnings;
+}
+
+static uint64_t
+peers_up_count(const struct call *call, uint64_t *all_out)
+{
+    struct peers *peers = call_options(call)->peers;
+    uint64_t up = 0;
+
+    *all_out = 0;
+    for (size_t n = 0; n < peers_count(peers); n++) {
+        const struct peer *peer = peers_at(peers, n);
+
+        up += peer->state == PEER_UP;
+        *all_out += peer->state != PEER_DOWN || peer->endpoint[0] != '\0';
+    }
+    return up;
+}
+
+/* Records that people count: not the other halves of those in a case compartment. */
+static uint64_t
+count_records(struct call *call, const struct replica_compartment *held, size_t count)
+{
+    uint64_t records = 0;
+
+    for (size_t n = 0; n < count; n++) {
+        const struct roster_compartment *compartment = roster_compartment(call->roster, &held[n].id);
+
+        if (compartment != NULL && compartment->role != COMPARTMENT_PROTECTED) {
+            records += held[n].records;
+        }
+    }
+    return records;
+}
+
+static uint64_t
+count_entries(const struct replica_compartment *held, size_t count)
+{
+    uint64_t entries = 0;
+
+    for (size_t n = 0; n < count; n++) {
+        entries += held[n].entries;
+    }
+    return entries;
+}
+
+static uint64_t
+count_conflicts(struct call *call, const struct replica_compartment *held, size_t count)
+{
+    uint64_t conflicts = 0;
+
+    for (size_t n = 0; n < count; n++) {
+        uint64_t here = 0;
+
+        if (record_conflict_count(call->txn, &held[n].id, &here) == ERR_OK) {
+            conflicts += here;
+        }
+    }
+    return conflicts;
+}
+
+static struct replica_compartment *
+held_compartments(struct call *call, size_t *count_out)
+{
+    size_t room = roster_compartment_count(call->roster);
+    struct replica_compartment *held = arena_take_array(&call->arena, room + 1, sizeof *held);
+
+    *count_out = 0;
+    if (held == NULL) {
+        call_fail(call, ERR_MEMORY, "", "%s", err_text(ERR_MEMORY));
+        return NULL;
+    }
+    size_t count = replica_compartments(call->replica, held, room);
+    *count_out = count < room ? count : room;
+    return held;
+}
+
+void
+call_status(struct call *call)
+{
+    const struct serve_options *options = call_options(call);
+    const struct status *status = options->status;
+    const struct replica_identity *identity = replica_identity(call->replica);
+    const struct intake_counts *counts = replica_counts(call->replica);
+    struct pend_counts pend = count_pend(call->txn);
+    uint64_t now_ms = world_wall_ms(options->world);
+    bool clock_suspect = call->own != NULL && call->own->until < now_ms / 1000;
+    uint64_t peers_all = 0;
+    uint64_t peers_up_now = peers_up_count(call, &peers_all);
+    struct table_stat stat;
+    size_t count = 0;
+    const struct replica_compartment *held = held_compartments(call, &count);
+
+    if (held == NULL) {
+        return;
+    }
+    uint64_t records = count_records(call, held, count);
+    uint64_t conflicts = count_conflicts(call, held, count);
+    json_t *ahead = ahead_json(call);
+    json_t *disk = disk_json(call, &stat);
+    json_t *warnings = warnings_json(call, &stat, clock_suspect, ahead);
+    json_t *ok =
+        json_pack("{s:s,s:s,s:o,s:s,s:s,s:s,s:o,s:I,s:I,s:I}", "version", options->version, "state",
+                  "running", "device", device_json(call->roster, &identity->device_id), "fingerprint",
+                  hash_fingerprint(&identity->device_id).text, "org", roster_name(call->roster),
+                  "org_fingerprint", hash_fingerprint(&identity->org).text, "started",
+                  time_json(status->started_ms), "entries", (json_int_t)count_entries(held, count), "records",
+                  (json_int_t)records, "conflicts", (json_int_t)conflicts);
+    json_t *more = json_pack(
+        "{s:{s:I,s:I,s:I,s:b},s:o,s:o,s:o,s:{s:o,s:b,s:o},s:{s:I,s:I},s:{s:I,s:I,s:s},s:o}", "pending", "key",
+        (json_int_t)pend.key, "schema", (json_int_t)pend.schema, "rebuild", (json_int_t)pend.rebuild,
+        "rebuilding", replica_is_rebuilding(call->replica), "held", held_json(counts), "refused",
+        refused_json(call, counts), "disk", disk, "clock", "now", time_json(now_ms), "suspect", clock_suspect,
+        "devices", ahead, "peers", "up", (json_int_t)peers_up_now, "all", (json_int_t)peers_all, "net", "pid",
+        (json_int_t)status->net_pid, "restarts", (json_int_t)status->net_restarts, "listening",
+        status->listening, "warnings", warnings);
+    if (ok != NULL && more != NULL) {
+        (void)json_object_update(ok, more);
+    }
+    json_decref(more);
+    call_ok(call, ok);
+}
+
+/* --- digest --- */
+
+void
+call_digest(struct call *call)
+{
+    size_t count = 0;
+    const struct replica_compartment *held = held_compartments(call, &count);
+    json_t *list = json_array();
+    bool rebuilding = replica_is_rebuilding(call->replica);
+
+    for (size_t n = 0; held != NULL && n < count; n++) {
+        const char *state = held[n].pending > 0 ? "pending" : rebuilding ? "rebuilding" : "complete";
+
+        (void)json_array_append_new(list, json_pack("{s:s,s:o,s:o,s:s,s:I,s:I}", "name", held[n].name, "id",
+                                                    hex_json(ident_span(&held[n].id)), "frontier",
+                                                    hex_json(span_of(held[n].digest, sizeof held[n].digest)),
+                                                    "state", state, "entries", (json_int_t)held[n].entries,
+                                                    "records", (json_int_t)held[n].records));
+    }
+    call_ok(call, json_pack("{s:o}", "compartments", list));
+}
+
+/* --- codebook.show --- */
+
+static json_t *
+kinds_json(const struct codebook *codebook, uint32_t kinds)
+{
+    json_t *list = json_array();
+
+    for (size_t n = 0; n < codebook->kind_count; n++) {
+        if ((kinds & (UINT32_C(1) << codebook->kinds[n].number)) != 0) {
+            (void)json_array_append_new(list, json_string(codebook->kinds[n].name));
+        }
+    }
+    return list;
+}
+
+static json_t *
+codebook_field_json(const struct codebook *codebook, const struct codebook_field *field)
+{
+    const struct codebook_vocabulary *vocabulary = codebook_vocabulary(codebook, field->vocabulary);
+    const struct codebook_collection *collection = codebook_collection(codebook, field->collection);
+
+    return json_pack(
+        "{s:s,s:s,s:s,s:o,s:s,s:s,s:s,s:s,s:b,s:b,s:b,s:b}", "name", field->name, "label", field->label,
+        "collection", collection == NULL ? "" : collection->name, "kinds", kinds_json(codebook, field->kinds),
+        "type", value_type_name(field->type), "vocabulary", vocabulary == NULL ? "" : vocabulary->name,
+        "level", value_level_name(field->sensitivity), "policy", value_policy_name(field->policy), "required",
+        (field->flags & FIELD_REQUIRED) != 0, "indexed", (field->flags & FIELD_INDEXED) != 0, "listed",
+        (field->flags & FIELD_LISTED) != 0, "once", (field->flags & FIELD_ONCE) != 0);
+}
+
+static json_t *
+collection_json(const struct codebook *codebook, const struct codebook_collection *collection)
+{
+    return json_pack(
+        "{s:s,s:s,s:o,s:s,s:b,s:b,s:b}", "name", collection->name, "label", collection->label, "kinds",
+        kinds_json(codebook, collection->kinds), "level", value_level_name(collection->sensitivity), "set",
+        (collection->flags & COLLECTION_SET) != 0, "keyed", (collection->flags & COLLECTION_KEYED) != 0,
+        "append_only", (collection->flags & COLLECTION_APPEND_ONLY) != 0);
+}
+
+static json_t *
+vocabulary_json(const struct codebook_vocabulary *vocabulary)
+{
+    json_t *values = json_array();
+
+    for (size_t n = 0; n < vocabulary->value_count; n++) {
+        const struct codebook_value *value = &vocabulary->values[n];
+
+        (void)json_array_append_new(values, json_pack("{s:s,s:s,s:I}", "name", value->name, "label",
+                                                      value->label, "rank", (json_int_t)value->rank));
+    }
+    return json_pack("{s:s,s:s,s:o}", "name", vocabulary->name, "label", vocabulary->label, "values", values);
+}
+
+/* True if a field of one of `kinds` holds codes of the vocabulary. */
+static bool
+is_used(const struct codebook *codebook, uint32_t vocabulary, uint32_t kinds)
+{
+    for (size_t n = 0; n < codebook->field_count; n++) {
+        if (codebook->fields[n].vocabulary == vocabulary && (codebook->fields[n].kinds & kinds) != 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+void
+call_codebook_show(struct call *call)
+{
+    const struct codebook *codebook = call->codebook;
+    const char *name = call_text(call, "kind");
+    const struct codebook_kind *only = name == NULL ? NULL : codebook_kind_by_name(codebook, name);
+    uint32_t wanted = only == NULL ? UINT32_MAX : UINT32_C(1) << only->number;
+    struct hash id;
+
+    if (name != NULL && only == NULL) {
+        call_fail(call, ERR_ABSENT, "vigil codebook show lists the kinds",
+                  "there is no kind of record called %.60s", name);
+        return;
+    }
+    json_t *list_of_kinds = json_array();
+    json_t *fields = json_array();
+    json_t *collections = json_array();
+    json_t *vocabularies = json_array();
+    for (size_t n = 0; n < codebook->kind_count; n++) {
+        if (only == NULL || only == &codebook->kinds[n]) {
+            (void)json_array_append_new(list_of_kinds, json_pack("{s:s,s:s}", "name", codebook->kinds[n].name,
+                                                                 "label", codebook->kinds[n].label));
+        }
+    }
+    for (size_t n = 0; n < codebook->field_count; n++) {
+        if ((codebook->fields[n].kinds & wanted) != 0) {
+            (void)json_array_append_new(fields, codebook_field_json(codebook, &codebook->fields[n]));
+        }
+    }
+    for (size_t n = 0; n < codebook->collection_count; n++) {
+        if ((codebook->collections[n].kinds & wanted) != 0) {
+            (void)json_array_append_new(collections, collection_json(codebook, &codebook->collections[n]));
+        }
+    }
+    for (size_t n = 0; n < codebook->vocabulary_count; n++) {
+        if (only == NULL || is_used(codebook, codebook->vocabularies[n].number, wanted)) {
+            (void)json_array_append_new(vocabularies, vocabulary_json(&codebook->vocabularies[n]));
+        }
+    }
+    codebook_id(codebook, &id);
+    call_ok(call,
+            json_pack("{s:s,s:I,s:o,s:o,s:o,s:o,s:o}", "name", codebook->name, "version",
+                      (json_int_t)codebook->version, "id", hex_json(hash_span(&id)), "kinds", list_of_kinds,
+                      "fields", fields, "collections", collections, "vocabularies", vocabularies));
+}
+
+/* --- actor.* --- */
+
+static const struct {
+    uint32_t role;
+    const char *name;
+} roles[] = {
+    { ROLE_CASE_WORK, "case-work" }, { ROLE_REVIEW, "review" },   { ROLE_HEADQUARTERS, "headquarters" },
+    { ROLE_OPERATOR, "operator" },   { ROLE_AUDITOR, "auditor" }, { ROLE_RELAY, "relay" },
+};
+
+static const char *
+role_name(uint32_t role)
+{
+    for (size_t n = 0; n < sizeof roles / sizeof roles[0]; n++) {
+        if ((roles[n].role & role) != 0) {
+            return roles[n].name;
+        }
+    }
+    return "";
+}
+
+/* The office of this node. NULL: the call failed. */
+static const struct roster_office *
+own_office(struct call *call)
+{
+    if (call->own == NULL || call->own->office == NULL) {
+        call_fail(call, ERR_DENIED, "import the news of your organisation: vigil peer add --statements FILE",
+                  "this node's certificate does not count here");
+        return NULL;
+    }
+    return call->own->office;
+}
+
+void
+call_actor_list(struct call *call)
+{
+    const struct roster_office *office = own_office(call);
+    size_t count = 0;
+    json_t *list = json_array();
+
+    if (office != NULL) {
+        const struct roster_actor *actors = roster_actors_of(call->roster, office, &count);
+
+        for (size_t n = 0; n < count; n++) {
+            (void)json_array_append_new(list,
+                                        json_pack("{s:I,s:s,s:s,s:b}", "number", (json_int_t)actors[n].number,
+                                                  "name", actors[n].name, "role", role_name(actors[n].role),
+                                                  "active", actors[n].active));
+        }
+    }
+    call_ok(call, json_pack("{s:s,s:o}", "office", office == NULL ? "" : office->code, "actors", list));
+}
+
+void
+call_actor_add(struct call *call)
+{
+    const struct roster_office *office = own_office(call);
+    int64_t number = call_number(call, "number", 1, UINT32_MAX, 0);
+    const char *name = call_text_needed(call, "name");
+    const char *role = call_text_needed(call, "role");
+    const struct replica_identity *identity = replica_identity(call->replica);
+    struct buf signed_statement = { 0 };
+    uint32_t role_number = 0;
+
+    for (size_t n = 0; role != NULL && n < sizeof roles / sizeof roles[0]; n++) {
+        role_number |= strcmp(roles[n].name, role) == 0 ? roles[n].role : 0;
+    }
+    if (!call->failed && number == 0) {
+        call_usage(call, "the request has no \"number\"");
+    }
+    if (!call->failed && role_number == 0) {
+        call_usage(call, "\"role\" is one of case-work, review, headquarters, operator, auditor, relay");
+    }
+    if (!call->failed && strlen(name) > STATEMENT_NAME_BYTES_MAX) {
+        call_usage(call, "\"name\" is longer than %d bytes", STATEMENT_NAME_BYTES_MAX);
+    }
+    if (!call->failed && !policy_may(call->roster, call->own, OPERATION_ACTOR, &office->own[OWN_CASES])) {
+        call_fail(call, ERR_DENIED, "do it on an admin's device of this office",
+                  "this device may not name the people of its office");
+    }
+    if (call->failed) {
+        return;
+    }
+    struct statement statement = { .type = STATEMENT_ACTOR, .org = *roster_org(call->roster) };
+    world_random(call_options(call)->world, statement.random, sizeof statement.random);
+    memcpy(statement.actor.office_pk, office->office_pk, SIGN_PK_BYTES);
+    statement.actor.number = (uint32_t)number;
+    statement.actor.name = span_text(name);
+    statement.actor.role = role_number;
+    statement.actor.active = true;
+    const struct key_pair *const signers[] = { &identity->sign };
+    enum err err = statement_sign(&signed_statement, &statement, signers, 1, NULL);
+    if (err == ERR_OK) {
+        err = replica_state(call->replica, buf_span(&signed_statement));
+    }
+    if (err != ERR_OK) {
+        call_fail(call, err, "", "%s", err_text(err));
+    }
+    buf_free(&signed_statement);
+    call_ok(call, json_pack("{s:I,s:s,s:s}", "number", (json_int_t)number, "name", name, "role", role));
+}
+
+/* --- journal.watch --- */
+
+void
+call_journal_watch(struct call *call)
+{
+    int64_t last = (int64_t)journal_place_last(replica_journal(call->replica));
+    int64_t after = call_number(call, "after", 0, INT64_MAX, last);
+
+    if (!call->failed) {
+        call_watch_journal(call, (uint64_t)(after < last ? after : last));
+    }
+}
+
+json_t *
+place_json(struct call *call, uint64_t place)
+{
+    struct signed_change entry;
+    struct ident record_id;
+    uint32_t log_no = 0;
+    uint64_t seq = 0;
+    enum err err = journal_at(call->txn, place, &log_no, &seq);
+
+    if (err == ERR_OK) {
+        const struct log_branch *branch = journal_branch(replica_journal(call->replica), log_no);
+
+        if (branch->descriptor.lane == LANE_CONTROL) {
+            return NULL; /* keys and statements are no news for people */
+        }
+        err = replica_open_entry(call->replica, log_no, seq, &call->arena, &entry, &record_id);
+    }
+    if (err != ERR_OK) {
+        return NULL; /* carried, held, or waiting: it has a place of its own once it counts */
+    }
+    const struct log_branch *branch = journal_branch(replica_journal(call->replica), log_no);
+    uint32_t record_no = 0;
+    struct record_summary summary = { .kind = 0 };
+    if (record_find(call->txn, &branch->descriptor.compartment, &record_id, &record_no) == ERR_OK &&
+        record_summary_read(call->txn, call->codebook, record_no, &call->arena, &summary) != ERR_OK) {
+        summary.kind = 0;
+    }
+    json_t *event = json_pack(
+        "{s:I,s:o,s:s,s:o}", "place", (json_int_t)place, "record", hex_json(ident_span(&record_id)), "kind",
+        kind_name(call->codebook, summary.kind), "device", device_json(call->roster, &branch->device_id));
+    arena_reset(&call->arena);
+    return event;
+}

@@ -1,0 +1,35 @@
+/* status.h - what the daemon counts and remembers for `status`, beside what store and sync count themselves.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+enum { STATUS_REASONS_MAX = 64, STATUS_TEXT_BYTES = 128, STATUS_WARNINGS_MAX = 16 };
+
+/* How often something happened, by its reason: a static text. */
+struct status_count {
+    const char *reason;
+    uint64_t count;
+};
+
+struct status {
+    uint64_t started_ms; /* wall clock */
+    uint64_t turns;
+    uint64_t turns_failed;
+    uint64_t strays; /* frames of devices that are no members */
+    pid_t net_pid;   /* 0: none */
+    uint32_t net_restarts;
+    bool net_ready;
+    char listening[STATUS_TEXT_BYTES]; /* the endpoint that was found closed to strangers; "" */
+    bool memory_locks;
+    struct status_count door[STATUS_REASONS_MAX]; /* what was refused at our door */
+    unsigned door_count;
+    struct status_count warnings[STATUS_WARNINGS_MAX]; /* what an operator should know */
+    unsigned warning_count;
+};
+
+/* Count something; a reason too many is counted under the last one. */
+void status_refused(struct status *status, const char *reason, uint64_t count);
+void status_warn(struct status *status, const char *warning, uint64_t count);
