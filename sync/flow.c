@@ -261,6 +261,7 @@ flows_rewind(struct flows *flows, const struct hash *log_id, uint64_t from)
 
     for (size_t n = first; n < first + count; n++) {
         flows->rows[n].next = least(flows->rows[n].next, from);
+        flows->rows[n].careful = false;
         flows->rows[n].stopped = false;
     }
     wake(flows);

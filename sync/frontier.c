@@ -145,6 +145,7 @@ static void
 changed(struct frontier *frontier)
 {
     frontier->fresh = false;
+    frontier->list_fresh = false;
     frontier->change_count++;
 }
 
@@ -246,27 +247,23 @@ list_rows(struct frontier *frontier)
     return span_of(rows, frontier->count * LIST_ROW_BYTES);
 }
 
-static void
-refresh(struct frontier *frontier)
-{
-    if (!frontier->fresh) {
-        CRYPTO_HASH(&frontier->digest, "vigil.front.v1", digest_rows(frontier, 0, frontier->count));
-        CRYPTO_HASH(&frontier->list, "vigil.list.v1", list_rows(frontier));
-        frontier->fresh = true;
-    }
-}
-
 const uint8_t *
 frontier_digest(struct frontier *frontier)
 {
-    refresh(frontier);
+    if (!frontier->fresh) {
+        CRYPTO_HASH(&frontier->digest, "vigil.front.v1", digest_rows(frontier, 0, frontier->count));
+        frontier->fresh = true;
+    }
     return frontier->digest.bytes;
 }
 
 const uint8_t *
 frontier_list_id(struct frontier *frontier)
 {
-    refresh(frontier);
+    if (!frontier->list_fresh) {
+        CRYPTO_HASH(&frontier->list, "vigil.list.v1", list_rows(frontier));
+        frontier->list_fresh = true;
+    }
     return frontier->list.bytes;
 }
 

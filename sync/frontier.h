@@ -31,8 +31,9 @@ struct frontier {
     size_t count;
     size_t capacity;
     uint64_t change_count; /* rises with every change */
-    /* cached, good while `fresh` */
+    /* cached */
     bool fresh;
+    bool list_fresh;
     struct hash digest;
     struct hash list;
     struct buf scratch;

@@ -2161,10 +2161,13 @@ tick_part(struct gossip *gossip, struct conn *conn, struct part *part)
         conn->parked -= bytes;
     }
     /* What has yet to go explains the difference: it waits for credit, for control or for company. */
-    bool explained = part->has_view && flows_pending(&part->flows);
     if (part->peer_told && !part->equal && now >= part->check_ms && now >= part->active_ms + SETTLE_MS &&
-        !part->front_due && !explained) {
-        look_closer(gossip, conn, part);
+        !part->front_due) {
+        if (part->has_view && flows_pending(&part->flows)) {
+            part->check_ms = now + SETTLE_MS;
+        } else {
+            look_closer(gossip, conn, part);
+        }
     }
 }
 
@@ -2241,7 +2244,9 @@ gossip_wait_ms(const struct gossip *gossip, uint64_t now_ms)
             if (!part->shared) {
                 continue;
             }
-            sooner(&wait, part->told_ms + COMPARE_MS, now_ms);
+            if (part->told && !part->digest_due) {
+                sooner(&wait, part->told_ms + COMPARE_MS, now_ms);
+            }
             /* Whether a digest is worth sending is looked at when its quiet is over, and then at rest. */
             if (now_ms < part->active_ms + QUIET_MS) {
                 sooner(&wait, part->active_ms + QUIET_MS, now_ms);
@@ -2249,7 +2254,7 @@ gossip_wait_ms(const struct gossip *gossip, uint64_t now_ms)
             if (part->refused) {
                 sooner(&wait, part->retry_ms, now_ms);
             }
-            if (part->peer_told && !part->equal) {
+            if (part->peer_told && !part->equal && !part->front_due) {
                 uint64_t settled = part->active_ms + SETTLE_MS;
                 sooner(&wait, part->check_ms > settled ? part->check_ms : settled, now_ms);
             }

@@ -65,6 +65,8 @@ static struct sniffed *sniffed;
 static size_t sniffed_count;
 static size_t sniffed_capacity;
 static uint64_t bytes_total;
+/* How often nothing was under way and yet a node had something to do at once. */
+static uint64_t spins;
 /* Flip one bit of the nth CHUNK frame from now on; 0: none. */
 static uint32_t flip_chunk;
 /* The lane of each chunk that node 0 sent on its first connection, as a digit; and of each log it introduced. */
@@ -376,7 +378,10 @@ run(uint64_t ms, bool (*done)(void))
                 uint64_t own = gossip_wait_ms(nodes[n].gossip, now_ms);
                 wait = own < wait ? own : wait;
             }
-            wait = wait < 1 ? 1 : wait;
+            if (wait == 0) {
+                spins++;
+                wait = 1;
+            }
         }
         now_ms += wait;
     }
@@ -593,7 +598,9 @@ START_TEST(an_idle_hour_costs_two_digests_a_minute)
     run(30 * 1000, NULL);
     ck_assert(all_know());
     forget_frames();
+    spins = 0;
     run(HOUR_MS, NULL);
+    ck_assert_uint_le(spins, 130);
     printf("idle hour, two compartments: %llu bytes in %zu messages\n", (unsigned long long)bytes_total,
            sniffed_count);
     ck_assert_uint_eq(frames_of(FRAME_DIGEST), sniffed_count);
@@ -977,7 +984,9 @@ START_TEST(an_author_that_is_unknown_is_asked_for_again)
     write_entries(0, 0, CASES, LANE_NORMAL, 4000, 100);
     write_own(1, CASES, LANE_NORMAL, 10);
     connect_nodes(0, 1);
+    spins = 0;
     run(HOUR_MS, NULL);
+    ck_assert_uint_le(spins, 1000);
     expect_whole(1, 10);
     ck_assert(!all_equal());
     /* What was refused was not sent for an hour on end: less than twenty messages of 64 KiB. */
@@ -999,7 +1008,9 @@ START_TEST(a_node_that_is_full_stops_its_peer_and_goes_on_later)
     nodes[1].holding.full = true;
     write_entries(0, 0, CASES, LANE_NORMAL, 4000, 100);
     connect_nodes(0, 1);
+    spins = 0;
     run(HOUR_MS, NULL);
+    ck_assert_uint_le(spins, 1000);
     expect_whole(1, 0);
     ck_assert_uint_lt(bytes_total, 5 * 1000 * 1000);
     nodes[1].holding.full = false;
