@@ -1,0 +1,661 @@
+#include "sync/gossip_state.h"
+#include "sync/update.h"
+
+#include "store/base/world.h"
+
+#include <stdio.h>
+#include <string.h>
+
+static void
+receive_hello(struct gossip *gossip, struct conn *conn, const struct hello *hello)
+{
+    if (conn->state != SESSION_GREETING) {
+        /* The peer began anew, or revives a session that had ended. Ours answers with one HELLO; as it then is greeting,
+         * a HELLO that crosses this one is not answered again. */
+        if (conn->state == SESSION_ENDED && conn->hang_up) {
+            return;
+        }
+        buf_clear(&conn->held);
+        session_begin(gossip, conn);
+        if (conn->state != SESSION_GREETING) {
+            return;
+        }
+    }
+    if (hello->min > PROTOCOL_MAX || hello->max < PROTOCOL_MIN) {
+        char text[WHY_BYTES];
+        (void)snprintf(text, sizeof text, "this side speaks protocol %d to %d, the other %u to %u",
+                       PROTOCOL_MIN, PROTOCOL_MAX, hello->min, hello->max);
+        session_deny(gossip, conn, DENY_PROTOCOL, 0, text, ENDING_STAY);
+        return;
+    }
+    conn->state = SESSION_OPEN;
+    conn->credit = hello->credit_bytes < CREDIT_BYTES_MAX ? hello->credit_bytes : CREDIT_BYTES_MAX;
+    if (hello->profile > conn->profile) {
+        conn->profile = (enum link_profile)hello->profile;
+    }
+}
+
+static void
+receive_digests(struct gossip *gossip, struct conn *conn, struct reader digests)
+{
+    struct digest_item item;
+
+    while (session_is_open(conn) && digest_next(&digests, &item)) {
+        struct part *part = session_part(conn, item.tag);
+        if (part == NULL) {
+            conn->peer->status.frames_stray++;
+            continue;
+        }
+        part->peer_told = true;
+        part->peer_flags = item.flags;
+        memcpy(part->peer_digest, item.digest, DIGEST_BYTES);
+        session_compare(gossip, conn, part);
+    }
+}
+
+static void
+receive_front(struct gossip *gossip, struct conn *conn, const struct front *front)
+{
+    struct part *part = session_part(conn, front->tag);
+
+    if (part == NULL) {
+        conn->peer->status.frames_stray++;
+        return;
+    }
+    if (front->mode >= FRONT_ASK) {
+        part->front_due = true;
+        part->front_sent = true;
+        part->front_mode = (enum front_mode)(front->mode - FRONT_ASK);
+        return;
+    }
+    if (!session_follow(gossip, conn, part)) {
+        return;
+    }
+    switch (front_view(front, part->kept, 2, session_frontier(gossip, part), &part->view)) {
+    case FRONT_OK:
+        part->has_view = true;
+        flows_set_view(&part->flows, &part->view);
+        session_stir(gossip, part);
+        if (!part->front_sent) {
+            part->front_due = true;
+            part->front_sent = true;
+        }
+        break;
+    case FRONT_UNKNOWN_CHECKPOINT:
+        part->ask_due = true;
+        part->ask_mode = FRONT_HEADS;
+        break;
+    case FRONT_UNKNOWN_LIST:
+        part->ask_due = true;
+        part->ask_mode = FRONT_NAMES;
+        break;
+    case FRONT_MALFORMED:
+        session_end_malformed(gossip, conn, "a frontier named places outside of its list");
+        break;
+    case FRONT_MEMORY:
+        session_end_memory(gossip, conn);
+        break;
+    }
+}
+
+/* Note that something is to be asked for. What finds no place is asked for when the digests are compared again. */
+static void
+want(struct conn *conn, struct part *part, const uint8_t *log_short, uint64_t from, uint64_t to,
+     enum want_policy policy)
+{
+    if (conn->want_count < WANTS_MAX) {
+        struct due_want *due = &conn->wants[conn->want_count++];
+        *due = (struct due_want){
+            .part = session_part_place(conn, part), .from = from, .to = to, .policy = (uint8_t)policy
+        };
+        memcpy(due->log_short, log_short, SHORT_BYTES);
+    }
+}
+
+static struct trouble *
+find_trouble(struct part *part, const struct hash *log_id)
+{
+    for (size_t n = 0; n < part->trouble_count; n++) {
+        if (hash_equal(&part->troubles[n].log_id, log_id)) {
+            return &part->troubles[n];
+        }
+    }
+    return NULL;
+}
+
+static void
+end_trouble(struct part *part, const struct hash *log_id)
+{
+    struct trouble *trouble = find_trouble(part, log_id);
+
+    if (trouble != NULL) {
+        *trouble = part->troubles[--part->trouble_count];
+    }
+}
+
+/* Tell our frontier again after a while: the peer then sends what it finds lacking. */
+static void
+ask_again_later(struct gossip *gossip, struct part *part)
+{
+    if (!part->refused) {
+        part->refused = true;
+        part->retry_ms = gossip->now_ms + session_backoff_ms(BACKOFF_MS, part->refusals);
+        session_count_up(&part->refusals);
+    }
+}
+
+/* A place among the troubles for a log that does not fit, if it may be asked for now. NULL: not now. */
+static struct trouble *
+begin_trouble(struct gossip *gossip, struct part *part, const struct hash *log_id)
+{
+    struct trouble *trouble = find_trouble(part, log_id);
+
+    if (trouble == NULL) {
+        if (part->trouble_count == TROUBLES_MAX) {
+            ask_again_later(gossip, part);
+            return NULL;
+        }
+        trouble = &part->troubles[part->trouble_count++];
+        *trouble = (struct trouble){ .log_id = *log_id };
+    } else if (gossip->now_ms < trouble->until_ms) {
+        return NULL;
+    }
+    trouble->until_ms = gossip->now_ms + session_backoff_ms(BACKOFF_MS, trouble->attempts);
+    session_count_up(&trouble->attempts);
+    return trouble;
+}
+
+static void
+meet_gap(struct gossip *gossip, struct conn *conn, struct part *part, const struct hash *log_id,
+         uint64_t first_seq)
+{
+    struct trouble *trouble = begin_trouble(gossip, part, log_id);
+
+    if (trouble != NULL) {
+        uint64_t next = session_next_of_log(gossip, part, log_id);
+        want(conn, part, log_id->bytes, next < first_seq ? next : 0, 0, WANT_WHOLE);
+    }
+}
+
+/* Ask for headers further down, until one begins where we have what comes before. */
+static void
+probe(struct gossip *gossip, struct conn *conn, struct part *part, struct trouble *trouble, uint64_t below)
+{
+    trouble->meeting = true;
+    trouble->probe_from = below > trouble->step ? below - trouble->step : 0;
+    trouble->step *= 2;
+    conn->probes[conn->probe_count++ % PROBES_MAX] =
+        (struct probe){ trouble->log_id, trouble->probe_from, below > 0 ? below : 1,
+                        gossip->now_ms + PROBE_MS };
+    want(conn, part, trouble->log_id.bytes, trouble->probe_from, below > 0 ? below : 1, WANT_HEADERS);
+}
+
+static void
+meet_fork(struct gossip *gossip, struct conn *conn, struct part *part, const struct hash *log_id,
+          uint64_t below)
+{
+    struct trouble *trouble = begin_trouble(gossip, part, log_id);
+
+    if (trouble != NULL) {
+        trouble->step = 1;
+        probe(gossip, conn, part, trouble, below);
+    }
+}
+
+/* A chunk of a log whose fork is being looked for. True: it was the answer, and is used up. */
+static bool
+answer_probe(struct gossip *gossip, struct conn *conn, struct part *part, const struct hash *log_id,
+             uint64_t first_seq, enum gossip_link link)
+{
+    struct trouble *trouble = find_trouble(part, log_id);
+
+    if (trouble == NULL || !trouble->meeting || first_seq != trouble->probe_from) {
+        return false;
+    }
+    if (link == LINK_GOOD) {
+        trouble->meeting = false;
+        want(conn, part, log_id->bytes, first_seq, 0, WANT_WHOLE);
+    } else {
+        /* Each probe lies lower than the one before, so this ends at seq 0, whose prev is always here. */
+        probe(gossip, conn, part, trouble, first_seq);
+    }
+    return true;
+}
+
+/* Headers that were asked for to find where a fork begins, and that came too late or of another branch: what is
+ * needed of them is fetched with payloads, so they are not taken in. */
+static bool
+is_late_answer(const struct gossip *gossip, const struct conn *conn, const struct gossip_log *log,
+               struct span bytes)
+{
+    struct chunk chunk;
+    bool probed = false;
+
+    for (size_t n = 0; n < PROBES_MAX && !probed; n++) {
+        probed =
+            conn->probes[n].until_ms > gossip->now_ms && hash_equal(&conn->probes[n].log_id, &log->log_id);
+    }
+    if (!probed || chunk_read(bytes, log->descriptor.lane, &chunk) != CHUNK_OK) {
+        return false;
+    }
+    for (size_t n = 0; n < chunk.entry_count; n++) {
+        if (chunk.entries[n].payload.data != NULL) {
+            return false;
+        }
+    }
+    for (size_t n = 0; n < PROBES_MAX; n++) {
+        const struct probe *probe = &conn->probes[n];
+        if (probe->until_ms > gossip->now_ms && hash_equal(&probe->log_id, &log->log_id) &&
+            chunk.first_seq >= probe->from && chunk.first_seq < probe->to) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Do not return these bytes of credit yet. */
+static void
+park(struct conn *conn, size_t bytes)
+{
+    uint64_t parked = bytes < conn->owed ? bytes : conn->owed;
+
+    conn->owed -= parked;
+    conn->parked += parked;
+}
+
+static void
+refuse_later(struct gossip *gossip, struct conn *conn, struct part *part, struct heard *heard,
+             const struct taken *taken, size_t chunk_bytes)
+{
+    switch (taken->later) {
+    case LATER_AUTHOR:
+        /* Nothing of this log is here: the ACK says so, and stops the peer from sending the rest of it. */
+        session_ack(gossip, conn, heard, taken);
+        session_say(conn->peer, "an author is not known here yet: waiting for its certificate");
+        break;
+    case LATER_LIMIT:
+    case LATER_FULL:
+        /* Credit that is not returned stops the peer where it is. */
+        park(conn, chunk_bytes);
+        session_say(conn->peer,
+                    taken->later == LATER_FULL ? "this side is full" : "a limit of this side is reached");
+        break;
+    case LATER_GAP:
+    case LATER_NONE:
+        break;
+    }
+    ask_again_later(gossip, part);
+    heard->refused = part->retries + 1;
+}
+
+static void
+receive_chunk(struct gossip *gossip, struct conn *conn, const struct chunk_item *item)
+{
+    const struct gossip_store *store = gossip->store;
+    struct gossip_peer_status *status = &conn->peer->status;
+    struct part *part = session_part(conn, item->tag);
+    struct heard *heard = session_resolve(gossip, conn, &item->log, part);
+    struct taken taken = { .verdict = VERDICT_MALFORMED };
+
+    if (heard == NULL) {
+        return;
+    }
+    if (part == NULL || !heard->known) {
+        status->frames_stray++;
+        return;
+    }
+    struct reader in = reader_of(item->chunk);
+    uint64_t first_seq = reader_varint(&in);
+    struct span prev = reader_span(&in, SHORT_BYTES);
+    session_stir(gossip, part);
+    part->bytes_received += item->chunk.size;
+    const struct hash *log_id = &heard->log.log_id;
+    if (heard->refused == part->retries + 1) {
+        /* What follows a refusal, sent before it was known: all of it comes again. */
+        status->chunks_later++;
+        if (conn->parked > 0) {
+            park(conn, item->chunk.size);
+        }
+        return;
+    }
+    enum gossip_link link = LINK_GOOD;
+    if (!in.failed) {
+        link = store->links(store->self, log_id, first_seq, prev.data);
+        if (answer_probe(gossip, conn, part, log_id, first_seq, link) ||
+            is_late_answer(gossip, conn, &heard->log, item->chunk)) {
+            return;
+        }
+        taken.verdict = link == LINK_FORK ? VERDICT_FORK : VERDICT_LATER;
+        taken.later = LATER_GAP;
+        if (link == LINK_GOOD) {
+            store->take(store->self, &conn->peer->device_id, &heard->log, item->chunk, &taken);
+        }
+    }
+    switch (taken.verdict) {
+    case VERDICT_TAKEN:
+        status->entries_taken += taken.entry_count;
+        part->attempts = 0;
+        part->refusals = 0;
+        conn->owed += conn->parked;
+        conn->parked = 0;
+        end_trouble(part, log_id);
+        if (session_is_control(gossip, part)) {
+            gossip->rights_stale = true;
+        }
+        break;
+    case VERDICT_SEEN:
+        status->chunks_seen++;
+        break;
+    case VERDICT_FORK:
+        status->chunks_later++;
+        meet_fork(gossip, conn, part, log_id, first_seq);
+        return;
+    case VERDICT_LATER:
+        status->chunks_later++;
+        if (taken.later == LATER_GAP) {
+            meet_gap(gossip, conn, part, log_id, first_seq);
+        } else {
+            refuse_later(gossip, conn, part, heard, &taken, item->chunk.size);
+        }
+        return;
+    case VERDICT_MALFORMED:
+        /* Of one log only: the others go on, and a good copy may come from elsewhere. */
+        status->frames_malformed++;
+        session_say(conn->peer, "a chunk was malformed");
+        ask_again_later(gossip, part);
+        heard->refused = part->retries + 1;
+        return;
+    case VERDICT_FORGED:
+        status->chunks_forged++;
+        session_say(conn->peer, "a signature was not its author's");
+        ask_again_later(gossip, part);
+        heard->refused = part->retries + 1;
+        return;
+    }
+    session_ack(gossip, conn, heard, &taken);
+    if (session_is_open(conn) && session_follow(gossip, conn, part)) {
+        flows_came_from_peer(&part->flows, log_id, taken.durable_next);
+    }
+}
+
+static void
+receive_chunks(struct gossip *gossip, struct conn *conn, struct reader chunks, size_t frame_bytes)
+{
+    struct chunk_item item;
+
+    if (frame_bytes > conn->granted) {
+        session_end_malformed(gossip, conn, "more was sent than the credit allowed");
+        return;
+    }
+    conn->granted -= frame_bytes;
+    conn->owed += frame_bytes;
+    while (session_is_open(conn) && chunk_next(&chunks, &item)) {
+        receive_chunk(gossip, conn, &item);
+    }
+}
+
+static void
+receive_want(struct gossip *gossip, struct conn *conn, const struct want *asked)
+{
+    struct part *part = session_part(conn, asked->tag);
+    struct heard *heard = session_resolve(gossip, conn, &asked->log, part);
+
+    if (heard == NULL) {
+        return;
+    }
+    if (part == NULL || !heard->known || !session_follow(gossip, conn, part)) {
+        conn->peer->status.frames_stray++;
+        return;
+    }
+    const struct hash *log_id = &heard->log.log_id;
+    session_stir(gossip, part);
+    if (asked->policy == WANT_WHOLE && asked->to == 0 && part->has_view) {
+        flows_rewind(&part->flows, log_id, asked->from);
+        return;
+    }
+    if (conn->job_count == JOBS_MAX) {
+        /* The asker asks again when its back-off is over. */
+        session_say(conn->peer, "it asks for more at once than this side remembers");
+        return;
+    }
+    conn->jobs[conn->job_count++] = (struct job){
+        .part = session_part_place(conn, part),
+        .log_id = *log_id,
+        .from = asked->from,
+        .to = asked->to,
+        .headers_only = asked->policy == WANT_HEADERS,
+        .lane = heard->log.descriptor.lane,
+        .at = asked->from,
+    };
+}
+
+static void
+receive_acks(struct gossip *gossip, struct conn *conn, const uint8_t *tag, struct reader items)
+{
+    struct part *part = session_part(conn, tag);
+    struct ack_item item;
+
+    if (part == NULL) {
+        conn->peer->status.frames_stray++;
+        return;
+    }
+    if (!session_follow(gossip, conn, part)) {
+        return;
+    }
+    while (ack_next(&items, &item)) {
+        if (item.place >= conn->spoken_count ||
+            conn->spoken[item.place].part != session_part_place(conn, part)) {
+            session_end_malformed(gossip, conn, "a log was acknowledged that was never introduced");
+            return;
+        }
+        if (flows_ack(&part->flows, &conn->spoken[item.place].log_id, item.durable_next, item.visible_next)) {
+            part->attempts = 0;
+            session_stir(gossip, part);
+        }
+    }
+}
+
+/* What the peer has of our logs, by the tips it named of slices that differ, and what it has that we lack. */
+static void
+receive_tips(struct gossip *gossip, struct conn *conn, struct part *part, const struct heads *heads)
+{
+    const struct gossip_store *store = gossip->store;
+    struct reader tips = heads->tips;
+    struct heads_tip tip;
+    struct frontier *frontier = session_frontier(gossip, part);
+
+    while (heads_next(&tips, &tip)) {
+        const struct tip *own = frontier_find(frontier, tip.log_short);
+        if (own == NULL) {
+            want(conn, part, tip.log_short, 0, 0, WANT_WHOLE);
+        } else if (!store->has(store->self, &own->log_id, tip.seq, tip.entry_short)) {
+            uint64_t next = session_next_of_log(gossip, part, &own->log_id);
+            if (tip.seq >= next) {
+                meet_gap(gossip, conn, part, &own->log_id, tip.seq);
+            } else {
+                meet_fork(gossip, conn, part, &own->log_id, tip.seq + 1);
+            }
+        }
+    }
+    for (size_t n = 0; n < part->flows.count; n++) {
+        struct flow *row = &part->flows.rows[n];
+        bool named = false;
+        bool exact = false;
+        uint64_t common = 0; /* one more than the highest of its tips that is an entry of ours */
+        if ((heads->slice_bits >> (row->log_id.bytes[0] >> 4) & 1) == 0) {
+            continue;
+        }
+        tips = heads->tips;
+        while (heads_next(&tips, &tip)) {
+            if (memcmp(tip.log_short, row->log_id.bytes, SHORT_BYTES) != 0) {
+                continue;
+            }
+            named = true;
+            exact = exact || (tip.seq + 1 == row->tip_next &&
+                              memcmp(frontier->tips[n].entry_id.bytes, tip.entry_short, SHORT_BYTES) == 0);
+            if (tip.seq >= common && store->has(store->self, &row->log_id, tip.seq, tip.entry_short)) {
+                common = tip.seq + 1;
+            }
+        }
+        bool forked = frontier_forked(frontier, n);
+        if (exact) {
+            row->next = row->tip_next;
+            row->durable_next = row->tip_next;
+            continue;
+        }
+        if (named && common == 0 && !forked) {
+            continue; /* It is on a branch that we lack; once that is here, ours has a name and is sent. */
+        }
+        uint64_t from = forked && row->branch_first < common ? row->branch_first : common;
+        if (named && common == 0) {
+            from = row->branch_first;
+        }
+        row->next = from < row->next ? from : row->next;
+        row->stopped = false;
+        row->known = row->known || named;
+    }
+    memset(part->flows.idle, 0, sizeof part->flows.idle);
+    session_stir(gossip, part);
+}
+
+static void
+receive_heads(struct gossip *gossip, struct conn *conn, const struct heads *heads)
+{
+    struct part *part = session_part(conn, heads->tag);
+
+    if (part == NULL) {
+        conn->peer->status.frames_stray++;
+        return;
+    }
+    if (!session_follow(gossip, conn, part)) {
+        return;
+    }
+    if (heads->step == 1) {
+        receive_tips(gossip, conn, part, heads);
+        return;
+    }
+    uint8_t slices[SLICE_COUNT * SHORT_BYTES];
+    frontier_slices(session_frontier(gossip, part), slices);
+    for (size_t n = 0; n < SLICE_COUNT; n++) {
+        if (memcmp(slices + n * SHORT_BYTES, heads->slices + n * SHORT_BYTES, SHORT_BYTES) != 0) {
+            part->heads_due |= (uint16_t)(1u << n);
+        }
+    }
+}
+
+static void
+receive_announce(struct conn *conn, const struct announce *announce)
+{
+    struct part *part = session_part(conn, announce->tag);
+
+    if (part == NULL) {
+        conn->peer->status.frames_stray++;
+        return;
+    }
+    part->announced = 0;
+    for (size_t lane = 0; lane < LANE_COUNT; lane++) {
+        uint64_t count = announce->entry_count[lane];
+        part->announced = count < UINT64_MAX - part->announced ? part->announced + count : UINT64_MAX;
+    }
+}
+
+static void
+receive_deny(struct gossip *gossip, struct conn *conn, const struct deny *denied)
+{
+    /* Nothing answers a DENY. Never is until the next connection, or until the peer greets us. */
+    session_end(gossip, conn, denied->retry_after_s > 0 ? ENDING_RESTART : ENDING_STAY,
+                denied->retry_after_s < 3600 ? denied->retry_after_s * 1000ull : 3600ull * 1000, NULL);
+    if (denied->text.size > 0) {
+        session_set_error(conn->peer, (const char *)denied->text.data, denied->text.size);
+    } else {
+        session_say(conn->peer, deny_code_text(denied->code));
+    }
+}
+
+static void
+receive_bye(struct gossip *gossip, struct conn *conn, const struct bye *bye)
+{
+    session_end(gossip, conn, ENDING_HANG_UP, 0,
+                bye->reason == BYE_SHUTTING_DOWN ? "the other side is shutting down" : NULL);
+}
+
+void
+gossip_receive(struct gossip *gossip, uint32_t number, struct span bytes, uint64_t now_ms)
+{
+    struct conn *conn = session_find(gossip, number);
+    struct frame frame;
+
+    gossip->now_ms = now_ms;
+    if (conn == NULL) {
+        return;
+    }
+    struct gossip_peer_status *status = &conn->peer->status;
+    status->frames_received++;
+    status->last_contact_ms = world_wall_ms(gossip->options.world);
+    if (!frame_read(bytes, &frame)) {
+        if (conn->state == SESSION_ENDED) {
+            status->frames_malformed++;
+        } else {
+            session_end_malformed(gossip, conn, "a frame was malformed");
+        }
+        return;
+    }
+    if (frame.type == FRAME_UNKNOWN || frame.type == FRAME_PROOF) {
+        status->frames_unknown++;
+        return;
+    }
+    if (frame.type == FRAME_HELLO) {
+        receive_hello(gossip, conn, &frame.hello);
+        return;
+    }
+    if (conn->state == SESSION_ENDED) {
+        status->frames_stray++;
+        return;
+    }
+    if (frame.type == FRAME_DENY) {
+        receive_deny(gossip, conn, &frame.deny);
+        return;
+    }
+    if (frame.type == FRAME_BYE) {
+        receive_bye(gossip, conn, &frame.bye);
+        return;
+    }
+    if (!session_is_open(conn)) {
+        /* Of a session that this side has left: the peer has not yet heard of it. */
+        status->frames_stray++;
+        return;
+    }
+    switch (frame.type) {
+    case FRAME_DIGEST:
+        receive_digests(gossip, conn, frame.digests);
+        break;
+    case FRAME_FRONT:
+        receive_front(gossip, conn, &frame.front);
+        break;
+    case FRAME_ANNOUNCE:
+        receive_announce(conn, &frame.announce);
+        break;
+    case FRAME_WANT:
+        receive_want(gossip, conn, &frame.want);
+        break;
+    case FRAME_CHUNK:
+        receive_chunks(gossip, conn, frame.chunks, bytes.size);
+        break;
+    case FRAME_ACK:
+        receive_acks(gossip, conn, frame.ack.tag, frame.ack.items);
+        break;
+    case FRAME_HEADS:
+        receive_heads(gossip, conn, &frame.heads);
+        break;
+    case FRAME_CREDIT:
+        conn->credit += frame.credit_bytes;
+        conn->credit = conn->credit < CREDIT_BYTES_MAX ? conn->credit : CREDIT_BYTES_MAX;
+        break;
+    case FRAME_HELLO:
+    case FRAME_DENY:
+    case FRAME_BYE:
+    case FRAME_PROOF:
+    case FRAME_UNKNOWN:
+        break;
+    }
+}

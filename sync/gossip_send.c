@@ -1,0 +1,661 @@
+#include "sync/gossip_state.h"
+
+#include "store/base/log.h"
+#include "store/base/world.h"
+
+#include <assert.h>
+#include <stdio.h>
+#include <string.h>
+
+/* Hand a frame to the link, or hold it: then nothing else is built until it has gone. False: it is held. */
+static bool
+send_or_hold(struct gossip *gossip, struct conn *conn, struct buf *frame)
+{
+    if (frame->failed) {
+        session_end_memory(gossip, conn);
+        return false;
+    }
+    if (conn->held.size == 0 && world_send(gossip->options.world, conn->number, buf_span(frame))) {
+        return true;
+    }
+    assert(conn->held.size == 0);
+    buf_put_span(&conn->held, buf_span(frame));
+    if (conn->held.failed) {
+        buf_clear(&conn->held);
+        session_end_memory(gossip, conn);
+    }
+    return false;
+}
+
+static bool
+send_hello(struct gossip *gossip, struct conn *conn)
+{
+    const struct gossip_store *store = gossip->store;
+    struct hello hello = {
+        .min = PROTOCOL_MIN,
+        .max = PROTOCOL_MAX,
+        .wall_s = (uint32_t)(world_wall_ms(gossip->options.world) / 1000),
+        .profile = (uint8_t)gossip->options.profile,
+        .credit_bytes = gossip->options.credit_bytes,
+        .version = span_text(gossip->options.version),
+    };
+
+    store->identity(store->self, hello.incarnation, hello.certificate);
+    buf_clear(&gossip->frame);
+    hello_write(&gossip->frame, &hello);
+    conn->hello_due = false;
+    return send_or_hold(gossip, conn, &gossip->frame);
+}
+
+static bool
+send_digests(struct gossip *gossip, struct conn *conn)
+{
+    enum { ITEMS_MAX = (FRAME_SMALL_BYTES_MAX - 1) / (TAG_BYTES + DIGEST_BYTES + 1) };
+    const struct gossip_store *store = gossip->store;
+    size_t count = 0;
+
+    _Static_assert((int)GOSSIP_SHARED_MAX <= (int)ITEMS_MAX, "all digests fit into one frame");
+    buf_clear(&gossip->frame);
+    digest_write(&gossip->frame);
+    for (size_t n = 0; n < conn->part_count && count < ITEMS_MAX; n++) {
+        struct part *part = &conn->parts[n];
+        if (!part->shared || !part->digest_due) {
+            continue;
+        }
+        struct frontier *frontier = session_frontier(gossip, part);
+        if (frontier == NULL) {
+            session_end_memory(gossip, conn);
+            return false;
+        }
+        struct digest_item item = { .flags = store->flags(store->self, &part->id) };
+        memcpy(item.tag, part->id.bytes, TAG_BYTES);
+        memcpy(item.digest, frontier_digest(frontier), DIGEST_BYTES);
+        digest_item_write(&gossip->frame, &item);
+        part->digest_due = false;
+        part->told = true;
+        part->told_flags = item.flags;
+        part->told_ms = gossip->now_ms;
+        memcpy(part->told_digest, item.digest, DIGEST_BYTES);
+        count++;
+    }
+    return count == 0 || send_or_hold(gossip, conn, &gossip->frame);
+}
+
+static bool
+send_front(struct gossip *gossip, struct conn *conn, struct part *part)
+{
+    const struct frontier *frontier = session_frontier(gossip, part);
+    const struct checkpoint *latest = session_checkpoint(part);
+    enum front_mode mode = front_best_mode(frontier, latest);
+
+    if (mode < part->front_mode) {
+        mode = part->front_mode;
+    }
+    buf_clear(&gossip->frame);
+    front_build(&gossip->frame, part->id.bytes, frontier, mode, mode == FRONT_NAMES ? NULL : latest);
+    part->front_due = false;
+    part->front_mode = FRONT_DELTA;
+    return send_or_hold(gossip, conn, &gossip->frame);
+}
+
+/* The tips of the slices that are due, as far as they fit; those that do not are due again. */
+static bool
+send_heads(struct gossip *gossip, struct conn *conn, struct part *part)
+{
+    enum { TIP_BYTES_MAX = SHORT_BYTES + 10 + SHORT_BYTES };
+    const struct frontier *frontier = session_frontier(gossip, part);
+    struct buf tips = { 0 };
+    uint16_t bits = 0;
+    size_t at = 0;
+
+    for (unsigned slice = 0; slice < SLICE_COUNT; slice++) {
+        size_t size = tips.size;
+        bool fits = true;
+        while (at < frontier->count && frontier->tips[at].log_id.bytes[0] >> 4 < (int)slice) {
+            at++;
+        }
+        if ((part->heads_due >> slice & 1) == 0) {
+            continue;
+        }
+        for (; at < frontier->count && frontier->tips[at].log_id.bytes[0] >> 4 == (int)slice && fits; at++) {
+            struct heads_tip tip = { .seq = frontier->tips[at].seq };
+            memcpy(tip.log_short, frontier->tips[at].log_id.bytes, SHORT_BYTES);
+            memcpy(tip.entry_short, frontier->tips[at].entry_id.bytes, SHORT_BYTES);
+            fits = tips.size + TIP_BYTES_MAX + 16 <= FRAME_SMALL_BYTES_MAX;
+            if (fits) {
+                heads_tip_write(&tips, &tip);
+            }
+        }
+        if (!fits && bits != 0) {
+            tips.size = size; /* this slice goes with the next frame */
+            break;
+        }
+        /* A slice that fills a frame alone is told in part: the peer offers what was not named, which costs a chunk each. */
+        bits |= (uint16_t)(1u << slice);
+    }
+    buf_clear(&gossip->frame);
+    heads_write(&gossip->frame, part->id.bytes, bits);
+    buf_put_span(&gossip->frame, buf_span(&tips));
+    gossip->frame.failed = gossip->frame.failed || tips.failed;
+    buf_free(&tips);
+    part->heads_due &= (uint16_t)~bits;
+    return send_or_hold(gossip, conn, &gossip->frame);
+}
+
+static bool
+send_slices(struct gossip *gossip, struct conn *conn, struct part *part)
+{
+    uint8_t slices[SLICE_COUNT * SHORT_BYTES];
+
+    frontier_slices(session_frontier(gossip, part), slices);
+    buf_clear(&gossip->frame);
+    heads_slices_write(&gossip->frame, part->id.bytes, slices);
+    part->slices_due = false;
+    return send_or_hold(gossip, conn, &gossip->frame);
+}
+
+static bool
+send_ask(struct gossip *gossip, struct conn *conn, struct part *part)
+{
+    buf_clear(&gossip->frame);
+    front_ask_write(&gossip->frame, part->id.bytes, part->ask_mode);
+    part->ask_due = false;
+    return send_or_hold(gossip, conn, &gossip->frame);
+}
+
+/* One ACK frame for the compartment of the first that is due. */
+static bool
+send_acks(struct gossip *gossip, struct conn *conn)
+{
+    enum { ITEM_BYTES_MAX = 30 };
+    size_t left = 0;
+    size_t count = 0;
+    uint32_t place = conn->heard[conn->acks[0]].part;
+
+    buf_clear(&gossip->frame);
+    ack_write(&gossip->frame, conn->parts[place].id.bytes);
+    for (size_t n = 0; n < conn->ack_count; n++) {
+        struct heard *heard = &conn->heard[conn->acks[n]];
+        if (!conn->parts[heard->part].shared) {
+            heard->ack_due = false;
+            continue;
+        }
+        if (heard->part != place || gossip->frame.size + ITEM_BYTES_MAX > FRAME_SMALL_BYTES_MAX) {
+            conn->acks[left++] = conn->acks[n];
+            continue;
+        }
+        struct ack_item item = { conn->acks[n], heard->durable_next, heard->visible_next };
+        ack_item_write(&gossip->frame, &item);
+        heard->ack_due = false;
+        count++;
+    }
+    conn->ack_count = left;
+    return count == 0 || send_or_hold(gossip, conn, &gossip->frame);
+}
+
+static bool
+send_want(struct gossip *gossip, struct conn *conn)
+{
+    struct due_want due = conn->wants[0];
+    struct want asked = { .log = { LOG_REF_SHORT, span_of(due.log_short, SHORT_BYTES) },
+                          .from = due.from,
+                          .to = due.to,
+                          .policy = due.policy };
+
+    memmove(conn->wants, conn->wants + 1, --conn->want_count * sizeof *conn->wants);
+    if (!conn->parts[due.part].shared) {
+        return true;
+    }
+    if (!session_speak(gossip, conn, due.part, due.log_short, SHORT_BYTES)) {
+        return false;
+    }
+    memcpy(asked.tag, conn->parts[due.part].id.bytes, TAG_BYTES);
+    buf_clear(&gossip->frame);
+    want_write(&gossip->frame, &asked);
+    return send_or_hold(gossip, conn, &gossip->frame);
+}
+
+/* Returned in quarters of the window: the rest is always more than the largest chunk. */
+static bool
+send_credit(struct gossip *gossip, struct conn *conn)
+{
+    uint32_t bytes = (uint32_t)conn->owed;
+
+    conn->owed = 0;
+    conn->granted += bytes;
+    buf_clear(&gossip->frame);
+    credit_write(&gossip->frame, bytes);
+    return send_or_hold(gossip, conn, &gossip->frame);
+}
+
+/* The small frames of one compartment. False: one is held, or the session has ended. */
+static bool
+send_part(struct gossip *gossip, struct conn *conn, struct part *part)
+{
+    if (part->ask_due && !send_ask(gossip, conn, part)) {
+        return false;
+    }
+    if (part->front_due && !send_front(gossip, conn, part)) {
+        return false;
+    }
+    if (part->slices_due && !send_slices(gossip, conn, part)) {
+        return false;
+    }
+    while (part->heads_due != 0) {
+        if (!send_heads(gossip, conn, part)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static bool
+send_small(struct gossip *gossip, struct conn *conn)
+{
+    if (conn->hello_due && !send_hello(gossip, conn)) {
+        return false;
+    }
+    if (conn->state == SESSION_ENDED) {
+        return true;
+    }
+    if (!send_digests(gossip, conn)) {
+        return false;
+    }
+    if (!session_is_open(conn)) {
+        return true;
+    }
+    for (size_t n = 0; n < conn->part_count; n++) {
+        if (conn->parts[n].shared && !send_part(gossip, conn, &conn->parts[n])) {
+            return false;
+        }
+    }
+    while (conn->ack_count > 0) {
+        if (!send_acks(gossip, conn)) {
+            return false;
+        }
+    }
+    while (conn->want_count > 0) {
+        if (!send_want(gossip, conn)) {
+            return false;
+        }
+    }
+    return conn->owed < gossip->options.credit_bytes / 4 || send_credit(gossip, conn);
+}
+
+/* What goes next, and what is to be put right if it does not fit. */
+struct pick {
+    struct part *part;
+    struct job *job; /* or else: */
+    struct flow *row;
+    struct tip tip;
+    uint64_t from;
+    bool headers_only;
+};
+
+/* The next entries that a job asks for. False: it has none left. */
+static bool
+pick_job(struct gossip *gossip, struct conn *conn, struct job *job, struct pick *pick)
+{
+    struct part *part = &conn->parts[job->part];
+    size_t first;
+
+    if (!part->shared) {
+        return false;
+    }
+    const struct frontier *frontier = session_frontier(gossip, part);
+    size_t count = frontier_log(frontier, &job->log_id, &first);
+    for (; job->branch < count; job->branch++, job->at = job->from) {
+        const struct tip *tip = &frontier->tips[first + job->branch];
+        if (job->at <= tip->seq && (job->to == 0 || job->at < job->to)) {
+            *pick = (struct pick){
+                .part = part, .job = job, .tip = *tip, .from = job->at, .headers_only = job->headers_only
+            };
+            return true;
+        }
+    }
+    return false;
+}
+
+static void
+drop_job(struct conn *conn, struct job *job)
+{
+    size_t n = (size_t)(job - conn->jobs);
+
+    memmove(job, job + 1, (--conn->job_count - n) * sizeof *job);
+}
+
+/* True if chunks of this compartment may go: control is first, and we know what the peer has. */
+static bool
+may_push(const struct gossip *gossip, const struct conn *conn, const struct part *part, enum lane lane)
+{
+    if (!part->shared || !part->has_view || !(conn->control_done || session_is_control(gossip, part))) {
+        return false;
+    }
+    /* On a wan what is not urgent waits for company, once all that was there at the start has gone. */
+    bool batched = conn->profile == PROFILE_WAN && lane > LANE_URGENT && part->ever_equal;
+    return !batched || gossip->now_ms >= part->batch_ms;
+}
+
+static bool
+pick_lane(struct gossip *gossip, struct conn *conn, enum lane lane, struct pick *pick)
+{
+    for (size_t n = 0; n < conn->job_count;) {
+        struct job *job = &conn->jobs[n];
+        if (job->lane != lane) {
+            n++;
+        } else if (pick_job(gossip, conn, job, pick)) {
+            return true;
+        } else {
+            drop_job(conn, job);
+        }
+    }
+    for (size_t step = 0; step < conn->part_count; step++) {
+        struct part *part = &conn->parts[(conn->rotate + step) % conn->part_count];
+        struct flow *row = NULL;
+        if (may_push(gossip, conn, part, lane)) {
+            row = flows_next(&part->flows, lane);
+        }
+        if (row != NULL) {
+            const struct frontier *frontier = session_frontier(gossip, part);
+            size_t place = (size_t)(row - part->flows.rows);
+            *pick =
+                (struct pick){ .part = part, .row = row, .tip = frontier->tips[place], .from = row->next };
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Lanes 0 and 1 first; of the others lane 2 has 70 parts of the bytes and lane 3 20 (the 10 that are left are
+ * for blobs), and whichever is alone has all. */
+static bool
+pick_next(struct gossip *gossip, struct conn *conn, struct pick *pick)
+{
+    bool bulk_first = conn->lane_bytes[LANE_BULK] * 70 < conn->lane_bytes[LANE_NORMAL] * 20;
+
+    return pick_lane(gossip, conn, LANE_CONTROL, pick) || pick_lane(gossip, conn, LANE_URGENT, pick) ||
+           pick_lane(gossip, conn, bulk_first ? LANE_BULK : LANE_NORMAL, pick) ||
+           pick_lane(gossip, conn, bulk_first ? LANE_NORMAL : LANE_BULK, pick);
+}
+
+/* Read the chunk that was picked into gossip->chunk. False: there is none; what was picked is put aside. */
+static bool
+read_pick(struct gossip *gossip, struct conn *conn, struct pick *pick, uint64_t *next)
+{
+    const struct gossip_store *store = gossip->store;
+
+    buf_clear(&gossip->chunk);
+    enum err err =
+        store->read_chunk(store->self, &pick->tip, pick->from, pick->headers_only, &gossip->chunk, next);
+    if (err == ERR_OK && !gossip->chunk.failed && gossip->chunk.size > 0 && *next > pick->from) {
+        return true;
+    }
+    if (pick->job != NULL) {
+        pick->job->branch++;
+        pick->job->at = pick->job->from;
+    } else {
+        pick->row->stopped = true;
+    }
+    char why[WHY_BYTES];
+    (void)snprintf(why, sizeof why, "a log could not be read here: %s", err_text(err));
+    session_say(conn->peer, why);
+    struct short_id log = hash_short(&pick->tip.log_id);
+    log_event("log-unreadable", "log=%s error=%s", log.text, err_code(err));
+    return false;
+}
+
+/* Name the log of what was picked as shortly as the peer understands. False: the session has ended. */
+static bool
+name_log(struct gossip *gossip, struct conn *conn, const struct pick *pick,
+         uint8_t descriptor[DESCRIPTOR_BYTES], struct log_ref *ref, bool *introduces)
+{
+    const struct gossip_store *store = gossip->store;
+    const struct flow *row = pick->row;
+    struct descriptor words;
+
+    if (row == NULL) {
+        size_t first;
+        if (flows_log(&pick->part->flows, &pick->tip.log_id, &first) > 0) {
+            row = &pick->part->flows.rows[first];
+        }
+    }
+    *introduces = false;
+    if (row != NULL && row->place > 0) {
+        *ref = (struct log_ref){ row->place - 1 + LOG_REF_FIRST, span_of(NULL, 0) };
+        return true;
+    }
+    *introduces = true;
+    if (row != NULL && row->known) {
+        *ref = (struct log_ref){ LOG_REF_SHORT, span_of(pick->tip.log_id.bytes, SHORT_BYTES) };
+        return true;
+    }
+    if (!store->descriptor(store->self, &pick->tip.log_id, &words)) {
+        session_end(gossip, conn, ENDING_RESTART, RESTART_MS, "the descriptor of a log is missing here");
+        return false;
+    }
+    descriptor_write(descriptor, &words);
+    *ref = (struct log_ref){ LOG_REF_NEW, span_of(descriptor, DESCRIPTOR_BYTES) };
+    return true;
+}
+
+enum push { PUSH_NOTHING, PUSH_SENT, PUSH_HELD };
+
+/* Build and send one message of chunks. */
+static enum push
+push(struct gossip *gossip, struct conn *conn)
+{
+    size_t message_max = conn->profile == PROFILE_METERED ? MESSAGE_BYTES_METERED : MESSAGE_BYTES;
+    struct buf *frame = &gossip->frame;
+    struct pick pick;
+    bool any = false;
+
+    if (conn->credit < conn->needed) {
+        return PUSH_NOTHING;
+    }
+    conn->needed = 0;
+    buf_clear(frame);
+    chunk_frame_write(frame);
+    while (frame->size < message_max && pick_next(gossip, conn, &pick)) {
+        uint8_t descriptor[DESCRIPTOR_BYTES];
+        struct chunk_item item;
+        uint64_t next;
+        bool introduces;
+        size_t before = frame->size;
+        if (!read_pick(gossip, conn, &pick, &next)) {
+            continue;
+        }
+        if (!name_log(gossip, conn, &pick, descriptor, &item.log, &introduces)) {
+            return PUSH_NOTHING;
+        }
+        memcpy(item.tag, pick.part->id.bytes, TAG_BYTES);
+        item.chunk = buf_span(&gossip->chunk);
+        chunk_item_write(frame, &item);
+        if (frame->failed) {
+            session_end_memory(gossip, conn);
+            return PUSH_NOTHING;
+        }
+        /* What does not fit stays where it was: it is read again when there is credit, or with the next message. */
+        if (frame->size > conn->credit && !any) {
+            conn->needed = frame->size;
+        }
+        if (frame->size > conn->credit || (any && frame->size > message_max)) {
+            frame->size = before;
+            break;
+        }
+        if (introduces) {
+            if (!session_speak(gossip, conn, session_part_place(conn, pick.part), pick.tip.log_id.bytes,
+                               HASH_BYTES)) {
+                return PUSH_NOTHING;
+            }
+            flows_introduced(&pick.part->flows, &pick.tip.log_id, (uint32_t)conn->spoken_count);
+        }
+        if (pick.job != NULL) {
+            pick.job->at = next;
+        } else {
+            pick.row->next = next;
+        }
+        conn->lane_bytes[pick.row != NULL ? pick.row->lane : pick.job->lane] += item.chunk.size;
+        pick.part->bytes_sent += item.chunk.size;
+        session_stir(gossip, pick.part);
+        conn->rotate = (session_part_place(conn, pick.part) + 1) % conn->part_count;
+        any = true;
+    }
+    if (!any) {
+        return PUSH_NOTHING;
+    }
+    conn->credit -= frame->size;
+    return send_or_hold(gossip, conn, frame) ? PUSH_SENT : PUSH_HELD;
+}
+
+/* What the committed state of a compartment makes due. */
+static void
+consider(struct gossip *gossip, struct conn *conn, struct part *part)
+{
+    if (!session_follow(gossip, conn, part)) {
+        return;
+    }
+    session_compare(gossip, conn, part);
+    if (!session_is_open(conn) || part->digest_due || !part->told) {
+        return;
+    }
+    struct frontier *frontier = session_frontier(gossip, part);
+    if (memcmp(frontier_digest(frontier), part->told_digest, DIGEST_BYTES) == 0) {
+        return;
+    }
+    /* We came to what the peer has, or have all that it said it has: it need not wait to hear that. */
+    if (part->equal) {
+        part->digest_due = true;
+    } else if (part->front_sent && part->view.count > 0) {
+        bool all_here = true;
+        for (size_t n = 0; n < part->view.count && all_here; n++) {
+            const struct tip *own = frontier_find(frontier, part->view.tips[n].log_id);
+            all_here =
+                own != NULL && session_next_of_log(gossip, part, &own->log_id) >= part->view.tips[n].seq_next;
+        }
+        part->digest_due = all_here;
+        if (all_here) {
+            part->view.count = 0;
+        }
+    }
+}
+
+/* A metered link is closed once all is compared and equal. */
+static void
+consider_bye(struct gossip *gossip, struct conn *conn)
+{
+    if (!session_is_open(conn) || conn->profile != PROFILE_METERED || conn->held.size > 0 ||
+        conn->job_count > 0) {
+        return;
+    }
+    for (size_t n = 0; n < conn->part_count; n++) {
+        const struct part *part = &conn->parts[n];
+        if (part->shared &&
+            (!part->equal || memcmp(part->told_digest, part->peer_digest, DIGEST_BYTES) != 0)) {
+            return;
+        }
+    }
+    session_bye(gossip, conn, BYE_DONE, ENDING_HANG_UP, NULL);
+}
+
+/* Send the frame that found no room. False: there still is none. */
+static bool
+send_held(struct gossip *gossip, struct conn *conn)
+{
+    if (conn->held.size > 0) {
+        if (!world_send(gossip->options.world, conn->number, buf_span(&conn->held))) {
+            return false;
+        }
+        buf_free(&conn->held);
+    }
+    return true;
+}
+
+/* True: more would go if there were room or another turn. */
+static bool
+flush_conn(struct gossip *gossip, struct conn *conn)
+{
+    if (!send_held(gossip, conn)) {
+        return true;
+    }
+    if (conn->deny_due) {
+        conn->deny_due = false;
+        buf_clear(&gossip->frame);
+        deny_write(&gossip->frame, &conn->deny);
+        if (!send_or_hold(gossip, conn, &gossip->frame)) {
+            return true;
+        }
+    }
+    for (size_t n = 0; n < conn->part_count && session_is_open(conn); n++) {
+        if (conn->parts[n].shared) {
+            consider(gossip, conn, &conn->parts[n]);
+        }
+    }
+    if (!send_small(gossip, conn)) {
+        return conn->held.size > 0 || conn->deny_due || conn->hello_due;
+    }
+    for (size_t n = 0; session_is_open(conn); n++) {
+        if (n == FLUSH_MESSAGES_MAX) {
+            return true;
+        }
+        switch (push(gossip, conn)) {
+        case PUSH_HELD:
+            return true;
+        case PUSH_SENT:
+            continue;
+        case PUSH_NOTHING:
+            break;
+        }
+        break;
+    }
+    for (size_t n = 0; n < conn->part_count; n++) {
+        struct part *part = &conn->parts[n];
+        if (gossip->now_ms >= part->batch_ms && part->shared && !flows_pending(&part->flows)) {
+            part->batch_ms = 0;
+        }
+    }
+    consider_bye(gossip, conn);
+    return !send_held(gossip, conn) || conn->deny_due || conn->hello_due;
+}
+
+bool
+gossip_flush(struct gossip *gossip, uint64_t now_ms)
+{
+    const struct gossip_store *store = gossip->store;
+    bool more = false;
+
+    gossip->now_ms = now_ms;
+    if (gossip->rights_stale) {
+        gossip->rights_stale = false;
+        for (size_t n = 0; n < gossip->conn_count; n++) {
+            struct conn *conn = gossip->conns[n];
+            if (conn->state == SESSION_ENDED) {
+                continue;
+            }
+            if (!session_refresh(gossip, conn)) {
+                session_end_memory(gossip, conn);
+            } else if (!session_shares(conn)) {
+                session_bye(gossip, conn, BYE_CERTIFICATE_LEFT, ENDING_HANG_UP,
+                            "its certificate no longer stands");
+            }
+            /* What was refused for want of a certificate may be welcome now. */
+            for (size_t k = 0; k < conn->part_count; k++) {
+                if (conn->parts[k].refused) {
+                    conn->parts[k].retry_ms = now_ms;
+                }
+            }
+        }
+        gossip_tick(gossip, now_ms);
+    }
+    for (size_t n = 0; n < gossip->conn_count; n++) {
+        struct conn *conn = gossip->conns[n];
+        if (gossip->stopping && conn->state != SESSION_ENDED) {
+            session_bye(gossip, conn, BYE_SHUTTING_DOWN, ENDING_HANG_UP, NULL);
+        }
+        more = flush_conn(gossip, conn) || more;
+        if (conn->ended_due && conn->held.size == 0 && !conn->deny_due) {
+            conn->ended_due = false;
+            store->ended(store->self, conn->number, conn->hang_up, conn->peer->last_error);
+        }
+    }
+    return more;
+}

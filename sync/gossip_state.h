@@ -1,0 +1,311 @@
+/* gossip_state.h - what the files of gossip share; nobody else includes it.
+ *
+ *     gossip.c          the owner's side: connections come and go, time passes
+ *     gossip_session.c  the life of a session: greeting, introducing logs, comparing
+ *     gossip_receive.c  what arrives
+ *     gossip_send.c     what leaves, after the commit
+ *     gossip_status.c   how it stands
+ *
+ * Why two peers cannot talk for ever:
+ *
+ * - DIGEST answers nothing: it leaves at the start, after a change once that is quiet, when it closes an
+ *   exchange, and every minute.
+ * - FRONT is answered by FRONT once a round; a round ends with equal digests. A request for another mode goes
+ *   only to a FRONT of mode 0 or 1, and its answer is of a higher mode.
+ * - HEADS step 0 is answered by step 1, step 1 by WANT and CHUNK; only the dialler begins it.
+ * - Looking closer (FRONT, HEADS), asking for a log again (WANT) and beginning a session again wait twice as long each time, up to
+ *   ten minutes; only entries that were really taken in, or became durable at the peer, or equal digests, reset that.
+ */
+#pragma once
+
+#include "sync/flow.h"
+
+enum {
+    QUIET_MS = 2 * 1000, /* without a change, before a digest is worth its bytes */
+    /* Without activity, before differing digests mean anything: more than QUIET_MS and a round trip. */
+    SETTLE_MS = 5 * 1000,
+    COMPARE_MS = 60 * 1000, /* digests go out this often whatever happens */
+    BACKOFF_MS = 2 * 1000,  /* the first wait before a refused log is asked for again */
+    BACKOFF_MS_MAX = 10 * 60 * 1000,
+    CONTROL_MS = 30 * 1000,   /* the others wait no longer than this for a control that does not move */
+    RESTART_MS = 30 * 1000,   /* before a session that broke begins anew */
+    LAG_MS = 2 * 1000,        /* between looks at what has become visible */
+    KEEP_MS = 10 * 60 * 1000, /* between writes of a checkpoint that keeps changing */
+    BATCH_MS = 20 * 1000,     /* on a wan, lanes 2 and 3 wait this long for more */
+    CREDIT_BYTES_MIN = 64 * 1024,
+    CREDIT_BYTES_MAX = 1 << 30,
+    MESSAGE_BYTES = 64 * 1024,
+    MESSAGE_BYTES_METERED = 16 * 1024,
+    FLUSH_MESSAGES_MAX = 16, /* chunk messages to one peer in a turn, so that a turn stays short */
+    WANTS_MAX = 64,
+    JOBS_MAX = 32,
+    TROUBLES_MAX = 64,
+    PROBES_MAX = 64,
+    PROBE_MS = 60 * 1000, /* an answer to a probe comes within this */
+    WHY_BYTES = 96,
+    ATTEMPTS_MAX = 20,
+};
+
+/* A log that does not fit: a gap, or a fork whose beginning is being looked for downward. */
+struct trouble {
+    struct hash log_id;
+    bool meeting;        /* looking for where a fork begins */
+    uint64_t probe_from; /* the headers that were asked for begin here */
+    uint64_t step;       /* how far down the next probe goes: 1, 2, 4, 8 ... */
+    uint32_t attempts;
+    uint64_t until_ms; /* nothing is asked of this log before */
+};
+
+/* One compartment within a session. */
+struct part {
+    struct ident id;
+    bool shared; /* a place is not used twice in a session: introduced logs point here */
+    struct flows flows;
+    struct peer_view view;
+    bool has_view; /* we know what the peer has, by FRONT or by equal digests */
+    /* comparing */
+    bool peer_told;
+    uint8_t peer_digest[DIGEST_BYTES];
+    uint8_t peer_flags;
+    bool told;
+    uint8_t told_digest[DIGEST_BYTES];
+    uint8_t told_flags;
+    uint64_t told_ms;
+    bool equal;            /* at the last look */
+    bool ever_equal;       /* in this session */
+    bool front_sent;       /* in this round */
+    uint32_t attempts;     /* of looking closer, since there was progress */
+    uint64_t check_ms;     /* when to look closer, if digests differ */
+    uint64_t active_ms;    /* the last chunk or change */
+    uint64_t batch_ms;     /* on a wan: when lanes 2 and 3 go; 0: nothing waits */
+    uint64_t seen_change;  /* of the frontier, for active_ms */
+    uint64_t equal_change; /* of the frontier, when the rows were last set equal */
+    /* refused without blame: told by FRONT again */
+    bool refused;
+    uint32_t refusals;
+    uint32_t retries; /* in this session */
+    uint64_t retry_ms;
+    /* due at the next flush */
+    bool digest_due;
+    bool front_due;
+    enum front_mode front_mode; /* at least */
+    bool ask_due;
+    enum front_mode ask_mode;
+    bool slices_due;
+    uint16_t heads_due;
+    /* checkpoints */
+    struct checkpoint kept[2];
+    bool unsaved[2];
+    uint64_t saved_ms;
+    bool saved;
+    struct trouble troubles[TROUBLES_MAX];
+    size_t trouble_count;
+    uint64_t announced; /* entries the peer said it would send */
+    uint64_t bytes_sent;
+    uint64_t bytes_received;
+};
+
+/* A log the peer introduced, in its order. */
+struct heard {
+    struct gossip_log log;
+    uint32_t part;
+    bool known; /* false: of a compartment that is not shared; its frames are ignored */
+    bool ack_due;
+    bool lagging;
+    uint32_t refused; /* refused when the part had been told again so often, plus 1; 0: not refused */
+    uint64_t durable_next;
+    uint64_t visible_next;
+};
+
+/* A log we introduced, in our order. */
+struct spoken {
+    struct hash log_id; /* by its first 8 bytes, if that is all we know */
+    uint32_t part;
+};
+
+struct due_want {
+    uint32_t part;
+    uint8_t log_short[SHORT_BYTES];
+    uint64_t from;
+    uint64_t to;
+    uint8_t policy;
+};
+
+/* Entries that the peer asked for. */
+struct job {
+    uint32_t part;
+    struct hash log_id;
+    uint64_t from;
+    uint64_t to;
+    bool headers_only;
+    uint8_t lane;
+    size_t branch; /* the one being sent */
+    uint64_t at;   /* the next seq of it */
+};
+
+/* Headers that were asked for. */
+struct probe {
+    struct hash log_id;
+    uint64_t from;
+    uint64_t to;
+    uint64_t until_ms;
+};
+
+enum session_state { SESSION_GREETING, SESSION_OPEN, SESSION_ENDED };
+
+struct peer {
+    struct hash device_id;
+    struct gossip_peer_status status;
+    struct gossip_compartment_status *parts; /* as last seen; owned */
+    size_t part_count;
+    char last_error[WHY_BYTES];
+};
+
+struct conn {
+    uint32_t number;
+    struct peer *peer;
+    bool dialled;
+    uint64_t up_ms;
+    enum session_state state;
+    uint64_t restart_ms; /* when an ended session begins anew; 0: never */
+    uint32_t restarts;
+    uint64_t began_ms;
+    /* due at the next flush */
+    bool hello_due;
+    bool deny_due;
+    struct deny deny;
+    char deny_text[WHY_BYTES];
+
+    bool ended_due;
+    bool hang_up;
+    /* the session */
+    enum link_profile profile; /* the slower of both sides */
+    bool control_done;         /* control was equal once, or cannot become so now */
+    struct part *parts;
+    size_t part_count;
+    struct heard *heard;
+    size_t heard_count;
+    size_t heard_capacity;
+    uint32_t *acks; /* places in heard */
+    size_t ack_count;
+    size_t ack_capacity;
+    size_t lagging_count;
+    uint64_t lag_ms;
+    struct spoken *spoken;
+    size_t spoken_count;
+    size_t spoken_capacity;
+    struct due_want wants[WANTS_MAX];
+    size_t want_count;
+    struct probe probes[PROBES_MAX]; /* a ring */
+    size_t probe_count;
+    struct job jobs[JOBS_MAX];
+    size_t job_count;
+    uint64_t credit;  /* bytes of CHUNK frames we may still send */
+    uint64_t needed;  /* the next chunk needs as many: nothing is read before */
+    uint64_t granted; /* bytes the peer may still send */
+    uint64_t owed;    /* bytes taken in and not yet returned */
+    uint64_t parked;  /* bytes that are not returned until there is room again */
+    uint64_t parked_ms;
+    uint64_t lane_bytes[LANE_COUNT];
+    size_t rotate;
+    struct buf held; /* a frame that found no room: it goes first */
+};
+
+struct gossip {
+    struct gossip_options options;
+    const struct gossip_store *store;
+    struct conn **conns;
+    size_t conn_count;
+    size_t conn_capacity;
+    struct peer **peers;
+    size_t peer_count;
+    size_t peer_capacity;
+    bool rights_stale;
+    bool stopping;
+    uint64_t now_ms;
+    struct buf frame;
+    struct buf chunk;
+    struct gossip_peer_status *statuses;
+    struct ident shared[GOSSIP_SHARED_MAX];
+};
+
+/* What to do with the connection when its session ends. */
+enum ending { ENDING_RESTART, ENDING_STAY, ENDING_HANG_UP };
+
+/* --- gossip_session.c --- */
+
+/* Make room for one more item. False: no memory. */
+bool session_grow(void **items, size_t *capacity, size_t count, size_t item_bytes);
+
+/* The wait after so many attempts: twice as long each time, at most BACKOFF_MS_MAX. */
+uint64_t session_backoff_ms(uint64_t first_ms, uint32_t attempts);
+void session_count_up(uint32_t *attempts);
+
+struct frontier *session_frontier(struct gossip *gossip, const struct part *part);
+bool session_is_control(const struct gossip *gossip, const struct part *part);
+bool session_is_open(const struct conn *conn);
+
+/* Note the last error of a peer. Control characters are left out. */
+void session_set_error(struct peer *peer, const char *text, size_t size);
+void session_say(struct peer *peer, const char *text);
+
+/* The shared compartment that a tag means, NULL if there is none; and its place. */
+struct part *session_part(struct conn *conn, const uint8_t tag[TAG_BYTES]);
+uint32_t session_part_place(const struct conn *conn, const struct part *part);
+struct conn *session_find(struct gossip *gossip, uint32_t number);
+
+/* Something moved in this compartment now. */
+void session_stir(struct gossip *gossip, struct part *part);
+
+/* The later of the checkpoints that are kept; serial 0: none. */
+const struct checkpoint *session_checkpoint(const struct part *part);
+void session_save_checkpoints(struct gossip *gossip, struct conn *conn, struct part *part);
+void session_free_part(struct part *part);
+
+/* Begin anew on a connection; whatever was of a session before is forgotten. */
+void session_begin(struct gossip *gossip, struct conn *conn);
+
+/* Forget everything of a session but its connection; checkpoints are saved. */
+void session_clear(struct gossip *gossip, struct conn *conn);
+
+/* End a session; `why` may be NULL. After ENDING_RESTART a new one begins after a while. */
+void session_end(struct gossip *gossip, struct conn *conn, enum ending ending, uint64_t restart_after_ms,
+                 const char *why);
+void session_end_malformed(struct gossip *gossip, struct conn *conn, const char *what);
+void session_end_memory(struct gossip *gossip, struct conn *conn);
+
+/* End it and tell the peer so, with a DENY or a BYE. */
+void session_deny(struct gossip *gossip, struct conn *conn, uint8_t code, uint32_t retry_after_s,
+                  const char *text, enum ending ending);
+void session_bye(struct gossip *gossip, struct conn *conn, enum bye_reason reason, enum ending ending,
+                 const char *why);
+
+/* Ask again what this peer may hold, open what is new and close what is gone. False: no memory. */
+bool session_refresh(struct gossip *gossip, struct conn *conn);
+bool session_shares(const struct conn *conn);
+
+/* The log that a reference of the peer means; introduces it where the reference does. NULL: the session has ended.
+ * One that is of no shared compartment is introduced too, so that both sides count alike. */
+struct heard *session_resolve(struct gossip *gossip, struct conn *conn, const struct log_ref *ref,
+                              struct part *part);
+
+/* Introduce a log to the peer. False: the session has ended (it begins anew when the table is full). */
+bool session_speak(struct gossip *gossip, struct conn *conn, uint32_t part, const uint8_t *log_id,
+                   size_t size);
+
+/* Bring the rows in step with our frontier, and note that it moved. False: no memory, the session has ended. */
+bool session_follow(struct gossip *gossip, struct conn *conn, struct part *part);
+
+/* Compare what the peer last said with what is here now. */
+void session_compare(struct gossip *gossip, struct conn *conn, struct part *part);
+
+/* One more than the highest seq we hold of a log, on any branch. */
+uint64_t session_next_of_log(struct gossip *gossip, const struct part *part, const struct hash *log_id);
+
+/* Note that a log is to be acknowledged at the next flush: all of it that is durable here, and visible. */
+void session_ack(struct gossip *gossip, struct conn *conn, struct heard *heard, const struct taken *taken);
+
+/* --- gossip_status.c --- */
+
+/* Remember how a connection stands: for status, also after it is down. */
+void gossip_note_status(struct gossip *gossip, struct conn *conn);
