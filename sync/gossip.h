@@ -75,7 +75,8 @@ struct gossip_store {
 
     /* Append to `chunk_out` one chunk of the path that ends in `tip` (a tip of the frontier, by its branch), from
      * entry from_seq on to the end of its run or the tip; payloads as hashes if `headers_only`. *next_seq_out: one
-     * more than its last seq. ERR_ABSENT: the path ends before from_seq. ERR_CORRUPT, ERR_IO, ERR_MEMORY: nothing is sent
+     * more than its last seq. ERR_ABSENT: the path ends before from_seq, or, below a fork, the
+     * signature of this run was kept on another branch only. ERR_CORRUPT, ERR_IO, ERR_MEMORY: nothing is sent
      * of this log until the peer asks or the session begins anew. */
     enum err (*read_chunk)(void *self, const struct tip *tip, uint64_t from_seq, bool headers_only,
                            struct buf *chunk_out, uint64_t *next_seq_out);

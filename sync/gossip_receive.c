@@ -179,14 +179,13 @@ meet_gap(struct gossip *gossip, struct conn *conn, struct part *part, const stru
 
 /* Ask for headers further down, until one begins where we have what comes before. */
 static void
-probe(struct gossip *gossip, struct conn *conn, struct part *part, struct trouble *trouble, uint64_t below)
+probe(struct conn *conn, struct part *part, struct trouble *trouble, uint64_t below)
 {
     trouble->meeting = true;
     trouble->probe_from = below > trouble->step ? below - trouble->step : 0;
     trouble->step *= 2;
     conn->probes[conn->probe_count++ % PROBES_MAX] =
-        (struct probe){ trouble->log_id, trouble->probe_from, below > 0 ? below : 1,
-                        gossip->now_ms + PROBE_MS };
+        (struct probe){ trouble->log_id, trouble->probe_from, below > 0 ? below : 1, PROBE_ANSWERS_MAX };
     want(conn, part, trouble->log_id.bytes, trouble->probe_from, below > 0 ? below : 1, WANT_HEADERS);
 }
 
@@ -198,14 +197,14 @@ meet_fork(struct gossip *gossip, struct conn *conn, struct part *part, const str
 
     if (trouble != NULL) {
         trouble->step = 1;
-        probe(gossip, conn, part, trouble, below);
+        probe(conn, part, trouble, below);
     }
 }
 
 /* A chunk of a log whose fork is being looked for. True: it was the answer, and is used up. */
 static bool
-answer_probe(struct gossip *gossip, struct conn *conn, struct part *part, const struct hash *log_id,
-             uint64_t first_seq, enum gossip_link link)
+answer_probe(struct conn *conn, struct part *part, const struct hash *log_id, uint64_t first_seq,
+             enum gossip_link link)
 {
     struct trouble *trouble = find_trouble(part, log_id);
 
@@ -217,25 +216,28 @@ answer_probe(struct gossip *gossip, struct conn *conn, struct part *part, const 
         want(conn, part, log_id->bytes, first_seq, 0, WANT_WHOLE);
     } else {
         /* Each probe lies lower than the one before, so this ends at seq 0, whose prev is always here. */
-        probe(gossip, conn, part, trouble, first_seq);
+        probe(conn, part, trouble, first_seq);
     }
     return true;
 }
 
-/* Headers that were asked for to find where a fork begins, and that came too late or of another branch: what is
- * needed of them is fetched with payloads, so they are not taken in. */
+/* Headers that were asked for to find where a fork begins, and that came late or of another branch: what is needed of
+ * them is fetched with payloads, so they are not taken in. So many and no more: an author may have
+ * withheld the payloads of a whole run. */
 static bool
-is_late_answer(const struct gossip *gossip, const struct conn *conn, const struct gossip_log *log,
-               struct span bytes)
+is_late_answer(struct conn *conn, const struct gossip_log *log, uint64_t first_seq, struct span bytes)
 {
+    struct probe *probe = NULL;
     struct chunk chunk;
-    bool probed = false;
 
-    for (size_t n = 0; n < PROBES_MAX && !probed; n++) {
-        probed =
-            conn->probes[n].until_ms > gossip->now_ms && hash_equal(&conn->probes[n].log_id, &log->log_id);
+    for (size_t n = 0; n < PROBES_MAX && probe == NULL; n++) {
+        struct probe *asked = &conn->probes[n];
+        if (asked->answers_left > 0 && hash_equal(&asked->log_id, &log->log_id) && first_seq >= asked->from &&
+            first_seq < asked->to) {
+            probe = asked;
+        }
     }
-    if (!probed || chunk_read(bytes, log->descriptor.lane, &chunk) != CHUNK_OK) {
+    if (probe == NULL || chunk_read(bytes, log->descriptor.lane, &chunk) != CHUNK_OK) {
         return false;
     }
     for (size_t n = 0; n < chunk.entry_count; n++) {
@@ -243,14 +245,8 @@ is_late_answer(const struct gossip *gossip, const struct conn *conn, const struc
             return false;
         }
     }
-    for (size_t n = 0; n < PROBES_MAX; n++) {
-        const struct probe *probe = &conn->probes[n];
-        if (probe->until_ms > gossip->now_ms && hash_equal(&probe->log_id, &log->log_id) &&
-            chunk.first_seq >= probe->from && chunk.first_seq < probe->to) {
-            return true;
-        }
-    }
-    return false;
+    probe->answers_left--;
+    return true;
 }
 
 /* Do not return these bytes of credit yet. */
@@ -321,8 +317,8 @@ receive_chunk(struct gossip *gossip, struct conn *conn, const struct chunk_item 
     enum gossip_link link = LINK_GOOD;
     if (!in.failed) {
         link = store->links(store->self, log_id, first_seq, prev.data);
-        if (answer_probe(gossip, conn, part, log_id, first_seq, link) ||
-            is_late_answer(gossip, conn, &heard->log, item->chunk)) {
+        if (answer_probe(conn, part, log_id, first_seq, link) ||
+            is_late_answer(conn, &heard->log, first_seq, item->chunk)) {
             return;
         }
         taken.verdict = link == LINK_FORK ? VERDICT_FORK : VERDICT_LATER;

@@ -393,6 +393,11 @@ read_pick(struct gossip *gossip, struct conn *conn, struct pick *pick, uint64_t 
     if (pick->job != NULL) {
         pick->job->branch++;
         pick->job->at = pick->job->from;
+    } else if (err != ERR_OK && err != ERR_MEMORY && pick->from < pick->tip.branch_first) {
+        /* Below a fork a run may end otherwise on each branch, and its signature be kept on another than this one: what
+         * they share goes with that, and of this one what is its own. */
+        pick->row->next = pick->tip.branch_first;
+        return false;
     } else {
         pick->row->stopped = true;
     }

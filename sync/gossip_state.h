@@ -41,7 +41,7 @@ enum {
     JOBS_MAX = 32,
     TROUBLES_MAX = 64,
     PROBES_MAX = 64,
-    PROBE_MS = 60 * 1000, /* an answer to a probe comes within this */
+    PROBE_ANSWERS_MAX = 16, /* chunks that are taken for the answer to one probe */
     WHY_BYTES = 96,
     ATTEMPTS_MAX = 20,
 };
@@ -148,7 +148,7 @@ struct probe {
     struct hash log_id;
     uint64_t from;
     uint64_t to;
-    uint64_t until_ms;
+    uint32_t answers_left;
 };
 
 enum session_state { SESSION_GREETING, SESSION_OPEN, SESSION_ENDED };

@@ -301,7 +301,10 @@ store_read_chunk(void *self, const struct tip *tip, uint64_t from_seq, bool head
         last = entry;
     }
     free(path);
-    assert(last != NULL && last->has_signature);
+    assert(last != NULL);
+    if (!last->has_signature) {
+        return ERR_ABSENT;
+    }
     chunk_write(out, entries, count, last->signature);
     *next_seq_out = last->entry.seq + 1;
     return ERR_OK;

@@ -919,6 +919,37 @@ START_TEST(a_third_branch_joins_two)
 }
 END_TEST
 
+/* Where one branch goes on in the run and the other begins a new one, the signature at the end of the shorter run may be
+ * nowhere but on the author's own disk. */
+START_TEST(a_run_that_ends_on_one_branch_only_reaches_a_third_node)
+{
+    struct gossip_log log;
+
+    two_nodes();
+    same_on_both(CASES, LANE_NORMAL, 10);
+    holding_log(&log, &nodes[0].author, CASES, LANE_NORMAL);
+    for (int n = 0; n < 3; n++) {
+        holding_write(&nodes[0].holding, &nodes[0].author, &log, 60, &seed);
+        holding_write(&nodes[1].holding, &nodes[0].author, &log, 20000, &seed);
+    }
+    /* Node 0 took the ten in with what followed them: only the last of its run has a signature. */
+    struct held_log *held = holding_find(&nodes[0].holding, &log.log_id);
+    for (size_t n = 0; n + 1 < held->count; n++) {
+        held->entries[n].has_signature = false;
+    }
+    uint32_t cable = connect_nodes(0, 1);
+    ck_assert(run(10 * 60 * 1000, all_know));
+    pull_out(cable);
+    /* A third node learns of both branches from node 0 alone. */
+    add_node();
+    share(0, 2, CONTROL);
+    share(0, 2, CASES);
+    connect_nodes(2, 0);
+    ck_assert(run(10 * 60 * 1000, all_equal));
+    expect_whole(2, 16);
+}
+END_TEST
+
 /* --- bounds --- */
 
 START_TEST(more_than_the_credit_comes_over_in_pieces)
@@ -1483,6 +1514,7 @@ main(void)
         a_checkpoint_that_one_side_lost_falls_back,
         a_cut_link_resumes_where_it_was,
         a_third_branch_joins_two,
+        a_run_that_ends_on_one_branch_only_reaches_a_third_node,
         more_than_the_credit_comes_over_in_pieces,
         a_link_without_room_loses_nothing,
         more_than_the_credit_ends_the_session,
