@@ -1,0 +1,620 @@
+#include "tests/sim/sim.h"
+
+#include "store/proof.h"
+
+#include <assert.h>
+#include <dirent.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* --- frames --- */
+
+static size_t
+receiver(const struct sim *sim, const struct sim_conn *conn, int way)
+{
+    int node = conn->ends[1 - way].node;
+
+    if (node >= 0) {
+        return (size_t)node;
+    }
+    for (size_t n = 0; n < sim->shape->device_count; n++) {
+        if (sim->shape->devices[n].hostile) {
+            return n;
+        }
+    }
+    abort();
+}
+
+static void
+check_tag(struct sim *sim, size_t device, const uint8_t tag[TAG_BYTES], const char *what)
+{
+    for (size_t n = 0; n < sim->shape->compartment_count; n++) {
+        const struct shape_compartment *at = &sim->shape->compartments[n];
+
+        if (memcmp(at->id.bytes, tag, TAG_BYTES) == 0) {
+            if (shape_level(sim->shape, device, at, sim->step) < LEVEL_CARRY) {
+                sim_fail(sim, "%s is told of a compartment that it may not even carry, by %s",
+                         sim->shape->devices[device].name, what);
+            }
+            return;
+        }
+    }
+    sim_fail(sim, "%s is told of a compartment that nobody knows, by %s", sim->shape->devices[device].name,
+             what);
+}
+
+static bool
+reads_protected(const struct sim *sim, size_t device)
+{
+    for (size_t n = 0; n < sim->shape->compartment_count; n++) {
+        const struct shape_compartment *at = &sim->shape->compartments[n];
+
+        if (at->office >= 0 && at->own == OWN_PROTECTED &&
+            shape_level(sim->shape, device, at, STEPS - 1) >= LEVEL_READ) {
+            return true;
+        }
+    }
+    return false;
+}
+
+void
+check_frame(struct sim *sim, const struct sim_conn *conn, int way, struct span bytes)
+{
+    struct frame frame;
+    size_t device = receiver(sim, conn, way);
+
+    if (!frame_read(bytes, &frame) || frame.type == FRAME_UNKNOWN) {
+        sim_fail(sim, "a node sends a frame that cannot be read");
+    }
+    if (memmem(bytes.data, bytes.size, L3_MARKER, strlen(L3_MARKER)) != NULL) {
+        sim_fail(sim, "a protected field is in a frame to %s", sim->shape->devices[device].name);
+    }
+    struct digest_item digest;
+    struct chunk_item chunk;
+    switch (frame.type) {
+    case FRAME_DIGEST:
+        while (digest_next(&frame.digests, &digest)) {
+            check_tag(sim, device, digest.tag, "DIGEST");
+        }
+        break;
+    case FRAME_CHUNK:
+        while (chunk_next(&frame.chunks, &chunk)) {
+            check_tag(sim, device, chunk.tag, "CHUNK");
+        }
+        break;
+    case FRAME_FRONT:
+        check_tag(sim, device, frame.front.tag, "FRONT");
+        break;
+    case FRAME_ACK:
+        check_tag(sim, device, frame.ack.tag, "ACK");
+        break;
+    default:
+        break;
+    }
+}
+
+/* --- settled --- */
+
+static bool
+says(char *why, size_t size, const char *format, ...)
+{
+    va_list arguments;
+
+    va_start(arguments, format);
+    (void)vsnprintf(why, size, format, arguments);
+    va_end(arguments);
+    return false;
+}
+
+static bool
+peer_is_settled(const struct sim_node *node, const struct gossip_peer_status *peer, char *why, size_t size)
+{
+    for (size_t n = 0; peer->connected && n < peer->compartment_count; n++) {
+        const struct gossip_compartment_status *at = &peer->compartments[n];
+
+        if (!at->complete || !at->visible_complete) {
+            return says(why, size, "%s with %s on %s: %s%s, %llu to send, %llu to receive; %s",
+                        node->device->name, hash_short(&peer->device_id).text,
+                        ident_short(&at->compartment).text, gossip_state_text(at->state),
+                        at->complete ? ", not visible" : "", (unsigned long long)at->entries_to_send,
+                        (unsigned long long)at->entries_to_receive, peer->last_error);
+        }
+    }
+    return true;
+}
+
+static bool
+link_is_up(const struct sim *sim, const struct sim_link *link)
+{
+    for (size_t n = 0; n < sim->conn_count; n++) {
+        const struct sim_conn *conn = sim->conns[n];
+
+        if (!conn->cut && conn->ends[0].up && conn->ends[1].up &&
+            ((conn->ends[0].node == link->a && conn->ends[1].node == link->b) ||
+             (conn->ends[0].node == link->b && conn->ends[1].node == link->a))) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Every compartment has one digest among those who may hold it. */
+static bool
+digests_agree(struct sim *sim, char *why, size_t size)
+{
+    for (size_t n = 0; n < sim->shape->compartment_count; n++) {
+        const struct shape_compartment *at = &sim->shape->compartments[n];
+        const uint8_t *first = NULL;
+
+        for (size_t m = 0; m < sim->node_count; m++) {
+            if (sim->nodes[m].device->hostile || shape_level(sim->shape, m, at, sim->step) < LEVEL_CARRY) {
+                continue;
+            }
+            const uint8_t *digest = frontier_digest(node_frontier(&sim->nodes[m], &at->id));
+            if (first == NULL) {
+                first = digest;
+            } else if (memcmp(first, digest, DIGEST_BYTES) != 0) {
+                return says(why, size, "%s differs on compartment %zu (office %d, %d)",
+                            sim->nodes[m].device->name, n, at->office, at->own);
+            }
+        }
+    }
+    return true;
+}
+
+bool
+check_settled(struct sim *sim, char *why, size_t size)
+{
+    for (size_t n = 0; n < sim->node_count; n++) {
+        struct sim_node *node = &sim->nodes[n];
+        size_t count = 0;
+
+        if (node->device->hostile) {
+            continue;
+        }
+        if (!node_is_up(node) || node->tend_due || node->import_step != 0) {
+            return says(why, size, "%s has work", node->device->name);
+        }
+        const struct gossip_peer_status *peers = gossip_status(node->gossip, &count);
+        for (size_t m = 0; m < count; m++) {
+            if (!peer_is_settled(node, &peers[m], why, size)) {
+                return false;
+            }
+        }
+    }
+    for (size_t n = 0; n < sim->link_count; n++) {
+        if (!link_is_up(sim, &sim->links[n])) {
+            return says(why, size, "%s and %s are not connected", sim->nodes[sim->links[n].a].device->name,
+                        sim->nodes[sim->links[n].b].device->name);
+        }
+    }
+    return digests_agree(sim, why, size);
+}
+
+/* --- views --- */
+
+struct listed {
+    struct ident record_id;
+    uint32_t record_no;
+};
+
+static int
+by_record(const void *a, const void *b)
+{
+    return ident_compare(&((const struct listed *)a)->record_id, &((const struct listed *)b)->record_id);
+}
+
+/* The records of a compartment here, by id. The caller frees the list. */
+static struct listed *
+list_records(struct table_txn *txn, const struct ident *compartment, size_t *count_out)
+{
+    struct table_cursor cursor;
+    struct listed *listed = NULL;
+    struct span key;
+    struct span value;
+    struct ident in;
+    struct listed at;
+
+    *count_out = 0;
+    table_cursor_init(&cursor, txn, TABLE_RECNO, span_of(NULL, 0));
+    while (table_cursor_next(&cursor, &key, &value)) {
+        at.record_no = bytes_read_u32(key.data);
+        if (record_name(txn, at.record_no, &in, &at.record_id) != ERR_OK || !ident_equal(&in, compartment)) {
+            continue;
+        }
+        listed = realloc(listed, (*count_out + 1) * sizeof *listed);
+        assert(listed != NULL);
+        listed[(*count_out)++] = at;
+    }
+    table_cursor_end(&cursor);
+    if (*count_out > 0) {
+        qsort(listed, *count_out, sizeof *listed, by_record);
+    }
+    return listed;
+}
+
+static void
+dump_hex(struct buf *out, const char *name, const void *data, size_t size)
+{
+    buf_printf(out, " %s=", name);
+    for (size_t n = 0; n < size; n++) {
+        buf_printf(out, "%02x", ((const uint8_t *)data)[n]);
+    }
+}
+
+/* A view as text, without any number that is local. */
+static void
+dump_view(struct buf *out, const struct record_view *view)
+{
+    buf_put_text(out, "record");
+    dump_hex(out, "id", view->record_id.bytes, IDENT_BYTES);
+    buf_printf(out, " half=%d kind=%u created=%llu updated=%llu conflicts=%zu newer=%d\n", (int)view->half,
+               view->kind, (unsigned long long)view->created_hlc, (unsigned long long)view->updated_hlc,
+               view->conflict_count, view->newer);
+    for (size_t n = 0; n < view->element_count; n++) {
+        buf_printf(out, "  element %u", view->elements[n].collection);
+        dump_hex(out, "id", view->elements[n].element, ELEMENT_ID_BYTES);
+        buf_printf(out, " state=%d targets=%zu\n", (int)view->elements[n].state, view->elements[n].count);
+    }
+    for (size_t n = 0; n < view->target_count; n++) {
+        const struct record_target *target = &view->targets[n];
+
+        buf_printf(out, "  target %u.%u conflict=%d misplaced=%d exposed=%d newer=%d",
+                   target->target.collection, target->target.field, target->conflict, target->misplaced,
+                   target->exposed, target->newer);
+        dump_hex(out, "element", target->target.element, ELEMENT_ID_BYTES);
+        for (size_t m = 0; m < target->shown_count; m++) {
+            dump_hex(out, "shown", target->shown[m].data, target->shown[m].size);
+        }
+        buf_put_text(out, "\n");
+        for (size_t m = 0; m < target->value_count; m++) {
+            const struct live *live = &target->values[m];
+
+            buf_printf(out, "    value seq=%llu op=%u hlc=%llu removed=%d",
+                       (unsigned long long)live->entry->seq, live->op,
+                       (unsigned long long)live->entry->change.hlc, live->removed);
+            dump_hex(out, "entry", live->entry->entry_id.bytes, HASH_BYTES);
+            dump_hex(out, "device", live->entry->device_id.bytes, HASH_BYTES);
+            dump_hex(out, "cbor", live->value.data, live->value.size);
+            buf_put_text(out, "\n");
+        }
+    }
+}
+
+/* Values of protected fields as they would stand in a view outside of the protected half. */
+static void
+look_for_marker(struct sim_node *node, const struct record_view *view)
+{
+    if (view->half == HALF_PROTECTED) {
+        return;
+    }
+    for (size_t n = 0; n < view->target_count; n++) {
+        for (size_t m = 0; m < view->targets[n].value_count; m++) {
+            struct span value = view->targets[n].values[m].value;
+
+            if (value.size > 0 && memmem(value.data, value.size, L3_MARKER, strlen(L3_MARKER)) != NULL) {
+                sim_fail(node->sim, "%s: a protected field stands in the case half", node->device->name);
+            }
+        }
+    }
+}
+
+/* Everything that is shown of a compartment; compared with the rules on the way. */
+static void
+dump_compartment(struct sim_node *node, struct table_txn *txn, const struct ident *compartment,
+                 struct buf *out)
+{
+    size_t count = 0;
+    struct listed *listed = list_records(txn, compartment, &count);
+
+    for (size_t n = 0; n < count; n++) {
+        struct arena arena = { 0 };
+        struct record_view view;
+        enum err err = record_view_read(txn, replica_codebook(node->replica), replica_source(node->replica),
+                                        listed[n].record_no, &arena, &view);
+
+        if (err != ERR_OK) {
+            sim_fail(node->sim, "%s: a view: %s", node->device->name, err_code(err));
+        }
+        dump_view(out, &view);
+        look_for_marker(node, &view);
+        oracle_compare(node, txn, listed[n].record_no, &view);
+        if (node->index == 0) {
+            node->sim->stats.conflicts += view.conflict_count;
+        }
+        arena_free(&arena);
+    }
+    free(listed);
+}
+
+static void
+tell_difference(const struct buf *a, const struct buf *b)
+{
+    size_t at = 0;
+
+    while (at < a->size && at < b->size && a->data[at] == b->data[at]) {
+        at++;
+    }
+    while (at > 0 && a->data[at - 1] != '\n') {
+        at--;
+    }
+    (void)fprintf(stderr, "one:   %.*s\nother: %.*s\n", (int)(a->size - at < 400 ? a->size - at : 400),
+                  a->data == NULL ? "" : (const char *)a->data + at,
+                  (int)(b->size - at < 400 ? b->size - at : 400),
+                  b->data == NULL ? "" : (const char *)b->data + at);
+}
+
+static void
+check_views(struct sim *sim)
+{
+    for (size_t n = 0; n < sim->shape->compartment_count; n++) {
+        const struct shape_compartment *at = &sim->shape->compartments[n];
+        struct buf first = { 0 };
+        bool has_first = false;
+
+        for (size_t m = 0; at->office >= 0 && m < sim->node_count; m++) {
+            struct sim_node *node = &sim->nodes[m];
+            struct table_txn *txn = NULL;
+            struct buf dump = { 0 };
+
+            if (node->device->hostile) {
+                continue;
+            }
+            if (replica_begin_read(node->replica, &txn) != ERR_OK) {
+                sim_fail(sim, "%s cannot read", node->device->name);
+            }
+            dump_compartment(node, txn, &at->id, &dump);
+            replica_end_read(node->replica, &txn);
+            if (shape_level(sim->shape, m, at, sim->step) < LEVEL_READ) {
+                if (dump.size > 0) {
+                    sim_fail(sim, "%s shows records of a compartment that it may not read",
+                             node->device->name);
+                }
+            } else if (!has_first) {
+                first = dump;
+                has_first = true;
+                continue;
+            } else if (!span_equal(buf_span(&first), buf_span(&dump))) {
+                tell_difference(&first, &dump);
+                sim_fail(sim, "%s shows compartment %zu (office %d, %d) otherwise than the first reader",
+                         node->device->name, n, at->office, at->own);
+            }
+            buf_free(&dump);
+        }
+        buf_free(&first);
+    }
+}
+
+/* Who may read the cases and not the protected twin is told that something is withheld; who may, is not. */
+static void
+check_withheld(struct sim *sim)
+{
+    for (size_t n = 0; n < sim->record_count; n++) {
+        const struct known_record *known = &sim->records[n];
+        const struct shape_compartment *at = shape_compartment(sim->shape, &known->compartment);
+
+        for (size_t m = 0; m < sim->node_count; m++) {
+            struct sim_node *node = &sim->nodes[m];
+            struct arena arena = { 0 };
+            struct replica_view view;
+
+            if (node->device->hostile || shape_level(sim->shape, m, at, sim->step) < LEVEL_READ) {
+                continue;
+            }
+            const struct shape_compartment *twin =
+                shape_compartment_of(sim->shape, at->office, OWN_PROTECTED);
+            bool withheld = shape_level(sim->shape, m, twin, sim->step) < LEVEL_READ;
+            enum err err = replica_read(node->replica, &known->compartment, &known->id, &arena, &view);
+            if (err == ERR_OK && (view.withheld != withheld || (withheld && view.protected_half != NULL))) {
+                sim_fail(sim, "%s: what is withheld of a record is not said as it is", node->device->name);
+            }
+            arena_free(&arena);
+        }
+    }
+}
+
+/* --- entries --- */
+
+static void
+check_entries(struct sim_node *node)
+{
+    struct sim *sim = node->sim;
+    struct journal *journal = replica_journal(node->replica);
+    struct table_txn *txn = NULL;
+
+    if (replica_begin_read(node->replica, &txn) != ERR_OK) {
+        sim_fail(sim, "%s cannot read", node->device->name);
+    }
+    for (uint64_t place = 1; place <= journal_place_last(journal); place++) {
+        uint32_t log_no;
+        uint64_t seq;
+        enum entry_state state;
+        enum err err = journal_at(txn, place, &log_no, &seq);
+
+        if (err == ERR_OK) {
+            err = journal_state(journal, txn, log_no, seq, &state);
+        }
+        if (err != ERR_OK) {
+            sim_fail(sim, "%s: place %llu: %s", node->device->name, (unsigned long long)place, err_code(err));
+        }
+        const struct shape_compartment *at =
+            shape_compartment(sim->shape, &journal_branch(journal, log_no)->descriptor.compartment);
+        if (at == NULL) {
+            sim_fail(sim, "%s holds a compartment that nobody knows", node->device->name);
+        }
+        enum level level = shape_level(sim->shape, node->index, at, sim->step);
+        if (level < LEVEL_CARRY) {
+            sim_fail(sim, "%s holds entries that it may not even carry", node->device->name);
+        }
+        enum entry_state expected = at->office < 0 || level >= LEVEL_READ ? STATE_MERGED : STATE_CARRIED;
+        if (state != expected) {
+            sim_fail(sim, "%s: an entry of office %d, %d has state %d, not %d", node->device->name,
+                     at->office, at->own, (int)state, (int)expected);
+        }
+    }
+    sim->stats.entries += node->index == 0 ? journal_place_last(journal) : 0;
+    replica_end_read(node->replica, &txn);
+}
+
+/* Nobody forks whose disk was not replaced. */
+static void
+check_forks(struct sim_node *node)
+{
+    struct journal *journal = replica_journal(node->replica);
+
+    for (uint32_t no = 1; no <= journal_branch_count(journal); no++) {
+        const struct log_branch *branch = journal_branch(journal, no);
+
+        if (branch->parent == LOG_NONE) {
+            continue;
+        }
+        node->sim->stats.forks += node->index == 0;
+        for (size_t n = 0; n < node->sim->node_count; n++) {
+            const struct sim_node *author = &node->sim->nodes[n];
+
+            if (hash_equal(&author->device->identity.device_id, &branch->device_id) && !author->restored) {
+                sim_fail(node->sim, "%s forked, and nobody replaced its disk", author->device->name);
+            }
+        }
+    }
+}
+
+static void
+check_promises(struct sim *sim)
+{
+    struct sim_node *headquarters = &sim->nodes[0];
+    struct table_txn *txn = NULL;
+
+    if (replica_begin_read(headquarters->replica, &txn) != ERR_OK) {
+        sim_fail(sim, "headquarters cannot read");
+    }
+    for (size_t n = 0; n < sim->promise_count; n++) {
+        const struct promise *made = &sim->promises[n];
+        const struct shape_device *author = sim->nodes[made->node].device;
+
+        if (!made->excused && !oracle_says(headquarters, txn, made, &author->identity.device_id)) {
+            sim_fail(sim, "what %s acknowledged at %llu ms is not at headquarters: field %u of collection %u",
+                     author->name, (unsigned long long)made->at_ms, made->target.field,
+                     made->target.collection);
+        }
+    }
+    replica_end_read(headquarters->replica, &txn);
+}
+
+/* --- files --- */
+
+static void
+search_file(struct sim_node *node, const char *path)
+{
+    FILE *file = fopen(path, "rb");
+    struct buf content = { 0 };
+    uint8_t part[65536];
+    size_t size;
+
+    if (file == NULL) {
+        return;
+    }
+    while ((size = fread(part, 1, sizeof part, file)) > 0) {
+        buf_put(&content, part, size);
+    }
+    (void)fclose(file);
+    if (content.size > 0 && memmem(content.data, content.size, L3_MARKER, strlen(L3_MARKER)) != NULL) {
+        sim_fail(node->sim, "%s: a protected field is in the file %s", node->device->name, path);
+    }
+    buf_free(&content);
+}
+
+static void
+search_files(struct sim_node *node, const char *directory)
+{
+    DIR *open = opendir(directory);
+    char path[600];
+
+    for (struct dirent *at = open == NULL ? NULL : readdir(open); at != NULL; at = readdir(open)) {
+        (void)snprintf(path, sizeof path, "%s/%s", directory, at->d_name);
+        if (at->d_type == DT_DIR && at->d_name[0] != '.') {
+            search_files(node, path);
+        } else if (at->d_type == DT_REG) {
+            search_file(node, path);
+        }
+    }
+    if (open != NULL) {
+        (void)closedir(open);
+    }
+}
+
+/* --- proof --- */
+
+static enum err
+proof_begin(void *self, struct table_txn **main_txn, struct table_txn **keys_txn)
+{
+    return replica_borrow(((struct sim_node *)self)->replica, main_txn, keys_txn);
+}
+
+static void
+proof_abandon(void *self, struct table_txn **main_txn, struct table_txn **keys_txn)
+{
+    replica_give_back(((struct sim_node *)self)->replica, main_txn, keys_txn);
+}
+
+static void
+proof_finding(void *self, enum proof_part part, const char *what)
+{
+    struct sim_node *node = self;
+
+    sim_fail(node->sim, "%s: the proof finds, of %s: %s", node->device->name, proof_part_name(part), what);
+}
+
+static struct hash
+prove(struct sim_node *node)
+{
+    struct proof proof;
+    enum err err = proof_run(&(struct proof_options){ .self = node,
+                                                      .begin = proof_begin,
+                                                      .abandon = proof_abandon,
+                                                      .finding = proof_finding,
+                                                      .journal = replica_journal(node->replica),
+                                                      .codebook = replica_codebook(node->replica),
+                                                      .source = replica_source(node->replica) },
+                             &proof);
+
+    if (err != ERR_OK) {
+        sim_fail(node->sim, "%s: the proof: %s", node->device->name, err_code(err));
+    }
+    return proof.derived;
+}
+
+void
+check_all(struct sim *sim)
+{
+    size_t rebuilt = chance_below(&sim->chance, sim->node_count);
+
+    for (size_t n = 0; n < sim->node_count; n++) {
+        struct sim_node *node = &sim->nodes[n];
+
+        if (node->device->hostile) {
+            continue;
+        }
+        check_entries(node);
+        check_forks(node);
+        if (!reads_protected(sim, n)) {
+            search_files(node, node->directory);
+        }
+        struct hash derived = prove(node);
+        if (n == rebuilt) {
+            enum err err = replica_rebuild(node->replica, NULL, NULL);
+
+            if (err != ERR_OK) {
+                sim_fail(sim, "%s: rebuild: %s", node->device->name, err_code(err));
+            }
+            struct hash again = prove(node);
+            if (!hash_equal(&derived, &again)) {
+                sim_fail(sim, "%s: a rebuild makes other rows", node->device->name);
+            }
+        }
+    }
+    check_views(sim);
+    check_withheld(sim);
+    check_promises(sim);
+}

@@ -1,0 +1,287 @@
+#include "tests/sim/sim.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+enum { JOBS_MAX = 64, SEED_SECONDS_MAX = 300 };
+
+struct options {
+    uint64_t from;
+    uint64_t seeds;
+    unsigned jobs;
+    bool one; /* a seed to be replayed, here and now */
+    bool verbose;
+    bool once;
+    bool lanes;
+    const char *directory;
+};
+
+/* A seed that runs in a process of its own. */
+struct job {
+    uint64_t seed;
+    pid_t pid;
+    int pipe;
+    struct buf said;
+    bool done;
+    bool failed;
+};
+
+static struct shape shapes[SHAPES];
+static char root[200];
+
+static void
+usage(FILE *to)
+{
+    (void)fputs("usage: sim [--from FIRST] [--seeds COUNT] [--jobs JOBS] [--once]\n"
+                "       sim --seed SEED [--verbose] [--once]\n"
+                "       sim --lanes [--verbose]\n"
+                "\n"
+                "Runs whole organisations in a simulated world and checks what must always hold.\n"
+                "A seed decides everything that happens; each is run twice and must leave the same trace.\n"
+                "\n"
+                "  --from FIRST   the first seed (1)\n"
+                "  --seeds COUNT  how many (100)\n"
+                "  --jobs JOBS    at once (as many as there are processors)\n"
+                "  --seed SEED    replay one; with --verbose tell everything that happens\n"
+                "  --once         run each seed once only\n"
+                "  --lanes        a slow link: control, keys and urgent entries come first\n"
+                "\n"
+                "Exit: 0 all passed, 1 one failed, 2 usage.\n",
+                to);
+}
+
+static bool
+read_number(const char *text, uint64_t *out)
+{
+    char *end = NULL;
+
+    errno = 0;
+    *out = strtoull(text, &end, 10);
+    return errno == 0 && *text >= '0' && *text <= '9' && *end == '\0';
+}
+
+static bool
+read_options(int argc, char **argv, struct options *options)
+{
+    long processors = sysconf(_SC_NPROCESSORS_ONLN);
+    uint64_t number = 0;
+
+    *options = (struct options){ .from = 1, .seeds = 100, .jobs = processors > 0 ? (unsigned)processors : 1 };
+    for (int n = 1; n < argc; n++) {
+        const char *name = argv[n];
+        bool takes = strcmp(name, "--from") == 0 || strcmp(name, "--seeds") == 0 ||
+                     strcmp(name, "--jobs") == 0 || strcmp(name, "--seed") == 0;
+
+        if (takes && (n + 1 == argc || !read_number(argv[++n], &number))) {
+            return false;
+        }
+        if (strcmp(name, "--from") == 0) {
+            options->from = number;
+        } else if (strcmp(name, "--seeds") == 0) {
+            options->seeds = number;
+        } else if (strcmp(name, "--jobs") == 0) {
+            options->jobs = number < 1 ? 1 : number > JOBS_MAX ? JOBS_MAX : (unsigned)number;
+        } else if (strcmp(name, "--seed") == 0) {
+            options->from = number;
+            options->seeds = 1;
+            options->one = true;
+        } else if (strcmp(name, "--verbose") == 0) {
+            options->verbose = true;
+        } else if (strcmp(name, "--once") == 0) {
+            options->once = true;
+        } else if (strcmp(name, "--lanes") == 0) {
+            options->lanes = true;
+        } else {
+            return false;
+        }
+    }
+    return true;
+}
+
+static struct shape *
+shape_of(uint64_t seed)
+{
+    struct shape *shape = &shapes[seed % SHAPES];
+
+    if (shape->device_count == 0) {
+        char directory[256];
+
+        (void)snprintf(directory, sizeof directory, "%s/ceremony", root);
+        shape_make(shape, seed % SHAPES, directory);
+    }
+    return shape;
+}
+
+/* One seed, as often as is asked for. False: two runs of it differ. A check that fails ends the process. */
+static bool
+run(uint64_t seed, const struct options *options)
+{
+    struct sim_stats stats;
+    char directory[256];
+    FILE *trace = options->verbose ? stdout : NULL;
+
+    (void)snprintf(directory, sizeof directory, "%s/%llu", root, (unsigned long long)seed);
+    uint64_t first = run_seed(seed, shape_of(seed), directory, trace, &stats);
+    if (!options->once) {
+        uint64_t second = run_seed(seed, shape_of(seed), directory, NULL, &stats);
+
+        if (first != second) {
+            (void)fprintf(stderr, "seed %llu: two runs left different traces\n", (unsigned long long)seed);
+            return false;
+        }
+    }
+    if (options->one) {
+        (void)printf("seed %llu: trace %016llx, %llu turns, %llu frames, %llu B, %llu ops saved, %llu saves "
+                     "refused, %llu crashes, %llu failed commits, %llu restored, %llu hostile frames, %llu "
+                     "cuts; %llu entries, %llu conflicts, %llu branches\n",
+                     (unsigned long long)seed, (unsigned long long)first, (unsigned long long)stats.turns,
+                     (unsigned long long)stats.frames, (unsigned long long)stats.bytes,
+                     (unsigned long long)stats.saves, (unsigned long long)stats.refused_saves,
+                     (unsigned long long)stats.crashes, (unsigned long long)stats.failed_commits,
+                     (unsigned long long)stats.restores, (unsigned long long)stats.hostile_frames,
+                     (unsigned long long)stats.cuts, (unsigned long long)stats.entries,
+                     (unsigned long long)stats.conflicts, (unsigned long long)stats.forks);
+    }
+    return true;
+}
+
+static void
+start(struct job *job, uint64_t seed, const struct options *options)
+{
+    int ends[2];
+
+    *job = (struct job){ .seed = seed };
+    (void)shape_of(seed);
+    (void)fflush(NULL);
+    if (pipe(ends) != 0 || (job->pid = fork()) < 0) {
+        perror("sim");
+        exit(1);
+    }
+    if (job->pid == 0) {
+        (void)dup2(ends[1], STDERR_FILENO);
+        (void)close(ends[0]);
+        (void)close(ends[1]);
+        (void)alarm(SEED_SECONDS_MAX);
+        _exit(run(seed, options) ? 0 : 1);
+    }
+    (void)close(ends[1]);
+    job->pipe = ends[0];
+}
+
+/* Read what a job says until it has ended. */
+static void
+attend(struct job *job)
+{
+    uint8_t part[4096];
+    ssize_t size = read(job->pipe, part, sizeof part);
+    int status = 0;
+    char directory[256];
+
+    if (size > 0) {
+        buf_put(&job->said, part, (size_t)size);
+        return;
+    }
+    (void)close(job->pipe);
+    (void)waitpid(job->pid, &status, 0);
+    job->done = true;
+    job->failed = !WIFEXITED(status) || WEXITSTATUS(status) != 0;
+    if (WIFSIGNALED(status)) {
+        buf_printf(&job->said, "seed %llu: ended by signal %d\n", (unsigned long long)job->seed,
+                   WTERMSIG(status));
+    }
+    (void)snprintf(directory, sizeof directory, "%s/%llu", root, (unsigned long long)job->seed);
+    remove_tree(directory);
+}
+
+static void
+report(struct job *job)
+{
+    if (job->failed) {
+        (void)printf("%.*s", (int)job->said.size, job->said.data == NULL ? "" : (const char *)job->said.data);
+        (void)printf("  replay it: sim --seed %llu --verbose\n", (unsigned long long)job->seed);
+        (void)fflush(stdout);
+    }
+    buf_free(&job->said);
+}
+
+/* Run the seeds, some at once, and report in their order. Gives how many failed. */
+static uint64_t
+run_all(const struct options *options)
+{
+    struct job jobs[JOBS_MAX]; /* a ring: those begun and not yet reported */
+    struct pollfd watched[JOBS_MAX];
+    uint64_t begun = 0;
+    uint64_t reported = 0;
+    uint64_t failed = 0;
+
+    while (reported < options->seeds) {
+        while (begun < options->seeds && begun - reported < options->jobs) {
+            start(&jobs[begun % options->jobs], options->from + begun, options);
+            begun++;
+        }
+        nfds_t count = 0;
+        for (uint64_t n = reported; n < begun; n++) {
+            const struct job *job = &jobs[n % options->jobs];
+            watched[count++] = (struct pollfd){ .fd = job->done ? -1 : job->pipe, .events = POLLIN };
+        }
+        (void)poll(watched, count, -1);
+        for (uint64_t n = reported; n < begun; n++) {
+            if (watched[n - reported].revents != 0) {
+                attend(&jobs[n % options->jobs]);
+            }
+        }
+        while (reported < begun && jobs[reported % options->jobs].done) {
+            failed += jobs[reported % options->jobs].failed;
+            report(&jobs[reported % options->jobs]);
+            reported++;
+        }
+    }
+    return failed;
+}
+
+int
+main(int argc, char **argv)
+{
+    struct options options;
+    uint64_t failed = 0;
+
+    if (argc == 2 && (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0)) {
+        usage(stdout);
+        return 0;
+    }
+    if (!read_options(argc, argv, &options)) {
+        usage(stderr);
+        return 2;
+    }
+    const char *memory = getenv("VIGIL_SIM_DIRECTORY");
+    (void)snprintf(root, sizeof root, "%s/vigil-sim-XXXXXX",
+                   memory != NULL                  ? memory
+                   : access("/dev/shm", W_OK) == 0 ? "/dev/shm"
+                                                   : "/tmp");
+    if (crypto_start() != ERR_OK || mkdtemp(root) == NULL) {
+        perror("sim");
+        return 1;
+    }
+    if (options.lanes) {
+        char directory[256];
+
+        (void)snprintf(directory, sizeof directory, "%s/lanes", root);
+        lanes_run(shape_of(0), directory, options.verbose ? stdout : NULL);
+    } else if (options.one) {
+        failed = !run(options.from, &options);
+    } else {
+        failed = run_all(&options);
+        (void)printf("%llu of %llu seeds passed\n", (unsigned long long)(options.seeds - failed),
+                     (unsigned long long)options.seeds);
+    }
+    for (size_t n = 0; n < SHAPES; n++) {
+        shape_free(&shapes[n]);
+    }
+    remove_tree(root);
+    return failed == 0 ? 0 : 1;
+}

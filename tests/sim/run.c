@@ -1,0 +1,376 @@
+#include "tests/sim/sim.h"
+
+#include <assert.h>
+#include <string.h>
+#include <sys/stat.h>
+
+enum {
+    MINUTE_MS = 60 * 1000,
+    SETTLE_MS_MAX = 40 * MINUTE_MS,
+    QUIET_MS = 5 * MINUTE_MS,
+    /* A connection with nothing to say compares digests once a minute, both ways. */
+    QUIET_BYTES_A_MINUTE = 2 * 700,
+};
+
+/* What the seed decides before anything happens. */
+struct fate {
+    uint64_t join_ms[NODES_MAX];
+    uint64_t news_ms[STEPS];
+    uint64_t end_ms;
+    bool hostile;
+    bool fragile; /* disks fail and machines crash */
+    bool restores;
+    uint64_t split_until_ms;
+    uint64_t image_ms[NODES_MAX]; /* when its image was kept */
+};
+
+static void
+add_link(struct sim *sim, size_t a, size_t b)
+{
+    struct chance *chance = &sim->chance;
+
+    for (size_t n = 0; n < sim->link_count; n++) {
+        const struct sim_link *link = &sim->links[n];
+
+        if ((link->a == (int)a && link->b == (int)b) || (link->a == (int)b && link->b == (int)a)) {
+            return;
+        }
+    }
+    assert(sim->link_count < LINKS_MAX);
+    struct sim_link *link = &sim->links[sim->link_count++];
+    bool slow = chance_one_in(chance, 4);
+    *link = (struct sim_link){
+        .a = (int)a,
+        .b = (int)b,
+        .both = chance_one_in(chance, 4),
+        .latency_ms = slow ? chance_between(chance, 200, 900) : chance_between(chance, 1, 200),
+        .bytes_per_s = slow ? chance_between(chance, 4000, 20000) : chance_between(chance, 50000, 2000000),
+        .window = chance_between(chance, 128 << 10, 512 << 10)
+    };
+}
+
+static size_t
+device_named(const struct sim *sim, const char *name)
+{
+    for (size_t n = 0; n < sim->node_count; n++) {
+        if (strcmp(sim->nodes[n].device->name, name) == 0) {
+            return n;
+        }
+    }
+    return SIZE_MAX;
+}
+
+static void
+plan_links(struct sim *sim)
+{
+    size_t hub = device_named(sim, "HUB-1");
+
+    add_link(sim, 0, hub);
+    for (size_t n = 1; n < sim->node_count; n++) {
+        if (sim->nodes[n].device->hostile || n == hub) {
+            continue;
+        }
+        bool with_hub = chance_one_in(&sim->chance, 2);
+        add_link(sim, n, with_hub ? hub : 0);
+        if (chance_one_in(&sim->chance, 3)) {
+            add_link(sim, n, with_hub ? 0 : hub);
+        }
+        for (size_t m = 1; m < n; m++) {
+            bool same = sim->nodes[m].device->office == sim->nodes[n].device->office;
+
+            if (!sim->nodes[m].device->hostile && m != hub && chance_one_in(&sim->chance, same ? 2 : 6)) {
+                add_link(sim, m, n);
+            }
+        }
+    }
+}
+
+static void
+plan_nodes(struct sim *sim, struct fate *fate)
+{
+    struct chance *chance = &sim->chance;
+    size_t dreamer =
+        chance_one_in(chance, 3) ? chance_below(chance, sim->node_count) : SIZE_MAX; /* stands in 2030 */
+
+    for (size_t n = 0; n < sim->node_count; n++) {
+        struct sim_node *node = &sim->nodes[n];
+
+        node->skew_ms = (int64_t)chance_below(chance, 20000) - 10000;
+        if (n == dreamer) {
+            node->skew_ms += INT64_C(4) * 365 * 24 * 60 * MINUTE_MS;
+        }
+        node->profile = chance_one_in(chance, 4) ? PROFILE_WAN : PROFILE_LAN;
+        node->map_bytes = chance_one_in(chance, 3) ? 256 << 10 : 8 << 20;
+        node->save_ms = chance_between(chance, 5000, 90000);
+        fate->join_ms[n] = node->device->hostile ? UINT64_MAX : n == 0 ? 0 : chance_below(chance, 60000);
+    }
+}
+
+static void
+plan(struct sim *sim, struct fate *fate)
+{
+    struct chance *chance = &sim->chance;
+
+    memset(fate, 0, sizeof *fate);
+    plan_nodes(sim, fate);
+    plan_links(sim);
+    fate->end_ms = chance_between(chance, 4, 12) * MINUTE_MS;
+    fate->hostile = chance_one_in(chance, 2);
+    fate->fragile = !chance_one_in(chance, 4);
+    fate->restores = chance_one_in(chance, 3);
+    fate->news_ms[1] = chance_below(chance, fate->end_ms);
+    fate->news_ms[2] = chance_between(chance, fate->news_ms[1], fate->end_ms);
+    for (size_t n = 0; n < sim->node_count; n++) {
+        if (sim->nodes[n].device->joins > 0) {
+            fate->join_ms[n] = fate->news_ms[sim->nodes[n].device->joins] + chance_below(chance, 60000);
+        }
+    }
+    sim->fault_ms = chance_between(chance, 1000, 20000);
+    sim->mallory_ms = chance_between(chance, 20000, 60000);
+}
+
+/* --- what comes by plan --- */
+
+static void
+follow_plan(struct sim *sim, struct fate *fate)
+{
+    for (size_t n = 0; n < sim->node_count; n++) {
+        struct sim_node *node = &sim->nodes[n];
+
+        if (!node->joined && sim->now_ms >= fate->join_ms[n]) {
+            node_join(node);
+            node->up_ms = sim->now_ms;
+        }
+    }
+    for (int step = 1; step < STEPS; step++) {
+        if (sim->step == step - 1 && sim->now_ms >= fate->news_ms[step]) {
+            /* Headquarters and the offices that work on cases: whoever gets the file. */
+            static const char *const takers[] = { "HQ-1", "KEN-1", "COL-1" };
+            size_t taker = device_named(sim, takers[chance_below(&sim->chance, 3)]);
+
+            if (node_is_up(&sim->nodes[taker])) {
+                sim->step = step;
+                sim->nodes[taker].import_step = step;
+            }
+        }
+    }
+}
+
+/* --- what comes by chance --- */
+
+static struct sim_node *
+someone(struct sim *sim)
+{
+    struct sim_node *node = &sim->nodes[chance_below(&sim->chance, sim->node_count)];
+
+    return node_is_up(node) ? node : NULL;
+}
+
+static void
+split(struct sim *sim, struct fate *fate)
+{
+    uint64_t side = chance_next(&sim->chance);
+
+    sim_note(sim, "a split: %04llx", (unsigned long long)(side & 0xffff));
+    for (size_t n = 0; n < sim->link_count; n++) {
+        struct sim_link *link = &sim->links[n];
+
+        link->split = (side >> link->a & 1) != (side >> link->b & 1);
+    }
+    for (size_t n = 0; n < sim->conn_count; n++) {
+        struct sim_conn *conn = sim->conns[n];
+
+        if (conn->link >= 0 && sim->links[conn->link].split) {
+            network_cut(sim, conn, "a split");
+        }
+    }
+    fate->split_until_ms = sim->now_ms + chance_between(&sim->chance, 10000, 180000);
+}
+
+static void
+heal(struct sim *sim)
+{
+    sim_note(sim, "links heal");
+    for (size_t n = 0; n < sim->link_count; n++) {
+        sim->links[n].split = false;
+    }
+}
+
+static void
+swap_disk(struct sim *sim, struct fate *fate)
+{
+    struct sim_node *node = someone(sim);
+
+    if (node == NULL || !fate->restores || node->import_step != 0) {
+        return;
+    }
+    node_crash(node, chance_between(&sim->chance, 10, 5000),
+               node->image[0] == '\0' ? "to be copied" : "stolen");
+    if (node->image[0] == '\0') {
+        node_keep_image(node);
+        fate->image_ms[node->index] = sim->now_ms;
+    } else if (!node->restored) {
+        node_restore_image(node);
+        people_excuse(sim, node->index, fate->image_ms[node->index]);
+        /* News that only it had are handed to it once more. */
+        node->import_step = sim->step;
+        /* Cut off for a while, so that it writes where it stood before. */
+        for (size_t n = 0; n < sim->link_count; n++) {
+            struct sim_link *link = &sim->links[n];
+
+            link->split = link->split || link->a == (int)node->index || link->b == (int)node->index;
+        }
+        fate->split_until_ms = sim->now_ms + 60000;
+        node->save_ms = sim->now_ms;
+        node->burst = 6;
+    }
+}
+
+static void
+misfortune(struct sim *sim, struct fate *fate)
+{
+    struct chance *chance = &sim->chance;
+    struct sim_node *node;
+
+    sim->fault_ms = sim->now_ms + chance_between(chance, 2000, 40000);
+    switch (chance_below(chance, fate->fragile ? 9 : 4)) {
+    case 0:
+    case 1:
+        if (sim->conn_count > 0) {
+            network_cut(sim, sim->conns[chance_below(chance, sim->conn_count)], "by chance");
+        }
+        break;
+    case 2:
+        split(sim, fate);
+        break;
+    case 3:
+        swap_disk(sim, fate);
+        break;
+    case 4:
+        node = someone(sim);
+        if (node != NULL) {
+            sim->stats.crashes++;
+            node_crash(node, chance_between(chance, 10, 60000), "crash");
+        }
+        break;
+    case 5:
+        node = someone(sim);
+        if (node != NULL) {
+            node->crash_in_turn = true;
+        }
+        break;
+    case 6:
+    case 7:
+        node = someone(sim);
+        if (node != NULL) {
+            node->disk_in = (unsigned)chance_between(chance, 1, 12);
+            node->disk_err = chance_one_in(chance, 2) ? ERR_FULL : ERR_IO;
+        }
+        break;
+    default:
+        node = someone(sim);
+        if (node != NULL) {
+            node->full_until_ms = sim->now_ms + chance_between(chance, 100, 20000);
+        }
+    }
+}
+
+static void
+live(struct sim *sim, struct fate *fate)
+{
+    sim->chaos = true;
+    while (sim->now_ms < fate->end_ms) {
+        follow_plan(sim, fate);
+        if (sim->now_ms >= sim->fault_ms) {
+            misfortune(sim, fate);
+        }
+        if (fate->split_until_ms != 0 && sim->now_ms >= fate->split_until_ms) {
+            heal(sim);
+            fate->split_until_ms = 0;
+        }
+        if (fate->hostile && sim->now_ms >= sim->mallory_ms) {
+            mallory_visit(sim);
+            sim->mallory_ms = sim->now_ms + chance_between(&sim->chance, 5000, 60000);
+        }
+        sim_pass(sim);
+    }
+    sim->chaos = false;
+    heal(sim);
+    for (size_t n = 0; n < sim->node_count; n++) {
+        struct sim_node *node = &sim->nodes[n];
+
+        node->disk_in = 0;
+        node->full_until_ms = 0;
+        node->crash_in_turn = false;
+        node->mute = true;
+        fate->join_ms[n] = node->device->hostile ? UINT64_MAX : 0;
+    }
+    for (int step = 1; step < STEPS; step++) {
+        fate->news_ms[step] = 0;
+    }
+}
+
+/* Until everybody holds and shows the same. */
+static void
+settle(struct sim *sim, struct fate *fate)
+{
+    uint64_t since = sim->now_ms;
+    char why[300] = "";
+
+    sim_note(sim, "all is well again");
+    while (sim->step < STEPS - 1 || !check_settled(sim, why, sizeof why)) {
+        if (sim->now_ms > since + SETTLE_MS_MAX) {
+            sim_fail(sim, "not settled: %s", why);
+        }
+        follow_plan(sim, fate);
+        sim_pass_until(sim, sim->now_ms + 500);
+    }
+    sim_note(sim, "settled after %llu s", (unsigned long long)(sim->now_ms - since) / 1000);
+}
+
+/* Nobody talks for talk's sake. */
+static void
+listen(struct sim *sim)
+{
+    char why[300];
+
+    sim_pass_until(sim, sim->now_ms + MINUTE_MS);
+    uint64_t bytes = sim->stats.bytes;
+    uint64_t turns = sim->stats.turns;
+    sim_pass_until(sim, sim->now_ms + QUIET_MS);
+    uint64_t allowed = sim->conn_count * QUIET_BYTES_A_MINUTE * (QUIET_MS / MINUTE_MS + 1);
+    sim_note(sim, "%llu B and %llu turns in %d s, %zu connections",
+             (unsigned long long)(sim->stats.bytes - bytes), (unsigned long long)(sim->stats.turns - turns),
+             QUIET_MS / 1000, sim->conn_count);
+    if (sim->stats.bytes - bytes > allowed) {
+        sim_fail(sim, "no silence: %llu B on %zu connections in %d s",
+                 (unsigned long long)(sim->stats.bytes - bytes), sim->conn_count, QUIET_MS / 1000);
+    }
+    if (!check_settled(sim, why, sizeof why)) {
+        sim_fail(sim, "settled no longer: %s", why);
+    }
+}
+
+uint64_t
+run_seed(uint64_t seed, const struct shape *shape, const char *directory, FILE *trace,
+         struct sim_stats *stats_out)
+{
+    static struct sim sim;
+    struct fate fate;
+
+    if (mkdir(directory, 0700) != 0) {
+        perror(directory);
+        return 0;
+    }
+    sim_init(&sim, seed, shape, directory, trace);
+    plan(&sim, &fate);
+    live(&sim, &fate);
+    settle(&sim, &fate);
+    listen(&sim);
+    check_all(&sim);
+    *stats_out = sim.stats;
+    uint64_t hash = sim.hash;
+    sim_free(&sim);
+    remove_tree(directory);
+    return hash;
+}

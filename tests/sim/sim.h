@@ -1,0 +1,325 @@
+/* sim.h - a whole organisation in one process: the very same store and sync, in a simulated world.
+ *
+ *     seed --> shape (ceremony) --> nodes (replica + gossip) --- links (delay, cut, split)
+ *          --> people (saves, remembered) --> faults (disk, crash, restore, a hostile device)
+ *          --> heal --> quiet --> invariants
+ *
+ * Everything that happens follows from the seed: a run is replayed by its number. Time is
+ * virtual; chance comes from generators of the simulator; the disk is a directory of a memory file
+ * system. What is checked is computed by code of the simulator's own wherever it can be.
+ */
+#pragma once
+
+#include "store/base/world.h"
+#include "sync/replica.h"
+
+#include <stdio.h>
+
+enum {
+    NODES_MAX = 12,
+    OFFICES_MAX = 6,
+    COMPARTMENTS_MAX = 2 + OFFICES_MAX * OWN_COUNT,
+    SHAPES = 8, /* organisations that the seeds share: a ceremony is slow by design */
+    STEPS = 3,  /* what was certified at first, then a device more, then a level more */
+    LINKS_MAX = NODES_MAX * NODES_MAX,
+    RECORDED_MAX = 64,
+};
+
+#define L3_MARKER "L3MARK"
+
+/* --- chance --- */
+
+struct chance {
+    uint64_t state;
+};
+
+uint64_t chance_next(struct chance *chance);
+uint64_t chance_below(struct chance *chance, uint64_t bound); /* 0 to bound - 1 */
+uint64_t chance_between(struct chance *chance, uint64_t low, uint64_t high);
+bool chance_one_in(struct chance *chance, uint64_t n);
+void chance_fill(struct chance *chance, void *out, size_t size);
+
+/* --- organisation.c --- */
+
+struct shape_compartment {
+    struct ident id;
+    int office; /* -1: control or shared */
+    int own;    /* enum own_compartment; 0 control and 1 shared where office is -1 */
+};
+
+struct shape_device {
+    char name[16];
+    int office;
+    enum level own_level; /* in what its office owns or, in `everywhere`, in all offices' */
+    bool everywhere;
+    int reads_office; /* -1, or the one office whose cases it may read as well */
+    enum level other; /* elsewhere, if not `everywhere` */
+    int joins;        /* the step that certifies it */
+    enum level later; /* own_level from the last step on; LEVEL_NONE: as before */
+    bool hostile;     /* no node: see mallory.c */
+    struct replica_identity identity;
+    struct request request;
+    struct key storage_key;
+    struct key wrap_key;
+    struct buf welcome; /* its founding statements */
+    uint8_t certificate[8];
+};
+
+struct shape {
+    uint64_t number;
+    size_t office_count;
+    const char *offices[OFFICES_MAX];
+    struct shape_compartment compartments[COMPARTMENTS_MAX];
+    size_t compartment_count;
+    struct shape_device devices[NODES_MAX];
+    size_t device_count;
+    struct buf news[STEPS]; /* all statements after each step */
+};
+
+/* Hold the ceremonies of one organisation, in a directory that is removed again. */
+void shape_make(struct shape *shape, uint64_t number, const char *directory);
+void shape_free(struct shape *shape);
+const struct shape_compartment *shape_compartment(const struct shape *shape, const struct ident *id);
+const struct shape_compartment *shape_compartment_of(const struct shape *shape, int office, int own);
+
+/* The level that the ceremony gave, as the simulator knows it: `step` steps were taken. */
+enum level shape_level(const struct shape *shape, size_t device, const struct shape_compartment *compartment,
+                       int step);
+
+/* --- the simulation --- */
+
+struct sim_node {
+    struct sim *sim;
+    size_t index;
+    const struct shape_device *device;
+    struct world world;
+    struct chance chance; /* of world.random */
+    char directory[200];
+    char image[200]; /* an old copy of the directory; "": none */
+    int64_t skew_ms;
+    uint64_t steady_ms; /* of its clock at our time 0 */
+    enum link_profile profile;
+    size_t map_bytes;
+    bool joined; /* has its welcome */
+    bool founded;
+    bool restored;
+    struct replica *replica; /* NULL: it is down */
+    struct gossip *gossip;
+    uint64_t up_ms; /* when it comes up again */
+    uint64_t generation;
+    bool tend_due;
+    bool flush_due;
+    uint64_t flush_ms;
+    uint64_t tick_ms;
+    uint64_t save_ms; /* of its people's next save */
+    unsigned burst;
+    int import_step; /* 0: none; news to take in at the next turn */
+    /* faults */
+    unsigned disk_in;  /* steps until one fails; 0: none does */
+    enum err disk_err; /* with this */
+    uint64_t full_until_ms;
+    bool crash_in_turn;
+    bool mute; /* its people rest */
+};
+
+struct sim_frame {
+    uint64_t arrive_ms;
+    struct buf bytes;
+    bool flipped; /* a chunk frame with a bit changed: it must be refused */
+};
+
+/* One way of a connection. */
+struct sim_way {
+    struct sim_frame *frames; /* a queue: first to count */
+    size_t first;
+    size_t count;
+    size_t capacity;
+    size_t bytes;
+    uint64_t busy_ms; /* when the line is free again */
+};
+
+struct sim_end {
+    int node; /* -1: the hostile device */
+    uint32_t number;
+    bool up;             /* gossip was told so */
+    uint64_t down_at_ms; /* when it notices that the connection is gone; 0: it is not */
+};
+
+struct sim_conn {
+    struct sim_end ends[2]; /* 0 dialled */
+    struct sim_way ways[2]; /* 0: from ends[0] */
+    bool cut;
+    int link; /* -1: none */
+    uint64_t latency_ms;
+    uint64_t bytes_per_s;
+    size_t window;
+    uint64_t introduced_count[2];
+};
+
+struct sim_link {
+    int a;
+    int b;
+    bool split; /* nothing passes */
+    bool both;  /* both ends dial */
+    uint64_t latency_ms;
+    uint64_t bytes_per_s;
+    size_t window;
+    uint64_t dial_ms[2];
+};
+
+/* What was promised when a save was acknowledged. */
+struct promise {
+    size_t node;
+    struct ident compartment; /* of the cases */
+    struct ident record_id;
+    uint32_t code;
+    struct target target;
+    struct buf value;
+    uint64_t at_ms;
+    bool excused; /* the disk it was on was replaced by an older one */
+};
+
+struct known_record {
+    struct ident compartment;
+    struct ident id;
+    uint32_t kind;
+};
+
+struct sim_stats {
+    uint64_t turns;
+    uint64_t frames;
+    uint64_t bytes;
+    uint64_t saves;
+    uint64_t refused_saves;
+    uint64_t crashes;
+    uint64_t failed_commits;
+    uint64_t restores;
+    uint64_t hostile_frames;
+    uint64_t cuts;
+    uint64_t entries;
+    uint64_t conflicts;
+    uint64_t forks;
+};
+
+struct sim {
+    uint64_t seed;
+    struct chance chance; /* of what happens */
+    const struct shape *shape;
+    const char *directory;
+    FILE *trace; /* NULL: quiet */
+    uint64_t hash;
+    uint64_t now_ms;
+    int step; /* of the shape's, as far as anybody knows */
+    bool chaos;
+    struct sim_node nodes[NODES_MAX];
+    size_t node_count;
+    struct sim_link links[LINKS_MAX];
+    size_t link_count;
+    struct sim_conn **conns;
+    size_t conn_count;
+    uint32_t next_number;
+    struct promise *promises;
+    size_t promise_count;
+    struct promise *pending; /* of the turn that is under way */
+    size_t pending_count;
+    struct known_record *records;
+    size_t record_count;
+    struct buf recorded[RECORDED_MAX]; /* chunks with their descriptors, for the hostile device */
+    size_t recorded_count;
+    uint64_t next_value;
+    uint64_t fault_ms;
+    uint64_t mallory_ms;
+    struct sim_stats stats;
+    void (*on_send)(struct sim *sim, struct sim_conn *conn, int way, struct span frame);
+    void *on_send_self;
+};
+
+/* Say what is wrong and end the run: never returns. */
+void sim_fail(struct sim *sim, const char *format, ...) __attribute__((format(printf, 2, 3), noreturn));
+
+/* One event: into the trace and its hash. Names no number that differs between two runs. */
+void sim_note(struct sim *sim, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+/* Begin and end a world with the nodes of the shape. */
+void sim_init(struct sim *sim, uint64_t seed, const struct shape *shape, const char *directory, FILE *trace);
+void sim_free(struct sim *sim);
+
+/* Go on until the next thing happens, and let it happen. */
+void sim_pass(struct sim *sim);
+/* Go on for so long. */
+void sim_pass_until(struct sim *sim, uint64_t until_ms);
+
+/* --- node.c --- */
+
+void node_init(struct sim *sim, size_t index);
+void node_free(struct sim_node *node);
+/* Write its identity and make its directory: it has its welcome now. */
+void node_join(struct sim_node *node);
+/* Up again. False: its disk did not let it; tried again later. */
+bool node_open(struct sim_node *node);
+/* Everything in memory is gone at once, a turn that is under way with it. */
+void node_crash(struct sim_node *node, uint64_t away_ms, const char *why);
+void node_turn(struct sim_node *node);
+/* When it has something to do by itself. */
+uint64_t node_wake_ms(const struct sim_node *node);
+bool node_is_up(const struct sim_node *node);
+/* Keep a copy of its directory; put it in the place of what is there now. The node is down. */
+void node_keep_image(struct sim_node *node);
+void node_restore_image(struct sim_node *node);
+struct frontier *node_frontier(struct sim_node *node, const struct ident *compartment);
+
+/* --- network.c --- */
+
+struct sim_conn *network_connect(struct sim *sim, int dialler, int listener, int link);
+void network_cut(struct sim *sim, struct sim_conn *conn, const char *why);
+void network_cut_node(struct sim *sim, int node, const char *why);
+void network_dial(struct sim *sim);
+void network_sweep(struct sim *sim); /* forget connections that both ends gave up */
+bool network_send(struct sim *sim, int node, uint32_t number, struct span frame);
+void network_put(struct sim *sim, struct sim_conn *conn, int way, struct span frame, bool flipped);
+struct sim_conn *network_find(struct sim *sim, int node, uint32_t number, int *end_out);
+/* The next frame for this end that has arrived; false: none. The caller frees it. */
+bool network_take(struct sim *sim, struct sim_conn *conn, int end, struct sim_frame *frame_out);
+uint64_t network_wake_ms(const struct sim *sim);
+size_t network_in_flight(const struct sim *sim);
+
+/* --- people.c --- */
+
+/* Save something at this node, in its turn. */
+void people_save(struct sim_node *node);
+/* The turn was committed, or was not. */
+void people_settle(struct sim *sim, bool committed);
+void people_excuse(struct sim *sim, size_t node, uint64_t since_ms);
+/* Of the latest saves of a node, is each one there? */
+void people_look_back(struct sim_node *node);
+
+/* --- mallory.c --- */
+
+void mallory_record(struct sim *sim, struct span frame);
+void mallory_visit(struct sim *sim);
+/* Take in one of its frames at a node, and see that what was changed is refused and counted. */
+void mallory_receive(struct sim_node *node, uint32_t number, const struct sim_frame *frame);
+
+/* --- check.c, oracle.c --- */
+
+/* True when everybody is connected, complete and nothing is under way; else why not. */
+bool check_settled(struct sim *sim, char *why, size_t why_size);
+void check_all(struct sim *sim);
+void check_frame(struct sim *sim, const struct sim_conn *conn, int way, struct span frame);
+
+/* What a record must show, computed from its entries by the rules alone, compared with what the view shows. */
+void oracle_compare(struct sim_node *node, struct table_txn *txn, uint32_t record_no,
+                    const struct record_view *view);
+/* True if an entry of this author says so of the record, in either half. */
+bool oracle_says(struct sim_node *node, struct table_txn *txn, const struct promise *promise,
+                 const struct hash *device_id);
+
+/* --- run.c, lanes.c --- */
+
+/* One seed, once; gives the hash of its trace. */
+uint64_t run_seed(uint64_t seed, const struct shape *shape, const char *directory, FILE *trace,
+                  struct sim_stats *stats_out);
+void lanes_run(const struct shape *shape, const char *directory, FILE *trace);
+
+/* Remove a directory and all that is in it. */
+void remove_tree(const char *path);
