@@ -396,7 +396,8 @@ prepare_halves(struct replica *replica, const struct save *save, struct half_sav
         }
         enum err known =
             record_find(replica->main_txn, &at->compartment->id, &save->record_id, &at->record_no);
-        if (known != ERR_OK && known != ERR_ABSENT) {
+        /* A key alone is no record: it may be left of a turn that did not happen, and nobody else has it. */
+        if (known != ERR_OK && (known != ERR_ABSENT || half == OPEN_HALF)) {
             return known;
         }
         enum err err =

@@ -488,6 +488,10 @@ START_TEST(a_turn_that_fails_leaves_nothing_behind)
     ck_assert_mem_eq(digest, digest_of(ken, &cases), sizeof digest);
     ck_assert_uint_eq(value_count(ken, &cases, &lost, FIELD_KIND), 0);
     ck_assert_uint_eq(value_count(ken, &cases, &first, FIELD_KIND), 1);
+    /* Its key is left in keys/, and nobody else will ever have it: nothing is written under it. */
+    begin(ken);
+    ck_assert_int_eq(change_record(ken, &cases, &lost, ops[1]), ERR_ABSENT);
+    commit(ken);
     /* And the node goes on. */
     struct ident next = new_person(ken, &cases, "another name");
     ck_assert_uint_eq(value_count(ken, &cases, &next, FIELD_KIND), 1);
