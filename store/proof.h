@@ -47,8 +47,8 @@ struct proof {
     uint64_t
         checked[PROOF_PART_COUNT]; /* rows, entries, places, waiting entries, records, counts, key entries */
     uint64_t findings[PROOF_PART_COUNT];
-    /* H("vigil.view.v1", plaintext rows of everything that is derived): the same after a rebuild. Local: two replicas
-     * number their records differently. */
+    /* H("vigil.view.v1", plaintext rows of everything that is derived): the same after a rebuild that numbers the
+     * records alike. Local: two replicas number them differently, and so does a rebuild where entries had waited. */
     struct hash derived;
 };
 
