@@ -585,6 +585,30 @@ prove(struct sim_node *node)
     return proof.derived;
 }
 
+static void
+rebuild(struct sim_node *node)
+{
+    enum err err = replica_rebuild(node->replica, NULL, NULL);
+
+    if (err != ERR_OK) {
+        sim_fail(node->sim, "%s: rebuild: %s", node->device->name, err_code(err));
+    }
+}
+
+/* The first rebuild may number records in another order, where entries had waited for a key; the second may not. What is
+ * shown afterwards is compared with everybody else's by check_views. */
+static void
+check_rebuild(struct sim_node *node)
+{
+    rebuild(node);
+    struct hash once = prove(node);
+    rebuild(node);
+    struct hash twice = prove(node);
+    if (!hash_equal(&once, &twice)) {
+        sim_fail(node->sim, "%s: a rebuild makes other rows than the one before", node->device->name);
+    }
+}
+
 void
 check_all(struct sim *sim)
 {
@@ -601,17 +625,9 @@ check_all(struct sim *sim)
         if (!reads_protected(sim, n)) {
             search_files(node, node->directory);
         }
-        struct hash derived = prove(node);
+        (void)prove(node);
         if (n == rebuilt) {
-            enum err err = replica_rebuild(node->replica, NULL, NULL);
-
-            if (err != ERR_OK) {
-                sim_fail(sim, "%s: rebuild: %s", node->device->name, err_code(err));
-            }
-            struct hash again = prove(node);
-            if (!hash_equal(&derived, &again)) {
-                sim_fail(sim, "%s: a rebuild makes other rows", node->device->name);
-            }
+            check_rebuild(node);
         }
     }
     check_views(sim);

@@ -5,7 +5,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
-enum { BACKLOG_TURNS = 40, INTRODUCED_MAX = 200, SECOND_MS = 1000 };
+enum { BACKLOG_TURNS = 200, INTRODUCED_MAX = 200, SECOND_MS = 1000 };
 
 struct lanes {
     uint8_t introduced[INTRODUCED_MAX]; /* lanes of the sender's logs, in their order */

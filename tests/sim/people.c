@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { OPS_MAX = 24, LOOK_BACK = 3 };
+enum { OPS_MAX = 24, LOOK_BACK = 3, HOT_FIELDS = 3, HOT_RECORDS = 5 };
 
 /* What a person is about to save. */
 struct edit {
@@ -129,6 +129,7 @@ random_field(struct edit *edit, uint32_t collection)
     const struct codebook_field *found = NULL;
     uint64_t seen = 0;
     bool protected = writes_protected(edit);
+    bool hot = !chance_one_in(&edit->node->sim->chance, 3);
 
     for (size_t n = 0; n < codebook->field_count; n++) {
         const struct codebook_field *field = &codebook->fields[n];
@@ -140,6 +141,10 @@ random_field(struct edit *edit, uint32_t collection)
         seen++;
         if (chance_below(&edit->node->sim->chance, seen) == 0) {
             found = field;
+        }
+        /* A few fields are what everybody edits. */
+        if (found != NULL && seen == HOT_FIELDS && hot) {
+            break;
         }
     }
     return found;
@@ -316,7 +321,7 @@ choose_record(struct edit *edit)
     struct sim *sim = edit->node->sim;
     uint64_t seen = 0;
 
-    for (size_t n = sim->record_count; n-- > 0 && seen < 12;) {
+    for (size_t n = sim->record_count; n-- > 0 && seen < HOT_RECORDS;) {
         const struct known_record *known = &sim->records[n];
 
         if (!ident_equal(&known->compartment, &edit->save.compartment)) {

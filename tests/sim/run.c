@@ -18,8 +18,9 @@ struct fate {
     uint64_t news_ms[STEPS];
     uint64_t end_ms;
     bool hostile;
-    bool fragile; /* disks fail and machines crash */
-    bool restores;
+    bool fragile;  /* disks fail and machines crash */
+    bool restores; /* the disk of one of them, by an older one */
+    size_t victim;
     uint64_t split_until_ms;
     uint64_t image_ms[NODES_MAX]; /* when its image was kept */
 };
@@ -118,6 +119,9 @@ plan(struct sim *sim, struct fate *fate)
     fate->hostile = chance_one_in(chance, 2);
     fate->fragile = !chance_one_in(chance, 4);
     fate->restores = chance_one_in(chance, 3);
+    fate->victim = device_named(sim, chance_one_in(chance, 2)   ? "COL-1"
+                                     : chance_one_in(chance, 2) ? "KEN-1"
+                                                                : "HQ-1");
     fate->news_ms[1] = chance_below(chance, fate->end_ms);
     fate->news_ms[2] = chance_between(chance, fate->news_ms[1], fate->end_ms);
     for (size_t n = 0; n < sim->node_count; n++) {
@@ -199,9 +203,9 @@ heal(struct sim *sim)
 static void
 swap_disk(struct sim *sim, struct fate *fate)
 {
-    struct sim_node *node = someone(sim);
+    struct sim_node *node = fate->victim == SIZE_MAX ? NULL : &sim->nodes[fate->victim];
 
-    if (node == NULL || !fate->restores || node->import_step != 0) {
+    if (node == NULL || !node_is_up(node) || node->import_step != 0) {
         return;
     }
     node_crash(node, chance_between(&sim->chance, 10, 5000),
@@ -233,7 +237,11 @@ misfortune(struct sim *sim, struct fate *fate)
     struct sim_node *node;
 
     sim->fault_ms = sim->now_ms + chance_between(chance, 2000, 40000);
-    switch (chance_below(chance, fate->fragile ? 9 : 4)) {
+    if (fate->restores && chance_one_in(chance, 4)) {
+        swap_disk(sim, fate);
+        return;
+    }
+    switch (chance_below(chance, fate->fragile ? 8 : 3)) {
     case 0:
     case 1:
         if (sim->conn_count > 0) {
@@ -244,23 +252,20 @@ misfortune(struct sim *sim, struct fate *fate)
         split(sim, fate);
         break;
     case 3:
-        swap_disk(sim, fate);
-        break;
-    case 4:
         node = someone(sim);
         if (node != NULL) {
             sim->stats.crashes++;
             node_crash(node, chance_between(chance, 10, 60000), "crash");
         }
         break;
-    case 5:
+    case 4:
         node = someone(sim);
         if (node != NULL) {
             node->crash_in_turn = true;
         }
         break;
+    case 5:
     case 6:
-    case 7:
         node = someone(sim);
         if (node != NULL) {
             node->disk_in = (unsigned)chance_between(chance, 1, 12);
@@ -310,6 +315,27 @@ live(struct sim *sim, struct fate *fate)
     }
 }
 
+/* What still waits, where: for whoever looks at a seed that did not settle. */
+static void
+tell_waiting(struct sim *sim)
+{
+    for (size_t n = 0; n < sim->node_count; n++) {
+        struct replica_compartment at[COMPARTMENTS_MAX];
+
+        if (!node_is_up(&sim->nodes[n])) {
+            continue;
+        }
+        size_t count = replica_compartments(sim->nodes[n].replica, at, COMPARTMENTS_MAX);
+        for (size_t m = 0; m < count && m < COMPARTMENTS_MAX; m++) {
+            if (at[m].pending > 0) {
+                (void)fprintf(stderr, "%s: %llu entries of %llu wait in %s\n", sim->nodes[n].device->name,
+                              (unsigned long long)at[m].pending, (unsigned long long)at[m].entries,
+                              at[m].name);
+            }
+        }
+    }
+}
+
 /* Until everybody holds and shows the same. */
 static void
 settle(struct sim *sim, struct fate *fate)
@@ -320,6 +346,7 @@ settle(struct sim *sim, struct fate *fate)
     sim_note(sim, "all is well again");
     while (sim->step < STEPS - 1 || !check_settled(sim, why, sizeof why)) {
         if (sim->now_ms > since + SETTLE_MS_MAX) {
+            tell_waiting(sim);
             sim_fail(sim, "not settled: %s", why);
         }
         follow_plan(sim, fate);
