@@ -174,3 +174,54 @@ test_compartment(struct test_node *node, const char *code, int own)
     ck_assert_ptr_nonnull(office);
     return office->own[own];
 }
+
+void
+test_node_give_lane(struct test_node *from, struct test_node *to, const struct ident *compartment, int lane)
+{
+    const struct gossip_store *source = replica_gossip_store(from->replica);
+    const struct gossip_store *sink = replica_gossip_store(to->replica);
+    const struct frontier *frontier = source->frontier(source->self, compartment);
+
+    for (size_t n = 0; n < frontier->count; n++) {
+        struct gossip_log log = { .log_id = frontier->tips[n].log_id };
+
+        ck_assert(source->descriptor(source->self, &log.log_id, &log.descriptor));
+        for (uint64_t seq = 0; log.descriptor.lane == lane && seq <= frontier->tips[n].seq;) {
+            struct buf chunk = { 0 };
+            struct taken taken;
+
+            ck_assert_int_eq(source->read_chunk(source->self, &frontier->tips[n], seq, false, &chunk, &seq),
+                             ERR_OK);
+            sink->take(sink->self, &from->identity.device_id, &log, buf_span(&chunk), &taken);
+            ck_assert_int_ne(taken.verdict, VERDICT_MALFORMED);
+            ck_assert_int_ne(taken.verdict, VERDICT_FORGED);
+            buf_free(&chunk);
+        }
+    }
+}
+
+void
+test_node_give(struct test_node *from, struct test_node *to, bool lanes_backwards)
+{
+    const struct gossip_store *source = replica_gossip_store(from->replica);
+    struct ident shared[64];
+    size_t count = source->shared(source->self, &to->identity.device_id, shared, 64);
+
+    ck_assert_int_eq(replica_begin(to->replica), ERR_OK);
+    for (size_t n = 0; n < count; n++) {
+        for (int lane = 0; lane < LANE_COUNT; lane++) {
+            test_node_give_lane(from, to, &shared[n], lanes_backwards ? LANE_COUNT - 1 - lane : lane);
+        }
+    }
+    ck_assert_int_eq(replica_commit(to->replica), ERR_OK);
+    test_node_tend(to);
+}
+
+void
+test_node_exchange(struct test_node *a, struct test_node *b)
+{
+    for (int round = 0; round < 4; round++) {
+        test_node_give(a, b, false);
+        test_node_give(b, a, false);
+    }
+}

@@ -66,3 +66,12 @@ void test_node_tend(struct test_node *node);
 
 /* The compartment of an office, by enum own_compartment. */
 struct ident test_compartment(struct test_node *node, const char *code, int own);
+
+/* Hand everything that one holds, and the other may hold, over in chunks, lane by lane; and both ways until both hold the
+ * same. */
+void test_node_give(struct test_node *from, struct test_node *to, bool lanes_backwards);
+void test_node_exchange(struct test_node *a, struct test_node *b);
+
+/* One lane of one compartment, within a turn of `to`. */
+void test_node_give_lane(struct test_node *from, struct test_node *to, const struct ident *compartment,
+                         int lane);

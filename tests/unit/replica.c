@@ -168,59 +168,6 @@ digest_of(struct test_node *node, const struct ident *compartment)
                                ->frontier(replica_gossip_store(node->replica)->self, compartment));
 }
 
-/* --- exchange without a network: every chunk of `from` that `to` may hold, in one turn --- */
-
-static void
-give_lane(struct test_node *from, struct test_node *to, const struct ident *compartment, int lane)
-{
-    const struct gossip_store *source = replica_gossip_store(from->replica);
-    const struct gossip_store *sink = replica_gossip_store(to->replica);
-    const struct frontier *frontier = source->frontier(source->self, compartment);
-
-    for (size_t n = 0; n < frontier->count; n++) {
-        struct gossip_log log = { .log_id = frontier->tips[n].log_id };
-
-        ck_assert(source->descriptor(source->self, &log.log_id, &log.descriptor));
-        for (uint64_t seq = 0; log.descriptor.lane == lane && seq <= frontier->tips[n].seq;) {
-            struct buf chunk = { 0 };
-            struct taken taken;
-
-            ck_assert_int_eq(source->read_chunk(source->self, &frontier->tips[n], seq, false, &chunk, &seq),
-                             ERR_OK);
-            sink->take(sink->self, &from->identity.device_id, &log, buf_span(&chunk), &taken);
-            ck_assert_int_ne(taken.verdict, VERDICT_MALFORMED);
-            ck_assert_int_ne(taken.verdict, VERDICT_FORGED);
-            buf_free(&chunk);
-        }
-    }
-}
-
-static void
-give(struct test_node *from, struct test_node *to, bool lanes_backwards)
-{
-    const struct gossip_store *source = replica_gossip_store(from->replica);
-    struct ident shared[64];
-    size_t count = source->shared(source->self, &to->identity.device_id, shared, 64);
-
-    begin(to);
-    for (size_t n = 0; n < count; n++) {
-        for (int lane = 0; lane < LANE_COUNT; lane++) {
-            give_lane(from, to, &shared[n], lanes_backwards ? LANE_COUNT - 1 - lane : lane);
-        }
-    }
-    commit(to);
-    test_node_tend(to);
-}
-
-static void
-exchange(struct test_node *a, struct test_node *b)
-{
-    for (int round = 0; round < 4; round++) {
-        give(a, b, false);
-        give(b, a, false);
-    }
-}
-
 /* True if a file below the directory of `node` holds these bytes. */
 static bool
 directory_holds(const struct test_node *node, const char *text)
@@ -267,7 +214,7 @@ START_TEST(two_nodes_that_exchange_hold_the_same)
     test_node_join(&org, hq);
     struct ident cases = test_compartment(ken, "KEN", OWN_CASES);
     struct ident person = new_person(ken, &cases, "a name");
-    exchange(ken, hq);
+    test_node_exchange(ken, hq);
     for (int own = 0; own < OWN_COUNT; own++) {
         struct ident compartment = test_compartment(ken, "KEN", own);
 
@@ -286,7 +233,7 @@ START_TEST(two_nodes_that_exchange_hold_the_same)
     begin(hq);
     ck_assert_int_eq(change_record(hq, &cases, &person, set_field("person", "pseudonym", "P-HQ")), ERR_OK);
     commit(hq);
-    exchange(ken, hq);
+    test_node_exchange(ken, hq);
     ck_assert_uint_eq(value_count(hq, &cases, &person, pseudonym->number), 2);
     ck_assert_uint_eq(value_count(ken, &cases, &person, pseudonym->number), 2);
 
@@ -297,7 +244,7 @@ START_TEST(two_nodes_that_exchange_hold_the_same)
     op.resolve = true;
     ck_assert_int_eq(change_record(hq, &cases, &person, op), ERR_OK);
     commit(hq);
-    exchange(ken, hq);
+    test_node_exchange(ken, hq);
     ck_assert_uint_eq(value_count(ken, &cases, &person, pseudonym->number), 1);
 }
 END_TEST
@@ -338,13 +285,13 @@ START_TEST(data_that_comes_before_its_key_is_taken_up_when_that_comes)
     /* One turn for each lane, the last first. */
     for (int lane = LANE_COUNT - 1; lane >= 0; lane--) {
         begin(hq);
-        give_lane(ken, hq, &cases, lane);
+        test_node_give_lane(ken, hq, &cases, lane);
         commit(hq);
         if (lane == LANE_NORMAL) {
             ck_assert_uint_eq(journal_pending_count(replica_journal(hq->replica), &cases), 20);
         }
     }
-    exchange(ken, hq);
+    test_node_exchange(ken, hq);
     ck_assert_uint_eq(journal_pending_count(replica_journal(hq->replica), &cases), 0);
     for (int n = 0; n < 20; n++) {
         ck_assert_uint_eq(value_count(hq, &cases, &people[n], FIELD_KIND), 1);
@@ -366,10 +313,10 @@ START_TEST(a_carrier_passes_on_what_it_cannot_read)
     test_node_join(&org, relay);
     struct ident cases = test_compartment(ken, "KEN", OWN_CASES);
     struct ident person = new_person(ken, &cases, MARKER);
-    exchange(ken, relay);
-    exchange(relay, hq);
-    exchange(ken, relay);
-    exchange(relay, hq);
+    test_node_exchange(ken, relay);
+    test_node_exchange(relay, hq);
+    test_node_exchange(ken, relay);
+    test_node_exchange(relay, hq);
     ck_assert_mem_eq(digest_of(ken, &cases), digest_of(hq, &cases), DIGEST_BYTES);
     ck_assert_uint_eq(value_count(hq, &cases, &person, FIELD_KIND), 1);
     ck_assert_uint_eq(value_count(relay, &cases, &person, FIELD_KIND), 0);
@@ -395,7 +342,7 @@ START_TEST(a_reader_without_the_twin_is_told_what_is_withheld)
     test_node_join(&org, geneva);
     struct ident cases = test_compartment(ken, "KEN", OWN_CASES);
     struct ident person = new_person(ken, &cases, MARKER);
-    exchange(ken, geneva);
+    test_node_exchange(ken, geneva);
     ck_assert_int_eq(replica_read(geneva->replica, &cases, &person, &arena, &view), ERR_OK);
     ck_assert(view.withheld);
     ck_assert_ptr_null(view.protected_half);

@@ -1,0 +1,652 @@
+#include "tests/support/check.h"
+#include "tests/support/organisation.h"
+
+#include "node/serve.h"
+#include "store/base/log.h"
+#include "sync/gossip.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static struct test_organisation org;
+
+/* A node with everything that serving needs, and no socket. */
+struct served {
+    struct test_node *node;
+    struct config config;
+    struct peers *peers;
+    struct gossip *gossip;
+    struct status status;
+    struct serve *serve;
+};
+
+static struct served ken;
+static struct served hq;
+
+static void
+silent(void *self, const char *line)
+{
+    (void)self;
+    (void)line;
+}
+
+static void
+serve_begin(struct served *served, struct test_node *node)
+{
+    struct replica *replica = node->replica;
+
+    served->node = node;
+    served->peers = peers_new(&served->config);
+    ck_assert_ptr_nonnull(served->peers);
+    ck_assert_int_eq(peers_update(served->peers, replica_roster(replica), &node->identity.device_id), ERR_OK);
+    ck_assert_int_eq(
+        gossip_open(&served->gossip,
+                    &(struct gossip_options){ .world = &node->world.world,
+                                              .store = replica_gossip_store(replica),
+                                              .device_id = node->identity.device_id,
+                                              .control = *roster_control(replica_roster(replica)),
+                                              .profile = PROFILE_LAN,
+                                              .version = "test",
+                                              .credit_bytes = 1 << 20 }),
+        ERR_OK);
+    served->serve = serve_new(&(struct serve_options){ .replica = replica,
+                                                       .gossip = served->gossip,
+                                                       .peers = served->peers,
+                                                       .status = &served->status,
+                                                       .config = &served->config,
+                                                       .world = &node->world.world,
+                                                       .version = "test",
+                                                       .directory = node->directory });
+    ck_assert_ptr_nonnull(served->serve);
+}
+
+static void
+serve_end(struct served *served)
+{
+    serve_free(&served->serve);
+    gossip_close(&served->gossip);
+    peers_free(&served->peers);
+}
+
+static void
+setup(void)
+{
+    ck_assert_int_eq(crypto_start(), ERR_OK);
+    log_to(silent, NULL);
+    test_organisation_init(&org, 11);
+    test_organisation_office(&org, "KEN", false);
+    test_organisation_office(&org, "HQ", true);
+    struct test_node *first = test_organisation_enrol(&org, "KEN", LEVEL_ADMIN, NULL, 0);
+    struct test_node *second = test_organisation_enrol(&org, "HQ", LEVEL_ADMIN, NULL, 0);
+    test_node_join(&org, first);
+    test_node_join(&org, second);
+    test_node_exchange(first, second);
+    serve_begin(&ken, first);
+    serve_begin(&hq, second);
+}
+
+static void
+teardown(void)
+{
+    serve_end(&ken);
+    serve_end(&hq);
+    test_organisation_free(&org);
+    log_to(NULL, NULL);
+}
+
+/* Ask, and give the whole answer; the caller frees it. */
+__attribute__((format(printf, 2, 3))) static json_t *
+ask(struct served *served, const char *format, ...)
+{
+    char text[4096];
+    va_list args;
+
+    va_start(args, format);
+    ck_assert_int_lt(vsnprintf(text, sizeof text, format, args), (int)sizeof text);
+    va_end(args);
+    for (char *at = text; *at != '\0'; at++) {
+        *at = (char)(*at == '\'' ? '"' : *at);
+    }
+    json_t *body = json_loads(text, 0, NULL);
+    ck_assert_msg(body != NULL, "no JSON: %s", text);
+    json_t *answer = serve_one(served->serve, body);
+    ck_assert_ptr_nonnull(answer);
+    return answer;
+}
+
+/* The "ok" of an answer. */
+static json_t *
+granted(json_t *answer)
+{
+    json_t *ok = json_object_get(answer, "ok");
+
+    ck_assert_msg(ok != NULL, "refused: %s", json_dumps(answer, JSON_COMPACT));
+    return ok;
+}
+
+static void
+refused(json_t *answer, const char *code)
+{
+    const json_t *error = json_object_get(answer, "error");
+    const char *message = json_string_value(json_object_get(error, "message"));
+
+    ck_assert_msg(error != NULL, "granted: %s", json_dumps(answer, JSON_COMPACT));
+    ck_assert_str_eq(json_string_value(json_object_get(error, "code")), code);
+    ck_assert_int_gt((int)strlen(message), 0);
+    ck_assert_ptr_nonnull(json_object_get(error, "hint"));
+    json_decref(answer);
+}
+
+/* The field called `target` among those of an object with "fields". NULL: it is not there. */
+static json_t *
+field(const json_t *of, const char *target)
+{
+    size_t index;
+    json_t *one;
+
+    json_array_foreach(json_object_get(of, "fields"), index, one)
+    {
+        if (strcmp(json_string_value(json_object_get(one, "target")), target) == 0 ||
+            strcmp(json_string_value(json_object_get(one, "name")), target) == 0) {
+            return one;
+        }
+    }
+    return NULL;
+}
+
+static const char *
+value_of(const json_t *of, const char *target, size_t n)
+{
+    const json_t *value = json_array_get(json_object_get(field(of, target), "values"), n);
+
+    return json_string_value(json_object_get(value, "value"));
+}
+
+static json_t *
+element(const json_t *record, const char *collection)
+{
+    size_t index;
+    json_t *one;
+
+    json_array_foreach(json_object_get(record, "elements"), index, one)
+    {
+        if (strcmp(json_string_value(json_object_get(one, "collection")), collection) == 0) {
+            return one;
+        }
+    }
+    return NULL;
+}
+
+/* Make a case at KEN; its number. */
+static void
+new_case(char number[40])
+{
+    json_t *answer =
+        ask(&ken, "{'id':1,'do':'record.save','kind':'case','set':{'title':'A march','status':'triage',"
+                  "'country_of_act':['KEN','UGA']},'add':[{'to':'act','fields':{'type_of_act':'death_threat',"
+                  "'date_from':'2026-03~'}}],'note':['first seen']}");
+    json_t *ok = granted(answer);
+
+    (void)snprintf(number, 40, "%s", json_string_value(json_object_get(ok, "number")));
+    ck_assert_int_eq((int)strlen(json_string_value(json_object_get(ok, "record"))), 32);
+    json_decref(answer);
+}
+
+static void
+frontier_of_ken(char out[64])
+{
+    json_t *answer = ask(&ken, "{'id':1,'do':'digest'}");
+    size_t index;
+    json_t *one;
+
+    out[0] = '\0';
+    json_array_foreach(json_object_get(granted(answer), "compartments"), index, one)
+    {
+        if (strcmp(json_string_value(json_object_get(one, "name")), "KEN cases") == 0) {
+            (void)snprintf(out, 64, "%s", json_string_value(json_object_get(one, "frontier")));
+        }
+    }
+    ck_assert_int_eq((int)strlen(out), 32);
+    json_decref(answer);
+}
+
+START_TEST(a_saved_case_is_shown_with_all_that_was_said)
+{
+    char number[40];
+
+    new_case(number);
+    ck_assert_str_eq(number, "KEN-2025-0001");
+    json_t *answer = ask(&ken, "{'id':2,'do':'record.show','record':'%s'}", number);
+    json_t *record = granted(answer);
+    ck_assert_str_eq(json_string_value(json_object_get(record, "number")), number);
+    ck_assert_str_eq(json_string_value(json_object_get(record, "kind")), "case");
+    ck_assert_str_eq(json_string_value(json_object_get(record, "office")), "KEN");
+    ck_assert_str_eq(value_of(record, "title", 0), "A march");
+    ck_assert_str_eq(value_of(record, "status", 0), "triage");
+    ck_assert(!json_is_true(json_object_get(record, "conflict")));
+    ck_assert(!json_is_true(json_object_get(record, "withheld")));
+    const json_t *pick = json_array_get(json_object_get(field(record, "status"), "values"), 0);
+    ck_assert(json_is_true(json_object_get(pick, "pick")));
+    ck_assert_str_eq(json_string_value(json_object_get(pick, "label")), "Triage");
+    ck_assert_str_eq(json_string_value(json_object_get(json_object_get(pick, "device"), "office")), "KEN");
+    ck_assert_str_eq(value_of(element(record, "act"), "act.type_of_act", 0), "death_threat");
+    ck_assert_ptr_nonnull(element(record, "country_of_act"));
+    ck_assert_str_eq(
+        json_string_value(json_object_get(json_array_get(json_object_get(record, "notes"), 0), "text")),
+        "first seen");
+    json_decref(answer);
+}
+END_TEST
+
+START_TEST(numbers_go_on_where_they_were)
+{
+    char first[40];
+    char second[40];
+
+    new_case(first);
+    new_case(second);
+    ck_assert_str_eq(second, "KEN-2025-0002");
+    serve_end(&ken);
+    serve_begin(&ken, ken.node);
+    new_case(second);
+    ck_assert_str_eq(second, "KEN-2025-0003");
+}
+END_TEST
+
+START_TEST(a_record_is_named_by_number_id_or_prefix)
+{
+    char number[40];
+
+    new_case(number);
+    json_t *answer = ask(&ken, "{'id':1,'do':'record.show','record':'ken-2025-0001'}");
+    char id[40];
+    (void)snprintf(id, sizeof id, "%s", json_string_value(json_object_get(granted(answer), "id")));
+    json_decref(answer);
+    json_decref(ask(&ken, "{'id':1,'do':'record.show','record':'%s'}", id));
+    answer = ask(&ken, "{'id':1,'do':'record.show','record':'%.8s'}", id);
+    ck_assert_str_eq(json_string_value(json_object_get(granted(answer), "id")), id);
+    json_decref(answer);
+    refused(ask(&ken, "{'id':1,'do':'record.show','record':'%.5s'}", id), "invalid");
+    refused(ask(&ken, "{'id':1,'do':'record.show','record':'KEN-2025-0009'}"), "absent");
+    refused(ask(&ken, "{'id':1,'do':'record.show','record':'00000000'}"), "absent");
+}
+END_TEST
+
+START_TEST(one_wrong_value_and_nothing_of_a_save_happens)
+{
+    char number[40];
+    char before[64];
+    char after[64];
+    static const char *const changes[] = {
+        "'set':{'title':'Another','status':'nonsense'}",
+        "'set':{'title':'Another','no_such_field':'x'}",
+        "'set':{'title':'Another'},'add':[{'to':'act','fields':{'type_of_act':'death_threat','date_from':'"
+        "March'}}]",
+        "'set':{'title':'Another'},'add':[{'to':'no_such_collection','fields':{}}]",
+        "'set':{'title':'Another'},'add':[{'to':'country_of_act','value':'Kenya'}]",
+        "'set':{'title':'Another','act.type_of_act':'detention'}",
+    };
+
+    new_case(number);
+    frontier_of_ken(before);
+    for (size_t n = 0; n < sizeof changes / sizeof changes[0]; n++) {
+        refused(ask(&ken, "{'id':1,'do':'record.save','record':'%s',%s}", number, changes[n]), "invalid");
+        refused(ask(&ken, "{'id':1,'do':'record.save','kind':'case',%s}", changes[n]), "invalid");
+    }
+    refused(ask(&ken,
+                "{'id':1,'do':'record.save','record':'%s','set':{'title':'x'},'remove':['act[00000000]']}",
+                number),
+            "absent");
+    refused(ask(&ken, "{'id':1,'do':'record.save','record':'%s'}", number), "usage");
+    refused(ask(&ken, "{'id':1,'do':'record.save','record':'%s','set':['title']}", number), "usage");
+    frontier_of_ken(after);
+    ck_assert_str_eq(before, after);
+}
+END_TEST
+
+START_TEST(elements_are_edited_and_removed_by_the_beginning_of_their_id)
+{
+    char number[40];
+    char id[32];
+
+    new_case(number);
+    json_t *answer = ask(&ken, "{'id':1,'do':'record.show','record':'%s'}", number);
+    (void)snprintf(id, sizeof id, "%s",
+                   json_string_value(json_object_get(element(granted(answer), "act"), "element")));
+    json_decref(answer);
+    answer =
+        ask(&ken, "{'id':1,'do':'record.save','record':'%s','set':{'act[%.8s].type_of_act':'detention'}}",
+            number, id);
+    (void)granted(answer);
+    json_decref(answer);
+    answer = ask(&ken, "{'id':1,'do':'record.show','record':'%s'}", number);
+    ck_assert_str_eq(value_of(element(granted(answer), "act"), "act.type_of_act", 0), "detention");
+    json_decref(answer);
+    answer = ask(&ken, "{'id':1,'do':'record.save','record':'%s','remove':['act[%s]']}", number, id);
+    (void)granted(answer);
+    json_decref(answer);
+    answer = ask(&ken, "{'id':1,'do':'record.show','record':'%s'}", number);
+    ck_assert_ptr_null(element(granted(answer), "act"));
+    json_decref(answer);
+}
+END_TEST
+
+START_TEST(concurrent_values_are_shown_listed_and_resolved)
+{
+    char number[40];
+
+    new_case(number);
+    test_node_exchange(ken.node, hq.node);
+    json_decref(
+        ask(&ken, "{'id':1,'do':'record.save','record':'%s','set':{'title':'From Nairobi'}}", number));
+    json_decref(ask(&hq, "{'id':1,'do':'record.save','record':'%s','set':{'title':'From Geneva'}}", number));
+    test_node_exchange(ken.node, hq.node);
+
+    json_t *answer = ask(&ken, "{'id':1,'do':'record.show','record':'%s'}", number);
+    ck_assert(json_is_true(json_object_get(granted(answer), "conflict")));
+    ck_assert_uint_eq(json_array_size(json_object_get(field(granted(answer), "title"), "values")), 2);
+    json_decref(answer);
+    answer = ask(&hq, "{'id':1,'do':'conflict.list'}");
+    const json_t *list = json_object_get(granted(answer), "conflicts");
+    ck_assert_uint_eq(json_array_size(list), 1);
+    ck_assert_str_eq(json_string_value(json_object_get(json_array_get(list, 0), "target")), "title");
+    ck_assert_str_eq(json_string_value(json_object_get(json_array_get(list, 0), "number")), number);
+    json_decref(answer);
+
+    /* Nobody overwrites a conflict unseen. */
+    refused(ask(&ken, "{'id':1,'do':'record.save','record':'%s','set':{'title':'Third'}}", number),
+            "conflict");
+    answer = ask(&ken, "{'id':1,'do':'conflict.show','record':'%s'}", number);
+    const json_t *siblings =
+        json_object_get(json_array_get(json_object_get(granted(answer), "conflicts"), 0), "siblings");
+    ck_assert_uint_eq(json_array_size(siblings), 2);
+    char second[64];
+    (void)snprintf(second, sizeof second, "%s",
+                   json_string_value(json_object_get(json_array_get(siblings, 1), "value")));
+    json_decref(answer);
+    refused(ask(&ken, "{'id':1,'do':'conflict.resolve','record':'%s','target':'title','choose':3}", number),
+            "usage");
+    refused(ask(&ken, "{'id':1,'do':'conflict.resolve','record':'%s','target':'status','choose':1}", number),
+            "absent");
+    answer = ask(&ken, "{'id':1,'do':'conflict.resolve','record':'%s','target':'title','choose':2}", number);
+    (void)granted(answer);
+    json_decref(answer);
+    test_node_exchange(ken.node, hq.node);
+    answer = ask(&hq, "{'id':1,'do':'record.show','record':'%s'}", number);
+    ck_assert(!json_is_true(json_object_get(granted(answer), "conflict")));
+    ck_assert_str_eq(value_of(granted(answer), "title", 0), second);
+    json_decref(answer);
+}
+END_TEST
+
+START_TEST(an_element_edited_while_removed_is_kept_whole_or_removed)
+{
+    for (int keep = 0; keep < 2; keep++) {
+        char number[40];
+        char id[32];
+
+        new_case(number);
+        test_node_exchange(ken.node, hq.node);
+        json_t *answer = ask(&ken, "{'id':1,'do':'record.show','record':'%s'}", number);
+        (void)snprintf(id, sizeof id, "%s",
+                       json_string_value(json_object_get(element(granted(answer), "act"), "element")));
+        json_decref(answer);
+        json_decref(ask(&ken, "{'id':1,'do':'record.save','record':'%s','remove':['act[%s]']}", number, id));
+        json_decref(ask(&hq,
+                        "{'id':1,'do':'record.save','record':'%s','set':{'act[%s].type_of_act':'detention'}}",
+                        number, id));
+        test_node_exchange(ken.node, hq.node);
+        answer = ask(&ken, "{'id':1,'do':'record.show','record':'%s'}", number);
+        ck_assert_str_eq(json_string_value(json_object_get(element(granted(answer), "act"), "state")),
+                         "edited while removed");
+        json_decref(answer);
+        answer = ask(&ken, "{'id':1,'do':'conflict.resolve','record':'%s','target':'act[%s]','choose':'%s'}",
+                     number, id, keep ? "keep" : "remove");
+        (void)granted(answer);
+        json_decref(answer);
+        answer = ask(&ken, "{'id':1,'do':'record.show','record':'%s'}", number);
+        const json_t *act = element(granted(answer), "act");
+        ck_assert(!json_is_true(json_object_get(granted(answer), "conflict")));
+        if (keep) {
+            ck_assert_str_eq(value_of(act, "act.type_of_act", 0), "detention");
+            ck_assert_str_eq(value_of(act, "act.date_from", 0), "2026-03~");
+        } else {
+            ck_assert_ptr_null(act);
+        }
+        json_decref(answer);
+    }
+}
+END_TEST
+
+START_TEST(lists_and_counts_follow_the_index)
+{
+    char number[40];
+
+    for (int n = 0; n < 5; n++) {
+        new_case(number);
+    }
+    json_decref(ask(&ken, "{'id':1,'do':'record.save','record':'%s','set':{'status':'assessment'}}", number));
+    json_t *answer = ask(&ken, "{'id':1,'do':'record.list','kind':'case','limit':2}");
+    const json_t *rows = json_object_get(granted(answer), "records");
+    ck_assert_uint_eq(json_array_size(rows), 2);
+    ck_assert_int_eq(json_integer_value(json_object_get(granted(answer), "total")), 5);
+    ck_assert_str_eq(json_string_value(json_object_get(json_array_get(rows, 0), "number")), number);
+    ck_assert_str_eq(json_string_value(json_object_get(json_array_get(rows, 0), "kind")), "case");
+    json_int_t next = json_integer_value(json_object_get(granted(answer), "next"));
+    json_decref(answer);
+    answer = ask(&ken, "{'id':1,'do':'record.list','kind':'case','after':%lld}", (long long)next);
+    ck_assert_uint_eq(json_array_size(json_object_get(granted(answer), "records")), 3);
+    ck_assert(json_is_null(json_object_get(granted(answer), "next")));
+    json_decref(answer);
+    answer = ask(
+        &ken, "{'id':1,'do':'record.list','kind':'case','where':{'status':'triage','country_of_act':'UGA'},"
+              "'month':{'act.date_from':'2026-03'}}");
+    ck_assert_uint_eq(json_array_size(json_object_get(granted(answer), "records")), 4);
+    json_decref(answer);
+    answer = ask(&ken, "{'id':1,'do':'record.count','kind':'case','by':['country_of_act','status']}");
+    rows = json_object_get(granted(answer), "rows");
+    ck_assert_uint_eq(json_array_size(rows), 4);
+    json_int_t sum = 0;
+    for (size_t n = 0; n < 4; n++) {
+        sum += json_integer_value(json_object_get(json_array_get(rows, n), "count"));
+    }
+    ck_assert_int_eq(sum, 10);
+    json_decref(answer);
+    refused(ask(&ken, "{'id':1,'do':'record.list','kind':'case','where':{'title':'x'}}"), "invalid");
+    refused(ask(&ken, "{'id':1,'do':'record.list','kind':'cases'}"), "invalid");
+    refused(ask(&ken, "{'id':1,'do':'record.list','kind':'case','limit':0}"), "usage");
+}
+END_TEST
+
+START_TEST(the_history_tells_each_save_once_oldest_first)
+{
+    char number[40];
+
+    new_case(number);
+    test_world_pass(&ken.node->world, 5000);
+    json_decref(ask(&ken, "{'id':1,'do':'record.save','record':'%s','set':{'title':'Renamed'}}", number));
+    json_t *answer = ask(&ken, "{'id':1,'do':'record.history','record':'%s'}", number);
+    const json_t *entries = json_object_get(granted(answer), "entries");
+    ck_assert_uint_eq(json_array_size(entries), 2);
+    const json_t *op = json_array_get(json_object_get(json_array_get(entries, 1), "ops"), 0);
+    ck_assert_str_eq(json_string_value(json_object_get(op, "target")), "title");
+    ck_assert_str_eq(json_string_value(json_object_get(op, "value")), "Renamed");
+    ck_assert_int_eq(json_integer_value(json_object_get(op, "replaces")), 1);
+    ck_assert_str_eq(json_string_value(json_object_get(json_array_get(entries, 1), "state")), "merged");
+    json_decref(answer);
+}
+END_TEST
+
+START_TEST(a_device_without_the_protected_half_sees_its_fields_withheld)
+{
+    struct served guest = { .node = NULL };
+    ceremony_fault fault = { 0 };
+    struct ceremony_grant grants[OWN_COUNT];
+    size_t count = 0;
+    char number[40];
+
+    ck_assert_int_eq(ceremony_read_grant(org.ceremony, "KEN:cases=read", grants, &count), ERR_OK);
+    ck_assert_int_eq(ceremony_office(org.ceremony, "UN", "Guests", false, grants, count, &fault), ERR_OK);
+    struct test_node *node = test_organisation_enrol(&org, "UN", LEVEL_ADMIN, NULL, 0);
+    test_node_join(&org, node);
+    test_node_import(&org, ken.node);
+    test_node_tend(ken.node);
+    json_t *answer = ask(&ken, "{'id':1,'do':'record.save','kind':'person','set':{'pseudonym':'P-1'},"
+                               "'add':[{'to':'name','fields':{'text':'Somebody'}}]}");
+    (void)snprintf(number, sizeof number, "%s",
+                   json_string_value(json_object_get(granted(answer), "record")));
+    json_decref(answer);
+    test_node_exchange(ken.node, node);
+    serve_begin(&guest, node);
+    answer = ask(&guest, "{'id':1,'do':'record.show','record':'%s'}", number);
+    json_t *record = granted(answer);
+    ck_assert(json_is_true(json_object_get(record, "withheld")));
+    ck_assert_str_eq(value_of(record, "pseudonym", 0), "P-1");
+    size_t withheld = 0;
+    size_t index;
+    json_t *one;
+    json_array_foreach(json_object_get(record, "fields"), index, one)
+    {
+        if (json_is_true(json_object_get(one, "withheld"))) {
+            ck_assert_str_eq(json_string_value(json_object_get(one, "level")), "L3");
+            ck_assert_ptr_null(json_object_get(one, "values"));
+            withheld++;
+        }
+    }
+    ck_assert_uint_gt(withheld, 0);
+    json_decref(answer);
+    refused(ask(&guest, "{'id':1,'do':'record.save','record':'%s','set':{'gender':'woman'}}", number),
+            "denied");
+    serve_end(&guest);
+}
+END_TEST
+
+START_TEST(a_stamp_a_day_ahead_is_suspect)
+{
+    char number[40];
+
+    test_world_pass(&ken.node->world, UINT64_C(5) * 365 * 24 * 3600 * 1000);
+    new_case(number);
+    test_node_exchange(ken.node, hq.node);
+    json_t *answer = ask(&hq, "{'id':1,'do':'record.show','record':'%s'}", number);
+    const json_t *value = json_array_get(json_object_get(field(granted(answer), "title"), "values"), 0);
+    ck_assert(json_is_true(json_object_get(value, "suspect_time")));
+    json_decref(answer);
+    answer = ask(&hq, "{'id':1,'do':'status'}");
+    const json_t *devices = json_object_get(json_object_get(granted(answer), "clock"), "devices");
+    ck_assert_uint_ge(json_array_size(devices), 1);
+    json_decref(answer);
+}
+END_TEST
+
+START_TEST(peers_are_added_listed_and_removed_and_stay_over_a_restart)
+{
+    char device[80];
+
+    bytes_hex(device, hash_span(&hq.node->identity.device_id));
+    refused(ask(&ken, "{'id':1,'do':'peer.add','endpoint':'tcp://hq.example.org:7700'}"), "usage");
+    refused(ask(&ken, "{'id':1,'do':'peer.add','endpoint':'http://hq.example.org','device':'%s'}", device),
+            "invalid");
+    refused(ask(&ken, "{'id':1,'do':'peer.add','endpoint':'tcp://hq.example.org:7700','device':'nobody'}"),
+            "absent");
+    json_t *answer =
+        ask(&ken, "{'id':1,'do':'peer.add','endpoint':'tcp://hq.example.org:7700','device':'%s'}", device);
+    (void)granted(answer);
+    json_decref(answer);
+    serve_end(&ken);
+    serve_begin(&ken, ken.node);
+    struct table_txn *txn = NULL;
+    ck_assert_int_eq(replica_begin_read(ken.node->replica, &txn), ERR_OK);
+    ck_assert_int_eq(peers_load(ken.peers, txn), ERR_OK);
+    replica_end_read(ken.node->replica, &txn);
+    ck_assert_int_eq(
+        peers_update(ken.peers, replica_roster(ken.node->replica), &ken.node->identity.device_id), ERR_OK);
+    const struct peer *peer = peers_by_device(ken.peers, &hq.node->identity.device_id);
+    ck_assert_ptr_nonnull(peer);
+    ck_assert_str_eq(peer->endpoint, "tcp://hq.example.org:7700");
+    ck_assert(peer->due);
+    answer = ask(&ken, "{'id':1,'do':'peer.list'}");
+    ck_assert_uint_eq(json_array_size(json_object_get(granted(answer), "peers")), 1);
+    json_decref(answer);
+    answer = ask(&ken, "{'id':1,'do':'sync.status'}");
+    const json_t *status = json_array_get(json_object_get(granted(answer), "peers"), 0);
+    ck_assert_str_eq(json_string_value(json_object_get(status, "state")), "down");
+    ck_assert(json_is_null(json_object_get(status, "last_contact")));
+    json_decref(answer);
+    answer = ask(&ken, "{'id':1,'do':'peer.remove','peer':'%.8s'}", device);
+    (void)granted(answer);
+    json_decref(answer);
+    refused(ask(&ken, "{'id':1,'do':'peer.remove','peer':'%.8s'}", device), "absent");
+}
+END_TEST
+
+START_TEST(actors_are_named_by_their_office_and_shown_with_what_they_wrote)
+{
+    json_t *answer = ask(&ken, "{'id':1,'do':'actor.add','number':4,'name':'A. Officer','role':'case-work'}");
+    (void)granted(answer);
+    json_decref(answer);
+    refused(ask(&ken, "{'id':1,'do':'actor.add','number':4,'name':'A. Officer','role':'king'}"), "usage");
+    answer = ask(&ken, "{'id':1,'do':'record.save','kind':'case','actor':4,'set':{'title':'By somebody'}}");
+    char number[40];
+    (void)snprintf(number, sizeof number, "%s",
+                   json_string_value(json_object_get(granted(answer), "number")));
+    json_decref(answer);
+    answer = ask(&ken, "{'id':1,'do':'record.show','record':'%s'}", number);
+    const json_t *value = json_array_get(json_object_get(field(granted(answer), "title"), "values"), 0);
+    ck_assert_str_eq(json_string_value(json_object_get(json_object_get(value, "actor"), "name")),
+                     "A. Officer");
+    json_decref(answer);
+}
+END_TEST
+
+START_TEST(fields_may_point_at_elements_and_records_of_the_same_request)
+{
+    char number[40];
+
+    new_case(number);
+    json_t *answer = ask(
+        &ken,
+        "{'id':1,'do':'record.save','kind':'case','set':{'title':'Two'},"
+        "'add':[{'to':'act','fields':{'type_of_act':'detention','perpetrator':['element:perpetrator:1']}},"
+        "{'to':'perpetrator','fields':{'actor_type':'police'}},"
+        "{'to':'linked_case','fields':{'case':'%s','relation':'follows'}}]}",
+        number);
+    char second[40];
+    (void)snprintf(second, sizeof second, "%s",
+                   json_string_value(json_object_get(granted(answer), "number")));
+    json_decref(answer);
+    answer = ask(&ken, "{'id':1,'do':'record.show','record':'%s'}", second);
+    const char *points = value_of(element(granted(answer), "act"), "act.perpetrator", 0);
+    ck_assert_ptr_nonnull(points);
+    ck_assert_str_eq(points,
+                     json_string_value(json_object_get(element(granted(answer), "perpetrator"), "element")));
+    ck_assert_int_eq((int)strlen(value_of(element(granted(answer), "linked_case"), "linked_case.case", 0)),
+                     32);
+    json_decref(answer);
+}
+END_TEST
+
+START_TEST(what_is_no_call_is_unknown)
+{
+    json_t *answer = ask(&ken, "{'id':1,'do':'record.eat'}");
+    ck_assert_str_eq(json_string_value(json_object_get(json_object_get(answer, "error"), "code")), "unknown");
+    json_decref(answer);
+    answer = ask(&ken, "{'id':1,'do':'codebook.show','kind':'case'}");
+    ck_assert_uint_gt(json_array_size(json_object_get(granted(answer), "fields")), 20);
+    json_decref(answer);
+}
+END_TEST
+
+SUITE_MAIN_WITH("serve", setup, teardown, a_saved_case_is_shown_with_all_that_was_said,
+                numbers_go_on_where_they_were, a_record_is_named_by_number_id_or_prefix,
+                one_wrong_value_and_nothing_of_a_save_happens,
+                elements_are_edited_and_removed_by_the_beginning_of_their_id,
+                concurrent_values_are_shown_listed_and_resolved,
+                an_element_edited_while_removed_is_kept_whole_or_removed, lists_and_counts_follow_the_index,
+                the_history_tells_each_save_once_oldest_first,
+                a_device_without_the_protected_half_sees_its_fields_withheld, a_stamp_a_day_ahead_is_suspect,
+                peers_are_added_listed_and_removed_and_stay_over_a_restart,
+                actors_are_named_by_their_office_and_shown_with_what_they_wrote,
+                fields_may_point_at_elements_and_records_of_the_same_request, what_is_no_call_is_unknown)
