@@ -677,7 +677,6 @@ session_ended(void *self, uint32_t connection, bool hang_up, const char *why)
     if (peer == NULL || !hang_up) {
         return;
     }
-    log_event("session-ended", "peer=%s", hash_short(&peer->device_id).text);
     (void)snprintf(peer->reason, sizeof peer->reason, "%s", why);
     if (loop->channel_open) {
         channel_put_hangup(&loop->channel, &peer->device_id);
