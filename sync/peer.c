@@ -8,6 +8,8 @@ enum {
     LENGTH_BYTES = 4,
     STEADY_MS = 10 * 1000, /* a connection that lasted so long was no failed attempt */
     DOUBLINGS_MAX = 20,
+    OPENED_DOUBLINGS_MAX =
+        2, /* after a connection that opened: a line that keeps breaking still carries something */
 };
 
 void
@@ -93,6 +95,8 @@ peer_plan_redial(struct peer *peer, uint32_t ms_min, uint32_t ms_max, uint64_t n
 
     if (out->state == DIAL_OPEN && now_ms - out->at_ms >= STEADY_MS) {
         out->failures = 0;
+    } else if (out->state == DIAL_OPEN && out->failures > OPENED_DOUBLINGS_MAX) {
+        out->failures = OPENED_DOUBLINGS_MAX;
     }
     uint64_t wait_ms = (uint64_t)ms_min << (out->failures < DOUBLINGS_MAX ? out->failures : DOUBLINGS_MAX);
     wait_ms = wait_ms < ms_max ? wait_ms : ms_max;

@@ -111,6 +111,24 @@ START_TEST(waits_double_up_to_the_longest_and_are_never_the_same_beat)
 }
 END_TEST
 
+/* On a line that breaks every few seconds what is carried in between is all there is. */
+START_TEST(a_line_that_keeps_breaking_is_soon_tried_again)
+{
+    for (int i = 0; i < 40; i++) {
+        peer->out.state = DIAL_OPEN;
+        peer->out.at_ms = 70 * 1000;
+        peer_plan_redial(peer, 1000, 600 * 1000, 71 * 1000, UINT32_MAX);
+        ck_assert_uint_le(peer->out.at_ms, 71 * 1000 + 6000);
+    }
+    /* Where nobody answers, the wait grows on. */
+    for (int i = 0; i < 4; i++) {
+        peer->out.state = DIAL_CONNECTING;
+        peer_plan_redial(peer, 1000, 600 * 1000, 71 * 1000, 0);
+    }
+    ck_assert_uint_ge(peer->out.at_ms, 71 * 1000 + 16000);
+}
+END_TEST
+
 START_TEST(the_last_connections_that_ended_are_remembered)
 {
     ck_assert(!peer_has_retired(peer, 0));
@@ -157,5 +175,6 @@ END_TEST
 SUITE_MAIN_WITH("peer", meet, part, up_is_told_once_and_down_with_each_end,
                 only_who_came_by_itself_and_left_or_is_to_go_is_forgotten,
                 waits_double_up_to_the_longest_and_are_never_the_same_beat,
+                a_line_that_keeps_breaking_is_soon_tried_again,
                 the_last_connections_that_ended_are_remembered,
                 what_is_held_comes_back_in_order_and_never_exceeds_its_bound)
