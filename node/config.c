@@ -9,7 +9,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 enum {
     HANDSHAKE_MS_DEFAULT = 3000,
@@ -19,6 +18,7 @@ enum {
     MAP_MIB_DEFAULT = 1024,
     MAP_MIB_MIN = 16,
     MAP_MIB_MAX = 1 << 20,
+    FILE_BYTES_MAX = 1 << 20,
 };
 
 /* libconfuse reports through a callback without an argument; one file is read at a time. */
@@ -168,6 +168,98 @@ take_values(cfg_t *cfg, struct config *config)
     return ERR_OK;
 }
 
+/* The whole file, appended to `out`. ERR_ABSENT, ERR_FULL (longer than a configuration may be), ERR_IO, ERR_MEMORY. */
+static enum err
+read_whole(const char *path, struct buf *out)
+{
+    uint8_t part[4096];
+    FILE *file = fopen(path, "re");
+
+    if (file == NULL) {
+        return errno == ENOENT ? ERR_ABSENT : ERR_IO;
+    }
+    for (size_t got; out->size <= FILE_BYTES_MAX && (got = fread(part, 1, sizeof part, file)) > 0;) {
+        buf_put(out, part, got);
+    }
+    enum err err = ferror(file) != 0 ? ERR_IO : out->failed ? ERR_MEMORY : ERR_OK;
+    (void)fclose(file);
+    return err == ERR_OK && out->size > FILE_BYTES_MAX ? ERR_FULL : err;
+}
+
+/* The end of the comment that begins at `text[at]`, or `at` if none does: "#" and "//" go to the end of the line, and
+ * the two slashes begin one only where a word may begin. */
+static size_t
+comment_end(const struct buf *text, size_t at)
+{
+    struct span rest = span_of(text->data + at, text->size - at);
+    bool apart = at == 0 || strchr(" \t\n", text->data[at - 1]) != NULL;
+    const uint8_t *end = NULL;
+
+    if (rest.data[0] == '#' || (apart && rest.size > 1 && memcmp(rest.data, "//", 2) == 0)) {
+        end = memchr(rest.data, '\n', rest.size);
+        return end == NULL ? text->size : (size_t)(end - text->data);
+    }
+    if (apart && rest.size > 1 && memcmp(rest.data, "/*", 2) == 0) {
+        end = memmem(rest.data + 2, rest.size - 2, "*/", 2);
+        return end == NULL ? at : (size_t)(end - text->data) + 2;
+    }
+    return at;
+}
+
+/* Make blanks of comments, for libconfuse counts the line of each comment three times. */
+static void
+blank_comments(struct buf *text)
+{
+    uint8_t quote = 0;
+
+    for (size_t at = 0; at < text->size; at++) {
+        uint8_t c = text->data[at];
+        if (quote != 0) {
+            at += c == '\\' ? 1 : 0;
+            quote = c == quote ? 0 : quote;
+        } else if (c == '"' || c == '\'') {
+            quote = c;
+        } else {
+            for (size_t end = comment_end(text, at); at < end; at++) {
+                text->data[at] = text->data[at] == '\n' ? '\n' : ' ';
+            }
+        }
+    }
+}
+
+/* ERR_INVALID, ERR_IO, ERR_MEMORY; a file that is not there is an empty one. */
+static enum err
+parse_file(cfg_t *cfg, const char *path, struct config_fault *fault)
+{
+    struct buf text = { 0 };
+    enum err err = read_whole(path, &text);
+
+    if (err == ERR_ABSENT) {
+        return ERR_OK;
+    }
+    if (err == ERR_FULL) {
+        (void)snprintf(fault->text, sizeof fault->text, "%s: it is longer than 1 MiB", path);
+        err = ERR_INVALID;
+    } else if (err == ERR_IO) {
+        (void)snprintf(fault->text, sizeof fault->text, "%s: %s", path, strerror(errno));
+    }
+    if (err == ERR_OK) {
+        blank_comments(&text);
+        /* A stream of nothing cannot be opened. */
+        buf_put_u8(&text, '\n');
+        FILE *file = text.failed ? NULL : fmemopen(text.data, text.size, "r");
+        cfg->filename = strdup(path);
+        err = file == NULL || cfg->filename == NULL    ? ERR_MEMORY
+              : cfg_parse_fp(cfg, file) == CFG_SUCCESS ? ERR_OK
+                                                       : ERR_INVALID;
+        if (file != NULL) {
+            (void)fclose(file);
+        }
+    }
+    buf_free(&text);
+    return err;
+}
+
 enum err
 config_read(const char *path, struct config *config_out, struct config_fault *fault_out)
 {
@@ -187,7 +279,7 @@ config_read(const char *path, struct config *config_out, struct config_fault *fa
         CFG_SEC("peer", peer_options, CFGF_TITLE | CFGF_MULTI | CFGF_NO_TITLE_DUPES),
         CFG_END(),
     };
-    enum err err = ERR_OK;
+    enum err err;
 
     memset(config_out, 0, sizeof *config_out);
     memset(fault_out, 0, sizeof *fault_out);
@@ -204,19 +296,7 @@ config_read(const char *path, struct config *config_out, struct config_fault *fa
     cfg_set_validate_func(cfg, "handshake_ms", check_handshake);
     cfg_set_validate_func(cfg, "heartbeat_ms", check_heartbeat);
     cfg_set_validate_func(cfg, "map_mib", check_map);
-    if (access(path, F_OK) == 0 || errno != ENOENT) {
-        switch (cfg_parse(cfg, path)) {
-        case CFG_SUCCESS:
-            break;
-        case CFG_FILE_ERROR:
-            (void)snprintf(fault_out->text, sizeof fault_out->text, "%s: %s", path, strerror(errno));
-            err = ERR_IO;
-            break;
-        default:
-            err = ERR_INVALID;
-            break;
-        }
-    }
+    err = parse_file(cfg, path, fault_out);
     if (err == ERR_OK) {
         err = take_values(cfg, config_out);
     }

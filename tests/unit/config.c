@@ -84,6 +84,10 @@ START_TEST(a_slip_is_told_with_file_and_line)
     check_refused("\n\nlisten = \"udp://a:1\"\n", 3, "tcp://host:port");
     check_refused("handshake_ms = 1\n", 1, "between 100 and 30000");
     check_refused("peer \"a\" {\n endpoint = \"tcp://a\"\n}\n", 2, "tcp://host:port");
+    /* Comments of every kind, and what only looks like one. */
+    check_refused("# a\n# b\nlisen = 1\n", 3, "lisen");
+    check_refused("name = \"KEN\" # a\n\n// b\n/* c\n d */ lisen = 1\n", 5, "lisen");
+    check_refused("name = \"a # \\\" b\"\nannounce = 'tcp://a:1'\n#\n lisen = 1\n", 4, "lisen");
 }
 END_TEST
 
