@@ -89,6 +89,27 @@ held_json(const struct intake_counts *counts)
     return held;
 }
 
+/* Keep the greatest lead of each device. */
+static void
+add_ahead(json_t *devices, json_t *device, json_int_t ahead_s)
+{
+    size_t index;
+    json_t *known;
+
+    json_array_foreach(devices, index, known)
+    {
+        if (json_equal(json_object_get(known, "device"), device)) {
+            json_t *lead = json_object_get(known, "ahead_s");
+            if (json_integer_value(lead) < ahead_s) {
+                (void)json_integer_set(lead, ahead_s);
+            }
+            json_decref(device);
+            return;
+        }
+    }
+    (void)json_array_append_new(devices, json_pack("{s:o,s:I}", "device", device, "ahead_s", ahead_s));
+}
+
 /* Devices whose last readable stamp is ahead of our clock: one of the two clocks is wrong. */
 static json_t *
 ahead_json(struct call *call)
@@ -109,9 +130,8 @@ ahead_json(struct call *call)
         enum err err =
             replica_open_entry(call->replica, no, branch->next_seq - 1, &call->arena, &entry, &record_id);
         if (err == ERR_OK && (entry.change.hlc >> 16) > now_ms + AHEAD_MS) {
-            (void)json_array_append_new(
-                devices, json_pack("{s:o,s:I}", "device", device_json(call->roster, &branch->device_id),
-                                   "ahead_s", (json_int_t)(((entry.change.hlc >> 16) - now_ms) / 1000)));
+            add_ahead(devices, device_json(call->roster, &branch->device_id),
+                      (json_int_t)(((entry.change.hlc >> 16) - now_ms) / 1000));
         }
         arena_reset(&call->arena);
     }
@@ -168,8 +188,8 @@ warnings_json(const struct call *call, const struct table_stat *stat, bool clock
              (unsigned long long)stat->corrupt_count);
     }
     if (json_array_size(ahead) > 0) {
-        warn(warnings, "%zu logs end in the future: a clock there, or here, is wrong",
-             json_array_size(ahead));
+        warn(warnings, "%zu %s far ahead of this one, or this one is behind", json_array_size(ahead),
+             json_array_size(ahead) == 1 ? "clock is" : "clocks are");
     }
     if (!status->memory_locks) {
         warn(warnings, "memory cannot be locked here, so keys may reach the swap: raise the memlock limit");
