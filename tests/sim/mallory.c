@@ -5,7 +5,7 @@
 #include <assert.h>
 #include <string.h>
 
-enum { FRAMES_A_VISIT_MAX = 8, NOISE_BYTES_MAX = 400 };
+enum { FRAMES_A_VISIT_MAX = 16, NOISE_BYTES_MAX = 400 };
 
 void
 mallory_record(struct sim *sim, struct span bytes)
@@ -13,7 +13,16 @@ mallory_record(struct sim *sim, struct span bytes)
     struct frame frame;
     struct chunk_item item;
 
-    if (!sim->chaos || bytes.size == 0 || bytes.data[0] != FRAME_CHUNK || !frame_read(bytes, &frame)) {
+    if (!sim->chaos || bytes.size == 0) {
+        return;
+    }
+    if (chance_one_in(&sim->chance, 4)) {
+        size_t slot = sim->overheard_count < RECORDED_MAX ? sim->overheard_count++
+                                                          : chance_below(&sim->chance, RECORDED_MAX);
+        buf_clear(&sim->overheard[slot]);
+        buf_put_span(&sim->overheard[slot], bytes);
+    }
+    if (bytes.data[0] != FRAME_CHUNK || !frame_read(bytes, &frame)) {
         return;
     }
     struct reader chunks = frame.chunks;
@@ -64,7 +73,7 @@ speak(struct sim *sim, struct sim_conn *conn)
     struct buf frame = { 0 };
     bool flipped = false;
 
-    if (sim->recorded_count == 0 || chance_one_in(&sim->chance, 6)) {
+    if (sim->recorded_count == 0 || sim->overheard_count == 0 || chance_one_in(&sim->chance, 6)) {
         uint8_t *noise = buf_extend(&frame, chance_between(&sim->chance, 1, NOISE_BYTES_MAX));
 
         chance_fill(&sim->chance, noise, frame.size);

@@ -155,8 +155,13 @@ node_open(struct sim_node *node)
     node->generation = 0;
     node->tick_ms = node->sim->now_ms;
     sim_note(node->sim, "%s is up", node->device->name);
-    people_look_back(node);
-    return true;
+    if (replica_is_rebuilding(node->replica)) {
+        node_rebuild(node);
+    }
+    if (node_is_up(node)) {
+        people_look_back(node);
+    }
+    return node_is_up(node);
 }
 
 void
@@ -173,6 +178,31 @@ node_crash(struct sim_node *node, uint64_t away_ms, const char *why)
     node->flush_due = false;
     node->disk_in = 0;
     node->crash_in_turn = false;
+    node->stop_ms = 0;
+}
+
+void
+node_stop(struct sim_node *node, uint64_t away_ms)
+{
+    gossip_stop(node->gossip);
+    (void)gossip_flush(node->gossip, node->sim->now_ms + node->steady_ms);
+    node->stop_ms = node->sim->now_ms + 3000;
+    node->away_ms = away_ms;
+    sim_note(node->sim, "%s says goodbye", node->device->name);
+}
+
+void
+node_rebuild(struct sim_node *node)
+{
+    enum err err = replica_rebuild(node->replica, NULL, NULL);
+
+    sim_note(node->sim, "%s makes everything derived anew: %s", node->device->name, err_code(err));
+    if (err == ERR_FULL || err == ERR_IO) {
+        node->sim->stats.failed_commits++;
+        node_crash(node, chance_between(&node->sim->chance, 100, 20000), "a rebuild is cut off");
+    } else if (err != ERR_OK) {
+        sim_fail(node->sim, "%s: a rebuild: %s", node->device->name, err_code(err));
+    }
 }
 
 void
@@ -395,6 +425,10 @@ node_turn(struct sim_node *node)
         return;
     }
     notice_downs(node);
+    if (node->stop_ms != 0 && sim->now_ms >= node->stop_ms) {
+        node_crash(node, node->away_ms, "it was told to");
+        return;
+    }
     bool ticks = sim->now_ms >= node->tick_ms;
     bool flushes = node->flush_due && sim->now_ms >= node->flush_ms;
     bool transacts = receive(node, true) || node->tend_due || node->import_step != 0 ||
@@ -431,6 +465,9 @@ node_wake_ms(const struct sim_node *node)
         return node->joined ? node->up_ms : UINT64_MAX;
     }
     at = node->tick_ms;
+    if (node->stop_ms != 0 && node->stop_ms < at) {
+        at = node->stop_ms;
+    }
     if (node->flush_due && node->flush_ms < at) {
         at = node->flush_ms;
     }

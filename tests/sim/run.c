@@ -8,7 +8,8 @@ enum {
     MINUTE_MS = 60 * 1000,
     SETTLE_MS_MAX = 40 * MINUTE_MS,
     QUIET_MS = 5 * MINUTE_MS,
-    /* A connection with nothing to say compares digests once a minute, both ways. */
+    /* A connection with nothing to say compares digests once a minute, both ways, and nothing else. */
+    QUIET_FRAMES_A_MINUTE = 2,
     QUIET_BYTES_A_MINUTE = 2 * 700,
 };
 
@@ -241,7 +242,7 @@ misfortune(struct sim *sim, struct fate *fate)
         swap_disk(sim, fate);
         return;
     }
-    switch (chance_below(chance, fate->fragile ? 8 : 3)) {
+    switch (chance_below(chance, fate->fragile ? 10 : 5)) {
     case 0:
     case 1:
         if (sim->conn_count > 0) {
@@ -254,18 +255,30 @@ misfortune(struct sim *sim, struct fate *fate)
     case 3:
         node = someone(sim);
         if (node != NULL) {
-            sim->stats.crashes++;
-            node_crash(node, chance_between(chance, 10, 60000), "crash");
+            node_stop(node, chance_between(chance, 10, 90000));
         }
         break;
     case 4:
         node = someone(sim);
         if (node != NULL) {
-            node->crash_in_turn = true;
+            node_rebuild(node);
         }
         break;
     case 5:
+        node = someone(sim);
+        if (node != NULL) {
+            sim->stats.crashes++;
+            node_crash(node, chance_between(chance, 10, 60000), "crash");
+        }
+        break;
     case 6:
+        node = someone(sim);
+        if (node != NULL) {
+            node->crash_in_turn = true;
+        }
+        break;
+    case 7:
+    case 8:
         node = someone(sim);
         if (node != NULL) {
             node->disk_in = (unsigned)chance_between(chance, 1, 12);
@@ -363,15 +376,17 @@ listen(struct sim *sim)
 
     sim_pass_until(sim, sim->now_ms + MINUTE_MS);
     uint64_t bytes = sim->stats.bytes;
-    uint64_t turns = sim->stats.turns;
+    uint64_t frames = sim->stats.frames;
     sim_pass_until(sim, sim->now_ms + QUIET_MS);
-    uint64_t allowed = sim->conn_count * QUIET_BYTES_A_MINUTE * (QUIET_MS / MINUTE_MS + 1);
-    sim_note(sim, "%llu B and %llu turns in %d s, %zu connections",
-             (unsigned long long)(sim->stats.bytes - bytes), (unsigned long long)(sim->stats.turns - turns),
+    uint64_t minutes = sim->conn_count * (QUIET_MS / MINUTE_MS + 1);
+    sim_note(sim, "%llu B in %llu frames in %d s, %zu connections",
+             (unsigned long long)(sim->stats.bytes - bytes), (unsigned long long)(sim->stats.frames - frames),
              QUIET_MS / 1000, sim->conn_count);
-    if (sim->stats.bytes - bytes > allowed) {
-        sim_fail(sim, "no silence: %llu B on %zu connections in %d s",
-                 (unsigned long long)(sim->stats.bytes - bytes), sim->conn_count, QUIET_MS / 1000);
+    if (sim->stats.bytes - bytes > minutes * QUIET_BYTES_A_MINUTE ||
+        sim->stats.frames - frames > minutes * QUIET_FRAMES_A_MINUTE) {
+        sim_fail(sim, "no silence: %llu B in %llu frames on %zu connections in %d s",
+                 (unsigned long long)(sim->stats.bytes - bytes),
+                 (unsigned long long)(sim->stats.frames - frames), sim->conn_count, QUIET_MS / 1000);
     }
     if (!check_settled(sim, why, sizeof why)) {
         sim_fail(sim, "settled no longer: %s", why);

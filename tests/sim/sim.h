@@ -119,6 +119,8 @@ struct sim_node {
     enum err disk_err; /* with this */
     uint64_t full_until_ms;
     bool crash_in_turn;
+    uint64_t stop_ms; /* said goodbye, and goes down then; 0: did not */
+    uint64_t away_ms;
     bool mute; /* its people rest */
 };
 
@@ -226,6 +228,8 @@ struct sim {
     size_t record_count;
     struct buf recorded[RECORDED_MAX]; /* chunks with their descriptors, for the hostile device */
     size_t recorded_count;
+    struct buf overheard[RECORDED_MAX]; /* whole frames of any type, as they were */
+    size_t overheard_count;
     uint64_t next_value;
     uint64_t fault_ms;
     uint64_t mallory_ms;
@@ -259,6 +263,10 @@ void node_join(struct sim_node *node);
 bool node_open(struct sim_node *node);
 /* Everything in memory is gone at once, a turn that is under way with it. */
 void node_crash(struct sim_node *node, uint64_t away_ms, const char *why);
+/* Say goodbye to all, so that checkpoints are kept, and go down. */
+void node_stop(struct sim_node *node, uint64_t away_ms);
+/* Make everything derived anew, in the midst of life. */
+void node_rebuild(struct sim_node *node);
 void node_turn(struct sim_node *node);
 /* When it has something to do by itself. */
 uint64_t node_wake_ms(const struct sim_node *node);

@@ -95,6 +95,9 @@ sim_free(struct sim *sim)
     for (size_t n = 0; n < sim->recorded_count; n++) {
         buf_free(&sim->recorded[n]);
     }
+    for (size_t n = 0; n < sim->overheard_count; n++) {
+        buf_free(&sim->overheard[n]);
+    }
     log_to(NULL, NULL);
 }
 
