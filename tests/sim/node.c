@@ -185,7 +185,8 @@ void
 node_stop(struct sim_node *node, uint64_t away_ms)
 {
     gossip_stop(node->gossip);
-    (void)gossip_flush(node->gossip, node->sim->now_ms + node->steady_ms);
+    node->flush_due = true;
+    node->flush_ms = node->sim->now_ms;
     node->stop_ms = node->sim->now_ms + 3000;
     node->away_ms = away_ms;
     sim_note(node->sim, "%s says goodbye", node->device->name);
@@ -241,14 +242,31 @@ node_keep_image(struct sim_node *node)
 }
 
 void
-node_restore_image(struct sim_node *node)
+node_restore_image(struct sim_node *node, bool only_databases)
 {
+    static const char *const kept[] = { "anchor", "device" };
+    char old[220];
+    char from[400];
+    char to[400];
+
     assert(node->replica == NULL);
-    remove_tree(node->directory);
+    (void)snprintf(old, sizeof old, "%s.old", node->directory);
+    if (rename(node->directory, old) != 0) {
+        sim_fail(node->sim, "cannot rename %s", node->directory);
+    }
     copy_tree(node->sim, node->image, node->directory);
-    node->restored = true;
+    for (size_t n = 0; only_databases && n < sizeof kept / sizeof kept[0]; n++) {
+        (void)snprintf(from, sizeof from, "%s/%s", old, kept[n]);
+        (void)snprintf(to, sizeof to, "%s/%s", node->directory, kept[n]);
+        if (rename(from, to) != 0 && n > 0) {
+            sim_fail(node->sim, "cannot rename %s", from);
+        }
+    }
+    remove_tree(old);
+    node->restored = node->restored || !only_databases;
     node->sim->stats.restores++;
-    sim_note(node->sim, "%s: an old image takes the place of its disk", node->device->name);
+    sim_note(node->sim, "%s: an old image takes the place of its %s", node->device->name,
+             only_databases ? "databases" : "disk");
 }
 
 /* --- a turn --- */
@@ -404,11 +422,6 @@ transact(struct sim_node *node)
         return false;
     }
     node->import_step = 0;
-    err = replica_anchor(node->replica);
-    if (err != ERR_OK) {
-        fail_turn(node, err, "the anchor is not written");
-        return false;
-    }
     people_settle(sim, true);
     return true;
 }
@@ -446,6 +459,12 @@ node_turn(struct sim_node *node)
         node->generation = roster_generation(replica_roster(node->replica));
         gossip_rights_changed(node->gossip);
         node->tend_due = true;
+    }
+    /* Nothing leaves that the anchor does not know of. */
+    enum err err = replica_anchor(node->replica);
+    if (err != ERR_OK) {
+        fail_turn(node, err, "the anchor is not written");
+        return;
     }
     node->flush_due = false;
     if (gossip_flush(node->gossip, now) && !node->flush_due) {

@@ -6,7 +6,7 @@
 
 enum {
     MINUTE_MS = 60 * 1000,
-    SETTLE_MS_MAX = 40 * MINUTE_MS,
+    SETTLE_MS_MAX = 15 * MINUTE_MS,
     QUIET_MS = 5 * MINUTE_MS,
     /* A connection with nothing to say compares digests once a minute, both ways, and nothing else. */
     QUIET_FRAMES_A_MINUTE = 2,
@@ -21,6 +21,7 @@ struct fate {
     bool hostile;
     bool fragile;  /* disks fail and machines crash */
     bool restores; /* the disk of one of them, by an older one */
+    bool only_databases;
     size_t victim;
     uint64_t split_until_ms;
     uint64_t image_ms[NODES_MAX]; /* when its image was kept */
@@ -120,6 +121,7 @@ plan(struct sim *sim, struct fate *fate)
     fate->hostile = chance_one_in(chance, 2);
     fate->fragile = !chance_one_in(chance, 4);
     fate->restores = chance_one_in(chance, 3);
+    fate->only_databases = chance_one_in(chance, 2);
     fate->victim = device_named(sim, chance_one_in(chance, 2)   ? "COL-1"
                                      : chance_one_in(chance, 2) ? "KEN-1"
                                                                 : "HQ-1");
@@ -215,7 +217,7 @@ swap_disk(struct sim *sim, struct fate *fate)
         node_keep_image(node);
         fate->image_ms[node->index] = sim->now_ms;
     } else if (!node->restored) {
-        node_restore_image(node);
+        node_restore_image(node, fate->only_databases);
         people_excuse(sim, node->index, fate->image_ms[node->index]);
         /* News that only it had are handed to it once more. */
         node->import_step = sim->step;

@@ -271,9 +271,10 @@ void node_turn(struct sim_node *node);
 /* When it has something to do by itself. */
 uint64_t node_wake_ms(const struct sim_node *node);
 bool node_is_up(const struct sim_node *node);
-/* Keep a copy of its directory; put it in the place of what is there now. The node is down. */
+/* Keep a copy of its directory; put it in the place of what is there now. The node is down. Where only the databases
+ * are replaced, it must see that by its anchor, and not fork. */
 void node_keep_image(struct sim_node *node);
-void node_restore_image(struct sim_node *node);
+void node_restore_image(struct sim_node *node, bool only_databases);
 struct frontier *node_frontier(struct sim_node *node, const struct ident *compartment);
 
 /* --- network.c --- */
