@@ -6,6 +6,7 @@
 
 enum {
     MINUTE_MS = 60 * 1000,
+    RESTORES_MAX = 3,
     SETTLE_MS_MAX = 15 * MINUTE_MS,
     QUIET_MS = 5 * MINUTE_MS,
     /* A connection with nothing to say compares digests once a minute, both ways, and nothing else. */
@@ -216,7 +217,7 @@ swap_disk(struct sim *sim, struct fate *fate)
     if (node->image[0] == '\0') {
         node_keep_image(node);
         fate->image_ms[node->index] = sim->now_ms;
-    } else if (!node->restored) {
+    } else if (sim->stats.restores < RESTORES_MAX) {
         node_restore_image(node, fate->only_databases);
         people_excuse(sim, node->index, fate->image_ms[node->index]);
         /* News that only it had are handed to it once more. */
