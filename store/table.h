@@ -18,6 +18,13 @@
  * On disk a directory holds data.mdb and lock.mdb of LMDB, and `owner`: a lock of
  * our own against a second process, with a mark once the environment was made, so
  * that an emptied data.mdb is damage and not a new beginning.
+ *
+ * Stored forms, with K(c) = H(c, the environment's key) and name = table number u8, row key:
+ *     tagged   value, S("vigil.row.tag.v1", name, S("vigil.row.val.v1", value))
+ *     sealed   nonce[24], value under K("vigil.row.key.v1") with associated data = name
+ *     S(c, ...)       SipHash-2-4 under the first 16 bytes of K(c)
+ *     hash of an id   first 16 bytes of H(context, K("vigil.row.hsh.v1"), parts)
+ * A table of its own, number 0, holds one sealed row "format": version u32 = 1, set u8.
  */
 #pragma once
 
@@ -76,9 +83,9 @@ struct table_options {
 };
 
 /* Open the environment, or make it.
- * ERR_BUSY: another process has it (a lock file of ours beside LMDB's). ERR_CORRUPT: its size or first rows do
- * not verify, or the key is another's. ERR_NEWER: written by a newer program; left untouched. ERR_DENIED: not ours,
- * a symlink, or a network file system. ERR_ABSENT: there is none, and read_only.
+ * ERR_BUSY: another process has it (a lock file of ours beside LMDB's). ERR_CORRUPT: its size or first
+ * rows do not verify, or the key is another's. ERR_NEWER: written by a newer program; left untouched.
+ * ERR_DENIED: not ours, a symlink, or a network file system. ERR_ABSENT: there is none, and read_only.
  * ERR_IO, ERR_FULL, ERR_MEMORY. */
 MUST_CHECK enum err table_env_open(struct table_env **env_out, const struct table_options *options);
 

@@ -58,9 +58,10 @@ MUST_CHECK enum err vault_open_wrap(const char *directory, const struct key *sto
                                     struct key *wrap_out);
 
 /* Seal `content` under the storage key into the file `name`, or read it back; `name` is bound in.
- * `name` is at most 64 bytes, without a slash. Writing replaces the file whole or not at all: ERR_DENIED (a
- * symlink, or not ours), ERR_FULL, ERR_IO, ERR_MEMORY. Reading: ERR_ABSENT, ERR_CORRUPT (damaged, another
- * key's, or another file's), ERR_NEWER, ERR_DENIED, ERR_IO, ERR_MEMORY. What is read is a secret: buf_wipe it. */
+ * `name` is at most 64 bytes, without a slash. Writing replaces the file whole or not at all: ERR_DENIED
+ * (a symlink, or not ours), ERR_FULL, ERR_IO, ERR_MEMORY. Reading: ERR_ABSENT, ERR_CORRUPT (damaged, or
+ * of another key or name), ERR_NEWER, ERR_DENIED, ERR_IO, ERR_MEMORY. What is read is a secret:
+ * buf_wipe it. */
 MUST_CHECK enum err vault_write_file(const char *directory, const char *name, const struct key *storage_key,
                                      struct span content, const struct world *world);
 MUST_CHECK enum err vault_read_file(const char *directory, const char *name, const struct key *storage_key,
