@@ -258,7 +258,7 @@ fold_rows(struct run_of_proof *run, enum table_id table, struct span prefix, str
 static void
 fold_record(struct run_of_proof *run, uint32_t record_no, struct hash *digest)
 {
-    static const enum table_id tables[] = { TABLE_ROPS, TABLE_LIVE, TABLE_SUP, TABLE_SUM, TABLE_CONF };
+    static const enum table_id tables[] = { TABLE_CELL, TABLE_SUM, TABLE_CONF };
     uint8_t prefix[4];
 
     bytes_write_u32(prefix, record_no);

@@ -289,7 +289,7 @@ put_rops(struct record_turn *turn, uint32_t record_no, uint32_t log_no, uint64_t
     uint8_t key[ROPS_KEY_BYTES];
 
     rops_key(key, record_no, log_no, seq);
-    table_put(turn->txn, TABLE_ROPS, span_of(key, sizeof key), span_of(NULL, 0));
+    table_put(turn->txn, TABLE_CELL, span_of(key, sizeof key), span_of(NULL, 0));
 }
 
 enum err
@@ -345,8 +345,8 @@ record_rebuild(struct record_turn *turn, uint32_t record_no)
 void
 record_clear_all(struct table_txn *txn)
 {
-    static const enum table_id tables[] = { TABLE_REC, TABLE_RECNO, TABLE_ROPS, TABLE_LIVE, TABLE_SUP,
-                                            TABLE_SUM, TABLE_CONF,  TABLE_IDX,  TABLE_TOKEN };
+    static const enum table_id tables[] = { TABLE_REC,  TABLE_RECNO, TABLE_CELL, TABLE_SUM,
+                                            TABLE_CONF, TABLE_IDX,   TABLE_TOKEN };
 
     for (size_t n = 0; n < sizeof tables / sizeof tables[0]; n++) {
         table_clear(txn, tables[n], span_of(NULL, 0));
@@ -476,14 +476,14 @@ apply_new_names(const struct visit *visit, struct value *value)
 static enum err
 apply_old_names(struct visit *visit, struct value *value)
 {
-    uint8_t from[RECORD_KEY_BYTES + DOT_BYTES];
+    uint8_t from[PART_KEY_BYTES + DOT_BYTES];
     struct table_cursor *cursor = &visit->turn->sup;
     struct sup_row name;
     struct span key;
     struct span row;
 
-    memcpy(from, visit->key, RECORD_KEY_BYTES);
-    memcpy(from + RECORD_KEY_BYTES, value->row.dot.bytes, DOT_BYTES);
+    part_key(from, visit->touched->record_no, PART_SUP);
+    memcpy(from + PART_KEY_BYTES, value->row.dot.bytes, DOT_BYTES);
     bool found = table_cursor_seek(cursor, span_of(from, sizeof from), &key, &row);
     while (found && key.size >= sizeof from && memcmp(key.data, from, sizeof from) == 0) {
         if (row.data == NULL || !sup_row_read(key, row, &name)) {
@@ -499,12 +499,13 @@ apply_old_names(struct visit *visit, struct value *value)
 static bool
 has_old_names(struct visit *visit)
 {
-    struct span from = span_of(visit->key, sizeof visit->key);
+    uint8_t from[PART_KEY_BYTES];
     struct span key;
     struct span row;
 
-    return table_cursor_seek(&visit->turn->sup, from, &key, &row) && key.size >= from.size &&
-           memcmp(key.data, from.data, from.size) == 0;
+    part_key(from, visit->touched->record_no, PART_SUP);
+    return table_cursor_seek(&visit->turn->sup, span_of(from, sizeof from), &key, &row) &&
+           key.size >= sizeof from && memcmp(key.data, from, sizeof from) == 0;
 }
 
 /* Take an entry apart: what it adds, names and touches. */
@@ -577,7 +578,7 @@ gather(struct visit *visit)
     }
     for (size_t n = 0; n < visit->name_count; n++) {
         sup_row_write(&visit->names[n], touched->record_no, key, value);
-        table_put(turn->txn, TABLE_SUP, span_of(key, sizeof key), span_of(value, sizeof value));
+        table_put(turn->txn, TABLE_CELL, span_of(key, sizeof key), span_of(value, sizeof value));
     }
     return table_error(turn->txn);
 }
@@ -818,14 +819,14 @@ push_value(struct visit *visit, const struct value *value)
 static enum err
 load_values(struct visit *visit, const uint8_t target[CELL_KEY_BYTES], size_t key_bytes)
 {
-    uint8_t from[RECORD_KEY_BYTES + CELL_KEY_BYTES];
+    uint8_t from[PART_KEY_BYTES + CELL_KEY_BYTES];
     struct table_cursor *cursor = &visit->turn->live;
-    size_t size = RECORD_KEY_BYTES + key_bytes;
+    size_t size = PART_KEY_BYTES + key_bytes;
     struct span key;
     struct span row;
 
-    memcpy(from, visit->key, RECORD_KEY_BYTES);
-    memcpy(from + RECORD_KEY_BYTES, target, key_bytes);
+    part_key(from, visit->touched->record_no, PART_LIVE);
+    memcpy(from + PART_KEY_BYTES, target, key_bytes);
     bool found = table_cursor_seek(cursor, span_of(from, size), &key, &row);
     while (found && key.size >= size && memcmp(key.data, from, size) == 0) {
         struct value value = { .stored = true };
@@ -860,12 +861,12 @@ store_values(struct visit *visit)
         live_row_write(&value->row, visit->touched->record_no, key, row);
         if (value->named) {
             if (value->stored) {
-                table_delete(txn, TABLE_LIVE, span_of(key, sizeof key));
+                table_delete(txn, TABLE_CELL, span_of(key, sizeof key));
             }
             continue;
         }
         if (value->write) {
-            table_put(txn, TABLE_LIVE, span_of(key, sizeof key), span_of(row, sizeof row));
+            table_put(txn, TABLE_CELL, span_of(key, sizeof key), span_of(row, sizeof row));
         }
         visit->values[kept++] = *value;
     }
@@ -1096,14 +1097,16 @@ begin_rebuild(struct visit *visit)
 {
     struct record_turn *turn = visit->turn;
     struct touched *touched = visit->touched;
-    struct span prefix = span_of(visit->key, sizeof visit->key);
+    uint8_t part[PART_KEY_BYTES];
     struct table_cursor cursor;
     struct span key;
     struct span value;
     enum err err = ERR_OK;
 
-    table_clear(turn->txn, TABLE_LIVE, prefix);
-    table_clear(turn->txn, TABLE_SUP, prefix);
+    part_key(part, touched->record_no, PART_LIVE);
+    table_clear(turn->txn, TABLE_CELL, span_of(part, sizeof part));
+    part_key(part, touched->record_no, PART_SUP);
+    table_clear(turn->txn, TABLE_CELL, span_of(part, sizeof part));
     for (const struct merged *merged = touched->first; merged != NULL; merged = merged->next) {
         put_rops(turn, touched->record_no, merged->entry->log_no, merged->entry->seq);
     }
@@ -1113,15 +1116,17 @@ begin_rebuild(struct visit *visit)
     touched->pred_count = 0;
     visit->items_changed = true;
     visit->conflicts_changed = true;
-    table_cursor_init(&cursor, turn->txn, TABLE_ROPS, prefix);
+    part_key(part, touched->record_no, PART_ROPS);
+    table_cursor_init(&cursor, turn->txn, TABLE_CELL, span_of(part, sizeof part));
     while (err == ERR_OK && table_cursor_next(&cursor, &key, &value)) {
         const struct signed_change *entry;
-        if (value.data == NULL || key.size != ROPS_KEY_BYTES) {
+        uint32_t log_no;
+        uint64_t seq;
+        if (value.data == NULL || !rops_read(key, &log_no, &seq)) {
             err = ERR_CORRUPT;
             break;
         }
-        err = entry_cache_open(&turn->cache, bytes_read_u32(key.data + 4), bytes_read_u64(key.data + 8),
-                               &entry);
+        err = entry_cache_open(&turn->cache, log_no, seq, &entry);
         if (err == ERR_OK) {
             err = touched_add(turn, touched, entry);
         } else if (err == ERR_ABSENT) {
@@ -1187,8 +1192,8 @@ record_turn_end(struct record_turn *turn)
         order[next++] = touched;
     }
     qsort(order, count, sizeof(struct touched *), touched_order);
-    table_cursor_init(&turn->live, turn->txn, TABLE_LIVE, span_of(NULL, 0));
-    table_cursor_init(&turn->sup, turn->txn, TABLE_SUP, span_of(NULL, 0));
+    table_cursor_init(&turn->live, turn->txn, TABLE_CELL, span_of(NULL, 0));
+    table_cursor_init(&turn->sup, turn->txn, TABLE_CELL, span_of(NULL, 0));
     for (size_t n = 0; err == ERR_OK && n < count; n++) {
         err = visit_record(turn, order[n]);
     }
@@ -1207,7 +1212,6 @@ record_turn_end(struct record_turn *turn)
 enum err
 record_forget(struct record_turn *turn, uint32_t record_no)
 {
-    static const enum table_id prefixed[] = { TABLE_LIVE, TABLE_SUP, TABLE_ROPS };
     struct touched touched = { .record_no = record_no };
     struct visit visit = { .turn = turn, .touched = &touched };
     uint8_t hash[RECORD_HASH_BYTES];
@@ -1232,9 +1236,7 @@ record_forget(struct record_turn *turn, uint32_t record_no)
         }
     }
     struct span key = span_of(visit.key, sizeof visit.key);
-    for (size_t n = 0; n < sizeof prefixed / sizeof prefixed[0]; n++) {
-        table_clear(turn->txn, prefixed[n], key);
-    }
+    table_clear(turn->txn, TABLE_CELL, key);
     table_delete(turn->txn, TABLE_SUM, key);
     table_delete(turn->txn, TABLE_CONF, key);
     table_delete(turn->txn, TABLE_RECNO, key);

@@ -11,9 +11,9 @@
  *
  *     rec     hash of (compartment, record_id)          -> record_no
  *     recno   record_no                                 -> compartment, record_id
- *     rops    record_no | log_no | seq                  -> nothing: the record's entries
- *     live    record_no | target | dot | log_no         -> removed?, hash of the value
- *     sup     record_no | named dot | log_no | seq | op -> removal?, target
+ *     cell    record_no | rops | log_no | seq                  -> nothing: the record's entries
+ *             record_no | live | target | dot | log_no         -> removed?, hash of the value
+ *             record_no | sup  | named dot | log_no | seq | op -> removal?, target
  *     sum     record_no                                 -> summary
  *     conf    record_no                                 -> open conflicts
  *

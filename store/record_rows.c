@@ -6,13 +6,35 @@
 /* --- live, sup, rops ---------------------------------------------------------- */
 
 void
+part_key(uint8_t key[PART_KEY_BYTES], uint32_t record_no, enum record_part part)
+{
+    bytes_write_u32(key, record_no);
+    key[RECORD_KEY_BYTES] = (uint8_t)part;
+}
+
+/* The rest of a key, if it is of this part. */
+static struct reader
+part_rest(struct span key, enum record_part part)
+{
+    struct reader reader = reader_of(key);
+
+    (void)reader_u32(&reader);
+    if (reader_u8(&reader) != part) {
+        reader.failed = true;
+    }
+    return reader;
+}
+
+void
 live_row_write(const struct live_row *row, uint32_t record_no, uint8_t key[LIVE_KEY_BYTES],
                uint8_t value[LIVE_VALUE_BYTES])
 {
-    bytes_write_u32(key, record_no);
-    memcpy(key + 4, row->target, CELL_KEY_BYTES);
-    memcpy(key + 16, row->dot.bytes, DOT_BYTES);
-    bytes_write_u32(key + 36, row->log_no);
+    uint8_t *at = key + PART_KEY_BYTES;
+
+    part_key(key, record_no, PART_LIVE);
+    memcpy(at, row->target, CELL_KEY_BYTES);
+    memcpy(at + CELL_KEY_BYTES, row->dot.bytes, DOT_BYTES);
+    bytes_write_u32(at + CELL_KEY_BYTES + DOT_BYTES, row->log_no);
     value[0] = row->removed;
     bytes_write_u64(value + 1, row->value_hash);
 }
@@ -20,12 +42,14 @@ live_row_write(const struct live_row *row, uint32_t record_no, uint8_t key[LIVE_
 bool
 live_row_read(struct span key, struct span value, struct live_row *row_out)
 {
-    if (key.size != LIVE_KEY_BYTES || value.size != LIVE_VALUE_BYTES) {
+    struct reader reader = part_rest(key, PART_LIVE);
+
+    reader_copy(&reader, row_out->target, CELL_KEY_BYTES);
+    reader_copy(&reader, row_out->dot.bytes, DOT_BYTES);
+    row_out->log_no = reader_u32(&reader);
+    if (!reader_done(&reader) || value.size != LIVE_VALUE_BYTES) {
         return false;
     }
-    memcpy(row_out->target, key.data + 4, CELL_KEY_BYTES);
-    memcpy(row_out->dot.bytes, key.data + 16, DOT_BYTES);
-    row_out->log_no = bytes_read_u32(key.data + 36);
     row_out->removed = value.data[0] != 0;
     row_out->value_hash = bytes_read_u64(value.data + 1);
     return true;
@@ -49,11 +73,13 @@ void
 sup_row_write(const struct sup_row *row, uint32_t record_no, uint8_t key[SUP_KEY_BYTES],
               uint8_t value[SUP_VALUE_BYTES])
 {
-    bytes_write_u32(key, record_no);
-    memcpy(key + 4, row->dot.bytes, DOT_BYTES);
-    bytes_write_u32(key + 24, row->log_no);
-    bytes_write_u64(key + 28, row->seq);
-    bytes_write_u16(key + 36, (uint16_t)row->op);
+    uint8_t *at = key + PART_KEY_BYTES;
+
+    part_key(key, record_no, PART_SUP);
+    memcpy(at, row->dot.bytes, DOT_BYTES);
+    bytes_write_u32(at + DOT_BYTES, row->log_no);
+    bytes_write_u64(at + DOT_BYTES + 4, row->seq);
+    bytes_write_u16(at + DOT_BYTES + 12, (uint16_t)row->op);
     value[0] = row->removal;
     memcpy(value + 1, row->target, CELL_KEY_BYTES);
 }
@@ -61,13 +87,15 @@ sup_row_write(const struct sup_row *row, uint32_t record_no, uint8_t key[SUP_KEY
 bool
 sup_row_read(struct span key, struct span value, struct sup_row *row_out)
 {
-    if (key.size != SUP_KEY_BYTES || value.size != SUP_VALUE_BYTES) {
+    struct reader reader = part_rest(key, PART_SUP);
+
+    reader_copy(&reader, row_out->dot.bytes, DOT_BYTES);
+    row_out->log_no = reader_u32(&reader);
+    row_out->seq = reader_u64(&reader);
+    row_out->op = reader_u16(&reader);
+    if (!reader_done(&reader) || value.size != SUP_VALUE_BYTES) {
         return false;
     }
-    memcpy(row_out->dot.bytes, key.data + 4, DOT_BYTES);
-    row_out->log_no = bytes_read_u32(key.data + 24);
-    row_out->seq = bytes_read_u64(key.data + 28);
-    row_out->op = bytes_read_u16(key.data + 36);
     row_out->removal = value.data[0] != 0;
     memcpy(row_out->target, value.data + 1, CELL_KEY_BYTES);
     return true;
@@ -84,9 +112,19 @@ sup_row_reaches(const struct sup_row *name, const uint8_t target[CELL_KEY_BYTES]
 void
 rops_key(uint8_t key[ROPS_KEY_BYTES], uint32_t record_no, uint32_t log_no, uint64_t seq)
 {
-    bytes_write_u32(key, record_no);
-    bytes_write_u32(key + 4, log_no);
-    bytes_write_u64(key + 8, seq);
+    part_key(key, record_no, PART_ROPS);
+    bytes_write_u32(key + PART_KEY_BYTES, log_no);
+    bytes_write_u64(key + PART_KEY_BYTES + 4, seq);
+}
+
+bool
+rops_read(struct span key, uint32_t *log_no_out, uint64_t *seq_out)
+{
+    struct reader reader = part_rest(key, PART_ROPS);
+
+    *log_no_out = reader_u32(&reader);
+    *seq_out = reader_u64(&reader);
+    return reader_done(&reader);
 }
 
 void

@@ -1,10 +1,13 @@
 /* record_rows.h - the rows of record.h: their keys and values, byte by byte.
  *
- *     live   record_no 4 | target 12 | dot 20 | log_no 4    ->  removed 1 | hash of the value 8
- *     sup    record_no 4 | named dot 20 | log_no 4 | seq 8 | op 2  ->  removal 1 | target 12
- *     rops   record_no 4 | log_no 4 | seq 8                 ->  nothing
- *     sum    record_no 4                                    ->  see summary_write
- *     conf   record_no 4                                    ->  see conflicts_write
+ *     cell   record_no 4 | PART_ROPS 1 | log_no 4 | seq 8                 ->  nothing
+ *            record_no 4 | PART_LIVE 1 | target 12 | dot 20 | log_no 4    ->  removed 1 | hash of the value 8
+ *            record_no 4 | PART_SUP 1 | named dot 20 | log_no 4 | seq 8 | op 2  ->  removal 1 | target 12
+ *     sum    record_no 4                                                  ->  see summary_write
+ *     conf   record_no 4                                                  ->  see conflicts_write
+ *
+ * The three parts of a record are one range of one table: a turn that touches many records writes about one
+ * page for each, not three.
  *
  * For record.c and record_view.c only.
  */
@@ -14,14 +17,25 @@
 
 enum {
     RECORD_KEY_BYTES = 4,
-    LIVE_KEY_BYTES = RECORD_KEY_BYTES + CELL_KEY_BYTES + DOT_BYTES + 4,
+    PART_KEY_BYTES = RECORD_KEY_BYTES + 1,
+    LIVE_KEY_BYTES = PART_KEY_BYTES + CELL_KEY_BYTES + DOT_BYTES + 4,
     LIVE_VALUE_BYTES = 9,
-    SUP_KEY_BYTES = RECORD_KEY_BYTES + DOT_BYTES + 4 + 8 + 2,
+    SUP_KEY_BYTES = PART_KEY_BYTES + DOT_BYTES + 4 + 8 + 2,
     SUP_VALUE_BYTES = 1 + CELL_KEY_BYTES,
-    ROPS_KEY_BYTES = RECORD_KEY_BYTES + 4 + 8,
+    ROPS_KEY_BYTES = PART_KEY_BYTES + 4 + 8,
 };
 
-/* One row of `live`. */
+/* In the order in which they lie. */
+enum record_part {
+    PART_ROPS = 1, /* its entries */
+    PART_LIVE,     /* its live values */
+    PART_SUP,      /* the dots that its ops name */
+};
+
+/* Where a part of a record begins. */
+void part_key(uint8_t key[PART_KEY_BYTES], uint32_t record_no, enum record_part part);
+
+/* One live value. */
 struct live_row {
     uint8_t target[CELL_KEY_BYTES];
     struct dot dot;
@@ -38,7 +52,7 @@ MUST_CHECK bool live_row_read(struct span key, struct span value, struct live_ro
 /* The order of keys. */
 int live_row_compare(const struct live_row *a, const struct live_row *b);
 
-/* One row of `sup`: an op that names a dot. */
+/* An op that names a dot. */
 struct sup_row {
     struct dot dot;
     bool removal;
@@ -56,6 +70,8 @@ MUST_CHECK bool sup_row_read(struct span key, struct span value, struct sup_row 
 bool sup_row_reaches(const struct sup_row *name, const uint8_t target[CELL_KEY_BYTES]);
 
 void rops_key(uint8_t key[ROPS_KEY_BYTES], uint32_t record_no, uint32_t log_no, uint64_t seq);
+/* False: no such row. */
+MUST_CHECK bool rops_read(struct span key, uint32_t *log_no_out, uint64_t *seq_out);
 
 /* The secrets of an environment that targets and values are hashed with. */
 struct row_hashes {

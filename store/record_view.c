@@ -76,7 +76,7 @@ load(struct view *view, struct span prefix)
     struct span value;
     enum err err = ERR_OK;
 
-    table_cursor_init(&cursor, view->txn, TABLE_LIVE, prefix);
+    table_cursor_init(&cursor, view->txn, TABLE_CELL, prefix);
     while (err == ERR_OK && table_cursor_next(&cursor, &key, &value)) {
         struct found found;
         if (value.data == NULL || !live_row_read(key, value, &row)) {
@@ -230,7 +230,7 @@ record_view_read(struct table_txn *txn, const struct codebook *codebook, const s
                  uint32_t record_no, struct arena *arena, struct record_view *view_out)
 {
     struct record_summary summary;
-    uint8_t key[RECORD_KEY_BYTES];
+    uint8_t key[PART_KEY_BYTES];
     struct view view;
 
     *view_out = (struct record_view){ .record_no = record_no };
@@ -245,7 +245,7 @@ record_view_read(struct table_txn *txn, const struct codebook *codebook, const s
     view_out->half = source->half(source->self, &summary.compartment);
     view_init(&view, txn, codebook, source, arena);
     view.half = view_out->half;
-    bytes_write_u32(key, record_no);
+    part_key(key, record_no, PART_LIVE);
     err = load(&view, span_of(key, sizeof key));
     return err != ERR_OK ? err : make_view(&view, view_out);
 }
@@ -255,7 +255,7 @@ record_targets_read(struct table_txn *txn, const struct codebook *codebook,
                     const struct record_source *source, uint32_t record_no, const struct target *target,
                     struct arena *arena, const struct record_target **targets_out, size_t *count_out)
 {
-    uint8_t key[RECORD_KEY_BYTES + CELL_KEY_BYTES];
+    uint8_t key[PART_KEY_BYTES + CELL_KEY_BYTES];
     struct ident compartment;
     struct ident record_id;
     struct view view;
@@ -268,10 +268,10 @@ record_targets_read(struct table_txn *txn, const struct codebook *codebook,
     }
     view_init(&view, txn, codebook, source, arena);
     view.half = source->half(source->self, &compartment);
-    bytes_write_u32(key, record_no);
-    cell_key(key + RECORD_KEY_BYTES, view.hashes.target, target);
+    part_key(key, record_no, PART_LIVE);
+    cell_key(key + PART_KEY_BYTES, view.hashes.target, target);
     size_t key_bytes = target->collection != 0 ? CELL_ELEMENT_BYTES : CELL_KEY_BYTES;
-    err = load(&view, span_of(key, RECORD_KEY_BYTES + key_bytes));
+    err = load(&view, span_of(key, PART_KEY_BYTES + key_bytes));
     if (err != ERR_OK) {
         return err;
     }
@@ -402,7 +402,7 @@ enum err
 record_history(struct table_txn *txn, uint32_t record_no, struct arena *arena,
                const struct record_place **places_out, size_t *count_out)
 {
-    uint8_t prefix[RECORD_KEY_BYTES];
+    uint8_t prefix[PART_KEY_BYTES];
     struct record_place *places = NULL;
     struct table_cursor cursor;
     struct span key;
@@ -411,10 +411,12 @@ record_history(struct table_txn *txn, uint32_t record_no, struct arena *arena,
     size_t count = 0;
     enum err err = ERR_OK;
 
-    bytes_write_u32(prefix, record_no);
-    table_cursor_init(&cursor, txn, TABLE_ROPS, span_of(prefix, sizeof prefix));
+    part_key(prefix, record_no, PART_ROPS);
+    table_cursor_init(&cursor, txn, TABLE_CELL, span_of(prefix, sizeof prefix));
     while (err == ERR_OK && table_cursor_next(&cursor, &key, &value)) {
-        if (value.data == NULL || key.size != ROPS_KEY_BYTES) {
+        uint32_t log_no;
+        uint64_t seq;
+        if (value.data == NULL || !rops_read(key, &log_no, &seq)) {
             err = ERR_CORRUPT;
         } else if (count == capacity) {
             capacity = capacity == 0 ? 32 : capacity * 2;
@@ -427,8 +429,7 @@ record_history(struct table_txn *txn, uint32_t record_no, struct arena *arena,
             places = grown;
         }
         if (err == ERR_OK) {
-            places[count++] =
-                (struct record_place){ bytes_read_u32(key.data + 4), bytes_read_u64(key.data + 8) };
+            places[count++] = (struct record_place){ log_no, seq };
         }
     }
     table_cursor_end(&cursor);

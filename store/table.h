@@ -48,9 +48,7 @@ enum table_id {
     /* main/: derived from it */
     TABLE_REC,    /* keyed hash of (compartment, record_id) -> record_no; tagged */
     TABLE_RECNO,  /* record_no -> compartment, record_id; sealed */
-    TABLE_ROPS,   /* record_no | log_no | seq -> nothing; tagged */
-    TABLE_LIVE,   /* record_no | target | dot -> nothing; tagged */
-    TABLE_SUP,    /* record_no | replaced dot | replacing dot -> code, target; tagged */
+    TABLE_CELL,   /* record_no | part | ...: rops, live and sup of a record side by side; tagged */
     TABLE_SUM,    /* record_no -> summary; sealed */
     TABLE_CONF,   /* record_no -> open conflicts; sealed */
     TABLE_IDX,    /* index_no | token hash | record_no -> nothing; tagged */

@@ -409,8 +409,7 @@ records_view(struct records *records, uint32_t record, struct model_text *out)
 void
 records_rows(struct records *records, struct buf *out)
 {
-    static const enum table_id tables[] = { TABLE_ROPS, TABLE_LIVE, TABLE_SUP,  TABLE_SUM,
-                                            TABLE_CONF, TABLE_IDX,  TABLE_TOKEN };
+    static const enum table_id tables[] = { TABLE_CELL, TABLE_SUM, TABLE_CONF, TABLE_IDX, TABLE_TOKEN };
 
     for (size_t n = 0; n < sizeof tables / sizeof tables[0]; n++) {
         struct table_cursor cursor;

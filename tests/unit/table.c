@@ -129,7 +129,7 @@ START_TEST(a_row_comes_back_in_its_turn_and_after_it)
     begin();
     put(TABLE_ENT, "tagged", "an entry");
     put(TABLE_SUM, "sealed", "a summary");
-    put(TABLE_ROPS, "nothing", "");
+    put(TABLE_CELL, "nothing", "");
     put(TABLE_CONF, "nothing", "");
     ck_assert(holds(TABLE_ENT, "tagged", "an entry"));
     ck_assert(holds(TABLE_SUM, "sealed", "a summary"));
@@ -140,11 +140,11 @@ START_TEST(a_row_comes_back_in_its_turn_and_after_it)
     ck_assert(holds(TABLE_ENT, "tagged", "an entry"));
     ck_assert(holds(TABLE_SUM, "sealed", "a summary"));
     ck_assert(holds(TABLE_CONF, "nothing", ""));
-    ck_assert_int_eq(table_get(txn, TABLE_ROPS, span_text("nothing"), &value), ERR_OK);
+    ck_assert_int_eq(table_get(txn, TABLE_CELL, span_text("nothing"), &value), ERR_OK);
     ck_assert_uint_eq(value.size, 0);
     ck_assert_ptr_nonnull(value.data);
-    ck_assert(table_has(txn, TABLE_ROPS, span_text("nothing")));
-    ck_assert(!table_has(txn, TABLE_ROPS, span_text("nothin")));
+    ck_assert(table_has(txn, TABLE_CELL, span_text("nothing")));
+    ck_assert(!table_has(txn, TABLE_CELL, span_text("nothin")));
     ck_assert_int_eq(table_get(txn, TABLE_ENT, span_text("tag"), &value), ERR_ABSENT);
     ck_assert_int_eq(table_read(txn, TABLE_SUM, span_text("tag"), &buf), ERR_ABSENT);
     ck_assert_uint_eq(table_count(txn, TABLE_ENT), 1);
@@ -346,7 +346,7 @@ file_of(const char *name)
     return at;
 }
 
-static const enum table_id damaged_tables[] = { TABLE_ENT, TABLE_ROPS, TABLE_SUM, TABLE_CONF };
+static const enum table_id damaged_tables[] = { TABLE_ENT, TABLE_CELL, TABLE_SUM, TABLE_CONF };
 enum { DAMAGED_TABLES = 4, DAMAGED_ROWS = 60, DAMAGED_BIG = 3 };
 
 /* Row n of a table of the damaged environment; the last ones are larger than a page. */
@@ -654,14 +654,14 @@ START_TEST(a_row_moved_to_another_key_or_table_does_not_verify)
     put(TABLE_SUM, "b", "two");
     commit();
     copy_raw("ent", "a", "ent", "b");
-    copy_raw("ent", "a", "live", "a");
+    copy_raw("ent", "a", "cell", "a");
     copy_raw("sum", "a", "sum", "b");
     copy_raw("sum", "a", "conf", "a");
     copy_raw("ent", "a", "token", "a");
     ck_assert_int_eq(table_begin_read(env, &txn), ERR_OK);
     ck_assert_int_eq(table_get(txn, TABLE_ENT, span_text("b"), &value), ERR_CORRUPT);
     ck_assert_ptr_null(value.data);
-    ck_assert_int_eq(table_get(txn, TABLE_LIVE, span_text("a"), &value), ERR_CORRUPT);
+    ck_assert_int_eq(table_get(txn, TABLE_CELL, span_text("a"), &value), ERR_CORRUPT);
     ck_assert_int_eq(table_read(txn, TABLE_ENT, span_text("b"), &got), ERR_CORRUPT);
     ck_assert_int_eq(table_read(txn, TABLE_SUM, span_text("b"), &got), ERR_CORRUPT);
     ck_assert_int_eq(table_read(txn, TABLE_CONF, span_text("a"), &got), ERR_CORRUPT);
@@ -858,9 +858,9 @@ START_TEST(what_people_could_read_is_in_no_file)
     begin();
     for (size_t table = 0; table < TABLE_KEYS_RECORD; table++) {
         static const bool tagged[TABLE_COUNT] = {
-            [TABLE_LOGID] = true, [TABLE_ENT] = true,  [TABLE_SIG] = true,    [TABLE_CHG] = true,
-            [TABLE_REC] = true,   [TABLE_ROPS] = true, [TABLE_LIVE] = true,   [TABLE_SUP] = true,
-            [TABLE_IDX] = true,   [TABLE_PEND] = true, [TABLE_PFRONT] = true, [TABLE_BLOBM] = true,
+            [TABLE_LOGID] = true,  [TABLE_ENT] = true,   [TABLE_SIG] = true, [TABLE_CHG] = true,
+            [TABLE_REC] = true,    [TABLE_CELL] = true,  [TABLE_IDX] = true, [TABLE_PEND] = true,
+            [TABLE_PFRONT] = true, [TABLE_BLOBM] = true,
         };
         table_hash(env, hash, "vigil.test.row", parts, 1);
         if (!tagged[table]) {
