@@ -42,6 +42,12 @@ void bench_fail(struct bench *bench, const char *format, ...) __attribute__((for
 /* The steady clock, in seconds from anywhere. */
 double bench_now(void);
 
+/* Processor time of this process, all threads, in seconds. */
+double bench_processor(void);
+
+/* What this process has handed to files so far, in bytes. */
+uint64_t bench_written_bytes(void);
+
 /* Memory of this process that no file stands behind, in bytes. */
 uint64_t bench_anonymous_bytes(void);
 

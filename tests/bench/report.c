@@ -85,21 +85,44 @@ bench_now(void)
     return (double)now.tv_sec + (double)now.tv_nsec * 1e-9;
 }
 
-uint64_t
-bench_anonymous_bytes(void)
+double
+bench_processor(void)
+{
+    struct timespec now;
+
+    (void)clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &now);
+    return (double)now.tv_sec + (double)now.tv_nsec * 1e-9;
+}
+
+/* The number behind `name` in a file of /proc; 0: there is none. */
+static uint64_t
+number_of(const char *path, const char *name)
 {
     char line[256];
-    unsigned long long kilobytes = 0;
-    FILE *status = fopen("/proc/self/status", "re");
+    uint64_t number = 0;
+    FILE *file = fopen(path, "re");
 
-    if (status == NULL) {
+    if (file == NULL) {
         return 0;
     }
-    while (fgets(line, sizeof line, status) != NULL) {
-        if (sscanf(line, "RssAnon: %llu kB", &kilobytes) == 1) {
+    while (fgets(line, sizeof line, file) != NULL) {
+        if (strncmp(line, name, strlen(name)) == 0) {
+            number = strtoull(line + strlen(name), NULL, 10);
             break;
         }
     }
-    (void)fclose(status);
-    return (uint64_t)kilobytes * 1024;
+    (void)fclose(file);
+    return number;
+}
+
+uint64_t
+bench_written_bytes(void)
+{
+    return number_of("/proc/self/io", "wchar:");
+}
+
+uint64_t
+bench_anonymous_bytes(void)
+{
+    return number_of("/proc/self/status", "RssAnon:") * 1024;
 }
