@@ -723,6 +723,7 @@ table_env_stat(struct table_env *env, struct table_stat *stat_out)
         .map_bytes = pages.map_bytes,
         .file_bytes = pages.file_bytes,
         .corrupt_count = env->corrupt_count,
+        .full = env->full,
     };
     if (table_begin_read(env, &txn) != ERR_OK) {
         return;

@@ -96,6 +96,7 @@ struct table_stat {
     uint64_t used_bytes;    /* pages in use, times their size */
     uint64_t file_bytes;    /* what the pages take that were ever in use */
     uint64_t corrupt_count; /* rows that did not verify since the environment was opened */
+    bool full; /* a transaction did not fit into the map: whoever opens it again asks for a larger one */
 };
 
 void table_env_stat(struct table_env *env, struct table_stat *stat_out);

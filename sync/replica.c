@@ -438,7 +438,7 @@ open_environments(struct replica *replica)
     (void)snprintf(path, sizeof path, "%s/keys", replica->directory);
     options.set = TABLE_SET_KEYS;
     options.key = &replica->wrap_key;
-    options.map_bytes = KEYS_MAP_BYTES;
+    options.map_bytes = replica->keys_map_bytes;
     err = table_env_open(&replica->keys_env, &options);
     return err == ERR_OK ? load_database_id(replica) : err;
 }
@@ -456,6 +456,7 @@ replica_open(struct replica **replica_out, const struct replica_options *options
     replica->storage_key = *options->storage_key;
     replica->wrap_key = *options->wrap_key;
     replica->map_bytes = options->map_bytes == 0 ? MAP_BYTES_DEFAULT : options->map_bytes;
+    replica->keys_map_bytes = KEYS_MAP_BYTES;
     replica->codebook_default = options->codebook;
     replica->directory = strdup(options->directory);
     replica_gossip_init(replica);
@@ -626,6 +627,18 @@ replica_update_grown(struct replica *replica)
     return grown.err;
 }
 
+/* A turn that did not fit fits the next time. */
+static void
+ask_for_room(struct table_env *env, size_t *map_bytes)
+{
+    struct table_stat stat;
+
+    table_env_stat(env, &stat);
+    if (stat.full) {
+        *map_bytes = (size_t)stat.map_bytes * 2;
+    }
+}
+
 /* Memory is ahead of the disk after a turn that did not happen: open and read it all again. After a failed sync nothing
  * that this process holds in its cache can be trusted: it stays closed to every turn, and its owner ends it. */
 static enum err
@@ -637,6 +650,8 @@ fall_back(struct replica *replica, enum err why)
     if (why == ERR_IO) {
         return ERR_IO;
     }
+    ask_for_room(replica->main_env, &replica->map_bytes);
+    ask_for_room(replica->keys_env, &replica->keys_map_bytes);
     unload(replica);
     table_env_close(&replica->keys_env);
     table_env_close(&replica->main_env);

@@ -28,7 +28,8 @@ struct replica {
     const struct world *world;
     struct key storage_key;
     struct key wrap_key;
-    size_t map_bytes;
+    size_t map_bytes; /* of main/, and of keys/, when they are opened next */
+    size_t keys_map_bytes;
     const struct codebook *codebook_default;
 
     struct replica_identity identity;

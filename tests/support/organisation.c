@@ -102,7 +102,8 @@ test_node_open(struct test_node *node)
                                                                 .world = &node->world.world,
                                                                 .storage_key = &node->storage_key,
                                                                 .wrap_key = &node->wrap_key,
-                                                                .codebook = node->codebook }),
+                                                                .codebook = node->codebook,
+                                                                .map_bytes = node->map_bytes }),
         ERR_OK);
 }
 

@@ -26,6 +26,7 @@ struct test_node {
     struct request request;
     struct replica *replica;
     const struct codebook *codebook; /* of the next opening */
+    size_t map_bytes;                /* likewise; 0: the replica's default */
 };
 
 struct test_organisation {

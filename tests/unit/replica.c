@@ -446,9 +446,64 @@ START_TEST(a_turn_that_fails_leaves_nothing_behind)
 }
 END_TEST
 
+/* A person with a long text that does not compress. */
+static enum err
+save_long(struct test_node *node, const struct ident *compartment)
+{
+    enum { BYTES = 10000 };
+    uint8_t noise[BYTES];
+    char hex[2 * BYTES + 1];
+    struct buf value = { 0 };
+    struct saved saved;
+    size_t op;
+
+    world_random(&node->world.world, noise, sizeof noise);
+    bytes_hex(hex, span_of(noise, sizeof noise));
+    cbor_put_text(&value, span_text(hex));
+    struct save_op ops[] = { set_kind("person"), set_field("person", "pseudonym", "P") };
+    ops[1].value = buf_span(&value);
+    enum err err = replica_save(
+        node->replica,
+        &(struct save){ .compartment = *compartment, .create = true, .actor = 1, .ops = ops, .op_count = 2 },
+        &saved, &op);
+    buf_free(&value);
+    return err;
+}
+
+START_TEST(a_turn_that_did_not_fit_into_the_map_fits_the_next_time)
+{
+    enum { SAVES = 200 };
+    test_organisation_office(&org, "KEN", false);
+    struct test_node *ken = test_organisation_enrol(&org, "KEN", LEVEL_ADMIN, NULL, 0);
+    int refused = 0;
+    bool done = false;
+
+    ken->map_bytes = 1 << 20;
+    test_node_join(&org, ken);
+    struct ident cases = test_compartment(ken, "KEN", OWN_CASES);
+    while (!done) {
+        enum err err = ERR_OK;
+        begin(ken);
+        for (int n = 0; n < SAVES && err == ERR_OK; n++) {
+            err = save_long(ken, &cases);
+        }
+        ck_assert(err == ERR_OK || err == ERR_FULL);
+        err = replica_commit(ken->replica);
+        ck_assert(err == ERR_OK || err == ERR_FULL);
+        done = err == ERR_OK;
+        refused += err == ERR_FULL;
+        ck_assert_int_lt(refused, 8);
+    }
+    ck_assert_int_gt(refused, 0);
+    ck_assert_uint_ge(journal_entry_count(replica_journal(ken->replica), &cases), 2 * SAVES);
+    (void)prove(ken);
+}
+END_TEST
+
 SUITE_MAIN_WITH("replica", setup, teardown, a_lone_node_saves_and_reads_both_halves,
                 two_nodes_that_exchange_hold_the_same, two_saves_of_one_turn_follow_each_other,
                 data_that_comes_before_its_key_is_taken_up_when_that_comes,
                 a_carrier_passes_on_what_it_cannot_read, a_reader_without_the_twin_is_told_what_is_withheld,
                 a_rebuild_gives_what_was_there_and_the_proof_finds_nothing,
-                a_turn_that_fails_leaves_nothing_behind)
+                a_turn_that_fails_leaves_nothing_behind,
+                a_turn_that_did_not_fit_into_the_map_fits_the_next_time)
