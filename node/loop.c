@@ -461,6 +461,9 @@ receive(struct loop *loop, struct channel_frame *frame, bool pending)
         pending = false;
         on_frame(loop, frame);
         bytes += frame->bytes.size;
+        if (replica_turn_is_full(loop->options.replica)) {
+            return;
+        }
     }
 }
 

@@ -283,6 +283,12 @@ touched_add(struct record_turn *turn, struct touched *touched, const struct sign
     return ERR_OK;
 }
 
+size_t
+record_turn_touched(const struct record_turn *turn)
+{
+    return turn->touched_count;
+}
+
 static void
 put_rops(struct record_turn *turn, uint32_t record_no, uint32_t log_no, uint64_t seq)
 {

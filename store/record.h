@@ -81,6 +81,9 @@ MUST_CHECK enum err record_rebuild(struct record_turn *turn, uint32_t record_no)
  * Not in a turn that merges into the same record. ERR_ABSENT. */
 MUST_CHECK enum err record_forget(struct record_turn *turn, uint32_t record_no);
 
+/* How many records the turn has touched so far: each takes a few pages of memory when it is visited. */
+size_t record_turn_touched(const struct record_turn *turn);
+
 /* Visit each touched record once: rows, summary, conflicts, index. Whatever it gives, the turn is over and
  * its memory free for the next; unless it gives ERR_OK the transaction must be aborted. */
 MUST_CHECK enum err record_turn_end(struct record_turn *turn);

@@ -18,6 +18,7 @@ enum {
     RECORDS_PER_PREFIX_MAX = 4,
     TOUCHED_BITS = 1 << 14,
     TOUCHED_WORDS = TOUCHED_BITS / 64,
+    TOUCHED_MAX = 3072, /* records of a turn: about 16 KiB each while it ends */
     CLOCK_FOLLOW_MS = 60 * 60 * 1000,
 };
 
@@ -1189,6 +1190,12 @@ settle(struct intake *intake)
     free(intake->readable);
     intake->readable = readable;
     intake->readable_count = readable_count;
+}
+
+bool
+intake_is_full(const struct intake *intake)
+{
+    return record_turn_touched(intake->turn) >= TOUCHED_MAX;
 }
 
 enum err

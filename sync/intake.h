@@ -73,6 +73,10 @@ MUST_CHECK enum err intake_begin(struct intake *intake, struct table_txn *main_t
 struct intake_result intake_chunk(struct intake *intake, const struct descriptor *descriptor,
                                   struct span bytes);
 
+/* True once the turn has touched so many records that it should end before it takes in more: its memory grows with
+ * them, whatever the replica holds. */
+bool intake_is_full(const struct intake *intake);
+
 /* Finish the turn: what came in through control takes effect, what waited for it is taken up, every
  * touched record is brought up to date once. Errors are the transactions' own. */
 MUST_CHECK enum err intake_end(struct intake *intake);

@@ -603,6 +603,12 @@ replica_in_turn(const struct replica *replica)
     return replica->in_turn;
 }
 
+bool
+replica_turn_is_full(const struct replica *replica)
+{
+    return replica->in_turn && intake_is_full(replica->intake);
+}
+
 struct grown {
     struct replica *replica;
     enum err err;

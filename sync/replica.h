@@ -74,6 +74,9 @@ MUST_CHECK enum err replica_commit(struct replica *replica);
 MUST_CHECK enum err replica_abort(struct replica *replica);
 bool replica_in_turn(const struct replica *replica);
 
+/* True once a turn holds as much as its memory should: commit it, then go on with what is left. */
+bool replica_turn_is_full(const struct replica *replica);
+
 /* Rewrite the anchor file if own logs grew since the last time: before the turn's first send. */
 MUST_CHECK enum err replica_anchor(struct replica *replica);
 
