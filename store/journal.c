@@ -25,6 +25,7 @@ struct walk {
     uint32_t log_no;
     uint64_t seq;
     struct hash id;
+    struct hash before; /* of the entry before it: the same entry is often read again */
 };
 
 struct journal {
@@ -536,6 +537,10 @@ walk_to(struct journal *journal, struct table_txn *txn, uint32_t log_no, uint64_
     uint64_t next = 0;
     uint32_t stored = journal_stored_in(journal, log_no, seq);
 
+    if (journal->walk.log_no == stored && journal->walk.seq == seq) {
+        *before = journal->walk.before;
+        return ERR_OK;
+    }
     if (journal->walk.log_no == stored && journal->walk.seq < seq &&
         seq - journal->walk.seq <= RUN_ENTRIES_MAX &&
         journal->walk.seq >= journal_branch(journal, stored)->branch_first) {
@@ -588,7 +593,7 @@ journal_read(struct journal *journal, struct table_txn *txn, uint32_t log_no, ui
     if (memcmp(out->entry.id.bytes, row.data + ENTRY_ROW_TAG_AT, 4) != 0) {
         return ERR_CORRUPT;
     }
-    journal->walk = (struct walk){ branch->log_no, seq, out->entry.id };
+    journal->walk = (struct walk){ branch->log_no, seq, out->entry.id, out->entry.prev };
     return ERR_OK;
 }
 
