@@ -14,7 +14,7 @@ struct options {
     uint64_t from;
     uint64_t seeds;
     unsigned jobs;
-    bool one; /* a seed to be replayed, here and now */
+    bool one; /* a seed to be replayed */
     bool verbose;
     bool once;
     bool lanes;
@@ -96,6 +96,8 @@ read_options(int argc, char **argv, struct options *options)
             options->once = true;
         } else if (strcmp(name, "--lanes") == 0) {
             options->lanes = true;
+            options->seeds = 1;
+            options->one = true;
         } else {
             return false;
         }
@@ -126,6 +128,10 @@ run(uint64_t seed, const struct options *options)
     FILE *trace = options->verbose ? stdout : NULL;
 
     (void)snprintf(directory, sizeof directory, "%s/%llu", root, (unsigned long long)seed);
+    if (options->lanes) {
+        lanes_run(shape_of(seed), directory, trace);
+        return true;
+    }
     uint64_t first = run_seed(seed, shape_of(seed), directory, trace, &stats);
     if (!options->once) {
         uint64_t second = run_seed(seed, shape_of(seed), directory, NULL, &stats);
@@ -167,7 +173,9 @@ start(struct job *job, uint64_t seed, const struct options *options)
         (void)close(ends[0]);
         (void)close(ends[1]);
         (void)alarm(SEED_SECONDS_MAX);
-        _exit(run(seed, options) ? 0 : 1);
+        bool passed = run(seed, options);
+        (void)fflush(NULL);
+        _exit(passed ? 0 : 1);
     }
     (void)close(ends[1]);
     job->pipe = ends[0];
@@ -199,11 +207,13 @@ attend(struct job *job)
 }
 
 static void
-report(struct job *job)
+report(struct job *job, const struct options *options)
 {
     if (job->failed) {
         (void)printf("%.*s", (int)job->said.size, job->said.data == NULL ? "" : (const char *)job->said.data);
-        (void)printf("  replay it: sim --seed %llu --verbose\n", (unsigned long long)job->seed);
+        if (!options->one) {
+            (void)printf("  replay it: sim --seed %llu --verbose\n", (unsigned long long)job->seed);
+        }
         (void)fflush(stdout);
     }
     buf_free(&job->said);
@@ -237,7 +247,7 @@ run_all(const struct options *options)
         }
         while (reported < begun && jobs[reported % options->jobs].done) {
             failed += jobs[reported % options->jobs].failed;
-            report(&jobs[reported % options->jobs]);
+            report(&jobs[reported % options->jobs], options);
             reported++;
         }
     }
@@ -267,15 +277,8 @@ main(int argc, char **argv)
         perror("sim");
         return 1;
     }
-    if (options.lanes) {
-        char directory[256];
-
-        (void)snprintf(directory, sizeof directory, "%s/lanes", root);
-        lanes_run(shape_of(0), directory, options.verbose ? stdout : NULL);
-    } else if (options.one) {
-        failed = !run(options.from, &options);
-    } else {
-        failed = run_all(&options);
+    failed = run_all(&options);
+    if (!options.one) {
         (void)printf("%llu of %llu seeds passed\n", (unsigned long long)(options.seeds - failed),
                      (unsigned long long)options.seeds);
     }
