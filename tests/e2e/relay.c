@@ -6,8 +6,8 @@
  *
  * Commands, one a line; each is answered by one line, "ok" or "bad ...":
  *
- *     cut              reset every connection now
- *     cut-after N      after N more bytes, both ways together, reset every connection
+ *     cut              break every connection off now
+ *     cut-after N      after N more bytes, both ways together, break every connection off
  *     cut-every N      and again after each N bytes; 0: no longer
  *     stall, resume    pass nothing on, and keep what has come; go on
  *     refuse, accept   take no new connection, as if nobody listened; take them again
@@ -126,13 +126,15 @@ listen_again(void)
     }
 }
 
-/* A reset, as when a modem loses its line: what is under way is lost. */
+/* Close after what was passed on: a reset could overtake it, and then nobody knows what arrived. What nobody has read
+ * is read first, for the system resets a connection that is closed with bytes unread. */
 static void
-reset(int fd)
+break_off(int fd)
 {
-    static const struct linger at_once = { 1, 0 };
+    static uint8_t unread[4096];
 
-    (void)setsockopt(fd, SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once);
+    while (recv(fd, unread, sizeof unread, MSG_DONTWAIT) > 0) {
+    }
     (void)close(fd);
 }
 
@@ -140,8 +142,8 @@ static void
 drop(struct connection *connection)
 {
     if (connection->fds[0] >= 0) {
-        reset(connection->fds[0]);
-        reset(connection->fds[1]);
+        break_off(connection->fds[0]);
+        break_off(connection->fds[1]);
     }
     connection->fds[0] = -1;
     connection->fds[1] = -1;
@@ -190,7 +192,7 @@ take_connection(void)
         connect(far, (const struct sockaddr *)&relay.target, sizeof relay.target) != 0 ||
         fcntl(far, F_SETFL, O_NONBLOCK) != 0) {
         relay.refused++;
-        reset(near);
+        break_off(near);
         if (far >= 0) {
             (void)close(far);
         }
