@@ -38,7 +38,8 @@ struct load {
     size_t made;
     size_t refused;
     size_t unsent;
-    enum exit_status status; /* of the fault on the first line that has one */
+    struct client_fault last; /* refusal */
+    enum exit_status status;  /* of the fault on the first line that has one */
     size_t status_line;
     bool lost;  /* the connection is of no more use */
     off_t size; /* of the file; 0: not known */
@@ -93,8 +94,14 @@ static void
 refuse(struct load *load, size_t line, const char *ref, const struct client_fault *fault)
 {
     clear_progress(load);
-    enum exit_status status =
-        command_fail(load->command, fault, "line %zu of %s was refused", line, load->path);
+    enum exit_status status = fault_status(fault->code);
+    /* On a full disk all that is on its way fails alike: the reason is given once. */
+    if (!load->command->out.json && strcmp(load->last.message, fault->message) == 0) {
+        output_printf(stderr, "vigil: line %zu of %s was refused for the same reason\n", line, load->path);
+    } else {
+        status = command_fail(load->command, fault, "line %zu of %s was refused", line, load->path);
+    }
+    load->last = *fault;
     if (load->status == STATUS_DONE || line < load->status_line) {
         load->status = status;
         load->status_line = line;
