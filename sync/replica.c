@@ -172,45 +172,58 @@ last_fork(const struct replica *replica, const struct log_branch *first, const s
     return fork;
 }
 
-/* Put the tips of a log, as the journal has them, into its compartment's frontier. */
+/* One tip of a log, with the branch that it is of if there are several. */
+static enum err
+tip_of(struct replica *replica, struct table_txn *txn, const struct log_branch *first,
+       const struct log_branch *branch, struct tip *out)
+{
+    struct journal_entry at_fork;
+
+    *out = (struct tip){ .log_id = first->log_id, .seq = branch->next_seq - 1, .entry_id = branch->head_id };
+    if (first->sibling == LOG_NONE) {
+        return ERR_OK;
+    }
+    out->branch_first = last_fork(replica, first, branch);
+    enum err err = journal_read(replica->journal, txn, branch->log_no, out->branch_first, &at_fork);
+    if (err == ERR_OK) {
+        memcpy(out->branch_id, at_fork.entry.id.bytes, SHORT_BYTES);
+    }
+    return err;
+}
+
+/* Put the tips of a log, as the journal has them, into its compartment's frontier: all of them, or two replicas that
+ * hold the same would say otherwise. */
 static enum err
 frontier_update(struct replica *replica, struct table_txn *txn, const struct hash *log_id)
 {
-    enum { TIPS_MAX = 64 };
-    struct tip tips[TIPS_MAX];
-    size_t count = 0;
     const struct log_branch *first = journal_log(replica->journal, log_id);
     struct frontier *frontier = replica_frontier(replica, &first->descriptor.compartment);
+    size_t branch_count = 0;
+    size_t count = 0;
+    enum err err = ERR_OK;
 
-    if (frontier == NULL) {
+    for (uint32_t no = first->log_no; no != LOG_NONE; no = journal_branch(replica->journal, no)->sibling) {
+        branch_count++;
+    }
+    struct tip *tips = calloc(branch_count, sizeof *tips);
+    if (frontier == NULL || tips == NULL) {
+        free(tips);
         return ERR_MEMORY;
     }
-    for (uint32_t no = first->log_no; no != LOG_NONE && count < TIPS_MAX;
+    for (uint32_t no = first->log_no; no != LOG_NONE && err == ERR_OK;
          no = journal_branch(replica->journal, no)->sibling) {
         const struct log_branch *branch = journal_branch(replica->journal, no);
 
-        if (branch_is_empty(branch)) {
-            continue;
+        if (!branch_is_empty(branch)) {
+            err = tip_of(replica, txn, first, branch, &tips[count]);
+            count++;
         }
-        tips[count] =
-            (struct tip){ .log_id = *log_id, .seq = branch->next_seq - 1, .entry_id = branch->head_id };
-        if (first->sibling != LOG_NONE) {
-            struct journal_entry at_fork;
-
-            tips[count].branch_first = last_fork(replica, first, branch);
-            enum err err = journal_read(replica->journal, txn, no, tips[count].branch_first, &at_fork);
-            if (err != ERR_OK) {
-                return err;
-            }
-            memcpy(tips[count].branch_id, at_fork.entry.id.bytes, SHORT_BYTES);
-        }
-        count++;
     }
-    if (count == 1) {
-        tips[0].branch_first = 0;
-        memset(tips[0].branch_id, 0, sizeof tips[0].branch_id);
+    if (err == ERR_OK) {
+        err = frontier_set_log(frontier, log_id, tips, count);
     }
-    return frontier_set_log(frontier, log_id, tips, count);
+    free(tips);
+    return err;
 }
 
 /* --- open and close --- */
@@ -588,6 +601,7 @@ replica_begin(struct replica *replica)
         return err;
     }
     replica->in_turn = true;
+    replica->behind = ERR_OK;
     for (size_t n = 0; n < replica->waiting_count; n++) {
         table_put(replica->main_txn, TABLE_PCHK, span_of(replica->waiting[n].key, CHECKPOINT_KEY_BYTES),
                   buf_span(&replica->waiting[n].bytes));
@@ -630,6 +644,9 @@ replica_update_grown(struct replica *replica)
     struct grown grown = { replica, ERR_OK };
 
     intake_each_grown(replica->intake, note_grown, &grown);
+    if (grown.err != ERR_OK) {
+        replica->behind = grown.err;
+    }
     return grown.err;
 }
 
@@ -676,6 +693,9 @@ replica_commit(struct replica *replica)
 
     if (err == ERR_OK) {
         err = replica_update_grown(replica);
+    }
+    if (err == ERR_OK) {
+        err = replica->behind;
     }
     if (err == ERR_OK) {
         /* Keys first: a key without its entry is harmless, an entry without its payload is not. */

@@ -169,9 +169,18 @@ read_chunk(struct replica *replica, struct table_txn *txn, const struct log_bran
         return err;
     }
     if (last - from_seq >= RUN_ENTRIES_MAX) {
-        return ERR_CORRUPT;
+        return from_seq < branch->branch_first ? ERR_ABSENT : ERR_CORRUPT;
     }
     size_t count = (size_t)(last - from_seq + 1);
+    struct run run = { 0, 0 };
+    /* Below a fork the run may end here and go on there, and then only the branch that came first kept a signature. */
+    bool shared = from_seq < branch->branch_first;
+    if (shared) {
+        err = journal_run_before(replica->journal, txn, branch->log_no, from_seq, &run);
+        if (err != ERR_OK) {
+            return err;
+        }
+    }
     for (size_t n = 0; n < count; n++) {
         struct journal_entry stored;
 
@@ -179,6 +188,10 @@ read_chunk(struct replica *replica, struct table_txn *txn, const struct log_bran
         if (err != ERR_OK) {
             return err == ERR_ABSENT ? ERR_CORRUPT : err;
         }
+        if (shared && n > 0 && run_breaks(&run, stored.entry.payload_size)) {
+            return ERR_ABSENT;
+        }
+        run_step(&run, stored.entry.payload_size);
         entries[n] = stored.entry;
         if (headers_only) {
             entries[n].payload = span_of(NULL, 0);
