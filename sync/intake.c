@@ -20,6 +20,8 @@ enum {
     TOUCHED_WORDS = TOUCHED_BITS / 64,
     TOUCHED_MAX = 3072, /* records of a turn: about 16 KiB each while it ends */
     CLOCK_FOLLOW_MS = 60 * 60 * 1000,
+    /* A payload of a hundred bytes may open to a MiB: what was opened is merged and forgotten when it takes so much. */
+    OPENED_BYTES_MAX = 32 << 20,
 };
 
 /* What an entry waits for, as it stands in a row of `pend`. */
@@ -57,10 +59,11 @@ struct intake {
     struct chunk chunk;
     struct cached_record *cache;
 
-    /* The standing that header and log give, for the entries of one log and kind. */
+    /* The standing that header and log give, for the entries of one log and kind that are padded or are not. */
     struct {
         uint32_t log_no;
         uint8_t kind;
+        uint8_t padded;
         uint64_t generation;
         enum standing standing;
         enum held_reason reason;
@@ -477,11 +480,14 @@ static struct outcome
 take_data(struct intake *intake, const struct log_branch *branch, const struct entry *entry,
           const struct epoch_keys *keys)
 {
-    struct signed_change *change = arena_take(&intake->arena, sizeof *change);
     struct ident record_id;
     uint32_t record_no = 0;
 
-    if (change == NULL) {
+    if (arena_bytes(&intake->arena) > OPENED_BYTES_MAX && intake_bring_up_to_date(intake) == ERR_OK) {
+        arena_free(&intake->arena);
+    }
+    struct signed_change *change = arena_take(&intake->arena, sizeof *change);
+    if (change == NULL || intake->failed) {
         intake->failed = true;
         return waits(wait_for_epoch(&branch->descriptor.compartment, entry->epoch));
     }
@@ -549,13 +555,15 @@ judge(struct intake *intake, const struct log_branch *branch, const struct entry
       enum held_reason *reason_out)
 {
     uint64_t generation = roster_generation(intake->options.roster);
+    uint8_t padded = entry->flags & ENTRY_PADDED;
 
     if (intake->judged.log_no != branch->log_no || intake->judged.kind != entry->kind ||
-        intake->judged.generation != generation) {
+        intake->judged.padded != padded || intake->judged.generation != generation) {
         intake->judged.standing = policy_judge(intake->options.roster, own_device(intake),
                                                &branch->descriptor, entry, &intake->judged.reason);
         intake->judged.log_no = branch->log_no;
         intake->judged.kind = entry->kind;
+        intake->judged.padded = padded;
         intake->judged.generation = generation;
     }
     *reason_out = intake->judged.reason;
@@ -569,7 +577,16 @@ take_entry(struct intake *intake, const struct log_branch *branch, const struct 
     enum held_reason reason;
     enum standing standing = judge(intake, branch, entry, &reason);
 
+    const struct roster_compartment *compartment =
+        roster_compartment(intake->options.roster, &branch->descriptor.compartment);
     if (standing == STANDING_HELD) {
+        /* Statements stand for themselves, whatever the standing of the entry that carries them. The key of control
+         * is always here, so this does not depend on when it came. */
+        if (entry->kind == ENTRY_CONTROL && compartment != NULL && compartment->role == COMPARTMENT_CONTROL) {
+            (void)take_control(
+                intake, branch, entry,
+                keyring_find(intake->options.keyring, &branch->descriptor.compartment, entry->epoch));
+        }
         return held(reason);
     }
     if (standing != STANDING_MERGED) {
@@ -579,12 +596,6 @@ take_entry(struct intake *intake, const struct log_branch *branch, const struct 
         keyring_find(intake->options.keyring, &branch->descriptor.compartment, entry->epoch);
     if (keys == NULL) {
         return waits(wait_for_epoch(&branch->descriptor.compartment, entry->epoch));
-    }
-    const struct roster_compartment *compartment =
-        roster_compartment(intake->options.roster, &branch->descriptor.compartment);
-    if (entry->kind == ENTRY_DATA && compartment != NULL && compartment->padded &&
-        (entry->flags & ENTRY_PADDED) == 0) {
-        return held(HELD_NOT_PADDED);
     }
     switch (entry->kind) {
     case ENTRY_DATA:
@@ -683,11 +694,12 @@ branch_for(struct intake *intake, const struct descriptor *descriptor, struct lo
     return journal_begin_branch(journal, intake->main_txn, at->log_no, entry->seq);
 }
 
-/* True if the entries from `from` on may follow in one chunk: only the first of a chunk begins a run. */
+/* True if the entries may follow in one chunk, `run` being how far the run had come before it: only the first of a
+ * chunk begins one. It is asked of all of them, so that the answer does not depend on what is here already. */
 static bool
-within_one_run(const struct chunk *chunk, size_t from, struct run run)
+within_one_run(const struct chunk *chunk, struct run run)
 {
-    for (size_t n = from; n < chunk->entry_count; n++) {
+    for (size_t n = 0; n < chunk->entry_count; n++) {
         if (n > 0 && run_breaks(&run, chunk->entries[n].payload_size)) {
             return false;
         }
@@ -752,6 +764,14 @@ take_chunk(struct intake *intake, const struct descriptor *descriptor, struct sp
     if (result.verdict != VERDICT_TAKEN) {
         return result;
     }
+    struct run run = { 0, 0 };
+    if (chunk->first_seq > 0 && journal_run_before(intake->options.journal, intake->main_txn, branch->log_no,
+                                                   chunk->first_seq, &run) != ERR_OK) {
+        return (struct intake_result){ .verdict = VERDICT_LATER, .later = LATER_LIMIT };
+    }
+    if (!within_one_run(chunk, run)) {
+        return (struct intake_result){ .verdict = VERDICT_MALFORMED };
+    }
     chunk_identify(chunk, &log_id, &prev);
 
     /* What is here already is passed over; the rest follows on the branch where that ended. */
@@ -774,15 +794,6 @@ take_chunk(struct intake *intake, const struct descriptor *descriptor, struct sp
     }
     if (!payloads_are_here(chunk, known)) {
         return (struct intake_result){ .verdict = VERDICT_LATER, .later = LATER_LIMIT };
-    }
-    struct run run = { 0, 0 };
-    if (chunk->entries[known].seq > 0 &&
-        journal_run_before(intake->options.journal, intake->main_txn, branch->log_no,
-                           chunk->entries[known].seq, &run) != ERR_OK) {
-        return (struct intake_result){ .verdict = VERDICT_LATER, .later = LATER_LIMIT };
-    }
-    if (!within_one_run(chunk, known, run)) {
-        return (struct intake_result){ .verdict = VERDICT_MALFORMED };
     }
     branch = branch_for(intake, descriptor, branch, &chunk->entries[known]);
     if (branch == NULL) {
@@ -1274,8 +1285,15 @@ intake_bring_up_to_date(struct intake *intake)
         return err;
     }
     memset(intake->touched, 0, sizeof intake->touched);
+    arena_reset(&intake->arena);
     record_turn_begin(intake->turn, intake->main_txn, intake->codebook, &intake->source);
     return ERR_OK;
+}
+
+size_t
+intake_memory(const struct intake *intake)
+{
+    return arena_bytes(&intake->arena);
 }
 
 uint64_t

@@ -110,6 +110,9 @@ bool intake_touched(const struct intake *intake, uint32_t record_no);
 /* Bring the tables of every touched record up to date within the turn. Errors as record_turn_end. */
 MUST_CHECK enum err intake_bring_up_to_date(struct intake *intake);
 
+/* Bytes that a turn holds for what it has opened: bounded, whatever a turn takes in. */
+size_t intake_memory(const struct intake *intake);
+
 /* The latest stamp that was merged, no more than an hour ahead of our own clock; 0: none yet. */
 uint64_t intake_latest_hlc(const struct intake *intake);
 
