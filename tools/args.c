@@ -50,7 +50,7 @@ enum { KEY_FIRST = 256 };
 static void
 give(struct command *command, enum opt option, const char *text)
 {
-    command->given[command->given_count++] = (struct given){ option, text };
+    command->given[command->given_count++] = (struct given){ option, text, NULL };
     if (option == OPT_NONE) {
         command->words[command->word_count++] = text;
     }
@@ -272,6 +272,11 @@ args_read(struct command *command, int argc, char **argv, struct client_fault *f
 void
 args_free(struct command *command)
 {
+    for (size_t n = 0; n < command->given_count; n++) {
+        free(command->given[n].own);
+    }
+    json_decref(command->codebook);
+    command->codebook = NULL;
     free(command->given);
     free(command->words);
     command->given = NULL;

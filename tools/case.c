@@ -2,6 +2,7 @@
 #include "tools/command.h"
 #include "tools/input.h"
 #include "tools/show.h"
+#include "tools/typed.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -142,7 +143,8 @@ change(struct command *command, input_one word)
         (void)fault_set(&fault, "usage", "use a terminal that is set to UTF-8", "the text is not UTF-8");
         return command_fail(command, &fault, "%s", what);
     }
-    if (!take_given(command, 1, word, save, &fault) || !take_envelope(command, save, &fault) ||
+    if (!typed_values(command, word == input_set || word == input_add, 1, &fault) ||
+        !take_given(command, 1, word, save, &fault) || !take_envelope(command, save, &fault) ||
         !input_whole(save, &fault)) {
         json_decref(save);
         return command_fail(command, &fault, "%s", what);
@@ -203,8 +205,9 @@ run_new(struct command *command)
         return load_records(command, file, kind);
     }
     json_t *save = json_pack("{s:s}", "do", "record.save");
-    if (save == NULL || !need_kind(command, &fault) || !take_given(command, 0, input_set, save, &fault) ||
-        !take_envelope(command, save, &fault) || !input_whole(save, &fault)) {
+    if (save == NULL || !need_kind(command, &fault) || !typed_values(command, true, 0, &fault) ||
+        !take_given(command, 0, input_set, save, &fault) || !take_envelope(command, save, &fault) ||
+        !input_whole(save, &fault)) {
         json_decref(save);
         return command_fail(command, &fault, "no record was made");
     }
@@ -294,11 +297,11 @@ run_history(struct command *command)
 
 /* Add to `request` what --where, --month and --conflict say. */
 static bool
-take_filter(const struct command *command, json_t *request, struct client_fault *fault)
+take_filter(struct command *command, json_t *request, struct client_fault *fault)
 {
     json_t *where = json_object();
     json_t *month = json_object();
-    bool good = true;
+    bool good = typed_values(command, false, 0, fault);
 
     for (size_t n = 0; n < command->given_count && good; n++) {
         if (command->given[n].option == OPT_WHERE) {
@@ -611,8 +614,9 @@ run_count(struct command *command)
     "  --add act --add act.type_of_act=detention\n"
 
 #define ABOUT_SECRETS                                                                                        \
-    "Other users of this machine can see a command line while it runs. What names "                          \
-    "a person is better given in a file or on standard input.\n"
+    "Others can see a command line while it runs, and the shell keeps it. So the value of a "                \
+    "field of level L3, such as a person's name, is refused there: write NAME=- and it is asked for, "       \
+    "or read from standard input, one line for each -. Or use --file.\n"
 
 #define ABOUT_FILE                                                                                           \
     "With --file each record is one JSON object, on one line or on several:\n\n"                             \
@@ -688,6 +692,7 @@ static const struct verb record_verbs[] = {
       "Make a record, or with --file many",
       "Examples:\n"
       "  vigil record new --kind person pseudonym=Dove gender=woman\n"
+      "  vigil record new --kind person pseudonym=Dove --add name.text=-\n"
       "  vigil record new --file records.ndjson\n\n" ABOUT_ADD "\n" ABOUT_FILE "\n" ABOUT_SECRETS,
       run_new },
     { "set", "ID NAME=VALUE...", 1, WORDS_MAX, CHANGES, "Set fields of a record",

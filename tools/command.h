@@ -71,6 +71,7 @@ extern const struct option_text option_texts[OPT_COUNT];
 struct given {
     enum opt option;
     const char *text; /* its value; NULL if it takes none */
+    char *own;        /* the same, if it was read and not typed: typed.h */
 };
 
 struct command {
@@ -82,6 +83,7 @@ struct command {
     size_t word_count;
     struct output out;
     struct client *client; /* once something was asked */
+    json_t *codebook;      /* once it was needed: typed.h */
     int wait_ms;
 };
 

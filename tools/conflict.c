@@ -1,6 +1,7 @@
 /* conflict.c - `vigil conflict`: fields that hold more than one value, for people to decide. */
 #include "tools/command.h"
 #include "tools/show.h"
+#include "tools/typed.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -175,7 +176,7 @@ run_resolve(struct command *command)
         (void)fault_set(&fault, "usage", "use a terminal that is set to UTF-8", "the text is not UTF-8");
         return command_fail(command, &fault, "nothing was decided");
     }
-    if (!take_choice(command, request, &fault)) {
+    if (!typed_value_of(command, command->words[1], &fault) || !take_choice(command, request, &fault)) {
         json_decref(request);
         return command_fail(command, &fault, "nothing was decided");
     }
@@ -214,7 +215,7 @@ static const struct verb verbs[] = {
       "  vigil conflict resolve KEN-2026-0042 title --value 'Two arrests'\n"
       "  vigil conflict resolve KEN-2026-0042 'act[3f09a1c2]' --choose keep\n\n"
       "The numbers are those of vigil conflict show. The values that were not chosen stay in the "
-      "history.\n",
+      "history. --value - asks for the value; that of a confidential field (L3) is taken in no other way.\n",
       run_resolve },
 };
 

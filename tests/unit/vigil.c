@@ -70,6 +70,20 @@ run_words(const char *input, char *const *words)
 #define RUN_WITH(input, ...) run_words((input), (char *[]){ "vigil", __VA_ARGS__, NULL })
 #define RUN(...) RUN_WITH("", __VA_ARGS__)
 
+/* What the program looks levels and labels up in, before it takes a value from the command line. */
+#define CODEBOOK                                                                                             \
+    {                                                                                                        \
+        "{\"do\":\"codebook.show\"}",                                                                        \
+            "{\"id\":$ID,\"ok\":{\"fields\":["                                                               \
+            "{\"name\":\"title\",\"label\":\"Title\",\"collection\":\"\",\"level\":\"L2\"},"                 \
+            "{\"name\":\"status\",\"label\":\"Status\",\"collection\":\"\",\"level\":\"L1\"},"               \
+            "{\"name\":\"birth_date\",\"label\":\"Born\",\"collection\":\"\",\"level\":\"L3\"},"             \
+            "{\"name\":\"name.text\",\"label\":\"Name\",\"collection\":\"name\",\"level\":\"L3\"},"          \
+            "{\"name\":\"papers\",\"label\":\"Papers\",\"collection\":\"papers\",\"level\":\"L3\"}"          \
+            "],\"collections\":[{\"name\":\"name\",\"label\":\"Names\",\"level\":\"L3\"},"                   \
+            "{\"name\":\"papers\",\"label\":\"Papers\",\"level\":\"L3\",\"set\":true}]}}"                    \
+    }
+
 static void
 answer(const struct fake_step *steps, size_t count)
 {
@@ -180,21 +194,25 @@ END_TEST
 START_TEST(what_is_typed_becomes_the_request_of_the_api)
 {
     answer(
-        STEPS({ "{\"do\":\"record.save\",\"kind\":\"case\",\"set\":{\"title\":\"T\",\"status\":\"draft\"},"
+        STEPS(CODEBOOK,
+              { "{\"do\":\"record.save\",\"kind\":\"case\",\"set\":{\"title\":\"T\",\"status\":\"draft\"},"
                 "\"urgent\":true,"
                 "\"actor\":3,\"office\":\"KEN\",\"add\":[{\"to\":\"country_of_act\",\"value\":\"KEN\"},"
                 "{\"to\":\"act\",\"fields\":{\"type_of_act\":\"death_threat\"}}],\"note\":[\"from here\"]}",
                 "{\"id\":$ID,\"ok\":{\"record\":\"aa\",\"number\":\"KEN-2026-0001\",\"place\":1}}" },
+              CODEBOOK,
               { "{\"do\":\"record.save\",\"record\":\"KEN-2026-0001\",\"set\":{\"title\":\"U\"},\"resolve\":["
                 "\"title\"],"
                 "\"remove\":[\"act[12]\"]}",
                 "{\"id\":$ID,\"ok\":{\"record\":\"aa\",\"number\":\"KEN-2026-0001\",\"place\":2}}" },
+              CODEBOOK,
               { "{\"do\":\"record.list\",\"kind\":\"person\",\"where\":{\"gender\":\"woman\"},\"month\":{"
-                "\"birth_date\":"
+                "\"arrival\":"
                 "\"1990-01\"},\"conflict\":true,\"limit\":2}",
                 "{\"id\":$ID,\"ok\":{\"records\":[],\"next\":null,\"total\":0}}" },
               { "{\"do\":\"conflict.resolve\",\"record\":\"aa\",\"target\":\"status\",\"choose\":2}",
                 "{\"id\":$ID,\"ok\":{\"record\":\"aa\",\"place\":3}}" },
+              CODEBOOK,
               { "{\"do\":\"conflict.resolve\",\"record\":\"aa\",\"target\":\"title\",\"value\":\"V\"}",
                 "{\"id\":$ID,\"ok\":{\"record\":\"aa\",\"place\":4}}" },
               { "{\"do\":\"conflict.resolve\",\"record\":\"aa\",\"target\":\"act[12]\",\"choose\":\"keep\"}",
@@ -215,7 +233,7 @@ START_TEST(what_is_typed_becomes_the_request_of_the_api)
         RUN("case", "set", "KEN-2026-0001", "title=U", "--resolve", "title", "--remove", "act[12]"), 0);
     ck_assert_str_eq(out, "KEN-2026-0001 aa changed\n");
     ck_assert_int_eq(RUN("record", "list", "--kind", "person", "--where", "gender=woman", "--month",
-                         "birth_date=1990-01", "--conflict", "--limit", "2"),
+                         "arrival=1990-01", "--conflict", "--limit", "2"),
                      0);
     ck_assert_str_eq(err, "there is none\n");
     ck_assert_int_eq(RUN("conflict", "resolve", "aa", "status", "--choose", "2"), 0);
@@ -229,13 +247,72 @@ START_TEST(what_is_typed_becomes_the_request_of_the_api)
     ck_assert_int_eq(RUN("peer", "remove", "hq"), 0);
     ck_assert_int_eq(RUN("sync", "now", "hq"), 0);
     ck_assert_int_eq(RUN("sync", "now"), 75);
-    ck_assert_uint_eq(fake_api_end(&api), 10);
+    ck_assert_uint_eq(fake_api_end(&api), 14);
 }
 END_TEST
 
-START_TEST(a_dry_run_shows_the_request_and_asks_nothing)
+START_TEST(a_confidential_value_is_refused_on_the_command_line)
 {
-    fake_api_nobody(&api);
+    static const char *const typed[] = { "birth_date=1990",          "papers=P1234567",
+                                         "name[12ab34cd].text=Dove", "papers[12ab34cd].papers=P1",
+                                         "name.text=Dove",           "name.script=Dove" };
+
+    answer(STEPS(CODEBOOK));
+    for (size_t n = 0; n < sizeof typed / sizeof typed[0]; n++) {
+        char add[64];
+
+        (void)snprintf(add, sizeof add, "--add=%s", typed[n]);
+        ck_assert_int_eq(RUN("record", "new", "--kind", "person", add), 2);
+        ck_assert_int_eq(RUN("record", "new", "--kind", "person", (char *)typed[n]), 2);
+        ck_assert_int_eq(RUN("record", "set", "aa", (char *)typed[n]), 2);
+        ck_assert_int_eq(RUN("record", "set", "aa", "--set", (char *)typed[n], "--dry-run"), 2);
+        ck_assert_int_eq(RUN("record", "add", "aa", (char *)typed[n]), 2);
+        ck_assert_int_eq(RUN("record", "list", "--kind", "person", "--where", (char *)typed[n]), 2);
+        ck_assert_int_eq(RUN("record", "count", "--kind", "person", "--by", "a", "--where", (char *)typed[n]),
+                         2);
+        ck_assert_str_eq(out, "");
+        ck_assert_ptr_null(strstr(err, "Dove"));
+    }
+    ck_assert_int_eq(RUN("record", "new", "--kind", "person", "name.text=Dove"), 2);
+    ck_assert_str_eq(err,
+                     "vigil: no record was made\n"
+                     "  why: name.text is confidential, and a command line is seen by others and kept by "
+                     "the shell\n"
+                     "  do:  write - as the value, and give it when asked or on standard input\n");
+    ck_assert_int_eq(RUN("conflict", "resolve", "aa", "name[12ab34cd].text", "--value", "Dove"), 2);
+    /* Nothing but the codebook was asked for. */
+    ck_assert_uint_eq(fake_api_end(&api), 7 * sizeof typed / sizeof typed[0] + 2);
+}
+END_TEST
+
+START_TEST(a_dash_takes_a_line_of_standard_input)
+{
+    answer(STEPS(CODEBOOK,
+                 { "{\"do\":\"record.save\",\"kind\":\"person\",\"set\":{\"birth_date\":\"1990\","
+                   "\"status\":\"draft\"},\"add\":[{\"to\":\"name\",\"fields\":{\"text\":\"Jane = Dove\"}}],"
+                   "\"note\":[\"the\\nrest\"]}",
+                   "{\"id\":$ID,\"ok\":{\"record\":\"aa\",\"number\":\"\",\"place\":1}}" },
+                 CODEBOOK,
+                 { "{\"do\":\"conflict.resolve\",\"record\":\"aa\",\"target\":\"name[12].text\","
+                   "\"value\":\"Dove\"}",
+                   "{\"id\":$ID,\"ok\":{\"record\":\"aa\",\"place\":4}}" },
+                 CODEBOOK));
+    ck_assert_int_eq(RUN_WITH("Jane = Dove\r\n1990\nthe\nrest\n", "record", "new", "--kind", "person",
+                              "--note", "-", "--add", "name.text=-", "birth_date=-", "status=draft"),
+                     0);
+    ck_assert_int_eq(RUN_WITH("Dove", "conflict", "resolve", "aa", "name[12].text", "--value", "-"), 0);
+    ck_assert_int_eq(RUN_WITH("Dove\n", "record", "set", "aa", "name[12].text=-", "birth_date=-"), 2);
+    ck_assert_ptr_nonnull(strstr(err, "standard input ended before the value of birth_date"));
+    ck_assert_int_eq(RUN_WITH("\n", "record", "set", "aa", "birth_date=-"), 2);
+    ck_assert_ptr_nonnull(strstr(err, "the value of birth_date is empty"));
+    ck_assert_int_eq(RUN_WITH("\xff\n", "record", "set", "aa", "birth_date=-"), 2);
+    ck_assert_uint_eq(fake_api_end(&api), 7);
+}
+END_TEST
+
+START_TEST(a_dry_run_shows_the_request_and_changes_nothing)
+{
+    answer(STEPS(CODEBOOK));
     ck_assert_int_eq(RUN("case", "set", "X", "status=draft", "--dry-run"), 0);
     ck_assert_str_eq(out, "{\"do\":\"record.save\",\"record\":\"X\",\"set\":{\"status\":\"draft\"}}\n");
     ck_assert_int_eq(RUN("conflict", "resolve", "X", "title", "--choose", "1", "--dry-run"), 0);
@@ -248,7 +325,7 @@ START_TEST(a_dry_run_shows_the_request_and_asks_nothing)
                      0);
     ck_assert_str_eq(out, "{\"do\":\"record.save\",\"kind\":\"person\",\"set\":{\"a\":1}}\n"
                           "{\"do\":\"record.save\",\"kind\":\"case\",\"set\":{\"b\":\"ref:p\"}}\n");
-    ck_assert_uint_eq(fake_api_end(&api), 0);
+    ck_assert_uint_eq(fake_api_end(&api), 1);
 }
 END_TEST
 
@@ -563,7 +640,8 @@ END_TEST
 
 SUITE_MAIN("vigil", each_exit_status_is_reached, findings_end_with_six_only_where_they_are_asked_for,
            a_fault_is_one_object_with_json, a_typo_is_met_with_what_was_probably_meant,
-           what_is_typed_becomes_the_request_of_the_api, a_dry_run_shows_the_request_and_asks_nothing,
+           what_is_typed_becomes_the_request_of_the_api, a_confidential_value_is_refused_on_the_command_line,
+           a_dash_takes_a_line_of_standard_input, a_dry_run_shows_the_request_and_changes_nothing,
            pages_are_fetched_until_there_are_no_more, records_of_a_file_name_each_other,
            after_a_refused_record_the_rest_waits_unless_told_otherwise,
            a_node_that_goes_away_during_a_file_is_told, a_record_is_shown_whole_with_every_sibling,
