@@ -39,7 +39,8 @@ indexed_field(struct call *call, uint32_t kind, const char *name)
 
     if (field == NULL) {
         call_fail(call, ERR_INVALID, "vigil codebook show lists the fields of each kind",
-                  "there is no field called %.60s", name);
+                  "there is no field called %.60s%s", name,
+                  value_guess_name(call->codebook, kind, NULL, name).text);
     } else if ((field->flags & FIELD_INDEXED) == 0) {
         call_fail(call, ERR_INVALID, "vigil codebook show marks the indexed ones",
                   "%.60s is not indexed, so records are not found by it", name);
@@ -81,6 +82,20 @@ add_where(struct query *query, const char *name, const json_t *json)
     buf_wipe(&cbor);
 }
 
+static bool
+is_month(const char *text)
+{
+    static const char *const forms[] = { "dddd", "dddd-dd" };
+    size_t size = text == NULL ? 0 : strlen(text);
+    const char *form = size == 4 ? forms[0] : forms[1];
+    bool good = size == 4 || size == 7;
+
+    for (size_t n = 0; good && n < size; n++) {
+        good = form[n] == 'd' ? text[n] >= '0' && text[n] <= '9' : text[n] == form[n];
+    }
+    return good && (size == 4 || (strcmp(text + 5, "01") >= 0 && strcmp(text + 5, "12") <= 0));
+}
+
 /* A condition of "month": "2026-03" or "2026" of a date. */
 static void
 add_month(struct query *query, const char *name, const json_t *json)
@@ -93,8 +108,14 @@ add_month(struct query *query, const char *name, const json_t *json)
     if (field == NULL) {
         return;
     }
-    if (field->type != TYPE_DATE || text == NULL || (strlen(text) != 4 && strlen(text) != 7)) {
-        call_usage(call, "\"month\" takes a date's name and a month such as 2026-03");
+    if (field->type != TYPE_DATE) {
+        call_fail(call, ERR_INVALID, "vigil codebook show gives the type of each field", "%s is no date",
+                  field->name);
+        return;
+    }
+    if (!is_month(text)) {
+        call_fail(call, ERR_INVALID, "write a month as 2026-03, or a year as 2026",
+                  "%s: that is neither a month nor a year", field->name);
         return;
     }
     cbor_put_text(&token, span_text(text));
@@ -130,6 +151,16 @@ add_office(struct query *query, const char *code)
     buf_free(&token);
 }
 
+static void
+check_conditions(struct call *call, const char *name)
+{
+    const json_t *conditions = json_object_get(call->body, name);
+
+    if (conditions != NULL && !json_is_object(conditions)) {
+        call_usage(call, "\"%s\" is not an object of fields and values", name);
+    }
+}
+
 /* Read "kind", "where", "month" and "office". False: the call failed. */
 static bool
 read_query(struct call *call, struct query *query)
@@ -143,13 +174,16 @@ read_query(struct call *call, struct query *query)
     *query = (struct query){ .call = call };
     if (name != NULL && kind == NULL) {
         call_fail(call, ERR_INVALID, "vigil codebook show lists the kinds",
-                  "there is no kind of record called %.60s", name);
+                  "there is no kind of record called %.60s%s", name,
+                  value_guess_kind(call->codebook, name).text);
     }
     if (call->failed) {
         return false;
     }
     query->kind = kind->number;
     add_number_term(query, FIELD_KIND, kind->number);
+    check_conditions(call, "where");
+    check_conditions(call, "month");
     json_object_foreach(json_object_get(call->body, "where"), key, json)
     {
         add_where(query, key, json);

@@ -267,7 +267,8 @@ add_address(struct call *call, const char *text, const char *endpoint, const cha
                   "no device, or more than one, is called %.70s", text);
         return;
     }
-    if (device != NULL && device == call->own) {
+    /* By its id: statements that were just taken in have moved what call->own pointed at. */
+    if (device != NULL && hash_equal(&device->device_id, &replica_identity(call->replica)->device_id)) {
         call_fail(call, ERR_INVALID, "name another device", "this is the device itself");
         return;
     }

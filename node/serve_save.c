@@ -228,7 +228,8 @@ collection_of(struct draft *draft, const json_t *item)
         call_usage(draft->call, "an item of \"add\" has no \"to\"");
     } else if (collection == NULL) {
         call_fail(draft->call, ERR_INVALID, "vigil codebook show lists the collections of each kind",
-                  "there is no collection called %.60s", name);
+                  "there is no collection called %.60s%s", name,
+                  value_guess_name(draft->call->codebook, draft->kind, NULL, name).text);
     }
     return collection;
 }
@@ -282,7 +283,8 @@ add_element(struct draft *draft, const json_t *item, const struct target *elemen
 
         if (field == NULL) {
             call_fail(draft->call, ERR_INVALID, "vigil codebook show lists the fields of each collection",
-                      "%s has no field called %.60s", collection->name, name);
+                      "%s has no field called %.60s%s", collection->name, name,
+                      value_guess_name(draft->call->codebook, draft->kind, collection, name).text);
             return;
         }
         target.field = field->number;
@@ -549,7 +551,8 @@ begin_new(struct draft *draft, const char **code_out)
 
     if (name != NULL && kind == NULL) {
         call_fail(call, ERR_INVALID, "vigil codebook show lists the kinds",
-                  "there is no kind of record called %.60s", name);
+                  "there is no kind of record called %.60s%s", name,
+                  value_guess_kind(call->codebook, name).text);
     }
     if (kind == NULL || !choose_compartment(draft, kind, code_out)) {
         return false;

@@ -427,7 +427,7 @@ call_codebook_show(struct call *call)
 
     if (name != NULL && only == NULL) {
         call_fail(call, ERR_ABSENT, "vigil codebook show lists the kinds",
-                  "there is no kind of record called %.60s", name);
+                  "there is no kind of record called %.60s%s", name, value_guess_kind(codebook, name).text);
         return;
     }
     json_t *list_of_kinds = json_array();

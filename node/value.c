@@ -2,6 +2,7 @@
 
 #include "store/base/cbor.h"
 #include "store/base/crypto.h"
+#include "store/base/nearest.h"
 
 #include <inttypes.h>
 #include <stdarg.h>
@@ -39,7 +40,9 @@ value_is_null(struct span cbor)
 json_t *
 text_json(struct span text)
 {
-    json_t *json = utf8_valid(text) ? json_stringn((const char *)text.data, text.size) : NULL;
+    /* A NUL would make the whole line unreadable to clients whose strings end there. */
+    bool plain = text.size > 0 && utf8_valid(text) && memchr(text.data, '\0', text.size) == NULL;
+    json_t *json = plain ? json_stringn((const char *)text.data, text.size) : NULL;
 
     if (json != NULL || text.size == 0) {
         return json == NULL ? json_string("") : json;
@@ -329,6 +332,51 @@ value_element_field(const struct codebook *codebook, uint32_t kind,
     return field != NULL && field->collection == collection->number ? field : NULL;
 }
 
+static struct value_guess
+guess(const struct nearest *nearest)
+{
+    struct value_guess out = { "" };
+
+    if (nearest->name != NULL) {
+        (void)snprintf(out.text, sizeof out.text, ": did you mean %s?", nearest->name);
+    }
+    return out;
+}
+
+struct value_guess
+value_guess_name(const struct codebook *codebook, uint32_t kind, const struct codebook_collection *collection,
+                 const char *typed)
+{
+    struct nearest nearest = nearest_to(typed);
+    uint32_t bit = UINT32_C(1) << (kind & 31);
+
+    for (size_t n = 0; n < codebook->field_count; n++) {
+        const struct codebook_field *field = &codebook->fields[n];
+        const char *dot = strchr(field->name, '.');
+
+        if ((field->kinds & bit) != 0 && (collection == NULL || field->collection == collection->number)) {
+            nearest_see(&nearest, collection != NULL && dot != NULL ? dot + 1 : field->name);
+        }
+    }
+    for (size_t n = 0; collection == NULL && n < codebook->collection_count; n++) {
+        if ((codebook->collections[n].kinds & bit) != 0) {
+            nearest_see(&nearest, codebook->collections[n].name);
+        }
+    }
+    return guess(&nearest);
+}
+
+struct value_guess
+value_guess_kind(const struct codebook *codebook, const char *typed)
+{
+    struct nearest nearest = nearest_to(typed);
+
+    for (size_t n = 0; n < codebook->kind_count; n++) {
+        nearest_see(&nearest, codebook->kinds[n].name);
+    }
+    return guess(&nearest);
+}
+
 /* True if the hex digits of `element` begin with `digits`. */
 static bool
 begins(const uint8_t element[ELEMENT_ID_BYTES], const char *digits, size_t count)
@@ -397,7 +445,8 @@ target_parse(const struct codebook *codebook, uint32_t kind, const char *text,
             explain(fault_out,
                     "%.60s belongs to an element: name the element, as in act[3f09a1c2].type_of_act", text);
         } else {
-            explain(fault_out, "there is no field called %.60s", text);
+            explain(fault_out, "there is no field called %.60s%s", text,
+                    value_guess_name(codebook, kind, NULL, text).text);
         }
         return ERR_INVALID;
     }
@@ -409,7 +458,8 @@ target_parse(const struct codebook *codebook, uint32_t kind, const char *text,
     name[open - text] = '\0';
     const struct codebook_collection *collection = codebook_collection_by_name(codebook, kind, name);
     if (collection == NULL) {
-        explain(fault_out, "there is no collection called %s", name);
+        explain(fault_out, "there is no collection called %s%s", name,
+                value_guess_name(codebook, kind, NULL, name).text);
         return ERR_INVALID;
     }
     enum err err = find_element(collection, open + 1, (size_t)(close - open - 1), elements, element_count,
@@ -419,7 +469,8 @@ target_parse(const struct codebook *codebook, uint32_t kind, const char *text,
     }
     const struct codebook_field *field = value_element_field(codebook, kind, collection, close + 2);
     if (field == NULL) {
-        explain(fault_out, "%s has no field called %.60s", name, close + 2);
+        explain(fault_out, "%s has no field called %.60s%s", name, close + 2,
+                value_guess_name(codebook, kind, collection, close + 2).text);
         return ERR_INVALID;
     }
     target_out->field = field->number;

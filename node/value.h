@@ -62,6 +62,16 @@ MUST_CHECK enum err target_parse(const struct codebook *codebook, uint32_t kind,
                                  const struct element_name *elements, size_t element_count,
                                  struct target *target_out, struct value_fault *fault_out);
 
+/* ": did you mean status?" if a field or collection of the kind is nearly called `typed`; else "". With a
+ * `collection` only its fields count. */
+struct value_guess {
+    char text[VALUE_TEXT_BYTES + 24];
+};
+struct value_guess value_guess_name(const struct codebook *codebook, uint32_t kind,
+                                    const struct codebook_collection *collection, const char *typed);
+/* The same for the kinds themselves. */
+struct value_guess value_guess_kind(const struct codebook *codebook, const char *typed);
+
 /* The field of `collection` called "type_of_act" or "act.type_of_act"; of a set, its own name. NULL: none. */
 const struct codebook_field *value_element_field(const struct codebook *codebook, uint32_t kind,
                                                  const struct codebook_collection *collection,

@@ -1,5 +1,7 @@
 #include "tools/command.h"
 
+#include "store/base/nearest.h"
+
 #include <argp.h>
 #include <errno.h>
 #include <stdlib.h>
@@ -32,6 +34,7 @@ const struct option_text option_texts[OPT_COUNT] = {
     [OPT_LIMIT] = { "limit", "N", "At most N of them; all if left out" },
     [OPT_COLUMNS] = { "columns", "NAME,NAME...", "Print these columns" },
     [OPT_BY] = { "by", "FIELD,FIELD", "Count by one or two fields" },
+    [OPT_BY_NAME] = { "by-name", NULL, "Put the rows into alphabetical order instead of most first" },
     [OPT_IDS] = { "ids", NULL, "Print the target of every field and element, as --set and --remove take it" },
     [OPT_CHOOSE] = { "choose", "N", "Keep the sibling with number N; of an element: keep or remove" },
     [OPT_VALUE] = { "value", "VALUE", "Replace all siblings by this value" },
@@ -115,53 +118,6 @@ find_option(uint64_t has, const char *text)
     return count == 1 ? found : OPT_NONE;
 }
 
-/* How many letters must be added, left out, changed or swapped to make `b` of `a`; long names are cut. */
-static size_t
-distance(const char *a, const char *b)
-{
-    enum { LENGTH_MAX = 32 };
-    size_t row[3][LENGTH_MAX + 1];
-    size_t a_length = strnlen(a, LENGTH_MAX);
-    size_t b_length = strnlen(b, LENGTH_MAX);
-
-    for (size_t m = 0; m <= b_length; m++) {
-        row[0][m] = m;
-        row[2][m] = 0;
-    }
-    for (size_t n = 1; n <= a_length; n++) {
-        size_t *here = row[n % 3];
-        const size_t *last = row[(n + 2) % 3];
-        const size_t *before = row[(n + 1) % 3];
-        here[0] = n;
-        for (size_t m = 1; m <= b_length; m++) {
-            size_t least = last[m - 1] + (a[n - 1] != b[m - 1]);
-            least = last[m] + 1 < least ? last[m] + 1 : least;
-            least = here[m - 1] + 1 < least ? here[m - 1] + 1 : least;
-            if (n > 1 && m > 1 && a[n - 1] == b[m - 2] && a[n - 2] == b[m - 1] && before[m - 2] + 1 < least) {
-                least = before[m - 2] + 1;
-            }
-            here[m] = least;
-        }
-    }
-    return row[a_length % 3][b_length];
-}
-
-const char *
-args_nearest(const char *typed, const char *const *names, size_t count)
-{
-    const char *nearest = NULL;
-    size_t least = strlen(typed) <= 3 ? 2 : 3; /* as many as this is another word */
-
-    for (size_t n = 0; n < count; n++) {
-        size_t here = distance(typed, names[n]);
-        if (here < least) {
-            least = here;
-            nearest = names[n];
-        }
-    }
-    return nearest;
-}
-
 static bool
 no_option(const struct command *command, uint64_t has, const char *text, struct client_fault *fault)
 {
@@ -178,7 +134,7 @@ no_option(const struct command *command, uint64_t has, const char *text, struct 
     }
     size_t dashes = strspn(text, "-");
     (void)snprintf(typed, sizeof typed, "%.*s", (int)strcspn(text + dashes, "="), text + dashes);
-    const char *nearest = args_nearest(typed, names, count);
+    const char *nearest = nearest_name(typed, names, count);
     if (nearest != NULL) {
         (void)snprintf(hint, sizeof hint, "perhaps --%s is meant", nearest);
     } else {

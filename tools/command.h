@@ -39,6 +39,7 @@ enum opt {
     OPT_LIMIT,
     OPT_COLUMNS,
     OPT_BY,
+    OPT_BY_NAME,
     OPT_IDS,
     OPT_CHOOSE,
     OPT_VALUE,
@@ -130,9 +131,6 @@ MUST_CHECK bool args_number(const struct command *command, enum opt option, long
 
 /* Print the help of one verb to `to`. */
 void args_help(const struct noun *noun, const struct verb *verb, FILE *to);
-
-/* Of `count` names, the one that `typed` was probably meant to be; NULL if none is near. */
-const char *args_nearest(const char *typed, const char *const *names, size_t count);
 
 /* --- What verbs do: command.c ------------------------------------------------ */
 

@@ -1,6 +1,8 @@
 /* vigil.c - vigil NOUN VERB: finds the verb in the table and has it run. */
 #include "tools/command.h"
 
+#include "store/base/nearest.h"
+
 #include <locale.h>
 #include <stdlib.h>
 #include <string.h>
@@ -82,7 +84,7 @@ no_noun(const struct command *command, const char *typed)
     for (size_t n = 0; nouns[n] != NULL; n++) {
         names[count++] = nouns[n]->name;
     }
-    const char *nearest = args_nearest(typed, names, count);
+    const char *nearest = nearest_name(typed, names, count);
     if (nearest != NULL) {
         (void)snprintf(hint, sizeof hint, "perhaps vigil %s is meant", nearest);
     }
@@ -100,7 +102,7 @@ no_verb(const struct command *command, const struct noun *noun, const char *type
     for (size_t n = 0; n < noun->verb_count; n++) {
         names[n] = noun->verbs[n].name;
     }
-    const char *nearest = args_nearest(typed, names, noun->verb_count);
+    const char *nearest = nearest_name(typed, names, noun->verb_count);
     if (nearest != NULL) {
         (void)snprintf(hint, sizeof hint, "perhaps vigil %s %s is meant", noun->name, nearest);
     } else {
