@@ -493,9 +493,17 @@ run_list(struct command *command)
     return status;
 }
 
+/* A row of a count, to be put into order. */
+struct counted {
+    json_t *row;
+    const json_t *labels;
+    json_int_t count;
+    size_t place; /* as it came */
+};
+
 /* One row of a count: the values under the names of their fields, in a table their labels. */
 static json_t *
-count_row(const json_t *row, char *const *by, size_t by_count, bool labels)
+count_row(const json_t *row, const char *const *by, size_t by_count, bool labels)
 {
     json_t *out = json_object();
 
@@ -527,6 +535,64 @@ cut_by(char *names, char *by[2])
     return count;
 }
 
+/* Most first; of equals the one that came first stays first, which is by the codes of the vocabulary. */
+static int
+compare_rows(const void *left, const void *right)
+{
+    const struct counted *a = left;
+    const struct counted *b = right;
+
+    if (a->count != b->count) {
+        return a->count > b->count ? -1 : 1;
+    }
+    return a->place < b->place ? -1 : 1;
+}
+
+/* By what people read, in the order of the columns. */
+static int
+compare_names(const void *left, const void *right)
+{
+    const struct counted *a = left;
+    const struct counted *b = right;
+
+    for (size_t n = 0; n < json_array_size(a->labels); n++) {
+        char *one = output_value(json_array_get(a->labels, n));
+        char *other = output_value(json_array_get(b->labels, n));
+        int order = one == NULL || other == NULL ? 0 : strcoll(one, other);
+
+        free(one);
+        free(other);
+        if (order != 0) {
+            return order;
+        }
+    }
+    return a->place < b->place ? -1 : 1;
+}
+
+/* What headquarters should see first stands first. */
+static json_t *
+sort_rows(const json_t *rows, bool by_name)
+{
+    size_t count = json_array_size(rows);
+    struct counted *all = calloc(count + 1, sizeof *all);
+    json_t *sorted = json_array();
+
+    for (size_t n = 0; all != NULL && n < count; n++) {
+        json_t *row = json_array_get(rows, n);
+
+        all[n] = (struct counted){ row, json_object_get(row, "labels"),
+                                   json_integer_value(json_object_get(row, "count")), n };
+    }
+    if (all != NULL) {
+        qsort(all, count, sizeof *all, by_name ? compare_names : compare_rows);
+    }
+    for (size_t n = 0; all != NULL && n < count; n++) {
+        (void)json_array_append(sorted, all[n].row);
+    }
+    free(all);
+    return sorted;
+}
+
 static enum exit_status
 count_by(struct command *command, char **by, size_t by_count)
 {
@@ -548,15 +614,27 @@ count_by(struct command *command, char **by, size_t by_count)
     if (!command_ask(command, request, &ok, &fault)) {
         return command_fail(command, &fault, "cannot count");
     }
+    /* People read what fields are called; without the codebook their names do, and for two of one label. */
+    const json_t *codebook = command->out.json ? NULL : typed_codebook(command, &fault);
+    const char *names[2] = { by[0], by[1] };
+    for (size_t n = 0; codebook != NULL && n < by_count; n++) {
+        names[n] = typed_label(codebook, by[n]);
+    }
+    if (by_count == 2 && strcmp(names[0], names[1]) == 0) {
+        names[0] = by[0];
+        names[1] = by[1];
+    }
     json_t *rows = json_array();
-    json_array_foreach(json_object_get(ok, "rows"), index, row)
+    json_t *sorted = sort_rows(json_object_get(ok, "rows"), args_has(command, OPT_BY_NAME));
+    json_array_foreach(sorted, index, row)
     {
-        (void)json_array_append_new(rows, count_row(row, by, by_count, !command->out.json));
+        (void)json_array_append_new(rows, count_row(row, names, by_count, !command->out.json));
     }
+    json_decref(sorted);
     for (size_t n = 0; n < by_count; n++) {
-        columns[n].name = by[n];
+        columns[n].name = names[n];
     }
-    columns[by_count] = (struct output_column){ "count", COLUMN_RIGHT };
+    columns[by_count] = (struct output_column){ .name = "count", .flags = COLUMN_RIGHT };
     enum exit_status status = command_table(command, columns, by_count + 1, rows);
     if (json_array_size(rows) == 0) {
         command_remark(command, "there is none\n");
@@ -678,12 +756,13 @@ static const struct verb case_verbs[] = {
       "  vigil case list --columns number,title,verification\n",
       run_list },
     { "history", "ID", 1, 1, 0, "Show who changed what in a case, oldest first", NULL, run_history },
-    { "count", "--by FIELD,FIELD", 0, 0, OPTION(BY) | OPTION(WHERE), "Count cases by one or two fields",
+    { "count", "--by FIELD,FIELD", 0, 0, OPTION(BY) | OPTION(BY_NAME) | OPTION(WHERE),
+      "Count cases by one or two fields",
       "Examples:\n"
       "  vigil case count --by country_of_act,act.type_of_act\n"
       "  vigil case count --by status --where country_of_act=KEN\n\n"
-      "A case counts once for each value that it holds, so the counts may add up to more than "
-      "there are cases.\n",
+      "Most cases stand first. A case counts once for each value that it holds, so the counts may add "
+      "up to more than there are cases.\n",
       run_count },
 };
 
@@ -720,7 +799,8 @@ static const struct verb record_verbs[] = {
       "  vigil record list --kind person --where gender=woman\n",
       run_list },
     { "history", "ID", 1, 1, 0, "Show who changed what in a record, oldest first", NULL, run_history },
-    { "count", "--kind KIND --by FIELD,FIELD", 0, 0, OPTION(BY) | OPTION(WHERE) | OPTION(KIND),
+    { "count", "--kind KIND --by FIELD,FIELD", 0, 0,
+      OPTION(BY) | OPTION(BY_NAME) | OPTION(WHERE) | OPTION(KIND),
       "Count records of one kind by one or two fields",
       "Example:\n"
       "  vigil record count --kind person --by gender,age_group\n",

@@ -216,7 +216,7 @@ output_time(char out[32], const char *text)
 {
     /* 2026-03-01T10:00:00.000Z */
     if (text != NULL && strlen(text) >= 17 && text[10] == 'T' && text[strlen(text) - 1] == 'Z') {
-        (void)snprintf(out, 32, "%.10s %.5sZ", text, text + 11);
+        (void)snprintf(out, 32, "%.10s %.5s UTC", text, text + 11);
     } else {
         (void)snprintf(out, 32, "%s", text == NULL ? "" : text);
     }
@@ -253,6 +253,10 @@ cell_text(const struct output_column *column, const json_t *value)
     }
     if ((column->flags & COLUMN_TIME) != 0 && json_is_string(value)) {
         output_time(text, json_string_value(value));
+        size_t size = strlen(text);
+        if (size > 4 && strcmp(text + size - 4, " UTC") == 0) {
+            text[size - 4] = '\0'; /* the heading says so */
+        }
         return strdup(text);
     }
     if ((column->flags & COLUMN_PERCENT) != 0 && json_is_number(value)) {
@@ -291,11 +295,13 @@ add_column(struct libscols_table *table, const struct output_column *column)
     char heading[64];
     size_t n = 0;
 
-    for (; column->name[n] != '\0' && n < sizeof heading - 1; n++) {
+    /* Times that others made are told in one zone; a heading says which, so that no row need to. */
+    const char *zone = (column->flags & (COLUMN_TIME | COLUMN_DAY)) != 0 ? " (UTC)" : "";
+    for (; column->name[n] != '\0' && n < sizeof heading - 8; n++) {
         char c = column->name[n];
         heading[n] = (char)(c >= 'a' && c <= 'z' ? c - 'a' + 'A' : c);
     }
-    heading[n] = '\0';
+    (void)snprintf(heading + n, sizeof heading - n, "%s", zone);
     int flags = ((column->flags & COLUMN_RIGHT) != 0 ? SCOLS_FL_RIGHT : 0) |
                 ((column->flags & COLUMN_CUT) != 0 ? SCOLS_FL_TRUNC : 0);
     return scols_table_new_column(table, heading, 0, flags) == NULL;

@@ -54,7 +54,7 @@ void output_json(FILE *to, const json_t *value);
  * nothing. Not cleaned. The caller frees it; NULL: no memory. */
 char *output_value(const json_t *value);
 
-/* "2026-03-01 10:00Z" of a time of the API; anything else is copied as it is. */
+/* "2026-03-01 10:00 UTC" of a time of the API; anything else is copied as it is. */
 void output_time(char out[32], const char *text);
 
 /* Print `rows` (an array of objects) as a table with a heading, or as JSON with one row a line. No

@@ -122,7 +122,7 @@ run_list(struct command *command)
     const json_t *rows = json_object_get(ok, "peers");
     enum exit_status status = command_table(command, columns, sizeof columns / sizeof columns[0], rows);
     if (json_array_size(rows) == 0) {
-        command_remark(command, "there is none; vigil peer add --help\n");
+        command_remark(command, "this node has no peer yet: vigil peer add --help shows how to name one\n");
     }
     json_decref(ok);
     return status;

@@ -1,11 +1,11 @@
 /* show.h - one record, to be read.
  *
  *     KEN-2026-0042 (case of KEN)
- *       id 3f09...   made 2026-03-01 10:00Z   changed 2026-03-05 10:13Z
+ *       id 3f09...   made 2026-03-01 10:00 UTC   changed 2026-03-05 10:13 UTC
  *
  *       Title         Arrest after a session
- *     ! Status        * Triage       Geneva laptop, 2026-03-05 10:13Z
- *                       Assessment   Nairobi laptop, 2026-03-05 10:12Z
+ *     ! Status        * Triage       Geneva laptop, 2026-03-05 10:13 UTC
+ *                       Assessment   Nairobi laptop, 2026-03-05 10:12 UTC
  *       Birth date    withheld
  *
  *     act
@@ -18,6 +18,6 @@
 /* Print the answer of record.show. With `ids`, each line begins with its target instead of its label. */
 void show_record(const struct output *output, const json_t *record, bool ids);
 
-/* "Nairobi laptop, Amina, 2026-03-05 10:12Z" of an object with device, actor and at. The caller frees it; NULL: no
+/* "Nairobi laptop, Amina, 2026-03-05 10:12 UTC" of an object with device, actor and at. The caller frees it; NULL: no
  * memory. */
 char *show_author(const json_t *value);

@@ -100,7 +100,7 @@ run_status(struct command *command)
     }
     enum exit_status status = command_table(command, columns, COLUMN_COUNT, rows);
     if (json_array_size(rows) == 0) {
-        command_remark(command, "there is no peer; vigil peer add --help\n");
+        command_remark(command, "this node has no peer yet: vigil peer add --help shows how to name one\n");
     }
     if (status == STATUS_DONE && args_has(command, OPT_CHECK) && !all_complete(rows)) {
         status = STATUS_FINDINGS;
@@ -240,11 +240,16 @@ run_watch(struct command *command)
                     &watch.status_id, &fault) != ERR_OK) {
         return command_fail(command, &fault, "cannot watch the peers");
     }
+    bool remarked = false;
     while (!(until && watch.rows != NULL && all_complete(watch.rows))) {
         int64_t left = end - now_ms();
         bool endless = watch.rows != NULL && !limited;
         if (!watch_once(command, &watch, endless ? -1 : (int)(left > 0 ? left : 0), &status)) {
             break;
+        }
+        if (!remarked && watch.rows != NULL && json_array_size(watch.rows) == 0) {
+            command_remark(command, "this node has no peer yet; waiting for one, Ctrl-C ends it\n");
+            remarked = true;
         }
     }
     json_decref(watch.rows);

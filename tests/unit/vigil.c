@@ -310,6 +310,26 @@ START_TEST(a_dash_takes_a_line_of_standard_input)
 }
 END_TEST
 
+START_TEST(a_count_shows_what_is_most_first)
+{
+    static const struct fake_step counts = {
+        "{\"do\":\"record.count\",\"kind\":\"case\"}",
+        "{\"id\":$ID,\"ok\":{\"rows\":[{\"values\":[\"b\"],\"labels\":[\"Beta\"],\"count\":2},"
+        "{\"values\":[\"c\"],\"labels\":[\"Charlie\"],\"count\":40},"
+        "{\"values\":[\"a\"],\"labels\":[\"Alpha\"],\"count\":2}]}}"
+    };
+
+    answer(STEPS(counts, CODEBOOK, counts, CODEBOOK, counts));
+    ck_assert_int_eq(RUN("case", "count", "--by", "name.text"), 0);
+    ck_assert_str_eq(out, "NAME    COUNT\nCharlie    40\nBeta        2\nAlpha       2\n");
+    ck_assert_int_eq(RUN("case", "count", "--by", "name.text", "--by-name"), 0);
+    ck_assert_str_eq(out, "NAME    COUNT\nAlpha       2\nBeta        2\nCharlie    40\n");
+    ck_assert_int_eq(RUN("--json", "case", "count", "--by", "status"), 0);
+    ck_assert_ptr_eq(strstr(out, "{\"status\":\"c\",\"labels\":[\"Charlie\"],\"count\":40}\n"), out);
+    ck_assert_uint_eq(fake_api_end(&api), 5);
+}
+END_TEST
+
 START_TEST(a_dry_run_shows_the_request_and_changes_nothing)
 {
     answer(STEPS(CODEBOOK));
@@ -450,14 +470,14 @@ START_TEST(a_record_is_shown_whole_with_every_sibling)
     ck_assert_str_eq(
         out,
         "KEN-2026-0042, case of KEN, in conflict\n"
-        "id 3f09, made 2026-03-01 10:00Z, changed 2026-03-05 10:13Z\n"
+        "id 3f09, made 2026-03-01 10:00 UTC, changed 2026-03-05 10:13 UTC\n"
         "Part of it is withheld: this node may not read the protected half.\n"
         "\n"
         "  Title         A ]0;eviltitle\n"
         "! Status          Triage\n"
-        "                    by Nairobi laptop, Amina, 2026-03-05 10:12Z\n"
+        "                    by Nairobi laptop, Amina, 2026-03-05 10:12 UTC\n"
         "                * Assessment\n"
-        "                    by Geneva, 2030-03-05 10:13Z, a clock far ahead\n"
+        "                    by Geneva, 2030-03-05 10:13 UTC, a clock far ahead\n"
         "  Case officer  withheld\n"
         "  Country       Kenya, Uganda\n"
         "\n"
@@ -466,7 +486,7 @@ START_TEST(a_record_is_shown_whole_with_every_sibling)
         "    Type of act   Death threat\n"
         "\n"
         "Notes\n"
-        "  Nairobi laptop, 2026-03-02 09:00Z\n"
+        "  Nairobi laptop, 2026-03-02 09:00 UTC\n"
         "    Called\n"
         "    back.\n"
         "\n"
@@ -641,9 +661,9 @@ END_TEST
 SUITE_MAIN("vigil", each_exit_status_is_reached, findings_end_with_six_only_where_they_are_asked_for,
            a_fault_is_one_object_with_json, a_typo_is_met_with_what_was_probably_meant,
            what_is_typed_becomes_the_request_of_the_api, a_confidential_value_is_refused_on_the_command_line,
-           a_dash_takes_a_line_of_standard_input, a_dry_run_shows_the_request_and_changes_nothing,
-           pages_are_fetched_until_there_are_no_more, records_of_a_file_name_each_other,
-           after_a_refused_record_the_rest_waits_unless_told_otherwise,
+           a_dash_takes_a_line_of_standard_input, a_count_shows_what_is_most_first,
+           a_dry_run_shows_the_request_and_changes_nothing, pages_are_fetched_until_there_are_no_more,
+           records_of_a_file_name_each_other, after_a_refused_record_the_rest_waits_unless_told_otherwise,
            a_node_that_goes_away_during_a_file_is_told, a_record_is_shown_whole_with_every_sibling,
            the_digest_and_the_peers_are_lines_of_json, a_watch_ends_when_every_peer_is_complete,
            a_watch_that_takes_too_long_says_to_try_again, help_is_there_for_every_verb_and_fits_a_terminal,
