@@ -139,13 +139,13 @@ MUST_CHECK enum err record_view_read(struct table_txn *txn, const struct codeboo
                                      const struct record_source *source, uint32_t record_no,
                                      struct arena *arena, struct record_view *view_out);
 
-/* The live targets of an element whether it is absent or not (collection not 0), or one field of the record:
- * what a save must name. Adding an element that was removed names its old adds and sets, or it comes
- * back in conflict. */
-MUST_CHECK enum err record_targets_read(struct table_txn *txn, const struct codebook *codebook,
-                                        const struct record_source *source, uint32_t record_no,
-                                        const struct target *target, struct arena *arena,
-                                        const struct record_target **targets_out, size_t *count_out);
+/* The dots of what is live at a target, or in its whole element whether that is absent or not: all that a save must name,
+ * with no entry opened. At most `room` are given in `dots_out`; *count_out is how many there are. *conflict_out: the
+ * target itself holds more than one distinct value. ERR_CORRUPT. */
+MUST_CHECK enum err record_dots_read(struct table_txn *txn, const struct codebook *codebook,
+                                     uint32_t record_no, const struct target *target, bool whole_element,
+                                     struct dot *dots_out, size_t room, size_t *count_out,
+                                     bool *conflict_out);
 
 /* A record in a list: from its summary alone, no entry opened. */
 struct record_item {

@@ -251,36 +251,46 @@ record_view_read(struct table_txn *txn, const struct codebook *codebook, const s
 }
 
 enum err
-record_targets_read(struct table_txn *txn, const struct codebook *codebook,
-                    const struct record_source *source, uint32_t record_no, const struct target *target,
-                    struct arena *arena, const struct record_target **targets_out, size_t *count_out)
+record_dots_read(struct table_txn *txn, const struct codebook *codebook, uint32_t record_no,
+                 const struct target *target, bool whole_element, struct dot *dots_out, size_t room,
+                 size_t *count_out, bool *conflict_out)
 {
-    uint8_t key[PART_KEY_BYTES + CELL_KEY_BYTES];
-    struct ident compartment;
-    struct ident record_id;
-    struct view view;
+    uint8_t prefix[PART_KEY_BYTES + CELL_KEY_BYTES];
+    const struct codebook_field *field = cell_field(codebook, target);
+    struct row_hashes secrets;
+    struct table_cursor cursor;
+    struct span key;
+    struct span value;
+    uint64_t hashes[2]; /* of two distinct values of the target: more tell no more */
+    size_t distinct = 0;
+    enum err err = ERR_OK;
 
-    *targets_out = NULL;
+    row_hashes_of(&secrets, table_txn_env(txn));
+    part_key(prefix, record_no, PART_LIVE);
+    cell_key(prefix + PART_KEY_BYTES, secrets.target, target);
+    size_t prefix_bytes = PART_KEY_BYTES + (whole_element ? CELL_ELEMENT_BYTES : CELL_KEY_BYTES);
     *count_out = 0;
-    enum err err = record_name(txn, record_no, &compartment, &record_id);
-    if (err != ERR_OK) {
-        return err;
+    table_cursor_init(&cursor, txn, TABLE_CELL, span_of(prefix, prefix_bytes));
+    while (err == ERR_OK && table_cursor_next(&cursor, &key, &value)) {
+        struct live_row row;
+
+        if (value.data == NULL || !live_row_read(key, value, &row)) {
+            err = ERR_CORRUPT;
+            break;
+        }
+        if (memcmp(row.target, prefix + PART_KEY_BYTES, CELL_KEY_BYTES) == 0 &&
+            (distinct == 0 || (distinct == 1 && row.value_hash != hashes[0]))) {
+            hashes[distinct] = row.value_hash;
+            distinct++;
+        }
+        if (*count_out < room) {
+            dots_out[*count_out] = row.dot;
+        }
+        ++*count_out;
     }
-    view_init(&view, txn, codebook, source, arena);
-    view.half = source->half(source->self, &compartment);
-    part_key(key, record_no, PART_LIVE);
-    cell_key(key + PART_KEY_BYTES, view.hashes.target, target);
-    size_t key_bytes = target->collection != 0 ? CELL_ELEMENT_BYTES : CELL_KEY_BYTES;
-    err = load(&view, span_of(key, PART_KEY_BYTES + key_bytes));
-    if (err != ERR_OK) {
-        return err;
-    }
-    struct record_target *targets = arena_take_array(arena, view.found_count, sizeof *targets);
-    if (targets == NULL) {
-        return ERR_MEMORY;
-    }
-    *targets_out = targets;
-    return make_targets(&view, 0, view.found_count, targets, count_out);
+    table_cursor_end(&cursor);
+    *conflict_out = err == ERR_OK && cell_conflict_of(field, hashes, distinct);
+    return err == ERR_OK ? table_error(txn) : err;
 }
 
 /* --- lists -------------------------------------------------------------------- */

@@ -304,6 +304,12 @@ replica_tend(struct replica *replica)
     uint64_t before = replica->own_entries;
     bool worked = intake_work(replica->intake, WORK_SLICE) > 0;
 
+    /* Once after opening: this program may know what the one before it could not read. */
+    if (!replica->took_up) {
+        intake_retry_all(replica->intake);
+        replica->took_up = true;
+    }
+
     if (own == NULL) {
         return worked;
     }
@@ -449,57 +455,60 @@ create_record(struct replica *replica, const struct save *save, struct half_save
     return err;
 }
 
-/* Append the dots of a target's live values to `preds`; gives whether they are more than one value. */
-static bool
-name_values(const struct record_target *target, struct dot *preds, size_t *count)
-{
-    for (size_t n = 0; n < target->value_count && *count < CHANGE_PREDS_MAX; n++) {
-        const struct live *live = &target->values[n];
-
-        dot_make(&preds[*count], &live->entry->log_id, live->entry->seq, live->op, &live->entry->entry_id);
-        ++*count;
-    }
-    return target->conflict;
-}
-
-/* Turn one op of a person into an op that names what it replaces: what is live there now. Of a union nothing is
- * replaced; an element that comes back replaces what was left of it. */
+/* Turn one op of a person into ops that name what it replaces: what is live there now. A set names the values of its
+ * field, but in a union nothing is replaced unless it is resolved; a removal names the whole element. An op names a
+ * limited number: more are named by further ops that say the same. */
 static enum err
 draft_op(struct replica *replica, const struct save_op *from, struct half_save *half, struct arena *arena)
 {
-    struct op *op = &half->ops[half->op_count];
-    struct dot *preds = arena_take_array(arena, CHANGE_PREDS_MAX, sizeof *preds);
-    const struct record_target *targets = NULL;
-    const struct codebook_field *field = cell_field(replica_codebook(replica), &from->target);
+    enum { NAMES_MAX = CHANGE_PREDS_MAX * 64 };
+    const struct codebook *codebook = replica_codebook(replica);
+    const struct codebook_field *field = cell_field(codebook, &from->target);
+    struct dot few[CHANGE_PREDS_MAX];
+    struct dot *dots = few;
     size_t count = 0;
+    bool conflict = false;
 
-    if (preds == NULL) {
-        return ERR_MEMORY;
-    }
-    *op = (struct op){ .code = from->code, .target = from->target, .value = from->value, .preds = preds };
-    if (half->record_no != 0) {
-        enum err err =
-            record_targets_read(replica->main_txn, replica_codebook(replica), intake_source(replica->intake),
-                                half->record_no, &from->target, arena, &targets, &count);
-        if (err != ERR_OK && err != ERR_ABSENT) {
+    if (half->record_no != 0 && (field == NULL || field->policy != MERGE_UNION || from->resolve)) {
+        bool whole = from->code == OP_REMOVE;
+        enum err err = record_dots_read(replica->main_txn, codebook, half->record_no, &from->target, whole,
+                                        few, CHANGE_PREDS_MAX, &count, &conflict);
+
+        if (err == ERR_OK && count > CHANGE_PREDS_MAX) {
+            dots = arena_take_array(arena, NAMES_MAX, sizeof *dots);
+            err = dots == NULL || count > NAMES_MAX
+                      ? ERR_FULL
+                      : record_dots_read(replica->main_txn, codebook, half->record_no, &from->target, whole,
+                                         dots, NAMES_MAX, &count, &conflict);
+        } else if (err == ERR_OK) {
+            dots = arena_take_array(arena, count, sizeof *dots);
+            err = dots == NULL ? ERR_MEMORY : ERR_OK;
+            if (err == ERR_OK && count > 0) {
+                memcpy(dots, few, count * sizeof *dots);
+            }
+        }
+        if (err != ERR_OK) {
             return err;
         }
     }
-    for (size_t n = 0; n < count; n++) {
-        bool own = target_compare(&targets[n].target, &from->target) == 0;
-
-        if ((from->code == OP_SET && !own) ||
-            (field != NULL && field->policy == MERGE_UNION && !from->resolve)) {
-            continue;
-        }
-        if (name_values(&targets[n], preds, &op->pred_count) && from->code == OP_SET && !from->resolve) {
-            return ERR_CONFLICT;
-        }
+    if (conflict && from->code == OP_SET && !from->resolve) {
+        return ERR_CONFLICT;
     }
-    if (from->code == OP_REMOVE && op->pred_count == 0) {
+    if (from->code == OP_REMOVE && count == 0) {
         return ERR_ABSENT;
     }
-    half->op_count++;
+    for (size_t named = 0; named == 0 || named < count; named += CHANGE_PREDS_MAX) {
+        if (half->op_count == CHANGE_OPS_MAX) {
+            return ERR_FULL;
+        }
+        half->ops[half->op_count] =
+            (struct op){ .code = from->code,
+                         .target = from->target,
+                         .value = from->value,
+                         .preds = dots + named,
+                         .pred_count = count - named < CHANGE_PREDS_MAX ? count - named : CHANGE_PREDS_MAX };
+        half->op_count++;
+    }
     return ERR_OK;
 }
 
@@ -551,7 +560,7 @@ draft_save(struct replica *replica, const struct save *save, struct half_save ha
     struct ident tx;
 
     for (int half = 0; half < HALVES; half++) {
-        halves[half].ops = arena_take_array(arena, save->op_count + 1, sizeof *halves[half].ops);
+        halves[half].ops = arena_take_array(arena, CHANGE_OPS_MAX, sizeof *halves[half].ops);
         if (halves[half].ops == NULL) {
             return ERR_MEMORY;
         }

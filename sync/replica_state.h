@@ -48,6 +48,7 @@ struct replica {
     struct table_txn *main_txn; /* the turn's, or a reader's */
     struct table_txn *keys_txn;
     bool in_turn;
+    bool took_up;     /* what waits was looked at since opening */
     enum err behind; /* why a frontier could not follow its log in this turn, which then must not happen */
     unsigned readers; /* how many hold the read transactions */
 

@@ -240,15 +240,16 @@ START_TEST(an_edit_that_met_a_removal_keeps_the_element_and_asks)
     ck_assert_uint_eq(summary_of(0).item_count, 0);
 
     /* What is absent is still there for whoever must name it. */
-    const struct record_target *targets;
+    struct dot dots[4];
     size_t count;
+    bool conflict;
     struct target element = { .collection = RECORDS_COLLECTION };
     bytes_write_u64(element.element, 1);
-    ck_assert_int_eq(record_targets_read(records.txn, &records_codebook, &records.source,
-                                         records_no(&records, 0), &element, &records.arena, &targets, &count),
+    ck_assert_int_eq(record_dots_read(records.txn, &records_codebook, records_no(&records, 0), &element, true,
+                                      dots, 4, &count, &conflict),
                      ERR_OK);
     ck_assert_uint_eq(count, 2);
-    ck_assert(targets[0].values[0].removed && targets[1].values[0].removed);
+    ck_assert(!conflict);
 
     take(edited, NULL);
     struct record_view view = view_of(0);
