@@ -28,12 +28,13 @@ compartments_json(struct call *call, const struct gossip_peer_status *status)
 
         (void)json_array_append_new(
             list,
-            json_pack("{s:s,s:s,s:b,s:f,s:f,s:b,s:b,s:I,s:I}", "name",
+            json_pack("{s:s,s:s,s:b,s:f,s:f,s:b,s:b,s:I,s:I,s:I}", "name",
                       compartment_name(call, &from->compartment), "state", gossip_state_text(from->state),
                       "compared", from->compared, "stored", from->stored_permille / 1000.0, "visible",
                       from->visible_permille / 1000.0, "complete", from->complete, "visible_complete",
                       from->visible_complete, "to_send", (json_int_t)from->entries_to_send, "to_receive",
-                      (json_int_t)from->entries_to_receive));
+                      (json_int_t)from->entries_to_receive, "bytes_to_receive",
+                      (json_int_t)from->bytes_to_receive));
     }
     return list;
 }

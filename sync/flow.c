@@ -309,6 +309,18 @@ flows_pending(struct flows *flows)
 }
 
 void
+flows_waiting(const struct flows *flows, uint64_t entries_out[LANE_COUNT])
+{
+    memset(entries_out, 0, LANE_COUNT * sizeof *entries_out);
+    for (size_t n = 0; n < flows->count; n++) {
+        const struct flow *row = &flows->rows[n];
+        if (!row->stopped && row->next < row->tip_next) {
+            entries_out[row->lane] += row->tip_next - row->next;
+        }
+    }
+}
+
+void
 flows_sum(const struct flows *flows, struct flow_sums *sums)
 {
     memset(sums, 0, sizeof *sums);

@@ -72,6 +72,9 @@ struct flow *flows_next(struct flows *flows, enum lane lane);
 /* True if any lane has something to send. */
 bool flows_pending(struct flows *flows);
 
+/* What has yet to be sent, lane by lane: not of logs that the peer takes nothing of now. */
+void flows_waiting(const struct flows *flows, uint64_t entries_out[LANE_COUNT]);
+
 /* Entries of all rows, those durable and visible at the peer, those not yet sent. */
 struct flow_sums {
     uint64_t entries;

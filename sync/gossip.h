@@ -171,7 +171,8 @@ struct gossip_compartment_status {
     uint32_t visible_permille;   /* and visible */
     uint64_t entries_to_send;    /* ours that it lacks, as far as known */
     uint64_t entries_to_receive; /* its that we lack, as far as known */
-    uint64_t bytes_sent;         /* of CHUNK frames, in this session */
+    uint64_t bytes_to_receive; /* about how many those are: as announced, 0 while they fit into one message */
+    uint64_t bytes_sent;       /* of CHUNK frames, in this session */
     uint64_t bytes_received;
 };
 

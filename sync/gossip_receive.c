@@ -303,7 +303,11 @@ receive_chunk(struct gossip *gossip, struct conn *conn, const struct chunk_item 
     struct reader in = reader_of(item->chunk);
     uint64_t first_seq = reader_varint(&in);
     struct span prev = reader_span(&in, SHORT_BYTES);
+    uint64_t entry_count = reader_varint(&in);
     session_stir(gossip, part);
+    part->announced -= entry_count < part->announced ? entry_count : part->announced;
+    part->announced_bytes -=
+        item->chunk.size < part->announced_bytes ? item->chunk.size : part->announced_bytes;
     part->bytes_received += item->chunk.size;
     const struct hash *log_id = &heard->log.log_id;
     if (heard->refused == part->retries + 1) {
@@ -539,6 +543,13 @@ receive_heads(struct gossip *gossip, struct conn *conn, const struct heads *head
     }
 }
 
+/* Of numbers that a peer chose. */
+static uint64_t
+sum_of(uint64_t a, uint64_t b)
+{
+    return b < UINT64_MAX - a ? a + b : UINT64_MAX;
+}
+
 static void
 receive_announce(struct conn *conn, const struct announce *announce)
 {
@@ -549,9 +560,10 @@ receive_announce(struct conn *conn, const struct announce *announce)
         return;
     }
     part->announced = 0;
+    part->announced_bytes = 0;
     for (size_t lane = 0; lane < LANE_COUNT; lane++) {
-        uint64_t count = announce->entry_count[lane];
-        part->announced = count < UINT64_MAX - part->announced ? part->announced + count : UINT64_MAX;
+        part->announced = sum_of(part->announced, announce->entry_count[lane]);
+        part->announced_bytes = sum_of(part->announced_bytes, announce->byte_count[lane]);
     }
 }
 

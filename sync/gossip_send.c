@@ -154,6 +154,53 @@ send_slices(struct gossip *gossip, struct conn *conn, struct part *part)
     return send_or_hold(gossip, conn, &gossip->frame);
 }
 
+static size_t
+message_bytes(const struct conn *conn)
+{
+    return conn->profile == PROFILE_METERED ? MESSAGE_BYTES_METERED : MESSAGE_BYTES;
+}
+
+/* What is about to be sent of a compartment. */
+static void
+count_waiting(const struct conn *conn, const struct part *part, struct announce *announce)
+{
+    memcpy(announce->tag, part->id.bytes, TAG_BYTES);
+    flows_waiting(&part->flows, announce->entry_count);
+    for (size_t lane = 0; lane < LANE_COUNT; lane++) {
+        uint64_t sent = conn->lane_entries[lane];
+        uint64_t mean = sent == 0 ? ENTRY_BYTES : conn->lane_bytes[lane] / sent + 1;
+        announce->byte_count[lane] = announce->entry_count[lane] * mean;
+    }
+}
+
+/* Say it where it differs by a quarter, and by more than one message, from what the peer must believe; and where nothing
+ * is left of that: another was faster. */
+static bool
+send_announce(struct gossip *gossip, struct conn *conn, struct part *part)
+{
+    struct announce announce;
+    uint64_t entries = 0;
+    uint64_t bytes = 0;
+
+    if (!part->has_view || (part->said == 0 && !flows_pending(&part->flows))) {
+        return true;
+    }
+    count_waiting(conn, part, &announce);
+    for (size_t lane = 0; lane < LANE_COUNT; lane++) {
+        entries += announce.entry_count[lane];
+        bytes += announce.byte_count[lane];
+    }
+    uint64_t apart = entries > part->said ? entries - part->said : part->said - entries;
+    bool is_much = entries > 0 && apart > entries / 4 && bytes / entries * apart > message_bytes(conn);
+    if (!is_much && (entries > 0 || part->said == 0)) {
+        return true;
+    }
+    part->said = entries;
+    buf_clear(&gossip->frame);
+    announce_write(&gossip->frame, &announce);
+    return send_or_hold(gossip, conn, &gossip->frame);
+}
+
 static bool
 send_ask(struct gossip *gossip, struct conn *conn, struct part *part)
 {
@@ -246,7 +293,7 @@ send_part(struct gossip *gossip, struct conn *conn, struct part *part)
             return false;
         }
     }
-    return true;
+    return send_announce(gossip, conn, part);
 }
 
 static bool
@@ -449,7 +496,7 @@ enum push { PUSH_NOTHING, PUSH_SENT, PUSH_HELD };
 static enum push
 push(struct gossip *gossip, struct conn *conn)
 {
-    size_t message_max = conn->profile == PROFILE_METERED ? MESSAGE_BYTES_METERED : MESSAGE_BYTES;
+    size_t message_max = message_bytes(conn);
     struct buf *frame = &gossip->frame;
     struct pick pick;
     bool any = false;
@@ -499,7 +546,11 @@ push(struct gossip *gossip, struct conn *conn)
         } else {
             pick.row->next = next;
         }
-        conn->lane_bytes[pick.row != NULL ? pick.row->lane : pick.job->lane] += item.chunk.size;
+        uint8_t lane = pick.row != NULL ? pick.row->lane : pick.job->lane;
+        uint64_t sent = next - pick.from;
+        conn->lane_bytes[lane] += item.chunk.size;
+        conn->lane_entries[lane] += sent;
+        pick.part->said -= sent < pick.part->said ? sent : pick.part->said;
         pick.part->bytes_sent += item.chunk.size;
         session_stir(gossip, pick.part);
         conn->rotate = (session_part_place(conn, pick.part) + 1) % conn->part_count;

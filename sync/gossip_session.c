@@ -183,6 +183,7 @@ session_clear(struct gossip *gossip, struct conn *conn)
     conn->parked = 0;
     conn->control_done = false;
     memset(conn->lane_bytes, 0, sizeof conn->lane_bytes);
+    memset(conn->lane_entries, 0, sizeof conn->lane_entries);
     conn->hello_due = false;
 }
 
@@ -495,7 +496,6 @@ session_compare(struct gossip *gossip, struct conn *conn, struct part *part)
             part->front_sent = false;
             part->attempts = 0;
             part->refusals = 0;
-            part->announced = 0;
             part->trouble_count = 0;
             part->view.count = 0;
             conn->restarts = 0;

@@ -12,6 +12,8 @@
  *   exchange, and every minute.
  * - FRONT is answered by FRONT once a round; a round ends with equal digests. A request for another mode goes
  *   only to a FRONT of mode 0 or 1, and its answer is of a higher mode.
+ * - ANNOUNCE answers nothing, and nothing answers it: it leaves only when more than a message was added to or taken from
+ *   what there is to send.
  * - HEADS step 0 is answered by step 1, step 1 by WANT and CHUNK; only the dialler begins it.
  * - Looking closer (FRONT, HEADS), asking for a log again (WANT) and beginning a session again wait twice as long each time, up to
  *   ten minutes; only entries that were really taken in, or became durable at the peer, or equal digests, reset that.
@@ -42,6 +44,7 @@ enum {
     TROUBLES_MAX = 64,
     PROBES_MAX = 64,
     PROBE_ANSWERS_MAX = 16, /* chunks that are taken for the answer to one probe */
+    ENTRY_BYTES = 150,      /* in a chunk: what is expected before any has been sent */
     WHY_BYTES = 96,
     ATTEMPTS_MAX = 20,
 };
@@ -100,7 +103,10 @@ struct part {
     bool saved;
     struct trouble troubles[TROUBLES_MAX];
     size_t trouble_count;
-    uint64_t announced; /* entries the peer said it would send */
+    /* What the peer said it would send, less what its chunks have brought since; and what it must believe of us. */
+    uint64_t announced;
+    uint64_t announced_bytes;
+    uint64_t said;
     uint64_t bytes_sent;
     uint64_t bytes_received;
 };
@@ -206,7 +212,8 @@ struct conn {
     uint64_t owed;    /* bytes taken in and not yet returned */
     uint64_t parked;  /* bytes that are not returned until there is room again */
     uint64_t parked_ms;
-    uint64_t lane_bytes[LANE_COUNT];
+    uint64_t lane_bytes[LANE_COUNT]; /* sent in this session, in chunks */
+    uint64_t lane_entries[LANE_COUNT];
     size_t rotate;
     struct buf held; /* a frame that found no room: it goes first */
 };

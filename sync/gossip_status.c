@@ -42,6 +42,7 @@ note_part(struct gossip *gossip, const struct conn *conn, struct part *part,
     if (part->announced > status->entries_to_receive && !equal) {
         status->entries_to_receive = part->announced;
     }
+    status->bytes_to_receive = equal ? 0 : part->announced_bytes;
     status->bytes_sent = part->bytes_sent;
     status->bytes_received = part->bytes_received;
     if (!session_is_open(conn)) {

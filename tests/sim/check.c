@@ -72,6 +72,7 @@ check_frame(struct sim *sim, const struct sim_conn *conn, int way, struct span b
     }
     struct digest_item digest;
     struct chunk_item chunk;
+    struct bye_item bye;
     switch (frame.type) {
     case FRAME_DIGEST:
         while (digest_next(&frame.digests, &digest)) {
@@ -88,6 +89,20 @@ check_frame(struct sim *sim, const struct sim_conn *conn, int way, struct span b
         break;
     case FRAME_ACK:
         check_tag(sim, device, frame.ack.tag, "ACK");
+        break;
+    case FRAME_ANNOUNCE:
+        check_tag(sim, device, frame.announce.tag, "ANNOUNCE");
+        break;
+    case FRAME_WANT:
+        check_tag(sim, device, frame.want.tag, "WANT");
+        break;
+    case FRAME_HEADS:
+        check_tag(sim, device, frame.heads.tag, "HEADS");
+        break;
+    case FRAME_BYE:
+        while (bye_next(&frame.bye.items, &bye)) {
+            check_tag(sim, device, bye.tag, "BYE");
+        }
         break;
     default:
         break;

@@ -48,9 +48,10 @@ struct sniffed {
     uint32_t from;
     uint32_t to;
     enum frame_type type;
-    uint8_t mode; /* of a FRONT; the code of a DENY; the reason of a BYE; the step of HEADS */
-    size_t bytes; /* with OVERHEAD */
-    uint8_t tag;  /* of a FRONT or the first chunk */
+    uint8_t mode;     /* of a FRONT; the code of a DENY; the reason of a BYE; the step of HEADS */
+    size_t bytes;     /* with OVERHEAD */
+    uint8_t tag;      /* of a FRONT or the first chunk */
+    uint64_t entries; /* of an ANNOUNCE */
     uint64_t at_ms;
 };
 
@@ -164,6 +165,11 @@ sniff(uint32_t from, uint32_t to, struct span bytes)
     case FRAME_FRONT:
         item.mode = frame.front.mode;
         item.tag = frame.front.tag[0];
+        break;
+    case FRAME_ANNOUNCE:
+        for (size_t lane = 0; lane < LANE_COUNT; lane++) {
+            item.entries += frame.announce.entry_count[lane];
+        }
         break;
     case FRAME_DENY:
         item.mode = frame.deny.code;
@@ -655,7 +661,106 @@ START_TEST(a_new_entry_goes_out_in_the_turn_it_was_saved_in)
     ck_assert_uint_eq(frames_of(FRAME_CHUNK), 1);
     ck_assert_uint_eq(frames_of(FRAME_ACK), 1);
     ck_assert_uint_eq(frames_of(FRAME_FRONT), 0);
+    ck_assert_uint_eq(frames_of(FRAME_ANNOUNCE), 0);
     ck_assert_uint_le(frames_of(FRAME_DIGEST), 2);
+}
+END_TEST
+
+/* --- announcing --- */
+
+/* How node 1 stands with its only peer in a compartment. */
+static struct gossip_compartment_status
+cases_at_1(void)
+{
+    size_t count;
+    const struct gossip_peer_status *peer = gossip_status(nodes[1].gossip, &count);
+
+    ck_assert_uint_eq(count, 1);
+    for (size_t n = 0; n < peer->compartment_count; n++) {
+        if (peer->compartments[n].compartment.bytes[0] == CASES) {
+            return peer->compartments[n];
+        }
+    }
+    ck_abort_msg("the compartment is not shared");
+}
+
+static uint64_t waiting_most;
+static uint64_t waiting_least;
+static uint64_t bytes_most;
+
+/* Until all is there; what waits never grows. */
+static bool
+counts_down(void)
+{
+    struct gossip_compartment_status status = cases_at_1();
+
+    if (waiting_most == 0) {
+        waiting_most = status.entries_to_receive;
+        waiting_least = waiting_most;
+        bytes_most = status.bytes_to_receive;
+    }
+    ck_assert_uint_le(status.entries_to_receive, waiting_least);
+    ck_assert_uint_le(status.bytes_to_receive, bytes_most);
+    waiting_least = waiting_most == 0 ? UINT64_MAX : status.entries_to_receive;
+    return waiting_most > 0 && all_know();
+}
+
+START_TEST(what_is_more_than_a_message_is_announced_and_counted_down)
+{
+    two_nodes();
+    same_on_both(CASES, LANE_NORMAL, 5);
+    connect_nodes(0, 1);
+    run(30 * 1000, NULL);
+    ck_assert(all_know());
+    forget_frames();
+    pipe_bytes_max = 1; /* one frame at a time, so that every step is seen */
+    waiting_most = 0;
+    waiting_least = UINT64_MAX;
+    write_own(0, CASES, LANE_NORMAL, 2500);
+    write_own(0, CASES, LANE_BULK, 500);
+    uint64_t before = cases_at_1().bytes_received;
+    ck_assert(run(60 * 1000, counts_down));
+    uint64_t bytes = cases_at_1().bytes_received - before;
+    ck_assert_uint_eq(waiting_most, 3000);
+    ck_assert_uint_eq(waiting_least, 0);
+    ck_assert_uint_ge(bytes_most, bytes / 2);
+    ck_assert_uint_le(bytes_most, bytes * 2);
+    ck_assert_uint_eq(cases_at_1().bytes_to_receive, 0);
+    ck_assert_uint_eq(frames_of(FRAME_ANNOUNCE), 1);
+    ck_assert(first_of(FRAME_ANNOUNCE) < first_of(FRAME_CHUNK));
+    ck_assert_uint_eq(first_of(FRAME_ANNOUNCE)->from, 0);
+}
+END_TEST
+
+/* Nobody waits for what another peer has brought meanwhile. */
+START_TEST(what_came_from_elsewhere_is_announced_no_more)
+{
+    two_nodes();
+    same_on_both(CASES, LANE_NORMAL, 5);
+    connect_nodes(0, 1);
+    run(30 * 1000, NULL);
+    nodes[1].holding.full = true;
+    uint64_t at = seed;
+    write_own(0, CASES, LANE_NORMAL, 6000);
+    run(5 * 1000, NULL);
+    ck_assert_uint_eq(first_of(FRAME_ANNOUNCE)->entries, 6000);
+    ck_assert_uint_gt(cases_at_1().entries_to_receive, 1000);
+    nodes[1].holding.full = false;
+    seed = at;
+    write_entries(0, 1, CASES, LANE_NORMAL, 6000, 60);
+    ck_assert(run(60 * 1000, all_know));
+    run(60 * 1000, NULL);
+    const struct sniffed *last = NULL;
+    for (size_t n = 0; n < sniffed_count; n++) {
+        last = sniffed[n].type == FRAME_ANNOUNCE ? &sniffed[n] : last;
+    }
+    ck_assert_uint_eq(last->entries, 0);
+    /* What comes next is counted for itself. */
+    forget_frames();
+    write_own(0, CASES, LANE_NORMAL, 1);
+    ck_assert(run(5 * 1000, all_know));
+    ck_assert_uint_eq(frames_of(FRAME_ANNOUNCE), 0);
+    ck_assert_uint_eq(cases_at_1().entries_to_receive, 0);
 }
 END_TEST
 
@@ -1506,6 +1611,8 @@ main(void)
         an_idle_hour_costs_two_digests_a_minute,
         what_one_lacks_the_other_sends_and_both_know_it,
         a_new_entry_goes_out_in_the_turn_it_was_saved_in,
+        what_is_more_than_a_message_is_announced_and_counted_down,
+        what_came_from_elsewhere_is_announced_no_more,
         control_is_equal_before_anything_else_is_sent,
         lanes_0_and_1_go_strictly_first,
         an_urgent_entry_overtakes_a_thousand_others,
