@@ -573,9 +573,9 @@ walk_to(struct journal *journal, struct table_txn *txn, uint32_t log_no, uint64_
     return ERR_OK;
 }
 
-enum err
-journal_read(struct journal *journal, struct table_txn *txn, uint32_t log_no, uint64_t seq,
-             struct journal_entry *out)
+static enum err
+read_entry(struct journal *journal, struct table_txn *txn, uint32_t log_no, uint64_t seq,
+           struct journal_entry *out)
 {
     struct span row;
     const struct log_branch *branch = journal_branch(journal, journal_stored_in(journal, log_no, seq));
@@ -595,6 +595,18 @@ journal_read(struct journal *journal, struct table_txn *txn, uint32_t log_no, ui
     }
     journal->walk = (struct walk){ branch->log_no, seq, out->entry.id, out->entry.prev };
     return ERR_OK;
+}
+
+enum err
+journal_read(struct journal *journal, struct table_txn *txn, uint32_t log_no, uint64_t seq,
+             struct journal_entry *out)
+{
+    enum err err = read_entry(journal, txn, log_no, seq, out);
+
+    if ((err == ERR_CORRUPT || err == ERR_ABSENT) && seq < journal_branch(journal, log_no)->next_seq) {
+        journal_branch(journal, journal_stored_in(journal, log_no, seq))->lacks |= LACKS_ENTRIES;
+    }
+    return err;
 }
 
 enum err

@@ -31,6 +31,9 @@ enum entry_state {
     STATE_COUNT
 };
 
+/* What is damaged here of a branch, as far as anybody has looked. */
+enum branch_lack { LACKS_ENTRIES = 1, LACKS_PAYLOADS = 2 };
+
 /* A branch of a log, as held in memory while the journal is open. */
 struct log_branch {
     uint32_t log_no;
@@ -46,6 +49,7 @@ struct log_branch {
     uint64_t visible_next; /* every entry below it is merged, carried, held or erased */
     uint32_t sibling;      /* log_no of the next branch of the same log */
     bool dirty;            /* to be written at the end of the turn */
+    uint8_t lacks; /* enum branch_lack: what could not be read of it since it was opened; not written */
 };
 
 struct journal;
@@ -88,7 +92,8 @@ void journal_flush(struct journal *journal, struct table_txn *txn);
 
 /* One entry with everything known of it: header, prev, ids. The payload of a data or control entry is
  * lent until the transaction writes or ends; of a key entry it is empty (keys.h). `branch` may be any
- * branch that has the entry among its ancestors. ERR_ABSENT, ERR_CORRUPT. */
+ * branch that has the entry among its ancestors. ERR_ABSENT, ERR_CORRUPT: of an entry that must be there, the branch
+ * that stores it lacks entries from now on. */
 struct journal_entry {
     struct entry entry;
     enum entry_state state;

@@ -1145,6 +1145,20 @@ intake_rebuild_count(struct table_txn *txn)
     return count;
 }
 
+bool
+intake_is_rebuilding(struct table_txn *txn)
+{
+    static const uint8_t reason = PEND_REBUILD;
+    struct table_cursor cursor;
+    struct span key;
+    struct span value;
+
+    table_cursor_init(&cursor, txn, TABLE_PEND, span_of(&reason, 1));
+    bool any = table_cursor_next(&cursor, &key, &value);
+    table_cursor_end(&cursor);
+    return any;
+}
+
 enum err
 intake_take_place(struct intake *intake, uint64_t place)
 {

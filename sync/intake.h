@@ -97,8 +97,9 @@ void intake_retry_all(struct intake *intake);
 /* Rebuild the summaries of at most `record_max` records that another codebook made stale; gives how many. */
 size_t intake_work(struct intake *intake, size_t record_max);
 
-/* How many records wait for that. */
+/* How many records wait for that, and whether any does. */
 uint64_t intake_rebuild_count(struct table_txn *txn);
+bool intake_is_rebuilding(struct table_txn *txn);
 
 /* For `vigild rebuild`, in turns: remove everything that is derived; then take up the entry at each place, in order. */
 void intake_clear_derived(struct intake *intake);

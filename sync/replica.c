@@ -866,7 +866,7 @@ replica_is_rebuilding(struct replica *replica)
     if (replica_begin_read(replica, &txn) != ERR_OK) {
         return false;
     }
-    bool rebuilding = rebuild_place(txn) != 0 || intake_rebuild_count(txn) > 0;
+    bool rebuilding = rebuild_place(txn) != 0 || intake_is_rebuilding(txn);
     replica_end_read(replica, &txn);
     return rebuilding;
 }

@@ -51,15 +51,23 @@ store_frontier(void *self, const struct ident *compartment)
 static uint8_t
 store_flags(void *self, const struct ident *compartment)
 {
-    const struct replica *replica = self;
+    struct replica *replica = self;
+    const struct roster_device *own = roster_device(replica->roster, &replica->identity.device_id);
     uint8_t flags = 0;
 
     for (uint32_t no = 1; no <= journal_branch_count(replica->journal); no++) {
         const struct log_branch *branch = journal_branch(replica->journal, no);
 
-        if (branch->pending_count > 0 && ident_equal(&branch->descriptor.compartment, compartment)) {
-            flags |= DIGEST_WORKING;
+        if (!ident_equal(&branch->descriptor.compartment, compartment)) {
+            continue;
         }
+        flags |= branch->pending_count > 0 ? DIGEST_WORKING : 0;
+        flags |= (branch->lacks & LACKS_ENTRIES) != 0 ? DIGEST_LACKS_ENTRIES : 0;
+        flags |= (branch->lacks & LACKS_PAYLOADS) != 0 ? DIGEST_LACKS_PAYLOADS : 0;
+    }
+    /* A record that is to be rebuilt may be of any compartment that is read here. */
+    if (policy_may(replica->roster, own, OPERATION_READ, compartment) && replica_is_rebuilding(replica)) {
+        flags |= DIGEST_WORKING;
     }
     return flags;
 }
@@ -198,7 +206,8 @@ read_chunk(struct replica *replica, struct table_txn *txn, const struct log_bran
         } else if (stored.entry.kind == ENTRY_KEY &&
                    keys_get_payload(replica->keys_txn, stored.log_no, from_seq + n, &entries[n].payload) !=
                        ERR_OK) {
-            entries[n].payload = span_of(NULL, 0);
+            journal_branch(replica->journal, stored.log_no)->lacks |= LACKS_PAYLOADS;
+            return ERR_CORRUPT;
         }
     }
     chunk_write(chunk_out, entries, count, signature);

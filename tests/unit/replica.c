@@ -394,6 +394,129 @@ prove(struct test_node *node)
     return proof;
 }
 
+/* --- what a node says of itself with its digests --- */
+
+static uint8_t
+flags_of(struct test_node *node, const struct ident *compartment)
+{
+    const struct gossip_store *store = replica_gossip_store(node->replica);
+
+    return store->flags(store->self, compartment);
+}
+
+/* Serve every log of a compartment from its beginning to its tip, as to a peer that has nothing: the first error. */
+static enum err
+serve_all(struct test_node *node, const struct ident *compartment)
+{
+    const struct gossip_store *store = replica_gossip_store(node->replica);
+    const struct frontier *frontier = store->frontier(store->self, compartment);
+    enum err first = ERR_OK;
+
+    for (size_t n = 0; n < frontier->count; n++) {
+        enum err err = ERR_OK;
+        for (uint64_t next = 0; err == ERR_OK && next <= frontier->tips[n].seq;) {
+            struct buf chunk = { 0 };
+            err = store->read_chunk(store->self, &frontier->tips[n], next, false, &chunk, &next);
+            buf_free(&chunk);
+        }
+        first = first == ERR_OK ? err : first;
+    }
+    return first;
+}
+
+/* The first entry of the lane's only log gets a row that holds one byte. */
+static void
+damage_first_entry(struct test_node *node, const struct ident *compartment, uint8_t lane)
+{
+    struct journal *journal = replica_journal(node->replica);
+    struct table_txn *txn = NULL;
+    uint8_t key[12] = { 0 };
+
+    for (uint32_t no = 1; no <= journal_branch_count(journal); no++) {
+        const struct log_branch *branch = journal_branch(journal, no);
+        if (branch->descriptor.lane == lane && ident_equal(&branch->descriptor.compartment, compartment)) {
+            bytes_write_u32(key, no);
+        }
+    }
+    ck_assert_uint_ne(bytes_read_u32(key), LOG_NONE);
+    ck_assert_int_eq(table_begin_write(replica_env(node->replica), &txn), ERR_OK);
+    ck_assert(table_has(txn, TABLE_ENT, span_of(key, sizeof key)));
+    table_put(txn, TABLE_ENT, span_of(key, sizeof key), span_text("x"));
+    ck_assert_int_eq(table_commit(&txn), ERR_OK);
+}
+
+START_TEST(an_entry_that_cannot_be_read_is_told_and_never_served)
+{
+    test_organisation_office(&org, "KEN", false);
+    struct test_node *ken = test_organisation_enrol(&org, "KEN", LEVEL_ADMIN, NULL, 0);
+
+    test_node_join(&org, ken);
+    struct ident cases = test_compartment(ken, "KEN", OWN_CASES);
+    struct ident protected = test_compartment(ken, "KEN", OWN_PROTECTED);
+    (void)new_person(ken, &cases, "a name");
+    ck_assert_int_eq(serve_all(ken, &cases), ERR_OK);
+    ck_assert_uint_eq(flags_of(ken, &cases), 0);
+    damage_first_entry(ken, &cases, LANE_NORMAL);
+    ck_assert_int_eq(serve_all(ken, &cases), ERR_CORRUPT);
+    ck_assert_uint_eq(flags_of(ken, &cases), DIGEST_LACKS_ENTRIES);
+    ck_assert_int_eq(serve_all(ken, &protected), ERR_OK);
+    ck_assert_uint_eq(flags_of(ken, &protected), 0);
+}
+END_TEST
+
+START_TEST(a_payload_that_is_gone_is_told_and_its_entry_is_not_served_without_it)
+{
+    test_organisation_office(&org, "KEN", false);
+    struct test_node *ken = test_organisation_enrol(&org, "KEN", LEVEL_ADMIN, NULL, 0);
+    struct table_env *env = NULL;
+    struct table_txn *txn = NULL;
+    char path[200];
+
+    test_node_join(&org, ken);
+    struct ident cases = test_compartment(ken, "KEN", OWN_CASES);
+    (void)new_person(ken, &cases, "a name");
+    ck_assert_int_eq(serve_all(ken, &cases), ERR_OK);
+    test_node_close(ken);
+    (void)snprintf(path, sizeof path, "%s/keys", ken->directory);
+    ck_assert_int_eq(table_env_open(&env, &(struct table_options){ .path = path,
+                                                                   .set = TABLE_SET_KEYS,
+                                                                   .key = &ken->wrap_key,
+                                                                   .world = &ken->world.world,
+                                                                   .map_bytes = 16 << 20 }),
+                     ERR_OK);
+    ck_assert_int_eq(table_begin_write(env, &txn), ERR_OK);
+    ck_assert_uint_gt(table_count(txn, TABLE_KEYS_PAYLOAD), 0);
+    table_clear(txn, TABLE_KEYS_PAYLOAD, span_of(NULL, 0));
+    ck_assert_int_eq(table_commit(&txn), ERR_OK);
+    table_env_close(&env);
+    test_node_open(ken);
+    ck_assert_uint_eq(flags_of(ken, &cases), 0); /* nobody has looked yet */
+    ck_assert_int_eq(serve_all(ken, &cases), ERR_CORRUPT);
+    ck_assert_uint_eq(flags_of(ken, &cases), DIGEST_LACKS_PAYLOADS);
+}
+END_TEST
+
+START_TEST(a_record_that_is_to_be_rebuilt_is_told_until_it_is)
+{
+    test_organisation_office(&org, "KEN", false);
+    struct test_node *ken = test_organisation_enrol(&org, "KEN", LEVEL_ADMIN, NULL, 0);
+    struct table_txn *txn = NULL;
+    uint8_t key[1 + 8 + 4 + 8] = { PEND_REBUILD };
+
+    test_node_join(&org, ken);
+    struct ident cases = test_compartment(ken, "KEN", OWN_CASES);
+    (void)new_person(ken, &cases, "a name");
+    ck_assert_uint_eq(flags_of(ken, &cases), 0);
+    bytes_write_u64(key + 1, 1);
+    ck_assert_int_eq(table_begin_write(replica_env(ken->replica), &txn), ERR_OK);
+    table_put(txn, TABLE_PEND, span_of(key, sizeof key), span_of(NULL, 0));
+    ck_assert_int_eq(table_commit(&txn), ERR_OK);
+    ck_assert_uint_eq(flags_of(ken, &cases), DIGEST_WORKING);
+    test_node_tend(ken);
+    ck_assert_uint_eq(flags_of(ken, &cases), 0);
+}
+END_TEST
+
 START_TEST(a_rebuild_gives_what_was_there_and_the_proof_finds_nothing)
 {
     test_organisation_office(&org, "KEN", false);
@@ -504,6 +627,9 @@ SUITE_MAIN_WITH("replica", setup, teardown, a_lone_node_saves_and_reads_both_hal
                 two_nodes_that_exchange_hold_the_same, two_saves_of_one_turn_follow_each_other,
                 data_that_comes_before_its_key_is_taken_up_when_that_comes,
                 a_carrier_passes_on_what_it_cannot_read, a_reader_without_the_twin_is_told_what_is_withheld,
+                an_entry_that_cannot_be_read_is_told_and_never_served,
+                a_payload_that_is_gone_is_told_and_its_entry_is_not_served_without_it,
+                a_record_that_is_to_be_rebuilt_is_told_until_it_is,
                 a_rebuild_gives_what_was_there_and_the_proof_finds_nothing,
                 a_turn_that_fails_leaves_nothing_behind,
                 a_turn_that_did_not_fit_into_the_map_fits_the_next_time)
