@@ -17,13 +17,13 @@ struct counter {
     unsigned long highest;
 };
 
-struct entry {
+struct name_entry {
     struct named named;
     bool bare; /* nothing of it was merged when we last looked */
 };
 
 struct names {
-    struct entry *all; /* in order of record_no; what was made in this turn stands at the end */
+    struct name_entry *all; /* in order of record_no; what was made in this turn stands at the end */
     size_t count;
     size_t capacity;
     size_t fresh; /* how many at the end were made in this turn */
@@ -121,7 +121,7 @@ append(struct names *names, const struct named *named, bool bare)
 {
     if (names->count == names->capacity) {
         size_t capacity = names->capacity == 0 ? 64 : 2 * names->capacity;
-        struct entry *all = realloc(names->all, capacity * sizeof *all);
+        struct name_entry *all = realloc(names->all, capacity * sizeof *all);
 
         if (all == NULL) {
             return ERR_MEMORY;
@@ -129,7 +129,7 @@ append(struct names *names, const struct named *named, bool bare)
         names->all = all;
         names->capacity = capacity;
     }
-    names->all[names->count] = (struct entry){ *named, bare };
+    names->all[names->count] = (struct name_entry){ *named, bare };
     names->count++;
     return count_number(names, named->number);
 }
@@ -209,7 +209,7 @@ catch_up(struct names *names, const struct names_source *source)
             /* Keep those of this turn last. */
             size_t first = names->count - 1 - names->fresh;
 
-            struct entry added = names->all[names->count - 1];
+            struct name_entry added = names->all[names->count - 1];
 
             memmove(&names->all[first + 1], &names->all[first], names->fresh * sizeof added);
             names->all[first] = added;
@@ -222,7 +222,7 @@ static enum err
 read_missing_numbers(struct names *names, const struct names_source *source, bool all)
 {
     for (size_t n = 0; n < names->count - names->fresh; n++) {
-        struct entry *entry = &names->all[n];
+        struct name_entry *entry = &names->all[n];
 
         if (entry->named.number[0] != '\0' || (!entry->bare && !all)) {
             continue;

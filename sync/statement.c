@@ -1,5 +1,6 @@
 #include "sync/statement.h"
 #include "store/base/cbor.h"
+#include "sync/update.h"
 
 #include <assert.h>
 #include <string.h>
@@ -19,6 +20,9 @@ enum {
     PARENT_ITEM_BYTES = PAIR_SECOND_AT + EPOCH_LINK_BYTES,
     BOX_ITEM_BYTES = PAIR_SECOND_AT + EPOCH_BOX_BYTES,
     SIGNATURE_ITEM_BYTES = PAIR_SECOND_AT + SIGNATURE_BYTES,
+    ERASE_COMPARTMENT_AT = 2,
+    ERASE_KEY_AT = ERASE_COMPARTMENT_AT + IDENT_BYTES + 2,
+    ERASE_ITEM_BYTES = ERASE_KEY_AT + KEY_BYTES,
 };
 
 _Static_assert(SIGNATURE_ITEM_BYTES == 101, "STATEMENT_SIGNED_BYTES_MAX counts with it");
@@ -78,6 +82,18 @@ statement_box_at(const struct statement_list *boxes, size_t n)
     return box;
 }
 
+struct statement_erase
+statement_erase_at(const struct statement_list *keys, size_t n)
+{
+    struct statement_erase erase;
+
+    assert(n < keys->count);
+    const uint8_t *item = keys->items + n * ERASE_ITEM_BYTES;
+    memcpy(erase.compartment.bytes, item + ERASE_COMPARTMENT_AT, IDENT_BYTES);
+    memcpy(erase.erase_key.bytes, item + ERASE_KEY_AT, KEY_BYTES);
+    return erase;
+}
+
 struct statement_signature
 statement_signature_at(const struct statement_list *signers, size_t n)
 {
@@ -88,6 +104,48 @@ statement_signature_at(const struct statement_list *signers, size_t n)
     memcpy(signature.sign_pk, item + PAIR_ID_AT, SIGN_PK_BYTES);
     memcpy(signature.signature, item + PAIR_SECOND_AT, SIGNATURE_BYTES);
     return signature;
+}
+
+/* Read one cut; `*at` moves behind it. Its encoding was checked when the list was read. */
+static struct statement_cut
+cut_step(const uint8_t **at)
+{
+    static const uint8_t size_of_head[] = { 1, 2, 4, 8 };
+    struct statement_cut cut = { .seq = 0 };
+    const uint8_t *seq = *at + PAIR_ID_AT + HASH_BYTES;
+    size_t more = *seq < 24 ? 0 : size_of_head[*seq - 24];
+
+    memcpy(cut.log_id.bytes, *at + PAIR_ID_AT, HASH_BYTES);
+    cut.seq = more == 0 ? *seq : 0;
+    for (size_t n = 1; n <= more; n++) {
+        cut.seq = cut.seq << 8 | seq[n];
+    }
+    const uint8_t *entry_id = seq + 1 + more + 2;
+    memcpy(cut.entry_id.bytes, entry_id, HASH_BYTES);
+    *at = entry_id + HASH_BYTES;
+    return cut;
+}
+
+bool
+statement_cut_next(struct statement_list *cuts, struct statement_cut *cut_out)
+{
+    if (cuts->count == 0) {
+        return false;
+    }
+    *cut_out = cut_step(&cuts->items);
+    cuts->count--;
+    return true;
+}
+
+int
+statement_cut_compare(const struct statement_cut *a, const struct statement_cut *b)
+{
+    int order = hash_compare(&a->log_id, &b->log_id);
+
+    if (order == 0) {
+        order = a->seq < b->seq ? -1 : a->seq > b->seq;
+    }
+    return order != 0 ? order : hash_compare(&a->entry_id, &b->entry_id);
 }
 
 /* Where in an ascending list the item with this first part lies; NULL if nowhere. */
@@ -171,6 +229,23 @@ void
 statement_put_box(struct buf *items, const struct hash *device_id, const uint8_t sealed[EPOCH_BOX_BYTES])
 {
     put_pair(items, device_id->bytes, sealed, EPOCH_BOX_BYTES);
+}
+
+void
+statement_put_cut(struct buf *items, const struct statement_cut *cut)
+{
+    cbor_put_array(items, 3);
+    cbor_put_bytes(items, hash_span(&cut->log_id));
+    cbor_put_uint(items, cut->seq);
+    cbor_put_bytes(items, hash_span(&cut->entry_id));
+}
+
+void
+statement_put_erase(struct buf *items, const struct ident *compartment, const struct key *erase_key)
+{
+    cbor_put_array(items, 2);
+    cbor_put_bytes(items, ident_span(compartment));
+    cbor_put_bytes(items, span_of(erase_key->bytes, KEY_BYTES));
 }
 
 struct statement_list
@@ -369,6 +444,42 @@ signature_item(struct cbor_reader *reader)
     pair_item(reader, SIGNATURE_BYTES);
 }
 
+static void
+erase_item(struct cbor_reader *reader)
+{
+    struct statement_erase erase;
+
+    if (cbor_read_array(reader) != 2) {
+        cbor_fail(reader);
+    }
+    cbor_read_exact(reader, erase.compartment.bytes, IDENT_BYTES);
+    cbor_read_exact(reader, erase.erase_key.bytes, KEY_BYTES);
+}
+
+/* Cuts ascend by log, place and entry: a tree may be cut in several branches. */
+static struct statement_list
+read_cuts(struct cbor_reader *reader)
+{
+    size_t count = cbor_read_array(reader);
+    const uint8_t *items = reader->in.at;
+    struct statement_cut before = { .seq = 0 };
+
+    for (size_t n = 0; n < count && !reader->in.failed; n++) {
+        struct statement_cut cut;
+        if (cbor_read_array(reader) != 3) {
+            cbor_fail(reader);
+        }
+        cbor_read_exact(reader, cut.log_id.bytes, HASH_BYTES);
+        cut.seq = cbor_read_uint(reader);
+        cbor_read_exact(reader, cut.entry_id.bytes, HASH_BYTES);
+        if (!reader->in.failed && n > 0 && statement_cut_compare(&before, &cut) >= 0) {
+            cbor_fail(reader);
+        }
+        before = cut;
+    }
+    return reader->in.failed ? (struct statement_list){ 0 } : (struct statement_list){ items, count };
+}
+
 /* Root keys and how many of them are needed. */
 static void
 read_roots(struct cbor_reader *reader, struct statement_list *roots, uint32_t *needed, bool check_keys)
@@ -540,6 +651,145 @@ read_device(struct cbor_reader *reader, struct statement *statement, bool check_
 }
 
 static void
+read_revoke(struct cbor_reader *reader, struct statement *statement, bool check_keys)
+{
+    struct revoke_body *body = &statement->revoke;
+    size_t more = read_map_of(reader, 4);
+
+    expect_key(reader, 0);
+    cbor_read_exact(reader, body->key, SIGN_PK_BYTES);
+    expect_key(reader, 1);
+    body->reason = read_u32(reader);
+    expect_key(reader, 2);
+    body->cuts = read_cuts(reader);
+    expect_key(reader, 3);
+    body->keep = read_keys(reader);
+    if (check_keys && !reader->in.failed && !crypto_sign_key_valid(body->key)) {
+        cbor_fail(reader);
+    }
+    statement->newer |= skip_unknown(reader, more);
+}
+
+static void
+read_extend(struct cbor_reader *reader, struct statement *statement)
+{
+    struct extend_body *body = &statement->extend;
+    size_t more = read_map_of(reader, 3);
+
+    expect_key(reader, 0);
+    cbor_read_exact(reader, body->revoke.bytes, HASH_BYTES);
+    expect_key(reader, 1);
+    body->cuts = read_cuts(reader);
+    expect_key(reader, 2);
+    body->keep = read_keys(reader);
+    statement->newer |= skip_unknown(reader, more);
+}
+
+static void
+read_erase(struct cbor_reader *reader, struct statement *statement)
+{
+    struct erase_body *body = &statement->erase;
+    size_t more = read_map_of(reader, 2);
+
+    expect_key(reader, 0);
+    cbor_read_exact(reader, body->order.bytes, IDENT_BYTES);
+    expect_key(reader, 1);
+    body->keys = read_list(reader, ERASE_ITEM_BYTES, 0, ERASE_ITEM_BYTES, erase_item);
+    if (body->keys.count == 0) {
+        cbor_fail(reader);
+    }
+    statement->newer |= skip_unknown(reader, more);
+}
+
+static void
+read_branch(struct cbor_reader *reader, struct fork_branch *branch)
+{
+    if (cbor_read_array(reader) != 2) {
+        cbor_fail(reader);
+    }
+    struct span headers = cbor_read_bytes(reader);
+    struct span signature = cbor_read_bytes(reader);
+    branch->headers = headers.data;
+    branch->count = headers.size / HEADER_BYTES;
+    branch->signature = signature.data;
+    if (headers.size % HEADER_BYTES != 0 || branch->count < 1 || branch->count > FORK_HEADERS_MAX ||
+        signature.size != SIGNATURE_BYTES) {
+        cbor_fail(reader);
+    }
+}
+
+/* True if a branch is a chain of entries of this log from `first` on. Gives its first and last entry. */
+static bool
+branch_is_chain(const struct fork_body *fork, int which, struct entry *first_out, struct entry *last_out)
+{
+    const struct fork_branch *branch = &fork->branches[which];
+    struct hash log_id;
+
+    descriptor_log_id(&fork->descriptor, &log_id);
+    for (size_t n = 0; n < branch->count; n++) {
+        struct entry entry;
+        if (!entry_header_read(span_of(branch->headers + n * HEADER_BYTES, HEADER_BYTES), &entry) ||
+            entry.seq != fork->first + n || entry.lane != fork->descriptor.lane ||
+            (n > 0 && !hash_equal(&entry.prev, &last_out->id))) {
+            return false;
+        }
+        entry_identify(&entry, &log_id);
+        if (n == 0) {
+            *first_out = entry;
+        }
+        *last_out = entry;
+    }
+    return true;
+}
+
+/* True if the two branches prove what they say: one author signed two children of one entry. */
+static bool
+fork_is_proven(const struct fork_body *fork, bool check_keys)
+{
+    struct entry first[2];
+    struct entry last[2];
+
+    for (int which = 0; which < 2; which++) {
+        if (!branch_is_chain(fork, which, &first[which], &last[which])) {
+            return false;
+        }
+    }
+    if (!hash_equal(&first[0].prev, &first[1].prev) || hash_compare(&first[0].id, &first[1].id) >= 0) {
+        return false;
+    }
+    for (int which = 0; check_keys && which < 2; which++) {
+        if (!entry_signature_valid(fork->branches[which].signature, fork->descriptor.sign_pk,
+                                   &last[which].id)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static void
+read_fork(struct cbor_reader *reader, struct statement *statement, bool check_keys)
+{
+    static const uint8_t zero[sizeof statement->random];
+    struct fork_body *body = &statement->fork;
+    size_t more = read_map_of(reader, 4);
+
+    expect_key(reader, 0);
+    struct span descriptor = cbor_read_bytes(reader);
+    expect_key(reader, 1);
+    body->first = cbor_read_uint(reader);
+    expect_key(reader, 2);
+    read_branch(reader, &body->branches[0]);
+    expect_key(reader, 3);
+    read_branch(reader, &body->branches[1]);
+    /* One fork has one id: nothing in it is chosen. */
+    if (reader->in.failed || memcmp(statement->random, zero, sizeof zero) != 0 ||
+        !descriptor_read(descriptor, &body->descriptor) || !fork_is_proven(body, check_keys)) {
+        cbor_fail(reader);
+    }
+    statement->newer |= skip_unknown(reader, more);
+}
+
+static void
 read_epoch(struct cbor_reader *reader, struct statement *statement)
 {
     struct epoch_body *body = &statement->epoch;
@@ -634,11 +884,23 @@ read_body(struct statement *statement, bool check_keys)
     case STATEMENT_DEVICE:
         read_device(&reader, statement, check_keys);
         break;
+    case STATEMENT_REVOKE:
+        read_revoke(&reader, statement, check_keys);
+        break;
+    case STATEMENT_EXTEND:
+        read_extend(&reader, statement);
+        break;
     case STATEMENT_EPOCH:
         read_epoch(&reader, statement);
         break;
     case STATEMENT_BOX:
         read_box(&reader, statement);
+        break;
+    case STATEMENT_ERASE:
+        read_erase(&reader, statement);
+        break;
+    case STATEMENT_FORK_PROOF:
+        read_fork(&reader, statement, check_keys);
         break;
     case STATEMENT_ADDRESS:
         read_address(&reader, statement);
@@ -723,6 +985,10 @@ read_signed(struct span bytes, struct statement *statement_out, bool check_keys)
         read_list(&reader, SIGNATURE_ITEM_BYTES, PAIR_ID_AT, SIGN_PK_BYTES, signature_item);
     if (!cbor_done(&reader) || signers.count > STATEMENT_SIGNERS_MAX ||
         !read_stmt(stmt, statement_out, check_keys)) {
+        return false;
+    }
+    /* A fork proof proves itself: nobody signs it. */
+    if (statement_out->type == STATEMENT_FORK_PROOF && signers.count > 0) {
         return false;
     }
     statement_out->signers = signers;
@@ -830,6 +1096,64 @@ put_device(struct buf *buf, const struct device_body *body)
 }
 
 static void
+put_cuts(struct buf *buf, uint64_t key, const struct statement_list *cuts)
+{
+    const uint8_t *end = cuts->items;
+
+    for (size_t n = 0; n < cuts->count; n++) {
+        (void)cut_step(&end);
+    }
+    cbor_put_uint(buf, key);
+    cbor_put_array(buf, cuts->count);
+    buf_put(buf, cuts->items, (size_t)(end - cuts->items));
+}
+
+static void
+put_revoke(struct buf *buf, const struct revoke_body *body)
+{
+    cbor_put_map(buf, 4);
+    put_exact(buf, 0, body->key, SIGN_PK_BYTES);
+    put_number(buf, 1, body->reason);
+    put_cuts(buf, 2, &body->cuts);
+    put_list(buf, 3, &body->keep, KEY_ITEM_BYTES);
+}
+
+static void
+put_extend(struct buf *buf, const struct extend_body *body)
+{
+    cbor_put_map(buf, 3);
+    put_exact(buf, 0, body->revoke.bytes, HASH_BYTES);
+    put_cuts(buf, 1, &body->cuts);
+    put_list(buf, 2, &body->keep, KEY_ITEM_BYTES);
+}
+
+static void
+put_erase(struct buf *buf, const struct erase_body *body)
+{
+    cbor_put_map(buf, 2);
+    put_exact(buf, 0, body->order.bytes, IDENT_BYTES);
+    put_list(buf, 1, &body->keys, ERASE_ITEM_BYTES);
+}
+
+static void
+put_fork(struct buf *buf, const struct fork_body *body)
+{
+    uint8_t descriptor[DESCRIPTOR_BYTES];
+
+    descriptor_write(descriptor, &body->descriptor);
+    cbor_put_map(buf, 4);
+    put_exact(buf, 0, descriptor, sizeof descriptor);
+    put_number(buf, 1, body->first);
+    for (size_t n = 0; n < 2; n++) {
+        const struct fork_branch *branch = &body->branches[n];
+        cbor_put_uint(buf, 2 + n);
+        cbor_put_array(buf, 2);
+        cbor_put_bytes(buf, span_of(branch->headers, branch->count * HEADER_BYTES));
+        cbor_put_bytes(buf, span_of(branch->signature, SIGNATURE_BYTES));
+    }
+}
+
+static void
 put_epoch(struct buf *buf, const struct epoch_body *body)
 {
     cbor_put_map(buf, 5);
@@ -885,6 +1209,18 @@ put_body(struct buf *buf, const struct statement *statement)
         break;
     case STATEMENT_DEVICE:
         put_device(buf, &statement->device);
+        break;
+    case STATEMENT_REVOKE:
+        put_revoke(buf, &statement->revoke);
+        break;
+    case STATEMENT_EXTEND:
+        put_extend(buf, &statement->extend);
+        break;
+    case STATEMENT_ERASE:
+        put_erase(buf, &statement->erase);
+        break;
+    case STATEMENT_FORK_PROOF:
+        put_fork(buf, &statement->fork);
         break;
     case STATEMENT_EPOCH:
         put_epoch(buf, &statement->epoch);
@@ -1000,6 +1336,54 @@ statement_sign(struct buf *out, const struct statement *statement, const struct 
         *id_out = id;
     }
     return out->failed ? ERR_MEMORY : ERR_OK;
+}
+
+/* --- fork proofs --- */
+
+enum err
+statement_fork_make(struct buf *out, const struct hash *org, const struct descriptor *descriptor,
+                    const struct fork_branch branches[2], struct hash *id_out)
+{
+    struct statement statement = { .type = STATEMENT_FORK_PROOF, .org = *org };
+    struct fork_body *fork = &statement.fork;
+    struct entry first;
+
+    fork->descriptor = *descriptor;
+    for (size_t n = 0; n < 2; n++) {
+        if (branches[n].count < 1 || branches[n].count > FORK_HEADERS_MAX) {
+            return ERR_INVALID;
+        }
+    }
+    if (!entry_header_read(span_of(branches[0].headers, HEADER_BYTES), &first)) {
+        return ERR_INVALID;
+    }
+    fork->first = first.seq;
+    for (size_t lower = 0; lower < 2; lower++) {
+        fork->branches[0] = branches[lower];
+        fork->branches[1] = branches[1 - lower];
+        if (fork_is_proven(fork, true)) {
+            return statement_sign(out, &statement, NULL, 0, id_out);
+        }
+    }
+    return ERR_INVALID;
+}
+
+struct hash
+statement_fork_entry(const struct fork_body *fork, int branch, size_t n, struct entry *entry_out)
+{
+    const struct fork_branch *run = &fork->branches[branch];
+    struct entry entry;
+    struct hash log_id;
+
+    assert(branch >= 0 && branch < 2 && n < run->count);
+    bool readable = entry_header_read(span_of(run->headers + n * HEADER_BYTES, HEADER_BYTES), &entry);
+    assert(readable);
+    descriptor_log_id(&fork->descriptor, &log_id);
+    entry_identify(&entry, &log_id);
+    if (entry_out != NULL) {
+        *entry_out = entry;
+    }
+    return entry.id;
 }
 
 /* --- proof of possession --- */

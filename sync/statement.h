@@ -7,12 +7,12 @@
  * A statement stands for itself: whoever hands it over, its bytes and signatures
  * say all. Signatures are over the stmt_id and no part of it, so copies with
  * different signers unite. This file knows shapes and signatures; whether a statement
- * counts is roster.h. Types 5, 6, 10 and 11, and types from later versions, are read
- * as statements: their body is one CBOR value, and nobody acts on it.
+ * counts is roster.h. A type from a later version is read as a statement: its body is
+ * one CBOR value, and nobody acts on it.
  */
 #pragma once
 
-#include "store/base/crypto.h"
+#include "store/entry.h"
 
 struct world;
 
@@ -26,6 +26,7 @@ enum {
     OFFICE_CODE_BYTES_MAX = 12,
     EPOCH_LINK_BYTES = KEY_BYTES + SEAL_BYTES,
     EPOCH_BOX_BYTES = KEY_BYTES + BOX_SEAL_BYTES,
+    FORK_HEADERS_MAX = 64, /* of each branch in a fork proof: a whole run */
 };
 
 enum statement_type {
@@ -59,8 +60,18 @@ enum device_role {
 /* The three compartments of an office, in the order of its certificate. */
 enum own_compartment { OWN_CASES = 0, OWN_PROTECTED = 1, OWN_AUDIT = 2, OWN_COUNT = 3 };
 
-/* A list of items of one size, as encoded; lent. One value has one encoding, so item n
- * lies at a known place. */
+/* Why a key was revoked: shown to people, and decides nothing. A number from a later version counts the same. */
+enum revoke_reason {
+    REVOKE_NO_REASON = 0,
+    REVOKE_LOST = 1,
+    REVOKE_STOLEN = 2,
+    REVOKE_LEFT = 3,
+    REVOKE_REPLACED = 4,
+    REVOKE_MISUSE = 5,
+};
+
+/* A list of items of one size (cuts alone differ in size), as encoded; lent. One value has one encoding, so
+ * item n lies at a known place. */
 struct statement_list {
     const uint8_t *items;
     size_t count;
@@ -127,6 +138,26 @@ struct device_body {
     const uint8_t *possession;
 };
 
+/* The last entry of a log that counts, with all its ancestors. */
+struct statement_cut {
+    struct hash log_id;
+    uint64_t seq;
+    struct hash entry_id;
+};
+
+struct revoke_body {
+    uint8_t key[SIGN_PK_BYTES]; /* of an office or a device */
+    uint32_t reason;            /* enum revoke_reason */
+    struct statement_list cuts; /* ascending by (log_id, seq, entry_id) */
+    struct statement_list keep; /* stmt_ids */
+};
+
+struct extend_body {
+    struct hash revoke; /* the stmt_id of the revocation that this adds to */
+    struct statement_list cuts;
+    struct statement_list keep;
+};
+
 struct epoch_body {
     struct ident compartment;
     uint64_t number;
@@ -139,6 +170,31 @@ struct box_body {
     struct hash epoch_id;
     struct hash device_id;
     const uint8_t *sealed; /* EPOCH_BOX_BYTES, lent */
+};
+
+/* A record in one compartment, named by what finds its entries: H("vigil.era.v1", record key). */
+struct statement_erase {
+    struct ident compartment;
+    struct key erase_key;
+};
+
+struct erase_body {
+    struct ident order;
+    struct statement_list keys; /* at least one; ascending by (compartment, erase_key) */
+};
+
+/* Consecutive entries of one log from the first that the branches do not share, proven by the signature of the
+ * last. Lent. */
+struct fork_branch {
+    const uint8_t *headers; /* count times HEADER_BYTES */
+    size_t count;           /* 1 to FORK_HEADERS_MAX */
+    const uint8_t *signature;
+};
+
+struct fork_body {
+    struct descriptor descriptor;
+    uint64_t first;                 /* the seq of the first entry of either branch */
+    struct fork_branch branches[2]; /* ascending by the entry_id of their first entry */
 };
 
 struct address_body {
@@ -170,8 +226,12 @@ struct statement {
         struct roots_body roots;
         struct office_body office;
         struct device_body device;
+        struct revoke_body revoke;
+        struct extend_body extend;
         struct epoch_body epoch;
         struct box_body box;
+        struct erase_body erase;
+        struct fork_body fork;
         struct address_body address;
         struct actor_body actor;
     };
@@ -192,7 +252,17 @@ struct hash statement_id_at(const struct statement_list *ids, size_t n);
 struct statement_grant statement_grant_at(const struct statement_list *grants, size_t n);
 struct statement_parent statement_parent_at(const struct statement_list *parents, size_t n);
 struct statement_box statement_box_at(const struct statement_list *boxes, size_t n);
+struct statement_erase statement_erase_at(const struct statement_list *keys, size_t n);
 struct statement_signature statement_signature_at(const struct statement_list *signers, size_t n);
+
+/* Take the first cut off a list; false at its end. Cuts differ in size, so a list of them is walked:
+ *
+ *     struct statement_list left = body->cuts;
+ *     while (statement_cut_next(&left, &cut)) ... */
+bool statement_cut_next(struct statement_list *cuts, struct statement_cut *cut_out);
+
+/* Order by (log_id, seq, entry_id): negative, zero or positive. */
+int statement_cut_compare(const struct statement_cut *a, const struct statement_cut *b);
 
 /* The level that `grants` give in a compartment: LEVEL_NONE if they do not name it. */
 enum level statement_grant_find(const struct statement_list *grants, const struct ident *compartment);
@@ -203,7 +273,8 @@ bool statement_key_find(const struct statement_list *keys, const uint8_t key[32]
 /* The sealed box for this device; NULL if there is none. */
 const uint8_t *statement_box_find(const struct statement_list *boxes, const struct hash *device_id);
 
-/* Append one item of a list: the caller keeps them ascending by their first part, each once.
+/* Append one item of a list: the caller keeps them ascending by their first part (cuts and erase keys as a
+ * whole), each once.
  * `statement_list_of` lends the list out of what was appended. */
 void statement_put_key(struct buf *items, const uint8_t key[32]); /* keys and stmt_ids */
 void statement_put_grant(struct buf *items, const struct ident *compartment, enum level level);
@@ -211,10 +282,12 @@ void statement_put_parent(struct buf *items, const struct hash *epoch_id,
                           const uint8_t link[EPOCH_LINK_BYTES]);
 void statement_put_box(struct buf *items, const struct hash *device_id,
                        const uint8_t sealed[EPOCH_BOX_BYTES]);
+void statement_put_cut(struct buf *items, const struct statement_cut *cut);
+void statement_put_erase(struct buf *items, const struct ident *compartment, const struct key *erase_key);
 struct statement_list statement_list_of(const struct buf *items, size_t count);
 
-/* Append the bare stmt that `statement` describes: its type, org, random and body member (of types 5, 6,
- * 9 to 11 and unknown ones `body`) are read, nothing else. The result must pass statement_read_bare: an
+/* Append the bare stmt that `statement` describes: its type, org, random and body member (of type 9
+ * and unknown ones `body`) are read, nothing else. The result must pass statement_read_bare: an
  * assert. ERR_FULL: longer than such a statement may be; nothing appended. ERR_MEMORY. */
 MUST_CHECK enum err statement_encode(struct buf *stmt_out, const struct statement *statement);
 
@@ -235,6 +308,17 @@ void statement_write(struct buf *out, struct span stmt, const struct statement_s
 MUST_CHECK enum err statement_sign(struct buf *out, const struct statement *statement,
                                    const struct key_pair *const *signers, size_t signer_count,
                                    struct hash *id_out);
+
+/* Append the fork proof of two branches, in any order: a signed statement that nobody signs. One pair of branches
+ * has one proof, whoever makes it: its random is zero. ERR_INVALID: these branches prove no fork; nothing
+ * appended. ERR_MEMORY. `id_out` may be NULL. */
+MUST_CHECK enum err statement_fork_make(struct buf *out, const struct hash *org,
+                                        const struct descriptor *descriptor,
+                                        const struct fork_branch branches[2], struct hash *id_out);
+
+/* The entry_id of entry n of a branch, with its header in words if `entry_out` is not NULL. The branch is one of
+ * a proof that was read. */
+struct hash statement_fork_entry(const struct fork_body *fork, int branch, size_t n, struct entry *entry_out);
 
 /* The proof of possession of a device's three keys, and whether one is good. */
 void statement_possession_make(uint8_t out[SIGNATURE_BYTES], const struct key_pair *sign_pair,

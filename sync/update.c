@@ -102,7 +102,7 @@ chunk_verify(const struct chunk *chunk, const uint8_t sign_pk[SIGN_PK_BYTES])
 {
     const struct entry *last = &chunk->entries[chunk->entry_count - 1];
 
-    return crypto_verify(chunk->signature, sign_pk, sign_context, &last->id) ? CHUNK_OK : CHUNK_FORGED;
+    return entry_signature_valid(chunk->signature, sign_pk, &last->id) ? CHUNK_OK : CHUNK_FORGED;
 }
 
 static void
@@ -150,4 +150,11 @@ void
 entry_sign(uint8_t signature_out[SIGNATURE_BYTES], const struct entry *entry, const struct key_pair *signer)
 {
     crypto_sign_id(signature_out, signer, sign_context, &entry->id);
+}
+
+bool
+entry_signature_valid(const uint8_t signature[SIGNATURE_BYTES], const uint8_t sign_pk[SIGN_PK_BYTES],
+                      const struct hash *entry_id)
+{
+    return crypto_verify(signature, sign_pk, sign_context, entry_id);
 }

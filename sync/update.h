@@ -43,3 +43,7 @@ void chunk_write(struct buf *out, const struct entry *entries, size_t entry_coun
 /* Sign an entry as its author. */
 void entry_sign(uint8_t signature_out[SIGNATURE_BYTES], const struct entry *entry,
                 const struct key_pair *signer);
+
+/* True if the signature over this entry_id is that of its author. */
+MUST_CHECK bool entry_signature_valid(const uint8_t signature[SIGNATURE_BYTES],
+                                      const uint8_t sign_pk[SIGN_PK_BYTES], const struct hash *entry_id);

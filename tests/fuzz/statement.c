@@ -2,12 +2,42 @@
 #include "sync/statement.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 static void
 require(bool holds)
 {
     if (!holds) {
         abort();
+    }
+}
+
+static void
+walk_cuts(struct statement_list cuts)
+{
+    struct statement_cut before;
+    struct statement_cut cut;
+    size_t count = 0;
+
+    for (struct statement_list left = cuts; statement_cut_next(&left, &cut); count++) {
+        require(count == 0 || statement_cut_compare(&before, &cut) < 0);
+        before = cut;
+    }
+    require(count == cuts.count);
+}
+
+static void
+walk_fork(const struct fork_body *fork)
+{
+    struct entry entry;
+
+    for (int branch = 0; branch < 2; branch++) {
+        struct hash before = { { 0 } };
+        for (size_t n = 0; n < fork->branches[branch].count; n++) {
+            struct hash id = statement_fork_entry(fork, branch, n, &entry);
+            require(entry.seq == fork->first + n && (n == 0 || hash_equal(&entry.prev, &before)));
+            before = id;
+        }
     }
 }
 
@@ -31,6 +61,18 @@ walk_lists(const struct statement *statement)
         for (size_t n = 0; n < statement->roots.keep.count; n++) {
             require(statement_key_find(&statement->roots.keep, statement_key_at(&statement->roots.keep, n)));
         }
+    } else if (statement->type == STATEMENT_REVOKE) {
+        walk_cuts(statement->revoke.cuts);
+    } else if (statement->type == STATEMENT_EXTEND) {
+        walk_cuts(statement->extend.cuts);
+    } else if (statement->type == STATEMENT_ERASE) {
+        for (size_t n = 1; n < statement->erase.keys.count; n++) {
+            struct statement_erase before = statement_erase_at(&statement->erase.keys, n - 1);
+            struct statement_erase erase = statement_erase_at(&statement->erase.keys, n);
+            require(memcmp(&before, &erase, sizeof erase) < 0);
+        }
+    } else if (statement->type == STATEMENT_FORK_PROOF) {
+        walk_fork(&statement->fork);
     }
 }
 

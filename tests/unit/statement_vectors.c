@@ -5,9 +5,9 @@
  */
 #include "store/base/cbor.h"
 #include "store/base/world.h"
-#include "store/entry.h"
 #include "sync/joining.h"
 #include "sync/keyring.h"
+#include "sync/update.h"
 #include "tests/support/check.h"
 
 #include <assert.h>
@@ -225,6 +225,69 @@ put_from_devices(void)
     buf_free(&boxes);
 }
 
+/* Revocation, extension, erasure and fork proof of the device's log in its office's cases. Each log is of two
+ * entries; the second of the other branch is the cut. */
+static void
+put_over_time(void)
+{
+    struct statement revoke = { .type = STATEMENT_REVOKE };
+    struct statement extend = { .type = STATEMENT_EXTEND };
+    struct statement erase = { .type = STATEMENT_ERASE };
+    struct descriptor descriptor = { .compartment = own[OWN_CASES], .lane = LANE_NORMAL };
+    uint8_t headers[2][2 * HEADER_BYTES];
+    uint8_t signatures[2][SIGNATURE_BYTES];
+    struct fork_branch branches[2];
+    struct statement_cut cut = { .seq = 1 };
+    struct buf cuts = { 0 };
+    struct buf keep = { 0 };
+    struct buf keys = { 0 };
+    struct buf fork = { 0 };
+    struct key erase_key;
+    struct hash id;
+
+    memcpy(descriptor.sign_pk, sign.public_key, SIGN_PK_BYTES);
+    count_up(descriptor.incarnation, sizeof descriptor.incarnation, 0x90);
+    descriptor_log_id(&descriptor, &cut.log_id);
+    for (uint8_t which = 0; which < 2; which++) {
+        struct entry entry = { .lane = LANE_NORMAL, .payload_size = 16 };
+        count_up(entry.payload_hash.bytes, HASH_BYTES, 0x30);
+        count_up(entry.epoch, sizeof entry.epoch, 0x33);
+        count_up(entry.salt, sizeof entry.salt, (uint8_t)(0xd0 + 8 * which));
+        count_up(entry.reference, sizeof entry.reference, 0x28);
+        for (entry.seq = 0; entry.seq < 2; entry.seq++) {
+            entry_header_write(headers[which] + entry.seq * HEADER_BYTES, &entry);
+            entry_identify(&entry, &cut.log_id);
+            entry.prev = entry.id;
+        }
+        entry_sign(signatures[which], &entry, &sign);
+        branches[which] = (struct fork_branch){ headers[which], 2, signatures[which] };
+        cut.entry_id = entry.id;
+    }
+    statement_put_cut(&cuts, &cut);
+    statement_put_key(&keep, org.bytes);
+    memcpy(revoke.revoke.key, sign.public_key, SIGN_PK_BYTES);
+    revoke.revoke.reason = REVOKE_STOLEN;
+    revoke.revoke.cuts = statement_list_of(&cuts, 1);
+    revoke.revoke.keep = statement_list_of(&keep, 1);
+    extend.extend.revoke = put("revoke", &revoke, by_office, 1, NULL);
+    extend.extend.cuts = statement_list_of(&cuts, 1);
+    (void)put("extend", &extend, by_office, 1, NULL);
+    count_up(erase.erase.order.bytes, IDENT_BYTES, 0x38);
+    for (uint8_t n = OWN_CASES; n <= OWN_PROTECTED; n++) {
+        count_up(erase_key.bytes, KEY_BYTES, (uint8_t)(0x48 + n));
+        statement_put_erase(&keys, &own[n], &erase_key);
+    }
+    erase.erase.keys = statement_list_of(&keys, 2);
+    (void)put("erase", &erase, by_device, 1, NULL);
+    assert(statement_fork_make(&fork, &org, &descriptor, branches, &id) == ERR_OK);
+    line("fork proof", buf_span(&fork));
+    line("fork proof id", hash_span(&id));
+    buf_free(&cuts);
+    buf_free(&keep);
+    buf_free(&keys);
+    buf_free(&fork);
+}
+
 /* What the armour of a file holds. */
 static void
 line_of_file(const char *name, const char *title, const struct buf *file)
@@ -256,6 +319,7 @@ make(void)
     put_from_roots(&items);
     welcome.certificate = put_devices(&request, &items);
     put_from_devices();
+    put_over_time();
     welcome.org = org;
     cbor_put_array(&welcome.statements, 3);
     buf_put_span(&welcome.statements, buf_span(&items));
