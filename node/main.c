@@ -246,6 +246,31 @@ static const struct argp rebuild_argp = {
     NULL
 };
 
+static const struct argp_option change_options[] = {
+    { "key-memory", OPTION_KEY_MEMORY, "MIB", 0, "Memory that unlocking takes; without this it is measured",
+      9 },
+    { "passphrase-fd", OPTION_PASSPHRASE_FD, "N", 0,
+      "Read the old passphrase and the new one from descriptor N, a line each; without this they are asked "
+      "for "
+      "at the terminal",
+      9 },
+    { 0 },
+};
+
+static const struct argp passphrase_argp = {
+    change_options,
+    parse_option,
+    "DIR",
+    "Change the passphrase that unlocks the node in DIR, whether it runs or not.\v"
+    "The old one opens nothing any more, but for copies of DIR/lock that were made before: if it has become "
+    "known and such a copy may be out of your hands, enrol the machine anew.\n\n"
+    "Example:\n"
+    "  vigild passphrase /var/lib/vigil",
+    NULL,
+    NULL,
+    NULL
+};
+
 static const struct argp net_argp = {
     net_options, parse_option,
     NULL,        "The process that meets the network. vigild run starts it; people never do.",
@@ -401,6 +426,40 @@ do_init(struct arguments *arguments, const struct world *world)
     }
     buf_wipe(&passphrase);
     return done ? EXIT_DONE : complain(&fault);
+}
+
+/* --- passphrase --- */
+
+static int
+do_passphrase(struct arguments *arguments, const struct world *world)
+{
+    struct buf old = { 0 };
+    struct buf fresh = { 0 };
+    struct setup setup = { .directory = "" };
+    struct setup_fault fault;
+    struct vault_work work;
+    int status = EXIT_DONE;
+
+    if (!get_passphrase(arguments, false, &old, &status)) {
+        return status;
+    }
+    /* Nobody thinks of a new passphrase, twice, before the old one is known to be right. */
+    bool done = setup_unlock(&setup, arguments->directory, buf_span(&old), &fault);
+    setup_close(&setup);
+    if (!done) {
+        status = complain(&fault);
+    } else if (get_passphrase(arguments, true, &fresh, &status)) {
+        measure(&work, arguments->key_memory_mib);
+        if (setup_change_passphrase(arguments->directory, buf_span(&old), buf_span(&fresh), &work, world,
+                                    &fault)) {
+            (void)printf("the passphrase of %s was changed\n", arguments->directory);
+        } else {
+            status = complain(&fault);
+        }
+    }
+    buf_wipe(&old);
+    buf_wipe(&fresh);
+    return status;
 }
 
 /* --- what needs an unlocked node --- */
@@ -622,10 +681,11 @@ print_help(FILE *to)
 {
     (void)fprintf(to, "Usage: vigild COMMAND DIR [OPTION...]\n\n"
                       "The node: one state directory, and at most one vigild that runs in it.\n\n"
-                      "  init      make a state directory and the keys of a new device, or join\n"
-                      "  run       unlock and run\n"
-                      "  verify    check a replica that is not running\n"
-                      "  rebuild   make views and indexes anew from the journal\n\n"
+                      "  init        make a state directory and the keys of a new device, or join\n"
+                      "  run         unlock and run\n"
+                      "  passphrase  change the passphrase that unlocks it\n"
+                      "  verify      check a replica that is not running\n"
+                      "  rebuild     make views and indexes anew from the journal\n\n"
                       "To try it out:\n"
                       "  vigild init --trial /tmp/trial\n"
                       "  vigild run /tmp/trial\n\n"
@@ -638,11 +698,10 @@ run_command(const char *command, struct arguments *arguments, int argc, char **a
     static const struct {
         const char *name;
         const struct argp *argp;
-    } commands[] = { { "init", &init_argp },
-                     { "run", &run_argp },
-                     { "verify", &verify_argp },
-                     { "rebuild", &rebuild_argp },
-                     { "net", &net_argp } };
+    } commands[] = {
+        { "init", &init_argp },     { "run", &run_argp },         { "passphrase", &passphrase_argp },
+        { "verify", &verify_argp }, { "rebuild", &rebuild_argp }, { "net", &net_argp }
+    };
     char shown[32];
     struct real_world world;
     const struct argp *argp = NULL;
@@ -653,8 +712,8 @@ run_command(const char *command, struct arguments *arguments, int argc, char **a
         }
     }
     if (argp == NULL) {
-        (void)complain_of(ERR_INVALID, "there is no such command", "it is none of init, run, verify, rebuild",
-                          "vigild --help");
+        (void)complain_of(ERR_INVALID, "there is no such command",
+                          "it is none of init, run, passphrase, verify, rebuild", "vigild --help");
         return EXIT_USAGE;
     }
     (void)snprintf(shown, sizeof shown, "vigild %s", command);
@@ -675,6 +734,9 @@ run_command(const char *command, struct arguments *arguments, int argc, char **a
     real_world_init(&world);
     if (argp == &init_argp) {
         return do_init(arguments, &world.world);
+    }
+    if (argp == &passphrase_argp) {
+        return do_passphrase(arguments, &world.world);
     }
     if (argp == &run_argp) {
         return do_run(arguments, &world);

@@ -241,6 +241,23 @@ setup_unlock(struct setup *setup_out, const char *directory, struct span passphr
     return refuse_file(fault_out, err, directory, file);
 }
 
+bool
+setup_change_passphrase(const char *directory, struct span old, struct span fresh,
+                        const struct vault_work *work, const struct world *world,
+                        struct setup_fault *fault_out)
+{
+    if (fresh.size == 0) {
+        return refuse(fault_out, ERR_INVALID, "the new passphrase is empty",
+                      "give one: several words that you will remember", "the passphrase was not changed");
+    }
+    enum err err = vault_change_passphrase(directory, old, fresh, work, world);
+    if (err == ERR_PASSPHRASE) {
+        return refuse(fault_out, err, "the old passphrase is not that of this node",
+                      "try again; nothing was changed", "the passphrase was not changed");
+    }
+    return err == ERR_OK || refuse_file(fault_out, err, directory, "lock");
+}
+
 void
 setup_close(struct setup *setup)
 {

@@ -50,6 +50,11 @@ MUST_CHECK bool setup_init(const struct setup_new *options, char request_path[SE
 MUST_CHECK bool setup_unlock(struct setup *setup_out, const char *directory, struct span passphrase,
                              struct setup_fault *fault_out);
 
+/* Have the directory open with another passphrase: see vault_change_passphrase. A vigild that runs there goes on. */
+MUST_CHECK bool setup_change_passphrase(const char *directory, struct span old, struct span fresh,
+                                        const struct vault_work *work, const struct world *world,
+                                        struct setup_fault *fault_out);
+
 /* Take the welcome file in that answers the request; the replica is open afterwards. `org_out`: to be compared. */
 MUST_CHECK bool setup_join(struct setup *setup, const char *welcome_path, const struct world *world,
                            struct hash *org_out, struct setup_fault *fault_out);

@@ -52,7 +52,11 @@ struct passphrase_method {
 struct lock {
     struct passphrase_method methods[LOCK_METHODS_MAX];
     size_t method_count; /* those by passphrase */
-    size_t other_count;  /* those that this program does not know */
+    struct {
+        uint8_t type;
+        struct span body;
+    } others[LOCK_METHODS_MAX]; /* those that this program does not know; lent */
+    size_t other_count;
 };
 
 /* --- Files ---------------------------------------------------------------- */
@@ -417,23 +421,39 @@ method_bound(const struct passphrase_method *method, uint8_t out[METHOD_BOUND_BY
 }
 
 static void
-lock_encode(struct buf *buf, const struct passphrase_method *method)
+lock_encode(struct buf *buf, const struct lock *lock)
 {
     struct hash check;
 
+    assert(lock->method_count + lock->other_count <= LOCK_METHODS_MAX);
     buf_put(buf, lock_magic, MAGIC_BYTES);
     buf_put_u8(buf, LOCK_VERSION);
-    buf_put_u8(buf, 1);
-    buf_put_u8(buf, METHOD_PASSPHRASE);
-    buf_put_u16(buf, METHOD_PASSPHRASE_BYTES);
-    buf_put(buf, method->salt, sizeof method->salt);
-    buf_put_u32(buf, method->work.passes);
-    buf_put_u64(buf, method->work.memory_bytes);
-    buf_put(buf, method->commitment.bytes, HASH_BYTES);
-    buf_put(buf, method->nonce.bytes, NONCE_BYTES);
-    buf_put(buf, method->sealed, sizeof method->sealed);
+    buf_put_u8(buf, (uint8_t)(lock->method_count + lock->other_count));
+    for (size_t n = 0; n < lock->method_count; n++) {
+        const struct passphrase_method *method = &lock->methods[n];
+        buf_put_u8(buf, METHOD_PASSPHRASE);
+        buf_put_u16(buf, METHOD_PASSPHRASE_BYTES);
+        buf_put(buf, method->salt, sizeof method->salt);
+        buf_put_u32(buf, method->work.passes);
+        buf_put_u64(buf, method->work.memory_bytes);
+        buf_put(buf, method->commitment.bytes, HASH_BYTES);
+        buf_put(buf, method->nonce.bytes, NONCE_BYTES);
+        buf_put(buf, method->sealed, sizeof method->sealed);
+    }
+    for (size_t n = 0; n < lock->other_count; n++) {
+        buf_put_u8(buf, lock->others[n].type);
+        buf_put_u16(buf, (uint16_t)lock->others[n].body.size);
+        buf_put_span(buf, lock->others[n].body);
+    }
     CRYPTO_HASH(&check, "vigil.lck.sum.v1", buf_span(buf));
     buf_put(buf, check.bytes, HASH_BYTES);
+}
+
+static bool
+work_in_bounds(const struct vault_work *work)
+{
+    return work->passes >= 1 && work->passes <= PASSES_MAX && work->memory_bytes >= memory_bytes_min &&
+           work->memory_bytes <= memory_bytes_max;
 }
 
 static bool
@@ -447,8 +467,7 @@ method_decode(struct passphrase_method *method, struct span body)
     reader_copy(&reader, method->commitment.bytes, HASH_BYTES);
     reader_copy(&reader, method->nonce.bytes, NONCE_BYTES);
     reader_copy(&reader, method->sealed, sizeof method->sealed);
-    return reader_done(&reader) && method->work.passes >= 1 && method->work.passes <= PASSES_MAX &&
-           method->work.memory_bytes >= memory_bytes_min && method->work.memory_bytes <= memory_bytes_max;
+    return reader_done(&reader) && work_in_bounds(&method->work);
 }
 
 static enum err
@@ -485,7 +504,8 @@ lock_decode(struct lock *lock, struct span bytes)
             return ERR_CORRUPT;
         }
         if (type != METHOD_PASSPHRASE) {
-            lock->other_count++;
+            lock->others[lock->other_count].type = type;
+            lock->others[lock->other_count++].body = method;
         } else if (!method_decode(&lock->methods[lock->method_count++], method)) {
             return ERR_CORRUPT;
         }
@@ -504,29 +524,41 @@ vault_lock_check(struct span bytes)
     return lock_decode(&lock, bytes);
 }
 
+/* Seal the storage key under a passphrase, with the work that is set in `method`. */
+static enum err
+method_make(struct passphrase_method *method, struct span passphrase, const struct key *storage_key,
+            const struct world *world)
+{
+    struct passphrase_keys keys;
+    uint8_t bound[METHOD_BOUND_BYTES];
+
+    world_random(world, method->salt, sizeof method->salt);
+    enum err err = stretch(&keys, passphrase, method->salt, &method->work);
+    if (err == ERR_OK) {
+        world_random(world, method->nonce.bytes, NONCE_BYTES);
+        method->commitment = keys.commitment;
+        method_bound(method, bound);
+        crypto_seal(method->sealed, &keys.seal, &method->nonce, span_of(bound, sizeof bound),
+                    span_of(storage_key->bytes, KEY_BYTES));
+    }
+    crypto_wipe(&keys, sizeof keys);
+    return err;
+}
+
 /* Seal a fresh storage key under the passphrase, and write `wrap` under it. */
 static enum err
 make_keys(struct passphrase_method *method, const char *directory, struct span passphrase,
           const struct world *world)
 {
-    struct passphrase_keys keys;
-    uint8_t bound[METHOD_BOUND_BYTES];
     struct key storage_key;
     struct key wrap;
 
-    world_random(world, method->salt, sizeof method->salt);
-    enum err err = stretch(&keys, passphrase, method->salt, &method->work);
+    world_random(world, storage_key.bytes, KEY_BYTES);
+    world_random(world, wrap.bytes, KEY_BYTES);
+    enum err err = method_make(method, passphrase, &storage_key, world);
     if (err == ERR_OK) {
-        world_random(world, storage_key.bytes, KEY_BYTES);
-        world_random(world, wrap.bytes, KEY_BYTES);
-        world_random(world, method->nonce.bytes, NONCE_BYTES);
-        method->commitment = keys.commitment;
-        method_bound(method, bound);
-        crypto_seal(method->sealed, &keys.seal, &method->nonce, span_of(bound, sizeof bound),
-                    span_of(storage_key.bytes, KEY_BYTES));
         err = vault_write_file(directory, wrap_name, &storage_key, span_of(wrap.bytes, KEY_BYTES), world);
     }
-    crypto_wipe(&keys, sizeof keys);
     crypto_wipe(&storage_key, sizeof storage_key);
     crypto_wipe(&wrap, sizeof wrap);
     return err;
@@ -536,12 +568,11 @@ enum err
 vault_make(const char *directory, struct span passphrase, const struct vault_work *work,
            const struct world *world)
 {
-    struct passphrase_method method = { .work = *work };
+    struct lock lock = { .methods = { { .work = *work } }, .method_count = 1 };
     struct buf file = { 0 };
     int at;
 
-    if (passphrase.size == 0 || work->passes < 1 || work->passes > PASSES_MAX ||
-        work->memory_bytes < memory_bytes_min || work->memory_bytes > memory_bytes_max) {
+    if (passphrase.size == 0 || !work_in_bounds(work)) {
         return ERR_INVALID;
     }
     enum err err = open_directory(directory, &at);
@@ -552,12 +583,12 @@ vault_make(const char *directory, struct span passphrase, const struct vault_wor
     if (err == ERR_OK) {
         err = world_disk(world, WORLD_DISK_FILE);
     }
-    /* `lock` comes last: without it there is no vault yet, and it is never replaced. */
+    /* `lock` comes last: without it there is no vault yet, and it is not replaced. */
     if (err == ERR_OK) {
-        err = make_keys(&method, directory, passphrase, world);
+        err = make_keys(&lock.methods[0], directory, passphrase, world);
     }
     if (err == ERR_OK) {
-        lock_encode(&file, &method);
+        lock_encode(&file, &lock);
         err = file.failed ? ERR_MEMORY : write_at(at, lock_name, buf_span(&file), false);
     }
     buf_free(&file);
@@ -565,32 +596,28 @@ vault_make(const char *directory, struct span passphrase, const struct vault_wor
     return err;
 }
 
-enum err
-vault_open(const char *directory, struct span passphrase, struct key *storage_key)
+/* Read the lock, whose bytes are in `file` and lent by `lock`. */
+static enum err
+lock_read(int directory, struct buf *file, struct lock *lock)
 {
-    struct buf file = { 0 };
-    struct lock lock;
-    struct key opened;
-    int at;
+    enum err err = read_at(directory, lock_name, LOCK_BYTES_MAX, file);
 
-    crypto_wipe(storage_key, sizeof *storage_key);
-    enum err err = open_directory(directory, &at);
-    if (err == ERR_OK) {
-        err = read_at(at, lock_name, LOCK_BYTES_MAX, &file);
-        close(at);
-    }
-    if (err == ERR_OK) {
-        err = lock_decode(&lock, buf_span(&file));
-    }
-    buf_free(&file);
-    if (err != ERR_OK) {
-        return err;
-    }
-    /* Every method is tried to its end, whichever opens: how long it takes says nothing. */
+    return err == ERR_OK ? lock_decode(lock, buf_span(file)) : err;
+}
+
+/* Try the passphrase on each method by passphrase: `opened_out` says which it opens. Every method is tried to its end,
+ * whichever opens: how long it takes says nothing. ERR_PASSPHRASE: none; then the key is zero. */
+static enum err
+lock_open(const struct lock *lock, struct span passphrase, struct key *storage_key,
+          bool opened_out[LOCK_METHODS_MAX])
+{
+    enum err err = ERR_OK;
     bool found = false;
-    for (size_t n = 0; n < lock.method_count && err == ERR_OK; n++) {
-        const struct passphrase_method *method = &lock.methods[n];
+
+    for (size_t n = 0; n < lock->method_count && err == ERR_OK; n++) {
+        const struct passphrase_method *method = &lock->methods[n];
         struct passphrase_keys keys;
+        struct key opened;
         uint8_t bound[METHOD_BOUND_BYTES];
         err = stretch(&keys, passphrase, method->salt, &method->work);
         if (err != ERR_OK) {
@@ -600,7 +627,8 @@ vault_open(const char *directory, struct span passphrase, struct key *storage_ke
         bool committed = crypto_equal(keys.commitment.bytes, method->commitment.bytes, HASH_BYTES);
         bool opens = crypto_open(opened.bytes, &keys.seal, &method->nonce, span_of(bound, sizeof bound),
                                  span_of(method->sealed, sizeof method->sealed));
-        if (committed && opens) {
+        opened_out[n] = committed && opens;
+        if (opened_out[n]) {
             memcpy(storage_key->bytes, opened.bytes, KEY_BYTES);
             found = true;
         }
@@ -610,6 +638,91 @@ vault_open(const char *directory, struct span passphrase, struct key *storage_ke
     if (err == ERR_OK && !found) {
         err = ERR_PASSPHRASE;
     }
+    if (err != ERR_OK) {
+        crypto_wipe(storage_key, sizeof *storage_key);
+    }
+    return err;
+}
+
+enum err
+vault_open(const char *directory, struct span passphrase, struct key *storage_key)
+{
+    bool opened[LOCK_METHODS_MAX] = { false };
+    struct buf file = { 0 };
+    struct lock lock;
+    int at;
+
+    crypto_wipe(storage_key, sizeof *storage_key);
+    enum err err = open_directory(directory, &at);
+    if (err == ERR_OK) {
+        err = lock_read(at, &file, &lock);
+        close(at);
+    }
+    if (err == ERR_OK) {
+        err = lock_open(&lock, passphrase, storage_key, opened);
+    }
+    buf_free(&file);
+    return err;
+}
+
+/* Put one new method in the place of those that the old passphrase opened. */
+static enum err
+lock_change(struct lock *lock, struct span old, struct span fresh, const struct vault_work *work,
+            const struct world *world)
+{
+    struct lock changed = { .method_count = 1 };
+    bool opened[LOCK_METHODS_MAX] = { false };
+    struct key storage_key;
+
+    enum err err = lock_open(lock, old, &storage_key, opened);
+    if (err == ERR_OK) {
+        changed.methods[0].work = *work;
+        err = method_make(&changed.methods[0], fresh, &storage_key, world);
+    }
+    crypto_wipe(&storage_key, sizeof storage_key);
+    if (err != ERR_OK) {
+        return err;
+    }
+    for (size_t n = 0; n < lock->method_count; n++) {
+        if (!opened[n]) {
+            changed.methods[changed.method_count++] = lock->methods[n];
+        }
+    }
+    memcpy(lock->methods, changed.methods, sizeof lock->methods);
+    lock->method_count = changed.method_count;
+    return ERR_OK;
+}
+
+enum err
+vault_change_passphrase(const char *directory, struct span old, struct span fresh,
+                        const struct vault_work *work, const struct world *world)
+{
+    struct buf file = { 0 };
+    struct buf changed = { 0 };
+    struct lock lock;
+    int at;
+
+    if (fresh.size == 0 || !work_in_bounds(work)) {
+        return ERR_INVALID;
+    }
+    enum err err = open_directory(directory, &at);
+    if (err != ERR_OK) {
+        return err;
+    }
+    err = lock_read(at, &file, &lock);
+    if (err == ERR_OK) {
+        err = lock_change(&lock, old, fresh, work, world);
+    }
+    if (err == ERR_OK) {
+        err = world_disk(world, WORLD_DISK_FILE);
+    }
+    if (err == ERR_OK) {
+        lock_encode(&changed, &lock);
+        err = changed.failed ? ERR_MEMORY : write_at(at, lock_name, buf_span(&changed), true);
+    }
+    close(at);
+    buf_free(&file);
+    buf_free(&changed);
     return err;
 }
 

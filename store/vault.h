@@ -50,6 +50,13 @@ MUST_CHECK enum err vault_make(const char *directory, struct span passphrase, co
  * ERR_DENIED, ERR_MEMORY, ERR_IO. `storage_key` is zero unless it opened. */
 MUST_CHECK enum err vault_open(const char *directory, struct span passphrase, struct key *storage_key);
 
+/* Seal the same storage key under `fresh` instead of `old`, with this work: whatever `old` opens it opens no more. Other
+ * ways to open stay. The lock is replaced whole, in one step, or not at all; a vigild that runs is not disturbed.
+ * A copy of the lock that was taken before opens with `old` for ever. ERR_PASSPHRASE: `old` does not open. ERR_INVALID: `fresh`
+ * is empty, or work out of bounds. Errors as vault_open and vault_make but ERR_EXISTS. */
+MUST_CHECK enum err vault_change_passphrase(const char *directory, struct span old, struct span fresh,
+                                            const struct vault_work *work, const struct world *world);
+
 /* What vault_open would say of the bytes of a lock before it tries a passphrase. ERR_CORRUPT, ERR_NEWER. */
 MUST_CHECK enum err vault_lock_check(struct span bytes);
 

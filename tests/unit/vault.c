@@ -229,6 +229,106 @@ START_TEST(a_second_way_to_open_stands_beside_the_passphrase)
 }
 END_TEST
 
+static enum err
+change(const char *old, const char *fresh)
+{
+    return vault_change_passphrase(directory, span_text(old), span_text(fresh), &work, &world.world);
+}
+
+START_TEST(a_changed_passphrase_opens_the_same_key_and_the_old_one_nothing)
+{
+    struct key before;
+    struct key wrap;
+
+    make();
+    ck_assert_int_eq(open_with(passphrase), ERR_OK);
+    before = storage_key;
+    ck_assert_int_eq(change(passphrase, "a new one"), ERR_OK);
+    ck_assert_int_eq(open_with(passphrase), ERR_PASSPHRASE);
+    ck_assert_int_eq(open_with("a new one"), ERR_OK);
+    ck_assert(crypto_equal(&before, &storage_key, sizeof before));
+    ck_assert_int_eq(vault_open_wrap(directory, &storage_key, &wrap), ERR_OK);
+    ck_assert_int_eq(change("a new one", passphrase), ERR_OK);
+    ck_assert_int_eq(open_with(passphrase), ERR_OK);
+    ck_assert_int_eq(open_with("a new one"), ERR_PASSPHRASE);
+}
+END_TEST
+
+START_TEST(a_passphrase_that_cannot_be_changed_changes_nothing)
+{
+    static const struct vault_work little = { .passes = 0, .memory_bytes = 64 << 20 };
+    static const struct vault_work small = { .passes = 1, .memory_bytes = (64 << 20) - 1 };
+    struct hash before;
+    struct hash after;
+
+    ck_assert_int_eq(change(passphrase, "new"), ERR_ABSENT);
+    make();
+    digest_of_directory(&before);
+    ck_assert_int_eq(change("wrong", "new"), ERR_PASSPHRASE);
+    ck_assert_int_eq(change(passphrase, ""), ERR_INVALID);
+    ck_assert_int_eq(
+        vault_change_passphrase(directory, span_text(passphrase), span_text("new"), &little, &world.world),
+        ERR_INVALID);
+    ck_assert_int_eq(
+        vault_change_passphrase(directory, span_text(passphrase), span_text("new"), &small, &world.world),
+        ERR_INVALID);
+    test_world_fail_disk(&world, 1, ERR_FULL);
+    ck_assert_int_eq(change(passphrase, "new"), ERR_FULL);
+    digest_of_directory(&after);
+    ck_assert(hash_equal(&before, &after));
+    ck_assert_int_eq(open_with(passphrase), ERR_OK);
+}
+END_TEST
+
+/* A lock is never half old and half new: what a crash leaves beside it is written over. */
+START_TEST(a_changed_lock_replaces_the_old_one_whole)
+{
+    struct buf lock = { 0 };
+
+    make();
+    ck_assert_int_eq(vault_write_plain(path_of(".lock.new"), span_text("half")), ERR_OK);
+    ck_assert_int_eq(change(passphrase, "new"), ERR_OK);
+    ck_assert_int_eq(access(path_of(".lock.new"), F_OK), -1);
+    ck_assert_int_eq(vault_read_plain(path_of("lock"), 4096, &lock), ERR_OK);
+    ck_assert_int_eq(vault_lock_check(buf_span(&lock)), ERR_OK);
+    lock.data[lock.size - 1] ^= 1;
+    ck_assert_int_eq(vault_write_plain(path_of("lock"), buf_span(&lock)), ERR_OK);
+    ck_assert_int_eq(change("new", "newer"), ERR_CORRUPT);
+    buf_free(&lock);
+}
+END_TEST
+
+START_TEST(other_ways_to_open_survive_a_change_of_the_passphrase)
+{
+    enum { COUNT_AT = 9, METHOD_AT = 10 };
+    struct buf lock = { 0 };
+    struct buf second = { 0 };
+
+    /* A lock with two passphrases and a way that this program does not know. */
+    make();
+    ck_assert_int_eq(vault_read_plain(path_of("lock"), 4096, &lock), ERR_OK);
+    ck_assert_int_eq(change(passphrase, "second"), ERR_OK);
+    ck_assert_int_eq(vault_read_plain(path_of("lock"), 4096, &second), ERR_OK);
+    size_t method_bytes = second.size - HASH_BYTES - METHOD_AT;
+    lock.data[COUNT_AT] = 3;
+    lock.size -= HASH_BYTES;
+    buf_put(&lock, "\x09\x00\x05later", 8);
+    buf_put(&lock, second.data + METHOD_AT, method_bytes);
+    buf_extend(&lock, HASH_BYTES);
+    seal_lock(&lock);
+    ck_assert_int_eq(vault_write_plain(path_of("lock"), buf_span(&lock)), ERR_OK);
+    ck_assert_int_eq(change(passphrase, "third"), ERR_OK);
+    ck_assert_int_eq(open_with(passphrase), ERR_PASSPHRASE);
+    ck_assert_int_eq(open_with("second"), ERR_OK);
+    ck_assert_int_eq(open_with("third"), ERR_OK);
+    ck_assert_int_eq(vault_read_plain(path_of("lock"), 4096, &lock), ERR_OK);
+    ck_assert_uint_eq(lock.data[COUNT_AT], 3);
+    ck_assert_ptr_nonnull(memmem(lock.data, lock.size, "\x09\x00\x05later", 8));
+    buf_free(&lock);
+    buf_free(&second);
+}
+END_TEST
+
 START_TEST(a_sealed_file_comes_back_under_its_key_and_name_only)
 {
     struct key other = storage_key;
@@ -500,17 +600,18 @@ START_TEST(calibration_stays_within_the_bounds_of_a_lock)
 }
 END_TEST
 
-SUITE_MAIN_WITH("vault", setup, teardown, the_passphrase_opens_what_it_locked,
-                a_wrong_passphrase_gives_one_error_no_key_and_no_change, a_vault_is_made_once,
-                no_vault_is_made_with_too_little,
-                every_flipped_bit_of_a_lock_is_damage_and_no_wrong_passphrase,
-                a_lock_of_a_newer_program_is_told_from_a_damaged_one,
-                a_second_way_to_open_stands_beside_the_passphrase,
-                a_sealed_file_comes_back_under_its_key_and_name_only,
-                every_flipped_bit_and_every_cut_of_a_sealed_file_is_refused,
-                files_are_for_their_owner_alone_whatever_the_umask,
-                a_symlink_at_the_target_is_refused_and_followed_by_nobody, a_failing_disk_leaves_the_old_file,
-                a_leftover_beside_the_file_is_written_over,
-                a_plain_file_is_read_up_to_a_limit_and_nothing_but_files_are, an_anchor_comes_back_whole,
-                an_anchor_out_of_shape_is_refused, no_secret_lies_open_in_any_file,
-                calibration_stays_within_the_bounds_of_a_lock)
+SUITE_MAIN_WITH(
+    "vault", setup, teardown, the_passphrase_opens_what_it_locked,
+    a_wrong_passphrase_gives_one_error_no_key_and_no_change, a_vault_is_made_once,
+    no_vault_is_made_with_too_little, every_flipped_bit_of_a_lock_is_damage_and_no_wrong_passphrase,
+    a_lock_of_a_newer_program_is_told_from_a_damaged_one, a_second_way_to_open_stands_beside_the_passphrase,
+    a_changed_passphrase_opens_the_same_key_and_the_old_one_nothing,
+    a_passphrase_that_cannot_be_changed_changes_nothing, a_changed_lock_replaces_the_old_one_whole,
+    other_ways_to_open_survive_a_change_of_the_passphrase,
+    a_sealed_file_comes_back_under_its_key_and_name_only,
+    every_flipped_bit_and_every_cut_of_a_sealed_file_is_refused,
+    files_are_for_their_owner_alone_whatever_the_umask,
+    a_symlink_at_the_target_is_refused_and_followed_by_nobody, a_failing_disk_leaves_the_old_file,
+    a_leftover_beside_the_file_is_written_over, a_plain_file_is_read_up_to_a_limit_and_nothing_but_files_are,
+    an_anchor_comes_back_whole, an_anchor_out_of_shape_is_refused, no_secret_lies_open_in_any_file,
+    calibration_stays_within_the_bounds_of_a_lock)
