@@ -7,9 +7,11 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <lmdb.h>
 #include <pthread.h>
 #include <stdatomic.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
@@ -34,6 +36,7 @@ enum {
     HASH_PARTS_MAX = 8,
     MESSAGE_BYTES_MAX = 1 + TABLE_KEY_BYTES_MAX + ROW_TAG_BYTES,
     GROW_WAIT_SECONDS = 2,
+    COPY_BYTES_MAX = 16 << 20, /* of rows, in one transaction of a copy */
 };
 
 static const uint64_t map_bytes_max = UINT64_C(1) << 46;
@@ -45,6 +48,8 @@ enum { RESERVE_SHARE = 8 };
 static const char format_name[] = "format";
 static const char owner_name[] = "owner";
 static const char owner_mark[] = "made\n";
+static const char data_name[] = "data.mdb";
+static const char beside_name[] = "data.mdb.new";
 
 enum row_kind { TAGGED, SEALED };
 
@@ -434,6 +439,9 @@ count_pages(const struct table_env *env)
     MDB_envinfo info;
     MDB_stat stat;
 
+    if (env->lmdb == NULL) {
+        return (struct pages){ 0, 0 }; /* it could not be opened again */
+    }
     mdb_env_info(env->lmdb, &info);
     mdb_env_stat(env->lmdb, &stat);
     return (struct pages){ info.me_mapsize, (info.me_last_pgno + 1) * stat.ms_psize };
@@ -448,7 +456,7 @@ close_on_exec(const struct table_env *env)
     struct stat stat;
     const struct dirent *entry;
 
-    if (fstatat(env->directory, "data.mdb", &wanted, AT_SYMLINK_NOFOLLOW) != 0) {
+    if (fstatat(env->directory, data_name, &wanted, AT_SYMLINK_NOFOLLOW) != 0) {
         return err_of(errno);
     }
     DIR *own = opendir("/proc/self/fd");
@@ -623,10 +631,15 @@ open_env(struct table_env *env, const struct table_options *options)
         err = lock_owner(env, &made);
     }
     if (err == ERR_OK) {
-        err = check_file(env, "data.mdb", made);
+        err = check_file(env, data_name, made);
     }
     if (err == ERR_OK) {
         err = check_file(env, "lock.mdb", false);
+    }
+    /* A crash left a compacted copy half-way: it holds what is to be deleted. */
+    if (err == ERR_OK && !env->read_only && unlinkat(env->directory, beside_name, 0) != 0 &&
+        errno != ENOENT) {
+        err = err_of(errno);
     }
     if (err == ERR_OK) {
         err = open_lmdb(env, options->map_bytes);
@@ -713,6 +726,12 @@ table_env_close(struct table_env **env_inout)
     free(env);
 }
 
+static uint64_t
+tree_bytes(const MDB_stat *stat)
+{
+    return (uint64_t)(stat->ms_branch_pages + stat->ms_leaf_pages + stat->ms_overflow_pages) * stat->ms_psize;
+}
+
 void
 table_env_stat(struct table_env *env, struct table_stat *stat_out)
 {
@@ -728,34 +747,23 @@ table_env_stat(struct table_env *env, struct table_stat *stat_out)
     if (table_begin_read(env, &txn) != ERR_OK) {
         return;
     }
+    MDB_stat stat;
     for (size_t n = 0; n < TABLE_COUNT; n++) {
-        MDB_stat stat;
         if (kinds[n].set == env->set && mdb_stat(txn->lmdb, env->dbi[n], &stat) == MDB_SUCCESS) {
-            stat_out->used_bytes +=
-                (stat.ms_branch_pages + stat.ms_leaf_pages + stat.ms_overflow_pages) * stat.ms_psize;
+            stat_out->used_bytes += tree_bytes(&stat);
         }
     }
+    /* The tables' own descriptions, the format row, and two pages that begin every file. */
+    stat_out->compact_bytes = stat_out->used_bytes;
+    if (mdb_stat(txn->lmdb, env->format, &stat) == MDB_SUCCESS) {
+        stat_out->compact_bytes += tree_bytes(&stat);
+    }
+    mdb_env_stat(env->lmdb, &stat);
+    stat_out->compact_bytes += tree_bytes(&stat) + 2 * (uint64_t)stat.ms_psize;
     table_abort(&txn);
 }
 
-/* --- Transactions --------------------------------------------------------- */
-
-static void
-fail_txn(struct table_txn *txn, int rc)
-{
-    if (txn->error != ERR_OK) {
-        return;
-    }
-    assert(rc != MDB_BAD_VALSIZE);
-    txn->error = err_of(rc);
-    if (rc == MDB_MAP_FULL) {
-        txn->env->full = true;
-    }
-    if (rc == MDB_PANIC || txn->error == ERR_IO) {
-        txn->env->poisoned = true;
-    }
-    log_event("table-failed", "set=%d error=%s", (int)txn->env->set, err_code(txn->error));
-}
+/* --- Compacting ----------------------------------------------------------- */
 
 /* Wait until no reader is in the map; new ones wait for us meanwhile. False: a reader stays. */
 static bool
@@ -785,6 +793,249 @@ release_readers(struct table_env *env)
     env->growing = false;
     pthread_cond_broadcast(&env->changed);
     pthread_mutex_unlock(&env->mutex);
+}
+
+/* The directory's disk has this much room, and a little for whoever writes meanwhile. */
+static enum err
+check_room(const struct table_env *env, uint64_t bytes)
+{
+    struct statvfs fs;
+
+    if (fstatvfs(env->directory, &fs) != 0) {
+        return err_of(errno);
+    }
+    return (uint64_t)fs.f_bavail * fs.f_frsize < bytes + MAP_STEP ? ERR_FULL : ERR_OK;
+}
+
+/* The copy that is being made: an LMDB file of its own, beside ours. */
+struct beside {
+    MDB_env *lmdb;
+    MDB_txn *txn;
+    MDB_dbi dbi[TABLE_COUNT];
+    MDB_dbi format;
+    size_t bytes; /* put since the last commit */
+};
+
+static int
+beside_begin(struct beside *beside)
+{
+    beside->bytes = 0;
+    return mdb_txn_begin(beside->lmdb, NULL, 0, &beside->txn);
+}
+
+static int
+beside_commit(struct beside *beside)
+{
+    int rc = mdb_txn_commit(beside->txn);
+
+    beside->txn = NULL;
+    return rc;
+}
+
+/* A file without a lock of its own, synced once at its end: nobody else opens it, and only whole it is used. */
+static int
+beside_open(const struct table_env *env, const char *path, struct beside *beside)
+{
+    int rc = mdb_env_create(&beside->lmdb);
+
+    if (rc == MDB_SUCCESS) {
+        rc = mdb_env_set_maxdbs(beside->lmdb, TABLE_COUNT + 1);
+    }
+    if (rc == MDB_SUCCESS) {
+        rc = mdb_env_set_mapsize(beside->lmdb, (size_t)count_pages(env).map_bytes);
+    }
+    if (rc == MDB_SUCCESS) {
+        rc = mdb_env_open(beside->lmdb, path, MDB_NOSUBDIR | MDB_NOLOCK | MDB_NOTLS | MDB_NOSYNC, 0600);
+    }
+    if (rc == MDB_SUCCESS) {
+        rc = beside_begin(beside);
+    }
+    if (rc == MDB_SUCCESS) {
+        rc = mdb_dbi_open(beside->txn, format_name, MDB_CREATE, &beside->format);
+    }
+    for (size_t n = 0; n < TABLE_COUNT && rc == MDB_SUCCESS; n++) {
+        if (kinds[n].set == env->set) {
+            rc = mdb_dbi_open(beside->txn, kinds[n].name, MDB_CREATE, &beside->dbi[n]);
+        }
+    }
+    return rc == MDB_SUCCESS ? beside_commit(beside) : rc;
+}
+
+/* Copy every row of one table, as it is stored, in several transactions: few pages are dirty at a time. */
+static int
+copy_table(MDB_txn *from, MDB_dbi from_dbi, struct beside *beside, MDB_dbi dbi)
+{
+    MDB_cursor *cursor;
+    MDB_val key;
+    MDB_val stored;
+
+    int rc = mdb_cursor_open(from, from_dbi, &cursor);
+    if (rc != MDB_SUCCESS) {
+        return rc;
+    }
+    rc = beside_begin(beside);
+    int step = mdb_cursor_get(cursor, &key, &stored, MDB_FIRST);
+    while (rc == MDB_SUCCESS && step == MDB_SUCCESS) {
+        rc = mdb_put(beside->txn, dbi, &key, &stored, MDB_APPEND);
+        if (rc == MDB_KEYEXIST) {
+            /* A damaged key is out of order; whoever looks for its row does not find it here either. */
+            rc = mdb_put(beside->txn, dbi, &key, &stored, 0);
+        }
+        rc = rc == MDB_BAD_VALSIZE ? MDB_SUCCESS : rc;
+        beside->bytes += key.mv_size + stored.mv_size;
+        if (rc == MDB_SUCCESS && beside->bytes > COPY_BYTES_MAX) {
+            rc = beside_commit(beside);
+            rc = rc == MDB_SUCCESS ? beside_begin(beside) : rc;
+        }
+        step = mdb_cursor_get(cursor, &key, &stored, MDB_NEXT);
+    }
+    mdb_cursor_close(cursor);
+    if (rc == MDB_SUCCESS && step != MDB_NOTFOUND) {
+        rc = step;
+    }
+    return rc == MDB_SUCCESS ? beside_commit(beside) : rc;
+}
+
+static int
+copy_tables(const struct table_env *env, struct beside *beside)
+{
+    MDB_txn *from;
+
+    int rc = mdb_txn_begin(env->lmdb, NULL, MDB_RDONLY, &from);
+    if (rc != MDB_SUCCESS) {
+        return rc;
+    }
+    rc = copy_table(from, env->format, beside, beside->format);
+    for (size_t n = 0; n < TABLE_COUNT && rc == MDB_SUCCESS; n++) {
+        if (kinds[n].set == env->set) {
+            rc = copy_table(from, env->dbi[n], beside, beside->dbi[n]);
+        }
+    }
+    mdb_txn_abort(from);
+    return rc;
+}
+
+/* Row by row, and not mdb_env_copy2(MDB_CP_COMPACT): that copies a large value's pages whole, and LMDB fills
+ * the end of such a page with whatever the memory held before: rows of another page, long deleted. */
+static enum err
+copy_beside(const struct table_env *env)
+{
+    struct beside beside = { .lmdb = NULL };
+    char path[PATH_MAX];
+
+    if ((size_t)snprintf(path, sizeof path, "%s/%s", env->path, beside_name) >= sizeof path) {
+        return ERR_INVALID;
+    }
+    if (unlinkat(env->directory, beside_name, 0) != 0 && errno != ENOENT) {
+        return err_of(errno);
+    }
+    int rc = beside_open(env, path, &beside);
+    if (rc == MDB_SUCCESS) {
+        rc = copy_tables(env, &beside);
+    }
+    if (beside.txn != NULL) {
+        mdb_txn_abort(beside.txn);
+    }
+    if (rc == MDB_SUCCESS) {
+        rc = mdb_env_sync(beside.lmdb, 1);
+    }
+    mdb_env_close(beside.lmdb);
+    return err_of(rc);
+}
+
+/* Put the copy in the place of the file. *replaced_out: the file is the new one, whatever it gives. */
+static enum err
+replace_file(struct table_env *env, bool *replaced_out)
+{
+    *replaced_out = false;
+    enum err err = world_disk(env->world, WORLD_DISK_FILE);
+    if (err == ERR_OK && renameat(env->directory, beside_name, env->directory, data_name) != 0) {
+        err = err_of(errno);
+    }
+    if (err != ERR_OK) {
+        return err;
+    }
+    *replaced_out = true;
+    /* Not durable, a crash would bring back the old file without what is committed from here on. */
+    return fsync(env->directory) == 0 ? ERR_OK : ERR_IO;
+}
+
+static enum err
+open_lmdb_again(struct table_env *env)
+{
+    struct pages pages = count_pages(env);
+
+    mdb_env_close(env->lmdb);
+    env->lmdb = NULL;
+    enum err err = open_lmdb(env, (size_t)pages.map_bytes);
+    if (err == ERR_OK) {
+        err = check_format(env);
+    }
+    if (err == ERR_OK) {
+        err = open_tables(env, false);
+    }
+    if (err != ERR_OK) {
+        mdb_env_close(env->lmdb);
+        env->lmdb = NULL;
+    }
+    return err;
+}
+
+enum err
+table_env_compact(struct table_env *env)
+{
+    struct table_stat stat;
+    bool replaced = false;
+
+    assert(!env->read_only && env->writer.lmdb == NULL);
+    if (env->poisoned) {
+        return ERR_IO;
+    }
+    table_env_stat(env, &stat);
+    enum err err = world_disk(env->world, WORLD_DISK_FILE);
+    if (err == ERR_OK) {
+        err = check_room(env, stat.compact_bytes);
+    }
+    if (err == ERR_OK && !hold_readers(env, true)) {
+        err = ERR_BUSY;
+    }
+    if (err != ERR_OK) {
+        return err;
+    }
+    err = copy_beside(env);
+    if (err == ERR_OK) {
+        err = replace_file(env, &replaced);
+    }
+    if (replaced) {
+        enum err opened = open_lmdb_again(env);
+        err = err == ERR_OK ? opened : err;
+        env->poisoned = err != ERR_OK;
+    } else {
+        (void)unlinkat(env->directory, beside_name, 0);
+    }
+    release_readers(env);
+    log_event("table-compacted", "set=%d err=%s before=%llu after=%llu", (int)env->set, err_code(err),
+              (unsigned long long)stat.file_bytes, (unsigned long long)count_pages(env).file_bytes);
+    return err;
+}
+
+/* --- Transactions --------------------------------------------------------- */
+
+static void
+fail_txn(struct table_txn *txn, int rc)
+{
+    if (txn->error != ERR_OK) {
+        return;
+    }
+    assert(rc != MDB_BAD_VALSIZE);
+    txn->error = err_of(rc);
+    if (rc == MDB_MAP_FULL) {
+        txn->env->full = true;
+    }
+    if (rc == MDB_PANIC || txn->error == ERR_IO) {
+        txn->env->poisoned = true;
+    }
+    log_event("table-failed", "set=%d error=%s", (int)txn->env->set, err_code(txn->error));
 }
 
 static enum err
@@ -894,7 +1145,8 @@ table_begin_read(struct table_env *env, struct table_txn **txn_out)
     }
     env->reader_count++;
     pthread_mutex_unlock(&env->mutex);
-    int rc = mdb_txn_begin(env->lmdb, NULL, MDB_RDONLY, &txn->lmdb);
+    /* While it waited the environment may have been lost. */
+    int rc = env->lmdb == NULL ? MDB_PANIC : mdb_txn_begin(env->lmdb, NULL, MDB_RDONLY, &txn->lmdb);
     if (rc != MDB_SUCCESS) {
         leave_map(env);
         free(txn);

@@ -17,7 +17,9 @@
  *
  * On disk a directory holds data.mdb and lock.mdb of LMDB, and `owner`: a lock of
  * our own against a second process, with a mark once the environment was made, so
- * that an emptied data.mdb is damage and not a new beginning.
+ * that an emptied data.mdb is damage and not a new beginning. LMDB overwrites a page
+ * that is no longer used only when it needs it again, so what must be gone for good
+ * is gone once the environment has been compacted: data.mdb.new, renamed.
  *
  * Stored forms, with K(c) = H(c, the environment's key) and name = table number u8, row key:
  *     tagged   value, S("vigil.row.tag.v1", name, S("vigil.row.val.v1", value))
@@ -95,11 +97,20 @@ struct table_stat {
     uint64_t map_bytes;
     uint64_t used_bytes;    /* pages in use, times their size */
     uint64_t file_bytes;    /* what the pages take that were ever in use */
+    uint64_t compact_bytes; /* what table_env_compact needs on the disk, for a while */
     uint64_t corrupt_count; /* rows that did not verify since the environment was opened */
     bool full; /* a transaction did not fit into the map: whoever opens it again asks for a larger one */
 };
 
 void table_env_stat(struct table_env *env, struct table_stat *stat_out);
+
+/* Rewrite the file from the rows that are here: what was deleted before is in none of its
+ * bytes. No transaction of this thread may be open. Written beside, synced, renamed: a crash anywhere leaves
+ * the old file or the new one, whole, and the next opening removes what is left beside.
+ * ERR_FULL: the disk has no room for both (see compact_bytes). ERR_BUSY: a reader does not end. ERR_CORRUPT: its
+ * tree cannot be walked. ERR_IO, ERR_DENIED, ERR_MEMORY. After any of these the old file goes on being used, unless the
+ * environment is poisoned (every later begin is ERR_IO): the failure came after the rename. */
+MUST_CHECK enum err table_env_compact(struct table_env *env);
 
 /* 16 bytes that stand for `parts` in row keys, under the environment's hash key: a row key
  * holds no id in clear. Parts are taken as one string; at most 8. */

@@ -72,7 +72,7 @@ setup(void)
 static void
 remove_tree(const char *where)
 {
-    static const char *const names[] = { "data.mdb", "lock.mdb", "owner" };
+    static const char *const names[] = { "data.mdb", "data.mdb.new", "lock.mdb", "owner" };
     char name[128];
 
     for (size_t n = 0; n < sizeof names / sizeof names[0]; n++) {
@@ -1048,21 +1048,53 @@ END_TEST
 
 /* --- Faults --------------------------------------------------------------- */
 
-/* LMDB calls these: what the test defines here is what it gets. */
+/* LMDB and table.c call these: what the test defines here is what they get. */
 static unsigned sync_count;
 static unsigned sync_fails_at;
 static unsigned write_fails_at;
 static int write_errno;
+static unsigned dies_at; /* the call that is the process's last */
 
-int
-fdatasync(int descriptor)
+static void
+maybe_die(void)
+{
+    if (dies_at > 0 && --dies_at == 0) {
+        _exit(9);
+    }
+}
+
+static bool
+sync_fails(void)
 {
     sync_count++;
     if (sync_fails_at > 0 && --sync_fails_at == 0) {
         errno = EIO;
-        return -1;
+        return true;
     }
-    return (int)syscall(SYS_fdatasync, descriptor);
+    return false;
+}
+
+int
+fdatasync(int descriptor)
+{
+    maybe_die();
+    return sync_fails() ? -1 : (int)syscall(SYS_fdatasync, descriptor);
+}
+
+int
+fsync(int descriptor)
+{
+    maybe_die();
+    return sync_fails() ? -1 : (int)syscall(SYS_fsync, descriptor);
+}
+
+int
+renameat(int from_directory, const char *from, int to_directory, const char *to)
+{
+    maybe_die();
+    int rc = (int)syscall(SYS_renameat, from_directory, from, to_directory, to);
+    maybe_die();
+    return rc;
 }
 
 static bool
@@ -1078,12 +1110,14 @@ write_fails(void)
 ssize_t
 pwrite(int descriptor, const void *data, size_t size, off_t offset)
 {
+    maybe_die();
     return write_fails() ? -1 : syscall(SYS_pwrite64, descriptor, data, size, offset);
 }
 
 ssize_t
 writev(int descriptor, const struct iovec *parts, int count)
 {
+    maybe_die();
     return write_fails() ? -1 : syscall(SYS_writev, descriptor, parts, count);
 }
 
@@ -1288,6 +1322,251 @@ START_TEST(a_full_disk_refuses_writing_and_lets_erasing_through)
 }
 END_TEST
 
+/* --- Compacting ----------------------------------------------------------- */
+
+static uint8_t content[8 << 20];
+
+static size_t
+read_file(const char *name)
+{
+    FILE *file = fopen(file_of(name), "rb");
+
+    ck_assert_ptr_nonnull(file);
+    size_t size = fread(content, 1, sizeof content, file);
+    fclose(file);
+    return size;
+}
+
+START_TEST(compacting_keeps_every_row_and_gives_the_room_back)
+{
+    struct table_stat before;
+    struct table_stat after;
+
+    for (uint32_t n = 0; n < 1500; n += 50) {
+        begin();
+        put_many(n, 50);
+        put(TABLE_SUM, "sealed", "a summary");
+        commit();
+    }
+    begin();
+    for (uint32_t n = 400; n < 1500; n++) {
+        uint8_t key[4];
+        bytes_write_u32(key, n);
+        ck_assert(table_delete(txn, TABLE_ENT, span_of(key, sizeof key)));
+    }
+    commit();
+    table_env_stat(env, &before);
+    ck_assert_int_eq(table_env_compact(env), ERR_OK);
+    table_env_stat(env, &after);
+    ck_assert_uint_lt(after.file_bytes, before.file_bytes / 2);
+    ck_assert_uint_ge(after.map_bytes, before.map_bytes);
+    ck_assert_uint_le(after.file_bytes, before.compact_bytes + (64 << 10));
+    check_many(400);
+    ck_assert_int_ne(access(file_of("data.mdb.new"), F_OK), 0);
+    /* It is an environment like any other: it is written, closed and opened. */
+    begin();
+    put_many(400, 100);
+    commit();
+    ck_assert_int_eq(table_env_compact(env), ERR_OK);
+    table_env_close(&env);
+    open_again();
+    check_many(500);
+    ck_assert_int_eq(table_begin_read(env, &txn), ERR_OK);
+    ck_assert(holds(TABLE_SUM, "sealed", "a summary"));
+}
+END_TEST
+
+/* LMDB leaves old bytes in free pages, in the gaps of pages, and behind large values, where it writes out
+ * whatever a page in memory held before. */
+START_TEST(w2_nothing_that_was_deleted_is_in_a_compacted_file)
+{
+    enum { DELETED = 64, LARGE = 64 };
+    static uint8_t large[2200];
+    char key[16];
+    char value[64];
+
+    /* In turns that follow each other pages in memory go from one to the next. */
+    for (int n = 0; n < DELETED; n++) {
+        begin();
+        (void)snprintf(key, sizeof key, "%d", n);
+        (void)snprintf(value, sizeof value, "ROWTHATGOES-%04d-and-some-more-of-it", n);
+        put(TABLE_ENT, key, value);
+        commit();
+        begin();
+        (void)snprintf(key, sizeof key, "large%d", n);
+        table_put(txn, TABLE_ENT, span_text(key), span_of(large, sizeof large));
+        commit();
+    }
+    begin();
+    for (int n = 0; n < DELETED; n++) {
+        (void)snprintf(key, sizeof key, "%d", n);
+        ck_assert(table_delete(txn, TABLE_ENT, span_text(key)));
+    }
+    put(TABLE_ENT, "stays", "ROWTHATSTAYS");
+    commit();
+    ck_assert_ptr_nonnull(memmem(content, read_file("data.mdb"), "ROWTHATGOES", 11));
+    ck_assert_int_eq(table_env_compact(env), ERR_OK);
+    ck_assert_ptr_null(memmem(content, read_file("data.mdb"), "ROWTHATGOES", 11));
+    ck_assert_ptr_nonnull(memmem(content, read_file("data.mdb"), "ROWTHATSTAYS", 12));
+    /* And what is written behind it brings nothing back. */
+    for (int n = 0; n < 8; n++) {
+        begin();
+        put(TABLE_ENT, "later", "row");
+        table_put(txn, TABLE_ENT, span_text("large"), span_of(large, sizeof large));
+        commit();
+    }
+    table_env_close(&env);
+    ck_assert_ptr_null(memmem(content, read_file("data.mdb"), "ROWTHATGOES", 11));
+    ck_assert_ptr_null(memmem(content, read_file("lock.mdb"), "ROWTHATGOES", 11));
+    open_again();
+    ck_assert_int_eq(table_begin_read(env, &txn), ERR_OK);
+    ck_assert_uint_eq(table_count(txn, TABLE_ENT), LARGE + 3);
+    ck_assert_int_eq(table_check(txn, TABLE_ENT), ERR_OK);
+}
+END_TEST
+
+/* The child dies at its n-th write, sync or rename, for every n until it comes through. */
+START_TEST(w6_a_kill_anywhere_in_compacting_leaves_the_old_file_or_the_new)
+{
+    int status = 0;
+    unsigned deaths = 0;
+
+    begin();
+    put_many(0, 300);
+    commit();
+    begin();
+    for (uint32_t n = 100; n < 300; n++) {
+        uint8_t key[4];
+        bytes_write_u32(key, n);
+        ck_assert(table_delete(txn, TABLE_ENT, span_of(key, sizeof key)));
+    }
+    commit();
+    table_env_close(&env);
+    for (unsigned nth = 1; nth < 1000; nth++) {
+        pid_t child = fork();
+        if (child == 0) {
+            open_again();
+            dies_at = nth;
+            enum err err = table_env_compact(env);
+            dies_at = 0;
+            _exit(err == ERR_OK ? 0 : 1);
+        }
+        ck_assert_int_eq(waitpid(child, &status, 0), child);
+        ck_assert(WIFEXITED(status));
+        open_again();
+        ck_assert_int_ne(access(file_of("data.mdb.new"), F_OK), 0);
+        check_many(100);
+        table_env_close(&env);
+        if (WEXITSTATUS(status) != 9) {
+            break;
+        }
+        deaths++;
+    }
+    ck_assert_int_eq(WEXITSTATUS(status), 0);
+    ck_assert_uint_ge(deaths, 6);
+    open_again();
+}
+END_TEST
+
+START_TEST(a_fault_in_compacting_leaves_the_old_file_in_use_or_ends_the_environment)
+{
+    unsigned refused = 0;
+
+    begin();
+    put_many(0, 300);
+    commit();
+    for (uint64_t nth = 1; nth <= 2; nth++) {
+        test_world_fail_disk(&world, nth, nth == 1 ? ERR_FULL : ERR_IO);
+        ck_assert_int_eq(table_env_compact(env), nth == 1 ? ERR_FULL : ERR_IO);
+        ck_assert_int_ne(access(file_of("data.mdb.new"), F_OK), 0);
+        check_many(300);
+    }
+    write_errno = ENOSPC;
+    for (unsigned nth = 1; nth <= 8; nth++) {
+        write_fails_at = nth;
+        enum err err = table_env_compact(env);
+        if (write_fails_at == 0) {
+            ck_assert(err == ERR_FULL || err == ERR_IO);
+            ck_assert_int_ne(access(file_of("data.mdb.new"), F_OK), 0);
+            refused++;
+        }
+        write_fails_at = 0;
+        check_many(300);
+        begin();
+        put(TABLE_SUM, "still", "written");
+        commit();
+    }
+    ck_assert_uint_ge(refused, 2);
+    /* The copy is not durable: it is not used. The rename is not: nothing may be committed behind it. */
+    sync_fails_at = 1;
+    ck_assert_int_eq(table_env_compact(env), ERR_IO);
+    check_many(300);
+    sync_fails_at = 2;
+    ck_assert_int_eq(table_env_compact(env), ERR_IO);
+    ck_assert_int_eq(table_env_compact(env), ERR_IO);
+    check_poisoned_until_reopened();
+    check_many(300);
+}
+END_TEST
+
+START_TEST(a_reader_holds_up_compacting)
+{
+    begin();
+    put_many(0, 10);
+    commit();
+    ck_assert_int_eq(table_begin_read(env, &txn), ERR_OK);
+    ck_assert_int_eq(table_env_compact(env), ERR_BUSY);
+    ck_assert_uint_eq(table_count(txn, TABLE_ENT), 10);
+    table_abort(&txn);
+    ck_assert_int_eq(table_env_compact(env), ERR_OK);
+    check_many(10);
+}
+END_TEST
+
+START_TEST(compacting_waits_for_room_on_the_disk)
+{
+    char small[96];
+    char own[112];
+    char other[112];
+
+    (void)snprintf(small, sizeof small, "%s/small", directory);
+    (void)snprintf(own, sizeof own, "%s/main", small);
+    (void)snprintf(other, sizeof other, "%s/other", small);
+    ck_assert_int_eq(mkdir(small, 0700), 0);
+    if (mount("tmpfs", small, "tmpfs", 0, "size=16m,mode=0700") != 0) {
+        printf("skipped: a full disk needs the right to mount (%s)\n", strerror(errno));
+        fflush(stdout);
+        rmdir(small);
+        return;
+    }
+    table_env_close(&env);
+    struct table_options options = options_of(own);
+    ck_assert_int_eq(table_env_open(&env, &options), ERR_OK);
+    for (uint32_t n = 0; n < 4000; n += 100) {
+        begin();
+        put_many(n, 100);
+        commit();
+    }
+    struct table_stat stat;
+    table_env_stat(env, &stat);
+    int file = open(other, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+    struct statvfs fs;
+    ck_assert_int_eq(statvfs(small, &fs), 0);
+    ck_assert_int_eq(posix_fallocate(file, 0, (off_t)(fs.f_bavail * fs.f_frsize - (1 << 20))), 0);
+    ck_assert_int_eq(table_env_compact(env), ERR_FULL);
+    check_many(4000);
+    close(file);
+    ck_assert_int_eq(unlink(other), 0);
+    ck_assert_int_eq(statvfs(small, &fs), 0);
+    ck_assert_uint_gt(fs.f_bavail * fs.f_frsize, stat.compact_bytes);
+    ck_assert_int_eq(table_env_compact(env), ERR_OK);
+    check_many(4000);
+    table_env_close(&env);
+    ck_assert_int_eq(umount(small), 0);
+    rmdir(small);
+}
+END_TEST
+
 /* --- Walks while writing -------------------------------------------------- */
 
 START_TEST(a_walk_goes_on_behind_the_key_it_gave_last)
@@ -1410,6 +1689,12 @@ main(void)
     tcase_add_test(tests, a_fault_of_the_world_is_one_of_the_disk);
     tcase_add_test(tests, a_kill_in_a_turn_leaves_the_turns_before_it);
     tcase_add_test(tests, a_full_disk_refuses_writing_and_lets_erasing_through);
+    tcase_add_test(tests, compacting_keeps_every_row_and_gives_the_room_back);
+    tcase_add_test(tests, w2_nothing_that_was_deleted_is_in_a_compacted_file);
+    tcase_add_test(tests, w6_a_kill_anywhere_in_compacting_leaves_the_old_file_or_the_new);
+    tcase_add_test(tests, a_fault_in_compacting_leaves_the_old_file_in_use_or_ends_the_environment);
+    tcase_add_test(tests, a_reader_holds_up_compacting);
+    tcase_add_test(tests, compacting_waits_for_room_on_the_disk);
     tcase_add_test(tests, a_walk_goes_on_behind_the_key_it_gave_last);
     tcase_add_test(tests, a_walk_may_remove_all_that_it_meets);
     tcase_add_test(tests, a_prefix_of_all_ones_is_walked_to_the_end_of_the_table);
