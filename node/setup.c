@@ -219,15 +219,16 @@ setup_unlock(struct setup *setup_out, const char *directory, struct span passphr
                       "the state directory cannot be used");
     }
     setup_out->storage_key = crypto_secret_new(sizeof *setup_out->storage_key);
-    setup_out->wrap_key = crypto_secret_new(sizeof *setup_out->wrap_key);
     enum err err = ERR_MEMORY;
     const char *file = "lock";
-    if (setup_out->storage_key != NULL && setup_out->wrap_key != NULL) {
+    struct wrap wrap;
+    if (setup_out->storage_key != NULL) {
         err = vault_open(directory, passphrase, setup_out->storage_key);
     }
     if (err == ERR_OK) {
         file = "wrap";
-        err = vault_open_wrap(directory, setup_out->storage_key, setup_out->wrap_key);
+        err = wrap_read(directory, setup_out->storage_key, &wrap);
+        crypto_wipe(&wrap, sizeof wrap);
     }
     if (err == ERR_OK) {
         return true;
@@ -263,7 +264,6 @@ setup_close(struct setup *setup)
 {
     replica_close(&setup->replica);
     crypto_secret_free(setup->storage_key);
-    crypto_secret_free(setup->wrap_key);
     memset(setup, 0, sizeof *setup);
 }
 
@@ -276,7 +276,6 @@ setup_open(struct setup *setup, const struct world *world, long map_mib, struct 
                                                      .directory = setup->directory,
                                                      .world = world,
                                                      .storage_key = setup->storage_key,
-                                                     .wrap_key = setup->wrap_key,
                                                      .codebook = codebook_reprisals(),
                                                      .map_bytes = (size_t)map_mib << 20,
                                                  });

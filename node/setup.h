@@ -28,7 +28,6 @@ void setup_fault_set(struct setup_fault *fault, enum err err, const char *why, c
 struct setup {
     char directory[SETUP_PATH_BYTES];
     struct key *storage_key; /* locked memory */
-    struct key *wrap_key;
     struct replica *replica;
 };
 

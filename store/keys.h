@@ -31,10 +31,23 @@ size_t keys_find_record(struct table_txn *txn, const struct ident *compartment, 
 MUST_CHECK enum err keys_get_record(struct table_txn *txn, const struct ident *compartment,
                                     const struct ident *record_id, struct record_key *key_out);
 
+/* Destroy the key of a record: what it sealed cannot be opened any more, once keys/ has been rewritten. A row that does not
+ * verify goes too. */
+void keys_delete_record(struct table_txn *txn, const struct ident *compartment,
+                        const struct ident *record_id);
+
+/* Walk every record key that is here and verifies. `key` is wiped when `each` returns, which may write. */
+void keys_each_record(struct table_txn *txn,
+                      void (*each)(void *self, const struct ident *compartment, const struct record_key *key),
+                      void *self);
+
 /* The payload of a key entry as on the wire; and its bytes, lent until `txn` writes or ends. */
 void keys_put_payload(struct table_txn *txn, uint32_t log_no, uint64_t seq, struct span payload);
 MUST_CHECK enum err keys_get_payload(struct table_txn *txn, uint32_t log_no, uint64_t seq,
                                      struct span *payload_out);
+
+/* Remove it: its record was erased. */
+void keys_delete_payload(struct table_txn *txn, uint32_t log_no, uint64_t seq);
 
 /* Keys of epochs: `epoch_id` is the stmt_id of the EPOCH statement. */
 void keys_put_epoch(struct table_txn *txn, const struct ident *compartment, const struct hash *epoch_id,
@@ -45,3 +58,7 @@ void keys_each_epoch(struct table_txn *txn,
                      void (*each)(void *self, const struct ident *compartment, const struct hash *epoch_id,
                                   const struct key *key),
                      void *self);
+
+/* Copy everything that verifies into another environment, of another wrapping key; gives how many rows did not. Errors stay in
+ * `to`. ERR_MEMORY is an error of `from`. */
+uint64_t keys_copy(struct table_txn *from, struct table_txn *to);

@@ -3,6 +3,7 @@
 #include "store/base/world.h"
 
 #include <assert.h>
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -36,6 +37,7 @@ enum {
     FILE_HEADER_BYTES = MAGIC_BYTES + 1 + NONCE_BYTES,
     FILE_BYTES_MAX = 64 << 20,
     NAME_BYTES_MAX = 64,
+    WRAP_VERSION = 1,
     ANCHOR_VERSION = 1,
     ANCHOR_LOG_BYTES = HASH_BYTES + 8,
 };
@@ -124,11 +126,40 @@ check_target(int directory, const char *name, bool replace)
     return replace ? ERR_OK : ERR_EXISTS;
 }
 
-/* Write beside, sync, rename, sync the directory. Without `replace` a file that is there stays. */
+/* What becomes of a file that stands at the name already. */
+enum old_file {
+    OLD_STAYS,
+    OLD_REPLACED,
+    OLD_SHREDDED, /* replaced, and its bytes overwritten where they lie */
+};
+
+/* Overwrite a file that has lost its name. A file system that writes elsewhere keeps the old bytes: no promise. */
+static void
+shred(int file)
+{
+    static const uint8_t zeros[4096];
+    struct stat stat;
+
+    if (fstat(file, &stat) != 0) {
+        return;
+    }
+    for (off_t at = 0; at < stat.st_size;) {
+        ssize_t written = pwrite(file, zeros, sizeof zeros, at);
+        if (written <= 0) {
+            return;
+        }
+        at += written;
+    }
+    (void)fsync(file);
+}
+
+/* Write beside, sync, rename, sync the directory. ERR_IO may come after the rename. */
 static enum err
-write_at(int directory, const char *name, struct span content, bool replace)
+write_at(int directory, const char *name, struct span content, enum old_file old)
 {
     char beside[NAME_MAX + 1];
+    bool replace = old != OLD_STAYS;
+    int old_file = -1;
     int file = -1;
 
     int size = snprintf(beside, sizeof beside, ".%s.new", name);
@@ -158,6 +189,9 @@ write_at(int directory, const char *name, struct span content, bool replace)
         err = err_of_errno(errno);
         goto fail;
     }
+    if (old == OLD_SHREDDED) {
+        old_file = openat(directory, name, O_WRONLY | O_NOFOLLOW | O_CLOEXEC);
+    }
     int rc = replace ? renameat(directory, beside, directory, name)
                      : linkat(directory, beside, directory, name, 0);
     if (rc != 0) {
@@ -168,10 +202,21 @@ write_at(int directory, const char *name, struct span content, bool replace)
     if (!replace) {
         (void)unlinkat(directory, beside, 0);
     }
-    return fsync(directory) == 0 ? ERR_OK : err_of_errno(errno);
+    err = fsync(directory) == 0 ? ERR_OK : ERR_IO;
+    /* Only once the new one is sure to be found. */
+    if (old_file >= 0 && err == ERR_OK) {
+        shred(old_file);
+    }
+    if (old_file >= 0) {
+        close(old_file);
+    }
+    return err;
 
 fail:
     close(file);
+    if (old_file >= 0) {
+        close(old_file);
+    }
     (void)unlinkat(directory, beside, 0);
     return err;
 }
@@ -248,7 +293,7 @@ vault_write_plain(const char *path, struct span content)
     if (err != ERR_OK) {
         return err;
     }
-    err = write_at(directory, name, content, true);
+    err = write_at(directory, name, content, OLD_REPLACED);
     close(directory);
     return err;
 }
@@ -297,9 +342,9 @@ name_file(struct file_name *out, const char *name)
     out->size = MAGIC_BYTES + 1 + size;
 }
 
-enum err
-vault_write_file(const char *directory, const char *name, const struct key *storage_key, struct span content,
-                 const struct world *world)
+static enum err
+write_sealed(const char *directory, const char *name, const struct key *storage_key, struct span content,
+             const struct world *world, enum old_file old)
 {
     struct file_name bound;
     struct nonce nonce;
@@ -325,11 +370,18 @@ vault_write_file(const char *directory, const char *name, const struct key *stor
     crypto_wipe(&key, sizeof key);
     err = open_directory(directory, &at);
     if (err == ERR_OK) {
-        err = write_at(at, name, buf_span(&file), true);
+        err = write_at(at, name, buf_span(&file), old);
         close(at);
     }
     buf_free(&file);
     return err;
+}
+
+enum err
+vault_write_file(const char *directory, const char *name, const struct key *storage_key, struct span content,
+                 const struct world *world)
+{
+    return write_sealed(directory, name, storage_key, content, world, OLD_REPLACED);
 }
 
 enum err
@@ -551,16 +603,13 @@ make_keys(struct passphrase_method *method, const char *directory, struct span p
           const struct world *world)
 {
     struct key storage_key;
-    struct key wrap;
 
     world_random(world, storage_key.bytes, KEY_BYTES);
-    world_random(world, wrap.bytes, KEY_BYTES);
     enum err err = method_make(method, passphrase, &storage_key, world);
     if (err == ERR_OK) {
-        err = vault_write_file(directory, wrap_name, &storage_key, span_of(wrap.bytes, KEY_BYTES), world);
+        err = wrap_make(directory, &storage_key, world);
     }
     crypto_wipe(&storage_key, sizeof storage_key);
-    crypto_wipe(&wrap, sizeof wrap);
     return err;
 }
 
@@ -589,7 +638,7 @@ vault_make(const char *directory, struct span passphrase, const struct vault_wor
     }
     if (err == ERR_OK) {
         lock_encode(&file, &lock);
-        err = file.failed ? ERR_MEMORY : write_at(at, lock_name, buf_span(&file), false);
+        err = file.failed ? ERR_MEMORY : write_at(at, lock_name, buf_span(&file), OLD_STAYS);
     }
     buf_free(&file);
     close(at);
@@ -718,28 +767,11 @@ vault_change_passphrase(const char *directory, struct span old, struct span fres
     }
     if (err == ERR_OK) {
         lock_encode(&changed, &lock);
-        err = changed.failed ? ERR_MEMORY : write_at(at, lock_name, buf_span(&changed), true);
+        err = changed.failed ? ERR_MEMORY : write_at(at, lock_name, buf_span(&changed), OLD_REPLACED);
     }
     close(at);
     buf_free(&file);
     buf_free(&changed);
-    return err;
-}
-
-enum err
-vault_open_wrap(const char *directory, const struct key *storage_key, struct key *wrap_out)
-{
-    struct buf content = { 0 };
-
-    crypto_wipe(wrap_out, sizeof *wrap_out);
-    enum err err = vault_read_file(directory, wrap_name, storage_key, &content);
-    if (err == ERR_OK && content.size != KEY_BYTES) {
-        err = ERR_CORRUPT;
-    }
-    if (err == ERR_OK) {
-        memcpy(wrap_out->bytes, content.data, KEY_BYTES);
-    }
-    buf_wipe(&content);
     return err;
 }
 
@@ -789,6 +821,137 @@ vault_calibrate(struct vault_work *work_out)
         }
     }
     *work_out = work;
+}
+
+/* --- The wrapping key ----------------------------------------------------- */
+
+enum err
+wrap_write(const char *directory, const struct key *storage_key, const struct wrap *wrap,
+           const struct world *world)
+{
+    uint8_t content[1 + 4 + KEY_BYTES] = { WRAP_VERSION };
+
+    bytes_write_u32(content + 1, wrap->generation);
+    memcpy(content + 5, wrap->key.bytes, KEY_BYTES);
+    enum err err = write_sealed(directory, wrap_name, storage_key, span_of(content, sizeof content), world,
+                                OLD_SHREDDED);
+    crypto_wipe(content, sizeof content);
+    return err;
+}
+
+enum err
+wrap_make(const char *directory, const struct key *storage_key, const struct world *world)
+{
+    struct wrap wrap = { .generation = 0 };
+
+    world_random(world, wrap.key.bytes, KEY_BYTES);
+    enum err err = wrap_write(directory, storage_key, &wrap, world);
+    crypto_wipe(&wrap, sizeof wrap);
+    return err;
+}
+
+enum err
+wrap_read(const char *directory, const struct key *storage_key, struct wrap *wrap_out)
+{
+    struct buf content = { 0 };
+
+    crypto_wipe(wrap_out, sizeof *wrap_out);
+    enum err err = vault_read_file(directory, wrap_name, storage_key, &content);
+    if (err == ERR_OK) {
+        struct reader reader = reader_of(buf_span(&content));
+        uint8_t version = reader_u8(&reader);
+        wrap_out->generation = reader_u32(&reader);
+        reader_copy(&reader, wrap_out->key.bytes, KEY_BYTES);
+        if (version > WRAP_VERSION) {
+            err = ERR_NEWER;
+        } else if (version != WRAP_VERSION || !reader_done(&reader)) {
+            err = ERR_CORRUPT;
+        }
+    }
+    if (err != ERR_OK) {
+        crypto_wipe(wrap_out, sizeof *wrap_out);
+    }
+    buf_wipe(&content);
+    return err;
+}
+
+void
+wrap_folder(uint32_t generation, char name_out[WRAP_FOLDER_BYTES])
+{
+    if (generation == 0) {
+        (void)snprintf(name_out, WRAP_FOLDER_BYTES, "keys");
+    } else {
+        (void)snprintf(name_out, WRAP_FOLDER_BYTES, "keys-%u", (unsigned)generation);
+    }
+}
+
+/* Remove a folder of plain files. */
+static enum err
+remove_folder(int directory, const char *name)
+{
+    const struct dirent *entry;
+    enum err err = ERR_OK;
+
+    int at = openat(directory, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    if (at < 0) {
+        return err_of_errno(errno);
+    }
+    DIR *folder = fdopendir(at);
+    if (folder == NULL) {
+        err = err_of_errno(errno);
+        close(at);
+        return err;
+    }
+    while (err == ERR_OK && (entry = readdir(folder)) != NULL) {
+        if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0 &&
+            unlinkat(at, entry->d_name, 0) != 0) {
+            err = err_of_errno(errno);
+        }
+    }
+    closedir(folder);
+    if (err == ERR_OK && unlinkat(directory, name, AT_REMOVEDIR) != 0) {
+        err = err_of_errno(errno);
+    }
+    return err;
+}
+
+/* Is this the name of keys/ in another generation? */
+static bool
+is_other_folder(const char *name, uint32_t generation)
+{
+    char own[WRAP_FOLDER_BYTES];
+
+    wrap_folder(generation, own);
+    if (strcmp(name, own) == 0) {
+        return false;
+    }
+    bool numbered =
+        strncmp(name, "keys-", 5) == 0 && name[5] != '\0' && name[5 + strspn(name + 5, "0123456789")] == '\0';
+    return numbered || strcmp(name, "keys") == 0;
+}
+
+enum err
+wrap_clear(const char *directory, uint32_t generation)
+{
+    const struct dirent *entry;
+    bool removed = false;
+    enum err err = ERR_OK;
+
+    DIR *all = opendir(directory);
+    if (all == NULL) {
+        return err_of_errno(errno);
+    }
+    while (err == ERR_OK && (entry = readdir(all)) != NULL) {
+        if (is_other_folder(entry->d_name, generation)) {
+            err = remove_folder(dirfd(all), entry->d_name);
+            removed = true;
+        }
+    }
+    if (err == ERR_OK && removed && fsync(dirfd(all)) != 0) {
+        err = ERR_IO;
+    }
+    closedir(all);
+    return err;
 }
 
 /* --- The anchor ----------------------------------------------------------- */

@@ -1,7 +1,7 @@
 /* vault.h - what opens a state directory: the storage key, and the anchor.
  *
  *     lock      one random storage key, sealed once by each unlock method
- *     wrap      the wrapping key of keys/, sealed under the storage key
+ *     wrap      the wrapping key of keys/ and its generation, sealed under the storage key
  *     device    the device's own secret keys, sealed under the storage key
  *     anchor    {device, incarnation, last own seq per log, database id}, sealed
  *
@@ -19,7 +19,7 @@
  *
  * Bytes of a sealed file: "VIGILBOX", version u8 = 1, nonce[24], content sealed under
  * H("vigil.fil.key.v1", storage key); associated data = "VIGILBOX", version, name.
- * Content of `wrap`: the key[32]. Content of `anchor`: version u8 = 1, device_id[32],
+ * Content of `wrap`: version u8 = 1, generation u32, key[32]. Content of `anchor`: version u8 = 1, device_id[32],
  * incarnation[8], database_id[16], count u32, count x (log_id[32], last_seq u64).
  */
 #pragma once
@@ -60,10 +60,6 @@ MUST_CHECK enum err vault_change_passphrase(const char *directory, struct span o
 /* What vault_open would say of the bytes of a lock before it tries a passphrase. ERR_CORRUPT, ERR_NEWER. */
 MUST_CHECK enum err vault_lock_check(struct span bytes);
 
-/* The wrapping key of keys/. Errors as vault_read_file. */
-MUST_CHECK enum err vault_open_wrap(const char *directory, const struct key *storage_key,
-                                    struct key *wrap_out);
-
 /* Seal `content` under the storage key into the file `name`, or read it back; `name` is bound in.
  * `name` is at most 64 bytes, without a slash. Writing replaces the file whole or not at all: ERR_DENIED
  * (a symlink, or not ours), ERR_FULL, ERR_IO, ERR_MEMORY. Reading: ERR_ABSENT, ERR_CORRUPT (damaged, or
@@ -77,6 +73,33 @@ MUST_CHECK enum err vault_read_file(const char *directory, const char *name, con
 /* The same care for a file that is no secret. ERR_CORRUPT: it is longer than `bytes_max`. */
 MUST_CHECK enum err vault_write_plain(const char *path, struct span content);
 MUST_CHECK enum err vault_read_plain(const char *path, size_t bytes_max, struct buf *content_out);
+
+/* The wrapping key of keys/, which is another after each rewriting. Which folder is keys/ follows from the generation:
+ * replacing this one file switches from one folder to the next.
+ *
+ *     wrap {0, key A} --> keys      write keys-1 whole      wrap {1, key B} --> keys-1      remove keys
+ */
+struct wrap {
+    struct key key;
+    uint32_t generation;
+};
+
+/* Draw the first key. Errors as vault_write_file. */
+MUST_CHECK enum err wrap_make(const char *directory, const struct key *storage_key,
+                              const struct world *world);
+
+/* Replace the key, or read it back. The bytes of the old file are overwritten where they lie, as far as the file system does
+ * that. After ERR_IO nobody knows which of the two keys a crash leaves. Errors as vault_write_file, vault_read_file. */
+MUST_CHECK enum err wrap_write(const char *directory, const struct key *storage_key, const struct wrap *wrap,
+                               const struct world *world);
+MUST_CHECK enum err wrap_read(const char *directory, const struct key *storage_key, struct wrap *wrap_out);
+
+/* The name of the folder that is keys/ in this generation: "keys", "keys-1" and so on. */
+enum { WRAP_FOLDER_BYTES = 16 };
+void wrap_folder(uint32_t generation, char name_out[WRAP_FOLDER_BYTES]);
+
+/* Remove the folders of all other generations, with everything in them: a crash left them. ERR_DENIED, ERR_IO. */
+MUST_CHECK enum err wrap_clear(const char *directory, uint32_t generation);
 
 struct anchor_log {
     struct hash log_id;

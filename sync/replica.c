@@ -431,6 +431,24 @@ load_database_id(struct replica *replica)
     return err;
 }
 
+/* keys/ as it is under `wrap`. */
+static enum err
+open_keys(struct replica *replica, const struct wrap *wrap, struct table_env **env_out)
+{
+    char path[4096];
+    char folder[WRAP_FOLDER_BYTES];
+
+    wrap_folder(wrap->generation, folder);
+    if (snprintf(path, sizeof path, "%s/%s", replica->directory, folder) >= (int)sizeof path) {
+        return ERR_INVALID;
+    }
+    return table_env_open(env_out, &(struct table_options){ .path = path,
+                                                            .set = TABLE_SET_KEYS,
+                                                            .key = &wrap->key,
+                                                            .world = replica->world,
+                                                            .map_bytes = replica->keys_map_bytes });
+}
+
 static enum err
 open_environments(struct replica *replica)
 {
@@ -448,11 +466,7 @@ open_environments(struct replica *replica)
     if (err != ERR_OK) {
         return err;
     }
-    (void)snprintf(path, sizeof path, "%s/keys", replica->directory);
-    options.set = TABLE_SET_KEYS;
-    options.key = &replica->wrap_key;
-    options.map_bytes = replica->keys_map_bytes;
-    err = table_env_open(&replica->keys_env, &options);
+    err = open_keys(replica, &replica->wrap, &replica->keys_env);
     return err == ERR_OK ? load_database_id(replica) : err;
 }
 
@@ -467,7 +481,6 @@ replica_open(struct replica **replica_out, const struct replica_options *options
     enum err err = ERR_MEMORY;
     replica->world = options->world;
     replica->storage_key = *options->storage_key;
-    replica->wrap_key = *options->wrap_key;
     replica->map_bytes = options->map_bytes == 0 ? MAP_BYTES_DEFAULT : options->map_bytes;
     replica->keys_map_bytes = KEYS_MAP_BYTES;
     replica->codebook_default = options->codebook;
@@ -484,7 +497,16 @@ replica_open(struct replica **replica_out, const struct replica_options *options
         err = ERR_ABSENT;
         goto fail;
     }
+    err = wrap_read(options->directory, options->storage_key, &replica->wrap);
+    if (err != ERR_OK) {
+        /* Without it this is no replica, whatever else is there. */
+        err = err == ERR_ABSENT ? ERR_CORRUPT : err;
+        goto fail;
+    }
     err = open_environments(replica);
+    if (err == ERR_OK) {
+        err = wrap_clear(options->directory, replica->wrap.generation);
+    }
     if (err != ERR_OK) {
         goto fail;
     }

@@ -46,7 +46,6 @@ struct replica_options {
     const char *directory;
     const struct world *world;
     const struct key *storage_key;
-    const struct key *wrap_key;
     const struct codebook *codebook; /* used where no codebook statement is in force */
     size_t map_bytes;                /* of main/; 0: a default */
 };

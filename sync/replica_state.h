@@ -27,7 +27,7 @@ struct replica {
     char *directory;
     const struct world *world;
     struct key storage_key;
-    struct key wrap_key;
+    struct wrap wrap; /* of keys/ */
     size_t map_bytes; /* of main/, and of keys/, when they are opened next */
     size_t keys_map_bytes;
     const struct codebook *codebook_default;

@@ -107,7 +107,6 @@ open_directory(struct scene *scene, size_t reader, const char *directory, const 
     enum err err = replica_open(&replica, &(struct replica_options){ .directory = directory,
                                                                      .world = &scene->world,
                                                                      .storage_key = &from->storage_key,
-                                                                     .wrap_key = &from->wrap_key,
                                                                      .codebook = codebook });
     return err == ERR_OK ? replica : NULL;
 }
@@ -166,12 +165,17 @@ open_environment(struct scene *scene, const char *directory, size_t reader, enum
 {
     char path[400];
     const struct scene_reader *from = &scene->readers[reader];
+    struct wrap wrap;
 
+    enum err err = wrap_read(directory, &from->storage_key, &wrap);
+    if (err != ERR_OK) {
+        return err;
+    }
     (void)snprintf(path, sizeof path, "%s/%s", directory, set == TABLE_SET_MAIN ? "main" : "keys");
     return table_env_open(
         env_out, &(struct table_options){ .path = path,
                                           .set = set,
-                                          .key = set == TABLE_SET_MAIN ? &from->storage_key : &from->wrap_key,
+                                          .key = set == TABLE_SET_MAIN ? &from->storage_key : &wrap.key,
                                           .world = &scene->world,
                                           .map_bytes = 1 << 20 });
 }
@@ -225,8 +229,8 @@ found(struct scene *scene)
         (void)snprintf(reader->directory, sizeof reader->directory, "%s/%s", scene->directory,
                        n == 0 ? "first" : "second");
         world_random(&scene->world, reader->storage_key.bytes, KEY_BYTES);
-        world_random(&scene->world, reader->wrap_key.bytes, KEY_BYTES);
         good = mkdir(reader->directory, 0700) == 0 &&
+               wrap_make(reader->directory, &reader->storage_key, &scene->world) == ERR_OK &&
                enrol(ceremony, &scene->chance.world, name, LEVEL_ADMIN, &reader->identity, &reader->request);
     }
     for (size_t n = 0; good && n < SCENE_READERS; n++) {

@@ -20,7 +20,6 @@ enum { SCENE_READERS = 2 };
 struct scene_reader {
     char directory[320];
     struct key storage_key;
-    struct key wrap_key;
     struct replica_identity identity;
     struct request request;
 };

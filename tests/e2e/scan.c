@@ -105,7 +105,7 @@ main(int argc, char **argv)
 {
     static char passphrase[NEEDLE_BYTES_MAX];
     static struct key storage_key;
-    static struct key wrap_key;
+    static struct wrap wrap;
     static struct replica_identity identity;
 
     if (argc < 3 || crypto_start() != ERR_OK || fgets(passphrase, sizeof passphrase, stdin) == NULL) {
@@ -114,7 +114,7 @@ main(int argc, char **argv)
     }
     passphrase[strcspn(passphrase, "\n")] = '\0';
     enum err err = vault_open(argv[1], span_text(passphrase), &storage_key);
-    err = err == ERR_OK ? vault_open_wrap(argv[1], &storage_key, &wrap_key) : err;
+    err = err == ERR_OK ? wrap_read(argv[1], &storage_key, &wrap) : err;
     err = err == ERR_OK ? replica_identity_read(argv[1], &storage_key, &identity) : err;
     if (err != ERR_OK) {
         (void)fprintf(stderr, "scan: %s: %s\n", argv[1], err_text(err));
@@ -122,7 +122,7 @@ main(int argc, char **argv)
     }
     look_for("passphrase", passphrase, strlen(passphrase));
     look_for("storage", &storage_key, sizeof storage_key);
-    look_for("wrap", &wrap_key, sizeof wrap_key);
+    look_for("wrap", &wrap.key, sizeof wrap.key);
     /* libsodium's secret signing key is the seed and the public key, which is no secret. */
     look_for("sign", identity.sign.secret_key, 32);
     look_for("box", identity.box.secret_key, 32);

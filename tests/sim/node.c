@@ -91,6 +91,9 @@ node_join(struct sim_node *node)
     }
     enum err err = replica_identity_write(node->directory, &node->device->storage_key,
                                           &node->device->identity, &node->world);
+    if (err == ERR_OK) {
+        err = wrap_make(node->directory, &node->device->storage_key, &node->world);
+    }
     if (err != ERR_OK) {
         sim_fail(node->sim, "%s cannot write its identity: %s", node->device->name, err_code(err));
     }
@@ -122,7 +125,6 @@ node_open(struct sim_node *node)
                                                     .directory = node->directory,
                                                     .world = &node->world,
                                                     .storage_key = &node->device->storage_key,
-                                                    .wrap_key = &node->device->wrap_key,
                                                     .codebook = codebook_reprisals(),
                                                     .map_bytes = node->map_bytes,
                                                 });

@@ -171,7 +171,6 @@ make_keys(struct shape_device *device, const struct world *world)
     struct buf file = { 0 };
 
     world_random(world, device->storage_key.bytes, KEY_BYTES);
-    world_random(world, device->wrap_key.bytes, KEY_BYTES);
     replica_identity_make(&device->identity, world);
     memcpy(device->request.sign_pk, device->identity.sign.public_key, SIGN_PK_BYTES);
     memcpy(device->request.box_pk, device->identity.box.public_key, 32);

@@ -60,7 +60,6 @@ struct shape_device {
     struct replica_identity identity;
     struct request request;
     struct key storage_key;
-    struct key wrap_key;
     struct buf welcome; /* its founding statements */
     uint8_t certificate[8];
 };

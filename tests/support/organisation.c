@@ -77,7 +77,7 @@ test_organisation_enrol(struct test_organisation *org, const char *code, enum le
                    org->node_count);
     ck_assert_int_eq(mkdir(node->directory, 0700), 0);
     world_random(&node->world.world, node->storage_key.bytes, KEY_BYTES);
-    world_random(&node->world.world, node->wrap_key.bytes, KEY_BYTES);
+    ck_assert_int_eq(wrap_make(node->directory, &node->storage_key, &node->world.world), ERR_OK);
     replica_identity_make(&node->identity, &node->world.world);
     memcpy(node->request.sign_pk, node->identity.sign.public_key, SIGN_PK_BYTES);
     memcpy(node->request.box_pk, node->identity.box.public_key, 32);
@@ -101,7 +101,6 @@ test_node_open(struct test_node *node)
         replica_open(&node->replica, &(struct replica_options){ .directory = node->directory,
                                                                 .world = &node->world.world,
                                                                 .storage_key = &node->storage_key,
-                                                                .wrap_key = &node->wrap_key,
                                                                 .codebook = node->codebook,
                                                                 .map_bytes = node->map_bytes }),
         ERR_OK);

@@ -21,7 +21,6 @@ struct test_node {
     char office[16];
     struct test_world world;
     struct key storage_key;
-    struct key wrap_key;
     struct replica_identity identity;
     struct request request;
     struct replica *replica;

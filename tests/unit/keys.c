@@ -231,7 +231,105 @@ START_TEST(no_key_and_no_id_lies_open_in_the_files)
 }
 END_TEST
 
+START_TEST(a_deleted_key_is_gone_and_its_neighbours_are_not)
+{
+    const struct record_key keys[] = { record_key_of(1, 1), record_key_of(1, 2), record_key_of(2, 1) };
+    struct record_key found[4];
+    struct span payload;
+
+    for (size_t n = 0; n < 3; n++) {
+        keys_put_record(txn, &here, &keys[n]);
+        keys_put_payload(txn, 7, n, span_text("a sealed key"));
+    }
+    keys_put_record(txn, &there, &keys[0]);
+    keys_delete_record(txn, &here, &keys[0].record_id);
+    keys_delete_record(txn, &there, &keys[1].record_id); /* never was there */
+    keys_delete_payload(txn, 7, 0);
+    keys_delete_payload(txn, 8, 0);
+    ck_assert_int_eq(keys_get_record(txn, &here, &keys[0].record_id, &found[0]), ERR_ABSENT);
+    ck_assert_uint_eq(keys_find_record(txn, &here, keys[0].record_id.bytes, found, 4), 1);
+    ck_assert(record_key_equal(&found[0], &keys[1]));
+    ck_assert_int_eq(keys_get_record(txn, &there, &keys[0].record_id, &found[0]), ERR_OK);
+    ck_assert_int_eq(keys_get_record(txn, &here, &keys[2].record_id, &found[0]), ERR_OK);
+    ck_assert_int_eq(keys_get_payload(txn, 7, 0, &payload), ERR_ABSENT);
+    ck_assert_int_eq(keys_get_payload(txn, 7, 1, &payload), ERR_OK);
+    ck_assert_uint_eq(table_count(txn, TABLE_KEYS_RECORD), 3);
+    ck_assert_int_eq(table_error(txn), ERR_OK);
+}
+END_TEST
+
+static size_t walked;
+
+static void
+walk_record(void *self, const struct ident *compartment, const struct record_key *key)
+{
+    const struct record_key *expected = self;
+
+    ck_assert(ident_equal(compartment, &here) || ident_equal(compartment, &there));
+    for (size_t n = 0; n < 3; n++) {
+        walked += record_key_equal(key, &expected[n]);
+    }
+}
+
+static void
+walk_epoch(void *self, const struct ident *compartment, const struct hash *epoch_id, const struct key *key)
+{
+    const struct hash *expected = self;
+
+    ck_assert(ident_equal(compartment, &there));
+    ck_assert(hash_equal(epoch_id, expected));
+    ck_assert_uint_eq(key->bytes[0], 'e');
+    walked++;
+}
+
+/* Under another wrapping key everything is found again, under other row keys. */
+START_TEST(a_copy_under_another_wrapping_key_holds_the_same)
+{
+    static const struct key other = { "a fresh wrapping key, thirty-two" };
+    static const struct key epoch = { "epoch key" };
+    struct record_key keys[] = { record_key_of(1, 1), record_key_of(1, 2), record_key_of(2, 1) };
+    struct hash epoch_id = { { 9 } };
+    struct record_key found;
+    struct table_env *copy = NULL;
+    struct table_txn *to = NULL;
+    struct span payload;
+    char path[96];
+    char command[128];
+
+    (void)snprintf(path, sizeof path, "%s/copy", directory);
+    struct table_options options = {
+        .path = path, .set = TABLE_SET_KEYS, .key = &other, .world = &world.world, .map_bytes = 1 << 20
+    };
+    ck_assert_int_eq(table_env_open(&copy, &options), ERR_OK);
+    ck_assert_int_eq(table_begin_write(copy, &to), ERR_OK);
+    keys_put_record(txn, &here, &keys[0]);
+    keys_put_record(txn, &here, &keys[1]);
+    keys_put_record(txn, &there, &keys[2]);
+    keys_put_payload(txn, 7, 1, span_text("a sealed key"));
+    keys_put_epoch(txn, &there, &epoch_id, &epoch);
+    ck_assert_uint_eq(keys_copy(txn, to), 0);
+    ck_assert_int_eq(table_commit(&to), ERR_OK);
+    ck_assert_int_eq(table_begin_read(copy, &to), ERR_OK);
+    for (size_t n = 0; n < 3; n++) {
+        ck_assert_int_eq(keys_get_record(to, n < 2 ? &here : &there, &keys[n].record_id, &found), ERR_OK);
+        ck_assert(record_key_equal(&found, &keys[n]));
+    }
+    ck_assert_int_eq(keys_get_payload(to, 7, 1, &payload), ERR_OK);
+    ck_assert(span_equal(payload, span_text("a sealed key")));
+    walked = 0;
+    keys_each_record(to, walk_record, keys);
+    ck_assert_uint_eq(walked, 3);
+    keys_each_epoch(to, walk_epoch, &epoch_id);
+    ck_assert_uint_eq(walked, 4);
+    table_abort(&to);
+    table_env_close(&copy);
+    (void)snprintf(command, sizeof command, "rm -rf %s", path);
+    ck_assert_int_eq(system(command), 0);
+}
+END_TEST
+
 SUITE_MAIN_WITH("keys", setup, teardown, a_record_key_is_found_by_its_record_and_by_the_first_eight_bytes,
                 a_record_key_belongs_to_one_compartment, the_entry_that_first_brought_a_key_is_remembered,
                 a_key_payload_comes_back_as_it_was, every_epoch_key_is_walked_once,
-                no_key_and_no_id_lies_open_in_the_files)
+                no_key_and_no_id_lies_open_in_the_files, a_deleted_key_is_gone_and_its_neighbours_are_not,
+                a_copy_under_another_wrapping_key_holds_the_same)

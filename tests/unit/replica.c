@@ -470,6 +470,7 @@ START_TEST(a_payload_that_is_gone_is_told_and_its_entry_is_not_served_without_it
     struct test_node *ken = test_organisation_enrol(&org, "KEN", LEVEL_ADMIN, NULL, 0);
     struct table_env *env = NULL;
     struct table_txn *txn = NULL;
+    struct wrap wrap;
     char path[200];
 
     test_node_join(&org, ken);
@@ -478,9 +479,10 @@ START_TEST(a_payload_that_is_gone_is_told_and_its_entry_is_not_served_without_it
     ck_assert_int_eq(serve_all(ken, &cases), ERR_OK);
     test_node_close(ken);
     (void)snprintf(path, sizeof path, "%s/keys", ken->directory);
+    ck_assert_int_eq(wrap_read(ken->directory, &ken->storage_key, &wrap), ERR_OK);
     ck_assert_int_eq(table_env_open(&env, &(struct table_options){ .path = path,
                                                                    .set = TABLE_SET_KEYS,
-                                                                   .key = &ken->wrap_key,
+                                                                   .key = &wrap.key,
                                                                    .world = &ken->world.world,
                                                                    .map_bytes = 16 << 20 }),
                      ERR_OK);

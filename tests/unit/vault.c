@@ -40,14 +40,10 @@ setup(void)
 static void
 teardown(void)
 {
-    DIR *dir = opendir(directory);
-    const struct dirent *entry;
+    char command[96];
 
-    while ((entry = readdir(dir)) != NULL) {
-        unlink(path_of(entry->d_name));
-    }
-    closedir(dir);
-    rmdir(directory);
+    (void)snprintf(command, sizeof command, "rm -rf %s", directory);
+    ck_assert_int_eq(system(command), 0);
 }
 
 static void
@@ -90,17 +86,18 @@ digest_of_directory(struct hash *out)
 START_TEST(the_passphrase_opens_what_it_locked)
 {
     struct key again;
-    struct key wrap;
+    struct wrap wrap;
 
     make();
     ck_assert_int_eq(open_with(passphrase), ERR_OK);
     again = storage_key;
     ck_assert_int_eq(open_with(passphrase), ERR_OK);
     ck_assert(crypto_equal(&again, &storage_key, sizeof again));
-    ck_assert_int_eq(vault_open_wrap(directory, &storage_key, &wrap), ERR_OK);
-    ck_assert(!crypto_equal(&wrap, &storage_key, sizeof wrap));
+    ck_assert_int_eq(wrap_read(directory, &storage_key, &wrap), ERR_OK);
+    ck_assert(!crypto_equal(&wrap.key, &storage_key, sizeof wrap.key));
+    ck_assert_uint_eq(wrap.generation, 0);
     again.bytes[0] ^= 1;
-    ck_assert_int_eq(vault_open_wrap(directory, &again, &wrap), ERR_CORRUPT);
+    ck_assert_int_eq(wrap_read(directory, &again, &wrap), ERR_CORRUPT);
 }
 END_TEST
 
@@ -238,7 +235,7 @@ change(const char *old, const char *fresh)
 START_TEST(a_changed_passphrase_opens_the_same_key_and_the_old_one_nothing)
 {
     struct key before;
-    struct key wrap;
+    struct wrap wrap;
 
     make();
     ck_assert_int_eq(open_with(passphrase), ERR_OK);
@@ -247,7 +244,7 @@ START_TEST(a_changed_passphrase_opens_the_same_key_and_the_old_one_nothing)
     ck_assert_int_eq(open_with(passphrase), ERR_PASSPHRASE);
     ck_assert_int_eq(open_with("a new one"), ERR_OK);
     ck_assert(crypto_equal(&before, &storage_key, sizeof before));
-    ck_assert_int_eq(vault_open_wrap(directory, &storage_key, &wrap), ERR_OK);
+    ck_assert_int_eq(wrap_read(directory, &storage_key, &wrap), ERR_OK);
     ck_assert_int_eq(change("a new one", passphrase), ERR_OK);
     ck_assert_int_eq(open_with(passphrase), ERR_OK);
     ck_assert_int_eq(open_with("a new one"), ERR_PASSPHRASE);
@@ -565,11 +562,11 @@ START_TEST(no_secret_lies_open_in_any_file)
 {
     struct buf all = { 0 };
     struct buf file = { 0 };
-    struct key wrap;
+    struct wrap wrap;
 
     make();
     ck_assert_int_eq(open_with(passphrase), ERR_OK);
-    ck_assert_int_eq(vault_open_wrap(directory, &storage_key, &wrap), ERR_OK);
+    ck_assert_int_eq(wrap_read(directory, &storage_key, &wrap), ERR_OK);
     ck_assert_int_eq(
         vault_write_file(directory, "device", &storage_key, span_text("marker of device"), &world.world),
         ERR_OK);
@@ -579,11 +576,108 @@ START_TEST(no_secret_lies_open_in_any_file)
         buf_put_span(&all, buf_span(&file));
     }
     ck_assert_ptr_null(memmem(all.data, all.size, storage_key.bytes, 8));
-    ck_assert_ptr_null(memmem(all.data, all.size, wrap.bytes, 8));
+    ck_assert_ptr_null(memmem(all.data, all.size, wrap.key.bytes, 8));
     ck_assert_ptr_null(memmem(all.data, all.size, "marker", 6));
     ck_assert_ptr_null(memmem(all.data, all.size, passphrase, 8));
     buf_free(&all);
     buf_free(&file);
+}
+END_TEST
+
+/* --- The wrapping key ----------------------------------------------------- */
+
+START_TEST(a_wrapping_key_is_replaced_whole_with_its_generation)
+{
+    struct wrap wrap = { .key = { "another wrapping key, of 32 byte" }, .generation = 7 };
+    struct wrap found;
+    struct wrap first;
+
+    make();
+    ck_assert_int_eq(open_with(passphrase), ERR_OK);
+    ck_assert_int_eq(wrap_read(directory, &storage_key, &first), ERR_OK);
+    test_world_fail_disk(&world, 1, ERR_FULL);
+    ck_assert_int_eq(wrap_write(directory, &storage_key, &wrap, &world.world), ERR_FULL);
+    ck_assert_int_eq(wrap_read(directory, &storage_key, &found), ERR_OK);
+    ck_assert(crypto_equal(&found.key, &first.key, sizeof found.key));
+    ck_assert_int_eq(wrap_write(directory, &storage_key, &wrap, &world.world), ERR_OK);
+    ck_assert_int_eq(wrap_read(directory, &storage_key, &found), ERR_OK);
+    ck_assert(crypto_equal(&found.key, &wrap.key, sizeof found.key));
+    ck_assert_uint_eq(found.generation, 7);
+}
+END_TEST
+
+START_TEST(w2_the_bytes_of_a_replaced_wrapping_key_are_overwritten)
+{
+    struct wrap wrap = { .key = { "another wrapping key, of 32 byte" }, .generation = 1 };
+    uint8_t bytes[512];
+
+    make();
+    ck_assert_int_eq(open_with(passphrase), ERR_OK);
+    int old = open(path_of("wrap"), O_RDONLY | O_CLOEXEC);
+    ck_assert_int_ge(old, 0);
+    ssize_t size = pread(old, bytes, sizeof bytes, 0);
+    ck_assert_int_gt(size, 64);
+    ck_assert_int_eq(wrap_write(directory, &storage_key, &wrap, &world.world), ERR_OK);
+    ck_assert_int_ge(pread(old, bytes, sizeof bytes, 0), size);
+    for (ssize_t n = 0; n < size; n++) {
+        ck_assert_uint_eq(bytes[n], 0);
+    }
+    close(old);
+}
+END_TEST
+
+START_TEST(a_wrapping_key_of_another_shape_is_refused)
+{
+    struct wrap found;
+    uint8_t content[1 + 4 + KEY_BYTES + 1] = { 1 };
+
+    make();
+    ck_assert_int_eq(open_with(passphrase), ERR_OK);
+    for (size_t size = 0; size <= sizeof content; size++) {
+        ck_assert_int_eq(
+            vault_write_file(directory, "wrap", &storage_key, span_of(content, size), &world.world), ERR_OK);
+        ck_assert_int_eq(wrap_read(directory, &storage_key, &found),
+                         size == 1 + 4 + KEY_BYTES ? ERR_OK : ERR_CORRUPT);
+    }
+    content[0] = 2;
+    ck_assert_int_eq(vault_write_file(directory, "wrap", &storage_key, span_of(content, 37), &world.world),
+                     ERR_OK);
+    ck_assert_int_eq(wrap_read(directory, &storage_key, &found), ERR_NEWER);
+    ck_assert_int_eq(unlink(path_of("wrap")), 0);
+    ck_assert_int_eq(wrap_read(directory, &storage_key, &found), ERR_ABSENT);
+}
+END_TEST
+
+static void
+make_folder(const char *name)
+{
+    char file[64];
+
+    ck_assert_int_eq(mkdir(path_of(name), 0700), 0);
+    (void)snprintf(file, sizeof file, "%s/data.mdb", name);
+    ck_assert_int_eq(vault_write_plain(path_of(file), span_text("rows")), ERR_OK);
+}
+
+START_TEST(folders_of_other_generations_are_cleared_and_nothing_else_is)
+{
+    static const char *const names[] = { "keys", "keys-1", "keys-2", "keys-12", "keys-", "keys-2x", "main" };
+    static const bool stays[] = { false, false, true, false, true, true, true };
+    char name[WRAP_FOLDER_BYTES];
+
+    wrap_folder(0, name);
+    ck_assert_str_eq(name, "keys");
+    wrap_folder(UINT32_MAX, name);
+    ck_assert_str_eq(name, "keys-4294967295");
+    for (size_t n = 0; n < sizeof names / sizeof names[0]; n++) {
+        make_folder(names[n]);
+    }
+    ck_assert_int_eq(wrap_clear(directory, 2), ERR_OK);
+    for (size_t n = 0; n < sizeof names / sizeof names[0]; n++) {
+        ck_assert_int_eq(access(path_of(names[n]), F_OK) == 0, stays[n]);
+    }
+    ck_assert_int_eq(wrap_clear(directory, 2), ERR_OK);
+    ck_assert_int_eq(wrap_clear(directory, 0), ERR_OK);
+    ck_assert_int_ne(access(path_of("keys-2"), F_OK), 0);
 }
 END_TEST
 
@@ -613,5 +707,8 @@ SUITE_MAIN_WITH(
     files_are_for_their_owner_alone_whatever_the_umask,
     a_symlink_at_the_target_is_refused_and_followed_by_nobody, a_failing_disk_leaves_the_old_file,
     a_leftover_beside_the_file_is_written_over, a_plain_file_is_read_up_to_a_limit_and_nothing_but_files_are,
-    an_anchor_comes_back_whole, an_anchor_out_of_shape_is_refused, no_secret_lies_open_in_any_file,
+    an_anchor_comes_back_whole, an_anchor_out_of_shape_is_refused,
+    a_wrapping_key_is_replaced_whole_with_its_generation,
+    w2_the_bytes_of_a_replaced_wrapping_key_are_overwritten, a_wrapping_key_of_another_shape_is_refused,
+    folders_of_other_generations_are_cleared_and_nothing_else_is, no_secret_lies_open_in_any_file,
     calibration_stays_within_the_bounds_of_a_lock)
