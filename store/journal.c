@@ -8,7 +8,8 @@
  *
  *     state u8 | detail u8 | kind<<4|flags u8 | epoch 4 | salt 8 | reference 16 | tag 4 | payload
  *
- * with STUB set in the first byte, hash 32 and size u32 stand for the payload. */
+ * with STUB set in the first byte, hash 32 and size u32 stand for the payload; behind them, of an
+ * erased entry, the order 16. */
 enum {
     LOG_ROW_BYTES = DESCRIPTOR_BYTES + 4 + 8 + 8 + HASH_BYTES + 4 + 4 + 8,
     LOG_KEY_BYTES = 4,
@@ -16,6 +17,7 @@ enum {
     ENTRY_ROW_HEAD_BYTES = 35,
     ENTRY_ROW_TAG_AT = 31,
     STUB_BYTES = HASH_BYTES + 4,
+    ERASED_BYTES = STUB_BYTES + IDENT_BYTES,
     STUB_BIT = 0x80,
     SIGNATURE_ROW_BYTES = HASH_BYTES + SIGNATURE_BYTES,
 };
@@ -346,13 +348,33 @@ journal_stored_in(const struct journal *journal, uint32_t log_no, uint64_t seq)
     return branch->log_no;
 }
 
-uint64_t
-journal_append(struct journal *journal, struct table_txn *txn, struct log_branch *branch,
-               const struct entry *entry, enum entry_state state, uint8_t detail)
+static bool
+state_waits(enum entry_state state)
+{
+    return state == STATE_NEEDS_KEY || state == STATE_NEEDS_SCHEMA;
+}
+
+/* What stands for a payload that is not in the row. Gives its size. */
+static size_t
+stub_write(uint8_t *at, const struct entry *entry, const struct ident *order)
+{
+    memcpy(at, entry->payload_hash.bytes, HASH_BYTES);
+    bytes_write_u32(at + HASH_BYTES, entry->payload_size);
+    if (order == NULL) {
+        return STUB_BYTES;
+    }
+    memcpy(at + STUB_BYTES, order->bytes, IDENT_BYTES);
+    return ERASED_BYTES;
+}
+
+/* `order` is NULL but of an erased entry. */
+static uint64_t
+append(struct journal *journal, struct table_txn *txn, struct log_branch *branch, const struct entry *entry,
+       enum entry_state state, uint8_t detail, const struct ident *order)
 {
     uint8_t key[ENTRY_KEY_BYTES];
     uint8_t row[ENTRY_ROW_HEAD_BYTES + PAYLOAD_BYTES_MAX];
-    bool stub = entry->payload.data == NULL || entry->kind == ENTRY_KEY;
+    bool stub = entry->payload.data == NULL || entry->kind == ENTRY_KEY || order != NULL;
 
     assert(entry->seq == branch->next_seq);
     /* The signature of the head is kept only where a run ends. */
@@ -369,9 +391,7 @@ journal_append(struct journal *journal, struct table_txn *txn, struct log_branch
     memcpy(row + ENTRY_ROW_TAG_AT, entry->id.bytes, 4);
     size_t size = ENTRY_ROW_HEAD_BYTES;
     if (stub) {
-        memcpy(row + size, entry->payload_hash.bytes, HASH_BYTES);
-        bytes_write_u32(row + size + HASH_BYTES, entry->payload_size);
-        size += STUB_BYTES;
+        size += stub_write(row + size, entry, order);
     } else {
         memcpy(row + size, entry->payload.data, entry->payload.size);
         size += entry->payload.size;
@@ -384,10 +404,10 @@ journal_append(struct journal *journal, struct table_txn *txn, struct log_branch
     bytes_write_u64(place, journal->place_last);
     table_put(txn, TABLE_CHG, span_of(place, sizeof place), span_of(key, sizeof key));
 
-    if (branch->visible_next == branch->next_seq && state != STATE_NEEDS_KEY && state != STATE_NEEDS_SCHEMA) {
+    if (branch->visible_next == branch->next_seq && !state_waits(state)) {
         branch->visible_next++;
     }
-    if (state == STATE_NEEDS_KEY || state == STATE_NEEDS_SCHEMA) {
+    if (state_waits(state)) {
         branch->pending_count++;
     }
     run_step(&branch->run, entry->payload_size);
@@ -395,6 +415,21 @@ journal_append(struct journal *journal, struct table_txn *txn, struct log_branch
     branch->head_id = entry->id;
     branch->dirty = true;
     return journal->place_last;
+}
+
+uint64_t
+journal_append(struct journal *journal, struct table_txn *txn, struct log_branch *branch,
+               const struct entry *entry, enum entry_state state, uint8_t detail)
+{
+    assert(state != STATE_ERASED);
+    return append(journal, txn, branch, entry, state, detail, NULL);
+}
+
+uint64_t
+journal_append_erased(struct journal *journal, struct table_txn *txn, struct log_branch *branch,
+                      const struct entry *entry, const struct ident *order)
+{
+    return append(journal, txn, branch, entry, STATE_ERASED, 0, order);
 }
 
 void
@@ -436,8 +471,13 @@ entry_row(struct table_txn *txn, uint32_t log_no, uint64_t seq, struct span *row
     if (err != ERR_OK) {
         return err;
     }
-    if (row_out->size < ENTRY_ROW_HEAD_BYTES || (row_out->data[0] & ~STUB_BIT) >= STATE_COUNT ||
-        ((row_out->data[0] & STUB_BIT) != 0 && row_out->size != ENTRY_ROW_HEAD_BYTES + STUB_BYTES)) {
+    if (row_out->size < ENTRY_ROW_HEAD_BYTES || (row_out->data[0] & ~STUB_BIT) >= STATE_COUNT) {
+        return ERR_CORRUPT;
+    }
+    bool stub = (row_out->data[0] & STUB_BIT) != 0;
+    bool erased = (row_out->data[0] & ~STUB_BIT) == STATE_ERASED;
+    size_t stub_bytes = erased ? ERASED_BYTES : STUB_BYTES;
+    if ((erased && !stub) || (stub && row_out->size != ENTRY_ROW_HEAD_BYTES + stub_bytes)) {
         return ERR_CORRUPT;
     }
     return ERR_OK;
@@ -460,6 +500,10 @@ entry_of_row(struct journal_entry *out, struct span row, const struct log_branch
     memcpy(entry->salt, row.data + 7, 8);
     memcpy(entry->reference, row.data + 15, 16);
     struct span rest = span_of(row.data + ENTRY_ROW_HEAD_BYTES, row.size - ENTRY_ROW_HEAD_BYTES);
+    memset(&out->order, 0, sizeof out->order);
+    if (out->state == STATE_ERASED) {
+        memcpy(out->order.bytes, rest.data + STUB_BYTES, IDENT_BYTES);
+    }
     if ((row.data[0] & STUB_BIT) != 0) {
         memcpy(entry->payload_hash.bytes, rest.data, HASH_BYTES);
         entry->payload_size = bytes_read_u32(rest.data + HASH_BYTES);
@@ -663,6 +707,24 @@ journal_state(struct journal *journal, struct table_txn *txn, uint32_t log_no, u
     return err;
 }
 
+/* An entry goes from one state to another: the marks of its branch follow. */
+static void
+count_waiting(struct log_branch *branch, uint64_t seq, enum entry_state before, enum entry_state after)
+{
+    if (state_waits(before) && !state_waits(after) && branch->pending_count > 0) {
+        branch->pending_count--;
+    } else if (!state_waits(before) && state_waits(after)) {
+        branch->pending_count++;
+        if (branch->visible_next > seq) {
+            branch->visible_next = seq;
+        }
+    }
+    if (branch->pending_count == 0) {
+        branch->visible_next = branch->next_seq;
+    }
+    branch->dirty = true;
+}
+
 enum err
 journal_set_state(struct journal *journal, struct table_txn *txn, uint32_t log_no, uint64_t seq,
                   enum entry_state state, uint8_t detail)
@@ -676,11 +738,12 @@ journal_set_state(struct journal *journal, struct table_txn *txn, uint32_t log_n
     uint8_t copy[ENTRY_ROW_HEAD_BYTES + PAYLOAD_BYTES_MAX];
     uint8_t key[ENTRY_KEY_BYTES];
     size_t size = row.size;
-    struct log_branch *branch = journal_branch(journal, log_no);
     enum entry_state before = (enum entry_state)(row.data[0] & ~STUB_BIT);
-    bool was_pending = before == STATE_NEEDS_KEY || before == STATE_NEEDS_SCHEMA;
-    bool is_pending = state == STATE_NEEDS_KEY || state == STATE_NEEDS_SCHEMA;
 
+    assert(state != STATE_ERASED);
+    if (before == STATE_ERASED) {
+        return ERR_OK;
+    }
     if (size > sizeof copy) {
         return ERR_CORRUPT;
     }
@@ -689,18 +752,51 @@ journal_set_state(struct journal *journal, struct table_txn *txn, uint32_t log_n
     copy[1] = detail;
     entry_key(key, log_no, seq);
     table_put(txn, TABLE_ENT, span_of(key, sizeof key), span_of(copy, size));
-    if (was_pending && !is_pending && branch->pending_count > 0) {
-        branch->pending_count--;
-    } else if (!was_pending && is_pending) {
-        branch->pending_count++;
-        if (branch->visible_next > seq) {
-            branch->visible_next = seq;
-        }
+    count_waiting(journal_branch(journal, log_no), seq, before, state);
+    return table_error(txn);
+}
+
+/* In the place of a row that does not verify: nothing of it is known but the order that destroyed it. What it
+ * says hashes to no id, so it is met as damage ever after. */
+static enum err
+erase_damaged(struct table_txn *txn, struct span key, const struct ident *order)
+{
+    uint8_t row[ENTRY_ROW_HEAD_BYTES + ERASED_BYTES] = { STATE_ERASED | STUB_BIT };
+    struct entry nothing = { .payload_size = SEAL_BYTES };
+
+    (void)stub_write(row + ENTRY_ROW_HEAD_BYTES, &nothing, order);
+    table_put(txn, TABLE_ENT, key, span_of(row, sizeof row));
+    return table_error(txn) == ERR_OK ? ERR_CORRUPT : table_error(txn);
+}
+
+enum err
+journal_erase(struct journal *journal, struct table_txn *txn, uint32_t log_no, uint64_t seq,
+              const struct ident *order)
+{
+    uint8_t copy[ENTRY_ROW_HEAD_BYTES + ERASED_BYTES];
+    uint8_t key[ENTRY_KEY_BYTES];
+    struct log_branch *branch = journal_branch(journal, log_no);
+    struct journal_entry stored;
+    struct span row;
+    enum err err = entry_row(txn, log_no, seq, &row);
+
+    entry_key(key, log_no, seq);
+    if (err == ERR_CORRUPT) {
+        return erase_damaged(txn, span_of(key, sizeof key), order);
     }
-    if (branch->pending_count == 0) {
-        branch->visible_next = branch->next_seq;
+    if (err != ERR_OK) {
+        return err;
     }
-    branch->dirty = true;
+    entry_of_row(&stored, row, branch, seq);
+    if (stored.state == STATE_ERASED) {
+        return ERR_OK;
+    }
+    memcpy(copy, row.data, ENTRY_ROW_HEAD_BYTES);
+    copy[0] = STATE_ERASED | STUB_BIT;
+    copy[1] = 0;
+    (void)stub_write(copy + ENTRY_ROW_HEAD_BYTES, &stored.entry, order);
+    table_put(txn, TABLE_ENT, span_of(key, sizeof key), span_of(copy, sizeof copy));
+    count_waiting(branch, seq, stored.state, STATE_ERASED);
     return table_error(txn);
 }
 

@@ -10,7 +10,8 @@
  *
  * What can be computed of a header is not stored: ids and payload hashes are found
  * by hashing on from the nearest signature that was kept, at most a run away. The
- * payload of a key entry lives in keys/; its row here is a stub.
+ * payload of a key entry lives in keys/; its row here is a stub. Of an erased entry the
+ * payload's hash and size are left, so that the chain still hashes on, and the order.
  */
 #pragma once
 
@@ -78,27 +79,38 @@ struct log_branch *journal_begin_branch(struct journal *journal, struct table_tx
 uint64_t journal_append(struct journal *journal, struct table_txn *txn, struct log_branch *branch,
                         const struct entry *entry, enum entry_state state, uint8_t detail);
 
+/* The same of an entry that was erased before it came: its payload is not looked at, and its hash must be set. */
+uint64_t journal_append_erased(struct journal *journal, struct table_txn *txn, struct log_branch *branch,
+                               const struct entry *entry, const struct ident *order);
+
 /* Keep the signature of the branch's head. A signature that no longer is at a run's end or a tip
  * is dropped by journal_append. */
 void journal_keep_signature(struct journal *journal, struct table_txn *txn, const struct log_branch *branch,
                             const uint8_t signature[SIGNATURE_BYTES]);
 
-/* Change what the row of an entry says. ERR_ABSENT, ERR_CORRUPT. */
+/* Change what the row of an entry says; one that is erased stays erased. ERR_ABSENT, ERR_CORRUPT. */
 MUST_CHECK enum err journal_set_state(struct journal *journal, struct table_txn *txn, uint32_t log_no,
                                       uint64_t seq, enum entry_state state, uint8_t detail);
+
+/* Destroy the payload of an entry, of a key entry in its stub (keys.h has the rest): hash, size and the order's name take
+ * its place. Erasing it again changes nothing. ERR_ABSENT. ERR_CORRUPT: its row did not verify; it is
+ * replaced by one that says nothing but the order, and goes on being damaged. */
+MUST_CHECK enum err journal_erase(struct journal *journal, struct table_txn *txn, uint32_t log_no,
+                                  uint64_t seq, const struct ident *order);
 
 /* Write the logs that changed in this turn. */
 void journal_flush(struct journal *journal, struct table_txn *txn);
 
 /* One entry with everything known of it: header, prev, ids. The payload of a data or control entry is
- * lent until the transaction writes or ends; of a key entry it is empty (keys.h). `branch` may be any
+ * lent until the transaction writes or ends; of a key entry it is empty (keys.h), and of an erased one. `branch` may be any
  * branch that has the entry among its ancestors. ERR_ABSENT, ERR_CORRUPT: of an entry that must be there, the branch
  * that stores it lacks entries from now on. */
 struct journal_entry {
     struct entry entry;
     enum entry_state state;
     uint8_t detail;
-    uint32_t log_no; /* the branch that stores it */
+    struct ident order; /* that it was erased by; zero unless it was */
+    uint32_t log_no;    /* the branch that stores it */
 };
 
 MUST_CHECK enum err journal_read(struct journal *journal, struct table_txn *txn, uint32_t log_no,

@@ -117,13 +117,22 @@ prove_signature(struct run_of_proof *run, const struct log_branch *branch, const
 }
 
 static void
-prove_key_entry(struct run_of_proof *run, const struct log_branch *branch, const struct entry *entry)
+prove_key_entry(struct run_of_proof *run, const struct log_branch *branch, const struct journal_entry *stored)
 {
+    const struct entry *entry = &stored->entry;
     struct span payload;
     struct hash hash;
+    enum err err = keys_get_payload(run->keys_txn, branch->log_no, entry->seq, &payload);
 
     run->proof->checked[PROOF_KEYS]++;
-    if (keys_get_payload(run->keys_txn, branch->log_no, entry->seq, &payload) != ERR_OK) {
+    if (stored->state == STATE_ERASED) {
+        if (err != ERR_ABSENT) {
+            finding(run, PROOF_KEYS, "the payload of key entry %llu of log %u is here, and was erased",
+                    (unsigned long long)entry->seq, branch->log_no);
+        }
+        return;
+    }
+    if (err != ERR_OK) {
         finding(run, PROOF_KEYS, "the payload of key entry %llu of log %u is not here",
                 (unsigned long long)entry->seq, branch->log_no);
         return;
@@ -172,7 +181,7 @@ prove_branch(struct run_of_proof *run, const struct log_branch *branch)
         prove_signature(run, branch, &stored.entry, ends);
         waiting += state_waits(stored.state) ? 1 : 0;
         if (stored.entry.kind == ENTRY_KEY) {
-            prove_key_entry(run, branch, &stored.entry);
+            prove_key_entry(run, branch, &stored);
         }
         step(run);
     }

@@ -7,7 +7,7 @@
  *     waiting   every entry that waits has its row in `pend`, and no other
  *     records   rebuilding a record from its entries gives the rows that are there
  *     index     every count is that of its rows
- *     keys      the payload of every key entry is there and is the one that its header names
+ *     keys      the payload of every key entry is there and is the one that its header names, but of erased ones
  *
  * Nothing is written: the rebuilding happens in transactions that are aborted. What is
  * found is told one finding at a time, in words that name tables, logs and record numbers

@@ -203,7 +203,7 @@ read_chunk(struct replica *replica, struct table_txn *txn, const struct log_bran
         entries[n] = stored.entry;
         if (headers_only) {
             entries[n].payload = span_of(NULL, 0);
-        } else if (stored.entry.kind == ENTRY_KEY &&
+        } else if (stored.entry.kind == ENTRY_KEY && stored.state != STATE_ERASED &&
                    keys_get_payload(replica->keys_txn, stored.log_no, from_seq + n, &entries[n].payload) !=
                        ERR_OK) {
             journal_branch(replica->journal, stored.log_no)->lacks |= LACKS_PAYLOADS;

@@ -242,7 +242,143 @@ START_TEST(what_is_pending_holds_the_visible_mark_back)
 }
 END_TEST
 
+static const struct ident order = { "an order of 16 b" };
+
+/* The row of an entry, as it is stored. */
+static struct span
+row_of(uint32_t log_no, uint64_t seq)
+{
+    uint8_t key[12];
+    struct span row;
+
+    bytes_write_u32(key, log_no);
+    bytes_write_u64(key + 4, seq);
+    ck_assert_int_eq(table_get(txn, TABLE_ENT, span_of(key, sizeof key), &row), ERR_OK);
+    return row;
+}
+
+START_TEST(w9_of_an_erased_entry_header_hash_and_order_are_left)
+{
+    enum { COUNT = 70, ERASED = 33 };
+    struct hash ids[COUNT];
+    struct hash payload_hash;
+    struct journal_entry entry;
+    struct log_branch *branch = journal_begin_log(journal, &descriptor);
+
+    for (unsigned n = 0; n < COUNT; n++) {
+        ids[n] = write_entry(branch, (uint8_t)n, 100 + n);
+    }
+    ck_assert_int_eq(journal_read(journal, txn, branch->log_no, ERASED, &entry), ERR_OK);
+    payload_hash = entry.entry.payload_hash;
+    ck_assert(ident_is_zero(&entry.order));
+    ck_assert_int_eq(journal_erase(journal, txn, branch->log_no, ERASED, &order), ERR_OK);
+    ck_assert_int_eq(journal_erase(journal, txn, branch->log_no, ERASED, &descriptor.compartment), ERR_OK);
+    ck_assert_int_eq(journal_erase(journal, txn, branch->log_no, COUNT, &order), ERR_ABSENT);
+    /* head, payload_hash, payload_size, order: nothing else */
+    ck_assert_uint_eq(row_of(branch->log_no, ERASED).size, 35 + 32 + 4 + 16);
+    close_journal();
+    open_journal();
+    branch = journal_log(journal, &log_id);
+    for (unsigned n = 0; n < COUNT; n++) {
+        ck_assert_int_eq(journal_read(journal, txn, branch->log_no, n, &entry), ERR_OK);
+        ck_assert(hash_equal(&entry.entry.id, &ids[n]));
+        ck_assert_uint_eq(entry.entry.payload_size, 100 + n);
+        ck_assert_int_eq(entry.state, n == ERASED ? STATE_ERASED : STATE_MERGED);
+        ck_assert_int_eq(entry.entry.payload.data == NULL, n == ERASED);
+        ck_assert_int_eq(ident_equal(&entry.order, &order), n == ERASED);
+    }
+    ck_assert_int_eq(journal_read(journal, txn, branch->log_no, ERASED, &entry), ERR_OK);
+    ck_assert(hash_equal(&entry.entry.payload_hash, &payload_hash));
+    /* There is no way back. */
+    ck_assert_int_eq(journal_set_state(journal, txn, branch->log_no, ERASED, STATE_MERGED, 0), ERR_OK);
+    ck_assert_int_eq(journal_read(journal, txn, branch->log_no, ERASED, &entry), ERR_OK);
+    ck_assert_int_eq(entry.state, STATE_ERASED);
+}
+END_TEST
+
+START_TEST(w4_an_entry_that_comes_late_is_appended_without_its_payload)
+{
+    struct journal_entry stored;
+    uint8_t signature[SIGNATURE_BYTES];
+    struct log_branch *branch = journal_begin_log(journal, &descriptor);
+
+    (void)write_entry(branch, 1, 50);
+    struct entry entry = next_entry(branch, 0x5a, 900);
+    entry_sign(signature, &entry, &author);
+    (void)journal_append_erased(journal, txn, branch, &entry, &order);
+    journal_keep_signature(journal, txn, branch, signature);
+    struct hash last = write_entry(branch, 3, 50);
+    ck_assert_uint_eq(branch->visible_next, 3);
+    ck_assert_uint_eq(row_of(branch->log_no, 1).size, 35 + 32 + 4 + 16);
+    ck_assert_int_eq(journal_read(journal, txn, branch->log_no, 1, &stored), ERR_OK);
+    ck_assert(hash_equal(&stored.entry.id, &entry.id));
+    ck_assert(ident_equal(&stored.order, &order));
+    ck_assert_uint_eq(stored.entry.payload_size, 900);
+    ck_assert_int_eq(journal_read(journal, txn, branch->log_no, 2, &stored), ERR_OK);
+    ck_assert(hash_equal(&stored.entry.id, &last));
+}
+END_TEST
+
+START_TEST(erasing_what_waits_moves_the_visible_mark)
+{
+    struct log_branch *branch = journal_begin_log(journal, &descriptor);
+
+    struct entry entry = next_entry(branch, 2, 30);
+    (void)journal_append(journal, txn, branch, &entry, STATE_NEEDS_KEY, 0);
+    (void)write_entry(branch, 3, 30);
+    ck_assert_uint_eq(branch->visible_next, 0);
+    ck_assert_int_eq(journal_erase(journal, txn, branch->log_no, 0, &order), ERR_OK);
+    ck_assert_uint_eq(branch->visible_next, 2);
+    ck_assert_uint_eq(branch->pending_count, 0);
+}
+END_TEST
+
+START_TEST(w5_the_bytes_of_a_damaged_entry_are_destroyed_too)
+{
+    static uint8_t file_bytes[4 << 20];
+    struct journal_entry entry;
+    char path[100];
+    struct log_branch *branch = journal_begin_log(journal, &descriptor);
+
+    (void)write_entry(branch, 1, 50);
+    (void)write_entry(branch, 0x77, 700);
+    (void)write_entry(branch, 3, 50);
+    uint32_t log_no = branch->log_no;
+    close_journal();
+    /* Flip a bit of each copy of its payload. */
+    (void)snprintf(path, sizeof path, "%s/data.mdb", directory);
+    FILE *file = fopen(path, "r+b");
+    ck_assert_ptr_nonnull(file);
+    size_t size = fread(file_bytes, 1, sizeof file_bytes, file);
+    uint8_t run[300];
+    memset(run, 0x77, sizeof run);
+    int flipped = 0;
+    for (uint8_t *at = file_bytes;
+         (at = memmem(at, size - (size_t)(at - file_bytes), run, sizeof run)) != NULL; at += 700) {
+        at[100] ^= 1;
+        flipped++;
+    }
+    rewind(file);
+    ck_assert_uint_eq(fwrite(file_bytes, 1, size, file), size);
+    fclose(file);
+    ck_assert_int_ge(flipped, 1);
+    open_journal();
+    ck_assert_int_eq(journal_read(journal, txn, log_no, 1, &entry), ERR_CORRUPT);
+    ck_assert_int_eq(journal_erase(journal, txn, log_no, 1, &order), ERR_CORRUPT);
+    ck_assert_int_eq(table_error(txn), ERR_OK);
+    ck_assert_ptr_null(memmem(row_of(log_no, 1).data, row_of(log_no, 1).size, run, 4));
+    ck_assert_int_eq(journal_erase(journal, txn, log_no, 1, &order), ERR_OK);
+    /* It is not mended by that: what it said is not known. */
+    ck_assert_int_eq(journal_read(journal, txn, log_no, 0, &entry), ERR_OK);
+    ck_assert_int_eq(journal_read(journal, txn, log_no, 1, &entry), ERR_CORRUPT);
+    ck_assert_int_eq(journal_read(journal, txn, log_no, 2, &entry), ERR_CORRUPT);
+}
+END_TEST
+
 SUITE_MAIN_WITH("journal", setup, teardown, ids_are_found_again_after_reopening,
                 signatures_are_kept_at_run_ends_and_at_the_tip_only, a_fork_is_read_along_either_branch,
                 a_forks_run_is_counted_along_its_own_way, arrival_order_is_kept,
-                what_is_pending_holds_the_visible_mark_back)
+                what_is_pending_holds_the_visible_mark_back,
+                w9_of_an_erased_entry_header_hash_and_order_are_left,
+                w4_an_entry_that_comes_late_is_appended_without_its_payload,
+                erasing_what_waits_moves_the_visible_mark, w5_the_bytes_of_a_damaged_entry_are_destroyed_too)
