@@ -10,6 +10,7 @@ enum { LINE_CHARS = 76 };
 #define REQUEST_TITLE "VIGIL REQUEST 1"
 #define WELCOME_TITLE "VIGIL WELCOME 1"
 #define STATEMENTS_TITLE "VIGIL STATEMENTS 1"
+#define STATEMENTS_CONTEXT "vigil.wel.v1"
 #define REQUEST_CONTEXT "VIGIL1REQUEST"
 
 /* --- armour --- */
@@ -84,9 +85,8 @@ fault(struct joining_fault *out, enum err err, const char *what, const char *why
     return err;
 }
 
-/* Read the armour of one kind of file, or say what is wrong with it. `word` is the title without its version. */
-static enum err
-open_armour(struct span file, const char *title, struct buf *bytes_out, struct joining_fault *fault_out)
+enum err
+armour_open(struct span file, const char *title, struct buf *bytes_out, struct joining_fault *fault_out)
 {
     size_t word_bytes = strlen(title) - 1; /* up to the version */
 
@@ -113,8 +113,8 @@ open_armour(struct span file, const char *title, struct buf *bytes_out, struct j
                  "copy or type it once more");
 }
 
-static enum err
-damaged(struct joining_fault *out)
+enum err
+joining_damaged(struct joining_fault *out)
 {
     return fault(out, ERR_INVALID, "the file is damaged", "its content does not follow the format",
                  "ask for it to be written again");
@@ -231,7 +231,7 @@ request_read(struct span file, struct request *request_out, struct joining_fault
     struct hash id;
 
     memset(request_out, 0, sizeof *request_out);
-    enum err err = open_armour(file, REQUEST_TITLE, &bytes, fault_out);
+    enum err err = armour_open(file, REQUEST_TITLE, &bytes, fault_out);
     if (err != ERR_OK) {
         buf_free(&bytes);
         return err;
@@ -243,7 +243,7 @@ request_read(struct span file, struct request *request_out, struct joining_fault
     struct span item = cbor_read_bytes(&reader);
     cbor_read_exact(&reader, signature, sizeof signature);
     if (!cbor_done(&reader) || !read_request_item(item, request_out)) {
-        err = damaged(fault_out);
+        err = joining_damaged(fault_out);
     } else {
         request_id(&id, item);
         if (!crypto_sign_key_valid(request_out->sign_pk) || !crypto_box_key_valid(request_out->box_pk) ||
@@ -347,9 +347,9 @@ welcome_read(struct span file, const struct key_pair *box_pair, struct welcome *
     struct buf plain = { 0 };
 
     *welcome_out = (struct welcome){ 0 };
-    enum err err = open_armour(file, WELCOME_TITLE, &sealed, fault_out);
+    enum err err = armour_open(file, WELCOME_TITLE, &sealed, fault_out);
     if (err == ERR_OK && sealed.size < BOX_SEAL_BYTES) {
-        err = damaged(fault_out);
+        err = joining_damaged(fault_out);
     }
     if (err == ERR_OK) {
         uint8_t *room = buf_extend(&plain, sealed.size - BOX_SEAL_BYTES);
@@ -360,7 +360,7 @@ welcome_read(struct span file, const struct key_pair *box_pair, struct welcome *
                         "it was written for another device, or is damaged",
                         "use the welcome that answers this device's own request");
         } else if (!read_welcome(buf_span(&plain), welcome_out)) {
-            err = damaged(fault_out);
+            err = joining_damaged(fault_out);
         } else if (welcome_out->statements.failed) {
             err = no_memory(fault_out);
         }
@@ -380,19 +380,19 @@ welcome_free(struct welcome *welcome)
     crypto_wipe(welcome, sizeof *welcome);
 }
 
-/* --- news --- */
+/* --- what every member can open --- */
 
 static void
-news_key(struct key *out, const struct key *control_key)
+member_key(struct key *out, const char *context, const struct key *control_key)
 {
     const struct span parts[] = { span_of(control_key->bytes, KEY_BYTES) };
 
-    crypto_derive(out, "vigil.wel.v1", parts, 1);
+    crypto_derive(out, context, parts, 1);
 }
 
 enum err
-statements_write(struct buf *file_out, struct span statements, const struct key *control_key,
-                 const struct world *world)
+joining_seal(struct buf *file_out, const char *title, const char *context, struct span content,
+             const struct key *control_key, const struct world *world)
 {
     struct buf bytes = { 0 };
     struct nonce nonce;
@@ -400,12 +400,12 @@ statements_write(struct buf *file_out, struct span statements, const struct key 
 
     world_random(world, nonce.bytes, NONCE_BYTES);
     buf_put(&bytes, nonce.bytes, NONCE_BYTES);
-    uint8_t *room = buf_extend(&bytes, statements.size + SEAL_BYTES);
+    uint8_t *room = buf_extend(&bytes, content.size + SEAL_BYTES);
     if (room != NULL) {
-        news_key(&key, control_key);
-        crypto_seal(room, &key, &nonce, (struct span){ 0 }, statements);
+        member_key(&key, context, control_key);
+        crypto_seal(room, &key, &nonce, (struct span){ 0 }, content);
         crypto_wipe(&key, sizeof key);
-        armour_write(file_out, STATEMENTS_TITLE, buf_span(&bytes));
+        armour_write(file_out, title, buf_span(&bytes));
     }
     bool failed = room == NULL || file_out->failed;
     buf_free(&bytes);
@@ -413,37 +413,56 @@ statements_write(struct buf *file_out, struct span statements, const struct key 
 }
 
 enum err
-statements_read(struct span file, const struct key *control_key, struct buf *statements_out,
-                struct joining_fault *fault_out)
+joining_unseal(struct span file, const char *title, const char *context, const struct key *control_key,
+               struct buf *content_out, struct joining_fault *fault_out)
 {
     struct buf bytes = { 0 };
     struct nonce nonce;
     struct key key;
 
-    buf_clear(statements_out);
-    enum err err = open_armour(file, STATEMENTS_TITLE, &bytes, fault_out);
+    buf_clear(content_out);
+    enum err err = armour_open(file, title, &bytes, fault_out);
     if (err == ERR_OK && bytes.size < NONCE_BYTES + SEAL_BYTES) {
-        err = damaged(fault_out);
+        err = joining_damaged(fault_out);
     }
     if (err == ERR_OK) {
         struct span sealed = span_of(bytes.data + NONCE_BYTES, bytes.size - NONCE_BYTES);
-        uint8_t *room = buf_extend(statements_out, sealed.size - SEAL_BYTES);
+        uint8_t *room = buf_extend(content_out, sealed.size - SEAL_BYTES);
         memcpy(nonce.bytes, bytes.data, NONCE_BYTES);
-        news_key(&key, control_key);
+        member_key(&key, context, control_key);
         if (room == NULL) {
             err = no_memory(fault_out);
         } else if (!crypto_open(room, &key, &nonce, (struct span){ 0 }, sealed)) {
-            err = fault(fault_out, ERR_LOCKED, "the statements do not open",
-                        "they are of another organisation, or damaged",
-                        "use the file that this organisation's ceremony wrote");
-        } else if (!joining_each(buf_span(statements_out), ignore, NULL)) {
-            err = damaged(fault_out);
+            err = fault(fault_out, ERR_LOCKED, "the file does not open",
+                        "it is of another organisation, or damaged",
+                        "use a file that was written for this organisation");
         }
         crypto_wipe(&key, sizeof key);
     }
     if (err != ERR_OK) {
-        buf_clear(statements_out);
+        buf_clear(content_out);
     }
     buf_free(&bytes);
+    return err;
+}
+
+enum err
+statements_write(struct buf *file_out, struct span statements, const struct key *control_key,
+                 const struct world *world)
+{
+    return joining_seal(file_out, STATEMENTS_TITLE, STATEMENTS_CONTEXT, statements, control_key, world);
+}
+
+enum err
+statements_read(struct span file, const struct key *control_key, struct buf *statements_out,
+                struct joining_fault *fault_out)
+{
+    enum err err =
+        joining_unseal(file, STATEMENTS_TITLE, STATEMENTS_CONTEXT, control_key, statements_out, fault_out);
+
+    if (err == ERR_OK && !joining_each(buf_span(statements_out), ignore, NULL)) {
+        buf_clear(statements_out);
+        err = joining_damaged(fault_out);
+    }
     return err;
 }

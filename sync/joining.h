@@ -70,6 +70,23 @@ MUST_CHECK enum err statements_read(struct span file, const struct key *control_
 /* Walk a CBOR array of byte strings, each a signed statement. False: it is not such an array. */
 bool joining_each(struct span statements, void (*each)(void *self, struct span signed_statement), void *self);
 
+/* What every member can open and nobody else: a file of `title` whose content is sealed under H(context, control key) with a
+ * random nonce. Appended; ERR_MEMORY. Reading replaces `content_out`: ERR_INVALID: another kind of file, or damaged;
+ * ERR_LOCKED: of another organisation, or altered; ERR_NEWER; ERR_MEMORY. */
+MUST_CHECK enum err joining_seal(struct buf *file_out, const char *title, const char *context,
+                                 struct span content, const struct key *control_key,
+                                 const struct world *world);
+MUST_CHECK enum err joining_unseal(struct span file, const char *title, const char *context,
+                                   const struct key *control_key, struct buf *content_out,
+                                   struct joining_fault *fault_out);
+
+/* ERR_INVALID, in the words for a file whose content is out of shape. */
+enum err joining_damaged(struct joining_fault *fault_out);
+
 /* Text armour: `title` line and base64 lines of 76; and back, strictly. False: another title, or not as written. */
 void armour_write(struct buf *out, const char *title, struct span bytes);
 MUST_CHECK bool armour_read(struct span file, const char *title, struct buf *bytes_out);
+
+/* armour_read, with words: ERR_INVALID: another kind of file, or damaged; ERR_NEWER; ERR_MEMORY. `title` ends in its version. */
+MUST_CHECK enum err armour_open(struct span file, const char *title, struct buf *bytes_out,
+                                struct joining_fault *fault_out);

@@ -181,8 +181,10 @@ make_contexts(struct vectors *out, const struct vectors *stated)
         "vigil.eky.v1", "vigil.rky.v1", "vigil.nonce.v1", "vigil.ref.v1",  "vigil.kcs.v1",   "vigil.rid.v1",
         "vigil.era.v1", "vigil.mem.v1", "vigil.ekc.v1",   "vigil.lnk.v1",  "vigil.front.v1", "vigil.list.v1",
         "vigil.cbk.v1", "vigil.req.v1", "vigil.wel.v1",   "vigil.view.v1", "vigil.dic.v1",   "vigil.pop.v1",
+        "vigil.fro.v1", "vigil.frs.v1", "vigil.prt.v1",   "vigil.ptl.v1",
     };
-    static const char *const prefixes[] = { "VIGIL1STMT", "VIGIL1ENTRY", "VIGIL1REQUEST", "VIGIL1DEVICE" };
+    static const char *const prefixes[] = { "VIGIL1STMT", "VIGIL1ENTRY", "VIGIL1REQUEST", "VIGIL1DEVICE",
+                                            "VIGIL1FRONTIER" };
     struct test_author author;
     uint8_t input[3];
     uint8_t seed[32];
