@@ -16,6 +16,9 @@ _Static_assert(KEY_BYTES == crypto_aead_xchacha20poly1305_ietf_KEYBYTES, "key");
 _Static_assert(NONCE_BYTES == crypto_aead_xchacha20poly1305_ietf_NPUBBYTES, "nonce");
 _Static_assert(SEAL_BYTES == crypto_aead_xchacha20poly1305_ietf_ABYTES, "tag");
 _Static_assert(BOX_SEAL_BYTES == crypto_box_SEALBYTES, "sealed box");
+_Static_assert(PART_HEADER_BYTES == crypto_secretstream_xchacha20poly1305_HEADERBYTES, "parts");
+_Static_assert(PART_SEAL_BYTES == crypto_secretstream_xchacha20poly1305_ABYTES, "parts");
+_Static_assert(sizeof(struct crypto_parts) >= sizeof(crypto_secretstream_xchacha20poly1305_state), "parts");
 _Static_assert(ROW_TAG_BYTES == crypto_shorthash_BYTES, "row tag");
 _Static_assert(SIGNATURE_BYTES == crypto_sign_BYTES, "signature");
 _Static_assert(SIGN_PK_BYTES == crypto_sign_PUBLICKEYBYTES, "signing key");
@@ -245,6 +248,80 @@ crypto_box_open_own(uint8_t *out, const struct key_pair *own, struct span sealed
         return false;
     }
     return true;
+}
+
+bool
+crypto_box_key_of_sign_key(uint8_t box_pk_out[32], const uint8_t sign_pk[SIGN_PK_BYTES])
+{
+    if (crypto_sign_ed25519_pk_to_curve25519(box_pk_out, sign_pk) != 0) {
+        sodium_memzero(box_pk_out, 32);
+        return false;
+    }
+    return true;
+}
+
+void
+crypto_box_pair_of_sign_pair(struct key_pair *out, const struct key_pair *sign_pair)
+{
+    uint8_t secret[32];
+    int failed = crypto_sign_ed25519_sk_to_curve25519(secret, sign_pair->secret_key);
+
+    assert(failed == 0);
+    crypto_box_pair_from_secret(out, secret);
+    sodium_memzero(secret, sizeof secret);
+}
+
+void
+crypto_parts_begin(struct crypto_parts *parts, const struct key *key, const uint8_t header[PART_HEADER_BYTES])
+{
+    crypto_secretstream_xchacha20poly1305_state state;
+
+    /* Beginning to seal differs from beginning to open only in who draws the header. */
+    int failed = crypto_secretstream_xchacha20poly1305_init_pull(&state, header, key->bytes);
+    assert(failed == 0);
+    memset(parts, 0, sizeof *parts);
+    memcpy(parts->state, &state, sizeof state);
+    sodium_memzero(&state, sizeof state);
+}
+
+void
+crypto_parts_seal(struct crypto_parts *parts, uint8_t *out, struct span plain, bool last)
+{
+    crypto_secretstream_xchacha20poly1305_state state;
+
+    memcpy(&state, parts->state, sizeof state);
+    int failed =
+        crypto_secretstream_xchacha20poly1305_push(&state, out, NULL, plain.data, plain.size, NULL, 0,
+                                                   last ? crypto_secretstream_xchacha20poly1305_TAG_FINAL
+                                                        : crypto_secretstream_xchacha20poly1305_TAG_MESSAGE);
+    assert(failed == 0);
+    memcpy(parts->state, &state, sizeof state);
+    sodium_memzero(&state, sizeof state);
+}
+
+bool
+crypto_parts_open(struct crypto_parts *parts, uint8_t *out, struct span sealed, bool *last_out)
+{
+    crypto_secretstream_xchacha20poly1305_state state;
+    unsigned char tag = 0;
+
+    *last_out = false;
+    if (sealed.size < PART_SEAL_BYTES) {
+        return false;
+    }
+    memcpy(&state, parts->state, sizeof state);
+    int failed = crypto_secretstream_xchacha20poly1305_pull(&state, out, NULL, &tag, sealed.data, sealed.size,
+                                                            NULL, 0);
+    bool known = tag == crypto_secretstream_xchacha20poly1305_TAG_FINAL ||
+                 tag == crypto_secretstream_xchacha20poly1305_TAG_MESSAGE;
+    if (failed == 0 && known) {
+        memcpy(parts->state, &state, sizeof state);
+        *last_out = tag == crypto_secretstream_xchacha20poly1305_TAG_FINAL;
+    } else {
+        sodium_memzero(out, sealed.size - PART_SEAL_BYTES);
+    }
+    sodium_memzero(&state, sizeof state);
+    return failed == 0 && known;
 }
 
 enum err

@@ -16,8 +16,10 @@ struct world;
 enum {
     KEY_BYTES = 32,
     NONCE_BYTES = 24,
-    SEAL_BYTES = 16,     /* what sealing adds */
-    BOX_SEAL_BYTES = 48, /* what sealing to a public key adds */
+    SEAL_BYTES = 16,        /* what sealing adds */
+    BOX_SEAL_BYTES = 48,    /* what sealing to a public key adds */
+    PART_HEADER_BYTES = 24, /* what a text that is sealed in parts begins with */
+    PART_SEAL_BYTES = 17,   /* what sealing adds to each part */
     ROW_TAG_BYTES = 8,
 };
 
@@ -93,6 +95,28 @@ MUST_CHECK bool crypto_box_key_valid(const uint8_t box_pk[32]);
 MUST_CHECK bool crypto_box_seal_to(uint8_t *out, const uint8_t box_pk[32], struct span plain,
                                    const struct world *world);
 MUST_CHECK bool crypto_box_open_own(uint8_t *out, const struct key_pair *own, struct span sealed);
+
+/* The X25519 key that stands for an Ed25519 key, and the pair. False: not a point of the prime-order group. */
+MUST_CHECK bool crypto_box_key_of_sign_key(uint8_t box_pk_out[32], const uint8_t sign_pk[SIGN_PK_BYTES]);
+void crypto_box_pair_of_sign_pair(struct key_pair *out, const struct key_pair *sign_pair);
+
+/* A text too long for one piece, sealed in parts that cannot be dropped, doubled, reordered or cut at the end: the last
+ * one says that it is the last. libsodium's crypto_secretstream_xchacha20poly1305; `header` is random and travels
+ * in clear. The same state seals or opens, not both. A secret: wipe it. */
+struct crypto_parts {
+    _Alignas(16) uint8_t state[64];
+};
+
+void crypto_parts_begin(struct crypto_parts *parts, const struct key *key,
+                        const uint8_t header[PART_HEADER_BYTES]);
+
+/* Seal the next part. `out` holds plain.size + PART_SEAL_BYTES and may not overlap `plain`. */
+void crypto_parts_seal(struct crypto_parts *parts, uint8_t *out, struct span plain, bool last);
+
+/* Open the next part; `out` holds sealed.size - PART_SEAL_BYTES. False, and `out` wiped: it is not the next part. What was
+ * opened before the last part came is the beginning of a text, and no more. */
+MUST_CHECK bool crypto_parts_open(struct crypto_parts *parts, uint8_t *out, struct span sealed,
+                                  bool *last_out);
 
 /* Argon2id, version 1.3. `passes` >= 1; `memory_bytes` 64 MiB to 4 GiB.
  * ERR_INVALID: outside of these. ERR_MEMORY: the machine cannot give that much. */

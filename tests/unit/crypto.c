@@ -358,6 +358,112 @@ START_TEST(the_systems_randomness_does_not_repeat)
 }
 END_TEST
 
+/* Three parts under a fixed key and header. Expected values: libsodium 1.0.18's own push, its header put in place of a
+ * random one, as printed by a program apart. */
+static void
+seal_three(uint8_t sealed[3][16 + PART_SEAL_BYTES])
+{
+    uint8_t header[PART_HEADER_BYTES];
+    struct crypto_parts parts;
+    struct key key;
+
+    memset(header, 0x11, sizeof header);
+    memset(key.bytes, 0x22, sizeof key.bytes);
+    crypto_parts_begin(&parts, &key, header);
+    for (int n = 0; n < 3; n++) {
+        uint8_t plain[16];
+
+        memset(plain, n, sizeof plain);
+        crypto_parts_seal(&parts, sealed[n], span_of(plain, sizeof plain), n == 2);
+    }
+}
+
+static void
+begin_three(struct crypto_parts *parts)
+{
+    uint8_t header[PART_HEADER_BYTES];
+    struct key key;
+
+    memset(header, 0x11, sizeof header);
+    memset(key.bytes, 0x22, sizeof key.bytes);
+    crypto_parts_begin(parts, &key, header);
+}
+
+START_TEST(a_text_in_parts_is_libsodiums_secretstream)
+{
+    uint8_t sealed[3][16 + PART_SEAL_BYTES];
+    struct crypto_parts parts;
+
+    seal_three(sealed);
+    expect_bytes(sealed[0], sizeof sealed[0],
+                 "b7ab3ca20fa3411dc0c79e127d1d9b81aedb26257748b7f5ca474c11b30f87bd05");
+    expect_bytes(sealed[1], sizeof sealed[1],
+                 "533cd9d165d515e1ff9c95c590458afb00991919ffbb678cad66bbc18243e06224");
+    expect_bytes(sealed[2], sizeof sealed[2],
+                 "5cd90b392d9d976fc5284a0c28935aadffe502c2ba949155ed4cccab75be1f9e9d");
+    begin_three(&parts);
+    for (int n = 0; n < 3; n++) {
+        uint8_t opened[16];
+        uint8_t expected[16];
+        bool last = n != 2;
+
+        memset(expected, n, sizeof expected);
+        ck_assert(crypto_parts_open(&parts, opened, span_of(sealed[n], sizeof sealed[n]), &last));
+        ck_assert_mem_eq(opened, expected, sizeof opened);
+        ck_assert(last == (n == 2));
+    }
+}
+END_TEST
+
+START_TEST(parts_open_whole_in_their_order_and_once)
+{
+    static const uint8_t zeros[16];
+    uint8_t sealed[3][16 + PART_SEAL_BYTES];
+    uint8_t opened[16];
+    struct crypto_parts parts;
+    bool last;
+
+    seal_three(sealed);
+    begin_three(&parts);
+    for (size_t bit = 0; bit < 8 * sizeof sealed[0]; bit++) {
+        sealed[0][bit / 8] ^= (uint8_t)(1u << bit % 8);
+        ck_assert(!crypto_parts_open(&parts, opened, span_of(sealed[0], sizeof sealed[0]), &last));
+        ck_assert_mem_eq(opened, zeros, sizeof opened);
+        sealed[0][bit / 8] ^= (uint8_t)(1u << bit % 8);
+    }
+    for (size_t size = 0; size < sizeof sealed[0]; size++) {
+        ck_assert(!crypto_parts_open(&parts, opened, span_of(sealed[0], size), &last));
+    }
+    ck_assert(!crypto_parts_open(&parts, opened, span_of(sealed[1], sizeof sealed[1]), &last));
+    ck_assert(crypto_parts_open(&parts, opened, span_of(sealed[0], sizeof sealed[0]), &last));
+    ck_assert(!last);
+    ck_assert(!crypto_parts_open(&parts, opened, span_of(sealed[0], sizeof sealed[0]), &last));
+    ck_assert(!crypto_parts_open(&parts, opened, span_of(sealed[2], sizeof sealed[2]), &last));
+    ck_assert(crypto_parts_open(&parts, opened, span_of(sealed[1], sizeof sealed[1]), &last));
+    ck_assert(crypto_parts_open(&parts, opened, span_of(sealed[2], sizeof sealed[2]), &last));
+    ck_assert(last);
+}
+END_TEST
+
+START_TEST(a_signing_key_stands_for_a_box_key)
+{
+    uint8_t sealed[5 + BOX_SEAL_BYTES];
+    uint8_t opened[5];
+    uint8_t box_pk[32];
+    uint8_t bad[32];
+    struct key_pair pair;
+
+    ck_assert(crypto_box_key_of_sign_key(box_pk, signer.public_key));
+    crypto_box_pair_of_sign_pair(&pair, &signer);
+    ck_assert_mem_eq(pair.public_key, box_pk, sizeof box_pk);
+    ck_assert(crypto_box_seal_to(sealed, box_pk, span_text("hello"), &test.world));
+    ck_assert(crypto_box_open_own(opened, &pair, span_of(sealed, sizeof sealed)));
+    ck_assert_mem_eq(opened, "hello", 5);
+    from_hex(bad, sizeof bad, mixed_order);
+    ck_assert(!crypto_box_key_of_sign_key(box_pk, bad));
+}
+END_TEST
+
 START_TEST(a_test_world_repeats_itself_and_fails_when_told)
 {
     struct test_world other;
@@ -391,4 +497,6 @@ SUITE_MAIN_WITH("crypto", start, NULL, a_hash_is_blake2b_with_its_context, a_sho
                 a_sealed_box_opens_for_its_owner_alone, a_box_key_of_low_order_is_refused,
                 a_box_pair_is_x25519, a_passphrase_becomes_a_key_by_argon2id,
                 a_secret_begins_zeroed_and_can_be_written, equality_sees_every_byte,
-                the_systems_randomness_does_not_repeat, a_test_world_repeats_itself_and_fails_when_told)
+                a_text_in_parts_is_libsodiums_secretstream, parts_open_whole_in_their_order_and_once,
+                a_signing_key_stands_for_a_box_key, the_systems_randomness_does_not_repeat,
+                a_test_world_repeats_itself_and_fails_when_told)
