@@ -118,6 +118,7 @@ ahead_json(struct call *call)
     uint32_t count = journal_branch_count(journal);
     uint64_t now_ms = world_wall_ms(call_options(call)->world);
     json_t *devices = json_array();
+    struct arena arena = { 0 }; /* emptied after each entry, and the call's own holds more than those */
 
     for (uint32_t no = 1; no <= count && no <= HEADS_MAX; no++) {
         const struct log_branch *branch = journal_branch(journal, no);
@@ -128,13 +129,14 @@ ahead_json(struct call *call)
             continue;
         }
         enum err err =
-            replica_open_entry(call->replica, no, branch->next_seq - 1, &call->arena, &entry, &record_id);
+            replica_open_entry(call->replica, no, branch->next_seq - 1, &arena, &entry, &record_id);
         if (err == ERR_OK && (entry.change.hlc >> 16) > now_ms + AHEAD_MS) {
             add_ahead(devices, device_json(call->roster, &branch->device_id),
                       (json_int_t)(((entry.change.hlc >> 16) - now_ms) / 1000));
         }
-        arena_reset(&call->arena);
+        arena_reset(&arena);
     }
+    arena_free(&arena);
     return devices;
 }
 

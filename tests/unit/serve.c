@@ -540,6 +540,32 @@ START_TEST(a_stamp_a_day_ahead_is_suspect)
 }
 END_TEST
 
+/* Both halves of a person are written, so that there are several logs to look into. */
+START_TEST(the_status_counts_what_the_digests_count)
+{
+    json_int_t entries = 0;
+    size_t index;
+    json_t *one;
+
+    json_t *answer = ask(&ken, "{'id':1,'do':'record.save','kind':'person','set':{'pseudonym':'Dove',"
+                               "'gender':'woman'},'add':[{'to':'name','fields':{'text':'Jane Rand'}}]}");
+    (void)granted(answer);
+    json_decref(answer);
+    test_node_exchange(ken.node, hq.node);
+    json_t *digest = ask(&hq, "{'id':2,'do':'digest'}");
+    json_array_foreach(json_object_get(granted(digest), "compartments"), index, one)
+    {
+        entries += json_integer_value(json_object_get(one, "entries"));
+    }
+    json_t *status = ask(&hq, "{'id':3,'do':'status'}");
+    ck_assert_int_ge(entries, 4);
+    ck_assert_int_eq(json_integer_value(json_object_get(granted(status), "entries")), entries);
+    ck_assert_int_eq(json_integer_value(json_object_get(granted(status), "records")), 1);
+    json_decref(digest);
+    json_decref(status);
+}
+END_TEST
+
 START_TEST(peers_are_added_listed_and_removed_and_stay_over_a_restart)
 {
     char device[80];
@@ -646,6 +672,7 @@ SUITE_MAIN_WITH("serve", setup, teardown, a_saved_case_is_shown_with_all_that_wa
                 an_element_edited_while_removed_is_kept_whole_or_removed, lists_and_counts_follow_the_index,
                 the_history_tells_each_save_once_oldest_first,
                 a_device_without_the_protected_half_sees_its_fields_withheld, a_stamp_a_day_ahead_is_suspect,
+                the_status_counts_what_the_digests_count,
                 peers_are_added_listed_and_removed_and_stay_over_a_restart,
                 actors_are_named_by_their_office_and_shown_with_what_they_wrote,
                 fields_may_point_at_elements_and_records_of_the_same_request, what_is_no_call_is_unknown)
