@@ -312,7 +312,7 @@ call_view(struct call *call, const struct named *named, struct replica_view *vie
 json_t *
 device_json(const struct roster *roster, const struct hash *device_id)
 {
-    const struct roster_device *device = roster_device(roster, device_id);
+    const struct roster_device *device = roster_author(roster, device_id);
     const char *office = device == NULL || device->office == NULL ? "" : device->office->code;
 
     return json_pack("{s:o,s:s,s:s}", "id", hex_json(hash_span(device_id)), "name",
@@ -322,7 +322,7 @@ device_json(const struct roster *roster, const struct hash *device_id)
 json_t *
 actor_json(const struct roster *roster, const struct hash *device_id, uint32_t number)
 {
-    const struct roster_device *device = roster_device(roster, device_id);
+    const struct roster_device *device = roster_author(roster, device_id);
     const struct roster_actor *actor =
         device == NULL || device->office == NULL ? NULL : roster_actor(roster, device->office, number);
 

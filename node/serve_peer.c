@@ -185,7 +185,7 @@ call_sync_now(struct call *call)
 static json_t *
 listed_json(struct call *call, const struct peer *peer)
 {
-    const struct roster_device *device = roster_device(call->roster, &peer->device_id);
+    const struct roster_device *device = roster_author(call->roster, &peer->device_id);
 
     return json_pack("{s:s,s:o,s:s,s:s,s:s,s:s}", "name", peer->name, "device",
                      device_json(call->roster, &peer->device_id), "office",

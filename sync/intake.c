@@ -107,7 +107,7 @@ later_text(enum later later)
 static const struct roster_device *
 own_device(const struct intake *intake)
 {
-    return roster_device(intake->options.roster, intake->options.own_device);
+    return roster_author(intake->options.roster, intake->options.own_device);
 }
 
 /* --- what waits, and for what --- */
@@ -904,7 +904,7 @@ note_readable(struct intake *intake, struct ident **readable_out, size_t *count_
     for (size_t n = 0; n < count; n++) {
         const struct roster_compartment *compartment = roster_compartment_at(roster, n);
 
-        if (policy_may(roster, own_device(intake), OPERATION_READ, &compartment->id)) {
+        if (policy_opens(roster, own_device(intake), &compartment->id)) {
             readable[found] = compartment->id;
             found++;
         }

@@ -55,12 +55,11 @@ enum admission
 policy_admit(const struct roster *roster, const struct roster_device *own,
              const struct descriptor *descriptor)
 {
-    const struct roster_device *author = roster_device_by_sign_pk(roster, descriptor->sign_pk);
-
-    if (author == NULL) {
+    if (!roster_ever_certified(roster, descriptor->sign_pk)) {
         return LATER_UNKNOWN_AUTHOR;
     }
-    if (roster_level(roster, author, &descriptor->compartment) < LEVEL_WRITE) {
+    /* What was written by right is taken in whatever was revoked since: whether it counts is its standing. */
+    if (roster_ever_level(roster, descriptor->sign_pk, &descriptor->compartment) < LEVEL_WRITE) {
         return LATER_NO_WRITE;
     }
     if (roster_level(roster, own, &descriptor->compartment) < LEVEL_CARRY) {
@@ -114,12 +113,12 @@ static enum held_reason
 reason_of_header(const struct roster *roster, const struct descriptor *descriptor, const struct entry *entry)
 {
     const struct roster_compartment *here = roster_compartment(roster, &descriptor->compartment);
-    const struct roster_device *author = roster_device_by_sign_pk(roster, descriptor->sign_pk);
+    const struct roster_device *author = roster_author_by_sign_pk(roster, descriptor->sign_pk);
     enum operation operation = OPERATION_CARRY;
     bool lane_fits = false;
 
     /* Each check stands for itself, in the order in which reasons are shown. */
-    if (here == NULL || roster_level(roster, author, &descriptor->compartment) < LEVEL_WRITE) {
+    if (here == NULL || roster_author_level(roster, author, &descriptor->compartment) < LEVEL_WRITE) {
         return HELD_NO_RIGHT;
     }
     if (!operation_of_kind(entry->kind, entry->lane, &operation, &lane_fits) || !lane_fits) {
@@ -134,6 +133,13 @@ reason_of_header(const struct roster *roster, const struct descriptor *descripto
     return HELD_NOT;
 }
 
+bool
+policy_opens(const struct roster *roster, const struct roster_device *own, const struct ident *compartment)
+{
+    return roster_compartment(roster, compartment) != NULL &&
+           roster_author_level(roster, own, compartment) >= policy_level_needed(OPERATION_READ);
+}
+
 enum standing
 policy_judge(const struct roster *roster, const struct roster_device *own,
              const struct descriptor *descriptor, const struct entry *entry, enum held_reason *reason_out)
@@ -146,8 +152,7 @@ policy_judge(const struct roster *roster, const struct roster_device *own,
     if (reason != HELD_NOT) {
         return STANDING_HELD;
     }
-    return roster_level(roster, own, &descriptor->compartment) < LEVEL_READ ? STANDING_CARRIED
-                                                                            : STANDING_MERGED;
+    return policy_opens(roster, own, &descriptor->compartment) ? STANDING_MERGED : STANDING_CARRIED;
 }
 
 enum held_reason

@@ -63,22 +63,27 @@ enum level policy_level_needed(enum operation operation);
 bool policy_may(const struct roster *roster, const struct roster_device *device, enum operation operation,
                 const struct ident *compartment);
 
+/* True if this node opens what it holds there, by the certificates of its device that count, revoked or not: a
+ * revoked node keeps to itself what it has, and is given no more. */
+bool policy_opens(const struct roster *roster, const struct roster_device *own,
+                  const struct ident *compartment);
+
 /* May entries of this log be taken in here? */
 enum admission {
     ADMIT = 0,
     LATER_UNKNOWN_AUTHOR, /* no certificate known here names the key */
-    LATER_NO_WRITE,       /* none known here gives its device write there */
+    LATER_NO_WRITE,       /* none known here ever gave its device write there */
     LATER_NOT_OURS,       /* we have not even carry there */
 };
 
-/* `own` is this node's device. */
+/* `own` is this node's device, living or not. */
 enum admission policy_admit(const struct roster *roster, const struct roster_device *own,
                             const struct descriptor *descriptor);
 /* One sentence for a log line. */
 const char *policy_admission_text(enum admission admission);
 
-/* The standing of an entry by what its header and log say: kind, lane, compartment, author, and this node's own
- * level. `reason_out` (may be NULL) is HELD_NOT unless it is held. */
+/* The standing of an entry by what its header and log say: kind, lane, compartment, what its author may write by
+ * the certificates that count, and this node's own level. Whether it lies beyond a cut is another question. `reason_out` (may be NULL) is HELD_NOT unless it is held. */
 enum standing policy_judge(const struct roster *roster, const struct roster_device *own,
                            const struct descriptor *descriptor, const struct entry *entry,
                            enum held_reason *reason_out);

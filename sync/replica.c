@@ -922,7 +922,7 @@ replica_read(struct replica *replica, const struct ident *compartment, const str
              struct arena *arena, struct replica_view *view_out)
 {
     const struct roster_compartment *open = roster_compartment(replica->roster, compartment);
-    const struct roster_device *own = roster_device(replica->roster, &replica->identity.device_id);
+    const struct roster_device *own = roster_author(replica->roster, &replica->identity.device_id);
     struct table_txn *txn = NULL;
 
     memset(view_out, 0, sizeof *view_out);
@@ -935,7 +935,7 @@ replica_read(struct replica *replica, const struct ident *compartment, const str
     }
     err = read_half(replica, txn, compartment, record_id, arena, &view_out->open);
     if (err == ERR_OK && open->twin != NULL && open->role == COMPARTMENT_CASES) {
-        if (policy_may(replica->roster, own, OPERATION_READ, &open->twin->id)) {
+        if (policy_opens(replica->roster, own, &open->twin->id)) {
             enum err other =
                 read_half(replica, txn, &open->twin->id, record_id, arena, &view_out->protected_half);
             err = other == ERR_ABSENT ? ERR_OK : other;

@@ -49,7 +49,7 @@ struct replica {
     struct table_txn *keys_txn;
     bool in_turn;
     bool took_up;     /* what waits was looked at since opening */
-    enum err behind; /* why a frontier could not follow its log in this turn, which then must not happen */
+    enum err behind;  /* why a frontier could not follow its log in this turn, which then must not happen */
     unsigned readers; /* how many hold the read transactions */
 
     struct waiting_checkpoint *waiting;

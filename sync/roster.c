@@ -280,7 +280,8 @@ signer_matters(const struct roster *roster, const struct kept *kept, const uint8
          memcmp(kept->statement.device.office_pk, sign_pk, SIGN_PK_BYTES) == 0)) {
         return true;
     }
-    return state_office(state, sign_pk) != NULL || state_device_by_sign_pk(state, sign_pk) != NULL;
+    return state_office(state, sign_pk) != NULL ||
+           state_device_by_sign_pk(state_genuine(state), sign_pk) != NULL;
 }
 
 bool
@@ -445,30 +446,32 @@ state_office_level(const struct state *state, size_t office, const struct ident 
     return LEVEL_NONE;
 }
 
-enum level
-state_level(const struct state *state, const struct roster_device *device, const struct ident *compartment)
+size_t
+state_box_from(const struct state *state, const struct hash *epoch_id, const struct hash *device_id)
 {
-    if (device == NULL) {
-        return LEVEL_NONE;
-    }
-    const struct device_state *more = &state->device_states[device->index];
-    const struct organisation_body *founding = &state->founding->statement.organisation;
-    if (ident_equal(compartment, &founding->control) || ident_equal(compartment, &founding->shared)) {
-        return more->admin ? LEVEL_ADMIN : LEVEL_WRITE;
-    }
-    enum level highest = LEVEL_NONE;
-    for (size_t n = 0; n < more->certificate_count; n++) {
-        const struct certificate *certificate = &state->certificates[more->first_certificate + n];
-        const struct device_body *body = &certificate->kept->statement.device;
-        enum level own = statement_grant_find(&body->grants, compartment);
-        enum level most = state_office_level(state, certificate->office, compartment);
-        if (own == LEVEL_NONE) {
-            own = body->any;
+    size_t low = 0;
+    size_t high = state->box_count;
+
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        const struct box_state *box = &state->boxes[middle];
+        int order = hash_compare(&box->epoch_id, epoch_id);
+        if (order == 0 && device_id != NULL) {
+            order = hash_compare(&box->device_id, device_id);
         }
-        enum level level = own < most ? own : most;
-        highest = level > highest ? level : highest;
+        if (order < 0) {
+            low = middle + 1;
+        } else {
+            high = middle;
+        }
     }
-    return highest;
+    return low;
+}
+
+const struct state *
+state_genuine(const struct state *state)
+{
+    return state->genuine == NULL ? state : state->genuine;
 }
 
 /* --- the organisation --- */
@@ -557,34 +560,40 @@ roster_newer_count(const struct roster *roster)
 size_t
 roster_device_count(const struct roster *roster)
 {
-    return roster->state->device_count;
+    return roster->state->living_count;
 }
 
 const struct roster_device *
 roster_device_at(const struct roster *roster, size_t index)
 {
-    assert(index < roster->state->device_count);
+    assert(index < roster->state->living_count);
 
-    return &roster->state->devices[index];
+    return &roster->state->devices[roster->state->living[index]];
+}
+
+static const struct roster_device *
+if_living(const struct roster_device *device)
+{
+    return device == NULL || device->revoked ? NULL : device;
 }
 
 const struct roster_device *
 roster_device(const struct roster *roster, const struct hash *device_id)
 {
-    return state_device(roster->state, device_id);
+    return if_living(state_device(roster->state, device_id));
 }
 
 const struct roster_device *
 roster_device_by_sign_pk(const struct roster *roster, const uint8_t sign_pk[SIGN_PK_BYTES])
 {
-    return state_device_by_sign_pk(roster->state, sign_pk);
+    return if_living(state_device_by_sign_pk(roster->state, sign_pk));
 }
 
 const struct roster_device *
 roster_device_by_transport_pk(const struct roster *roster, const uint8_t transport_pk[32])
 {
-    return device_by_key(roster->state, roster->state->by_transport_pk,
-                         offsetof(struct roster_device, transport_pk), transport_pk);
+    return if_living(device_by_key(roster->state, roster->state->by_transport_pk,
+                                   offsetof(struct roster_device, transport_pk), transport_pk));
 }
 
 const struct roster_device *
@@ -592,7 +601,7 @@ roster_device_by_certificate(const struct roster *roster, const uint8_t certific
 {
     const struct state *state = roster->state;
     size_t low = 0;
-    size_t high = state->certificate_count;
+    size_t high = state->certificate_name_count;
 
     while (low < high) {
         size_t middle = low + (high - low) / 2;
@@ -602,17 +611,70 @@ roster_device_by_certificate(const struct roster *roster, const uint8_t certific
             high = middle;
         }
     }
-    if (low == state->certificate_count ||
+    if (low == state->certificate_name_count ||
         memcmp(state->certificate_names[low].stmt_id.bytes, certificate, 8) != 0) {
         return NULL;
     }
     return &state->devices[state->certificate_names[low].device];
 }
 
+static const struct question living = { .asking = ASK_LIVING };
+static const struct question author = { .asking = ASK_AUTHOR };
+
 enum level
 roster_level(const struct roster *roster, const struct roster_device *device, const struct ident *compartment)
 {
-    return state_level(roster->state, device, compartment);
+    return state_level(roster->state, device, compartment, &living);
+}
+
+/* --- authors --- */
+
+size_t
+roster_author_count(const struct roster *roster)
+{
+    return roster->state->device_count;
+}
+
+const struct roster_device *
+roster_author_at(const struct roster *roster, size_t n)
+{
+    assert(n < roster->state->device_count);
+
+    return &roster->state->devices[n];
+}
+
+const struct roster_device *
+roster_author(const struct roster *roster, const struct hash *device_id)
+{
+    return state_device(roster->state, device_id);
+}
+
+const struct roster_device *
+roster_author_by_sign_pk(const struct roster *roster, const uint8_t sign_pk[SIGN_PK_BYTES])
+{
+    return state_device_by_sign_pk(roster->state, sign_pk);
+}
+
+enum level
+roster_author_level(const struct roster *roster, const struct roster_device *device,
+                    const struct ident *compartment)
+{
+    return state_level(roster->state, device, compartment, &author);
+}
+
+bool
+roster_ever_certified(const struct roster *roster, const uint8_t sign_pk[SIGN_PK_BYTES])
+{
+    return state_device_by_sign_pk(state_genuine(roster->state), sign_pk) != NULL;
+}
+
+enum level
+roster_ever_level(const struct roster *roster, const uint8_t sign_pk[SIGN_PK_BYTES],
+                  const struct ident *compartment)
+{
+    const struct state *genuine = state_genuine(roster->state);
+
+    return state_level(genuine, state_device_by_sign_pk(genuine, sign_pk), compartment, &author);
 }
 
 /* --- offices --- */
@@ -784,8 +846,8 @@ roster_compartments_shared(const struct roster *roster, const struct roster_devi
         for (size_t n = 0; n < state->compartment_count; n++) {
             const struct roster_compartment *compartment = &state->compartments[n];
             if ((compartment->role == COMPARTMENT_CONTROL) != (pass == 0) ||
-                state_level(state, a, &compartment->id) < LEVEL_CARRY ||
-                state_level(state, b, &compartment->id) < LEVEL_CARRY) {
+                state_level(state, a, &compartment->id, &living) < LEVEL_CARRY ||
+                state_level(state, b, &compartment->id, &living) < LEVEL_CARRY) {
                 continue;
             }
             if (count < room) {
@@ -842,29 +904,6 @@ roster_epochs_of(const struct roster *roster, const struct ident *compartment, s
     return low;
 }
 
-/* The first BOX that is not below this epoch and device. */
-static size_t
-box_from(const struct state *state, const struct hash *epoch_id, const struct hash *device_id)
-{
-    size_t low = 0;
-    size_t high = state->box_count;
-
-    while (low < high) {
-        size_t middle = low + (high - low) / 2;
-        const struct box_state *box = &state->boxes[middle];
-        int order = hash_compare(&box->epoch_id, epoch_id);
-        if (order == 0) {
-            order = hash_compare(&box->device_id, device_id);
-        }
-        if (order < 0) {
-            low = middle + 1;
-        } else {
-            high = middle;
-        }
-    }
-    return low;
-}
-
 size_t
 roster_boxes(const struct roster *roster, const struct hash *epoch_id, const struct hash *device_id,
              const uint8_t **sealed_out, size_t room)
@@ -883,7 +922,7 @@ roster_boxes(const struct roster *roster, const struct hash *epoch_id, const str
         }
         count++;
     }
-    for (size_t n = box_from(state, epoch_id, device_id); n < state->box_count; n++) {
+    for (size_t n = state_box_from(state, epoch_id, device_id); n < state->box_count; n++) {
         const struct box_state *box = &state->boxes[n];
         if (!hash_equal(&box->epoch_id, epoch_id) || !hash_equal(&box->device_id, device_id)) {
             break;

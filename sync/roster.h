@@ -1,11 +1,17 @@
 /* roster.h - who belongs to the organisation: a pure function of a set of statements.
  *
  *     founding -- root sets -- offices -- devices -- epochs, boxes, addresses, actors
- *         m of n signatures       office + device      a device, an office
+ *         m of n signatures  |    office + device      a device, an office
+ *                            +-- revocations of offices and devices; an office revokes what it certified
  *
  * Statements are added in any order, any number of times; roster_settle then
  * computes what stands, from the top. Nothing here looks at a clock or at the order
  * of arrival. What does not stand is kept too, for what it waits for may come.
+ *
+ * One rule takes back: the signature of a revoked key counts on a statement only if every revocation of that key
+ * keeps it. A revoked device is still an author: what it wrote before its cuts counts. Three questions differ:
+ * what may a device do now (roster_level), by what right did it write (roster_author_level), and did anybody ever
+ * certify it (roster_ever_level), which no later statement takes back.
  *
  * Pointers to devices, offices, compartments, epochs and actors are good until the next
  * roster_settle; keep ids, not pointers, across turns.
@@ -24,6 +30,7 @@ struct roster_office {
     const char *name;
     struct ident own[OWN_COUNT];
     uint64_t until; /* seconds; the latest of its certificates */
+    bool revoked;   /* what it signs counts no more, but for what its revocations keep */
 };
 
 struct roster_device {
@@ -38,7 +45,9 @@ struct roster_device {
     uint64_t until;
     const char *endpoint; /* "": none known */
     uint64_t endpoint_until;
-    uint32_t index; /* 0 to count - 1, ascending by device_id; changes when the roster does */
+    uint32_t
+        index; /* 0 to count - 1, ascending by device_id; changes when the roster does. UINT32_MAX if revoked */
+    bool revoked; /* no session, no boxes, no new rights; what it wrote before its cuts counts */
 };
 
 enum compartment_role {
@@ -57,9 +66,11 @@ struct roster_epoch {
     struct hash commit;
     struct statement_list parents;
     struct statement_list boxes;
-    bool stands; /* its signer stands with admin in its compartment */
-    bool whole;  /* all its ancestors are here and its number follows from theirs */
-    bool tip;    /* stands, is whole, and no epoch that is both names it as parent */
+    bool stands;      /* its signer stands with admin in its compartment */
+    bool whole;       /* all its ancestors are here and its number follows from theirs */
+    bool tip;         /* stands, is whole, and no epoch that is both names it as parent */
+    bool maker_lives; /* it stands by a device with admin that is not revoked */
+    bool exposed;     /* a device that has lost read has its key; looked for down to the epoch in force */
 };
 
 struct roster_compartment {
@@ -68,8 +79,10 @@ struct roster_compartment {
     bool padded;                           /* protected and audit: payloads are padded */
     const struct roster_office *owner;     /* NULL: control, shared, other */
     const struct roster_compartment *twin; /* NULL: none */
-    const struct roster_epoch
-        *current; /* what is written with: highest (number, stmt_id) that stands and is whole, or NULL */
+    /* What is written with: the highest (number, stmt_id) that stands and is whole, whose maker lives, and whose
+     * key no device has that has lost read: neither by its own boxes nor by those of an epoch that links to it.
+     * NULL: none; an admin makes one. */
+    const struct roster_epoch *current;
     char name[OFFICE_CODE_BYTES_MAX + 20]; /* "KEN cases", "control", "compartment 3f09a1c2..." */
 };
 
@@ -132,10 +145,12 @@ size_t roster_newer_count(const struct roster *roster);
 
 /* --- devices --- */
 
+/* Living devices, ascending by device_id. */
 size_t roster_device_count(const struct roster *roster);
 const struct roster_device *roster_device_at(const struct roster *roster, size_t index);
 
-/* Standing devices; NULL: there is none. `certificate` is the beginning of any standing certificate's stmt_id. */
+/* Living devices, which are certified and not revoked; NULL: there is none. `certificate` is the beginning of the
+ * stmt_id of any certificate of it that was not withdrawn. */
 const struct roster_device *roster_device(const struct roster *roster, const struct hash *device_id);
 const struct roster_device *roster_device_by_sign_pk(const struct roster *roster,
                                                      const uint8_t sign_pk[SIGN_PK_BYTES]);
@@ -144,13 +159,108 @@ const struct roster_device *roster_device_by_transport_pk(const struct roster *r
 const struct roster_device *roster_device_by_certificate(const struct roster *roster,
                                                          const uint8_t certificate[8]);
 
-/* The level of a device in a compartment, by its certificates and its office's. NULL: LEVEL_NONE.
- * Of several certificates of one device, the one that gives most counts. */
+/* The level of a device in a compartment, by its certificates and its office's. NULL, revoked: LEVEL_NONE.
+ * Of several certificates of one device, the one that gives most counts; an office that revoked the device took
+ * back its own. */
 enum level roster_level(const struct roster *roster, const struct roster_device *device,
                         const struct ident *compartment);
 
+/* --- authors: devices, living or revoked --- */
+
+/* Ascending by device_id. */
+size_t roster_author_count(const struct roster *roster);
+const struct roster_device *roster_author_at(const struct roster *roster, size_t n);
+/* NULL: no certificate of it counts. */
+const struct roster_device *roster_author(const struct roster *roster, const struct hash *device_id);
+const struct roster_device *roster_author_by_sign_pk(const struct roster *roster,
+                                                     const uint8_t sign_pk[SIGN_PK_BYTES]);
+/* By the certificates that count, whether the device is revoked or not: what it wrote within its cuts is judged by
+ * this. NULL: LEVEL_NONE. */
+enum level roster_author_level(const struct roster *roster, const struct roster_device *author,
+                               const struct ident *compartment);
+
+/* Whether any office that the roots ever certified certified this device, and the highest level that such
+ * certificates gave: revocations, root sets that keep less and certificates with the same keys change nothing. */
+bool roster_ever_certified(const struct roster *roster, const uint8_t sign_pk[SIGN_PK_BYTES]);
+enum level roster_ever_level(const struct roster *roster, const uint8_t sign_pk[SIGN_PK_BYTES],
+                             const struct ident *compartment);
+
+/* --- revocations --- */
+
+/* A REVOKE that stands, with what it and its standing EXTENDs let pass. By the roots, it takes back everything; by
+ * an office, what that office gave: two offices that certified one device revoke it both. */
+struct roster_revocation {
+    struct hash stmt_id;
+    uint8_t key[SIGN_PK_BYTES]; /* of a device or an office */
+    uint32_t reason;            /* enum revoke_reason, or one from a later version */
+    bool by_roots;
+    const struct roster_office *office; /* who revoked; NULL: the roots */
+    const struct statement_cut *cuts;   /* ascending, each once */
+    size_t cut_count;
+    const struct hash *keep; /* stmt_ids, likewise */
+    size_t keep_count;
+};
+
+/* Ascending by (key, stmt_id). */
+size_t roster_revocation_count(const struct roster *roster);
+const struct roster_revocation *roster_revocation_at(const struct roster *roster, size_t n);
+/* The revocations of this key. */
+const struct roster_revocation *roster_revocations_of(const struct roster *roster,
+                                                      const uint8_t key[SIGN_PK_BYTES], size_t *count_out);
+/* True if the revocation of a device cuts its logs in this compartment. By the roots it does everywhere; by an
+ * office, where nobody else who has not revoked it lets the device write. */
+bool roster_revocation_reaches(const struct roster *roster, const struct roster_revocation *revocation,
+                               const struct ident *compartment);
+
+/* --- erasures --- */
+
+/* An ERASE: it stands if two devices signed it (roster_erasure_signatures() of them), each made admin in every
+ * compartment it names by another office. Certificates alone decide, whatever was revoked since: there is no undo. */
+struct roster_erasure {
+    struct hash stmt_id;
+    struct ident order;
+    bool stands;
+    uint32_t signed_count;      /* 0, 1, or 2: signatures that count together */
+    uint32_t needed;            /* 1 or 2 */
+    const struct hash *signers; /* device ids of those whose signature counts, one beside another or alone */
+    size_t signer_count;
+    struct statement_list keys; /* see statement_erase_at */
+};
+
+/* Every ERASE that is here, standing or waiting for a signature, ascending by (order, stmt_id). */
+size_t roster_erasure_count(const struct roster *roster);
+const struct roster_erasure *roster_erasure_at(const struct roster *roster, size_t n);
+
+struct roster_erase_key {
+    struct ident compartment;
+    struct key erase_key;
+    struct ident order;
+};
+
+/* The keys that standing orders name in a compartment, ascending by (erase_key, order). */
+const struct roster_erase_key *roster_erase_keys_of(const struct roster *roster,
+                                                    const struct ident *compartment, size_t *count_out);
+
+/* --- forks --- */
+
+/* Two entries that one author signed behind one other. */
+struct roster_fork {
+    struct hash stmt_id;
+    struct descriptor descriptor;
+    struct hash log_id;
+    struct hash device_id;
+    uint64_t first;        /* the seq of the two */
+    struct hash branch[2]; /* their entry_ids */
+    uint64_t last_seq[2];  /* how far the proof follows each */
+};
+
+/* The proofs about devices that were ever certified, ascending by (log_id, first, stmt_id). */
+size_t roster_fork_count(const struct roster *roster);
+const struct roster_fork *roster_fork_at(const struct roster *roster, size_t n);
+
 /* --- offices --- */
 
+/* Revoked offices too: their compartments are still there. */
 size_t roster_office_count(const struct roster *roster);
 const struct roster_office *roster_office_at(const struct roster *roster, size_t n); /* ascending by key */
 const struct roster_office *roster_office(const struct roster *roster,
