@@ -25,6 +25,7 @@ enum {
     RETRY_MS = 5000,    /* after a turn that failed */
     STOP_MS_MAX = 2000, /* to say goodbye to peers */
     STATED_ENDPOINT_S = 400 * 24 * 3600,
+    HOUR_MS = 3600 * 1000,
 };
 
 struct loop {
@@ -39,7 +40,8 @@ struct loop {
     bool channel_open;
     int signals;
     bool stopping;
-    uint64_t generation; /* of the roster, as net knows it */
+    uint64_t generation;  /* of the roster, as net knows it */
+    uint64_t rights_hour; /* of the wall clock, when rights were last looked at: certificates end */
     bool tend_due;
     bool more_to_send;
     bool frames_left;   /* the turn's bound was reached before the channel's end */
@@ -552,6 +554,12 @@ work(struct loop *loop)
         }
     }
     gossip_tick(loop->gossip, steady_ms(loop));
+    uint64_t hour = world_wall_ms(&loop->options.world->world) / HOUR_MS;
+    if (hour != loop->rights_hour) {
+        loop->rights_hour = hour;
+        gossip_rights_changed(loop->gossip);
+    }
+    loop->tend_due = loop->tend_due || replica_tend_is_due(loop->options.replica);
     if (pending || tend_is_due(loop) || serve_has_writes(loop->serve)) {
         err = turn(loop, &frame, pending);
     }

@@ -11,7 +11,7 @@
  * with STUB set in the first byte, hash 32 and size u32 stand for the payload; behind them, of an
  * erased entry, the order 16. */
 enum {
-    LOG_ROW_BYTES = DESCRIPTOR_BYTES + 4 + 8 + 8 + HASH_BYTES + 4 + 4 + 8,
+    LOG_ROW_BYTES = DESCRIPTOR_BYTES + 4 + 8 + 8 + HASH_BYTES + 4 + 4 + 8 + 8,
     LOG_KEY_BYTES = 4,
     ENTRY_KEY_BYTES = 12,
     ENTRY_ROW_HEAD_BYTES = 35,
@@ -137,6 +137,7 @@ branch_name(struct log_branch *branch, const struct descriptor *descriptor)
     branch->descriptor = *descriptor;
     descriptor_log_id(descriptor, &branch->log_id);
     device_id_of(descriptor->sign_pk, &branch->device_id);
+    branch->limit_next = UINT64_MAX;
 }
 
 static void
@@ -156,6 +157,7 @@ branch_write(struct table_txn *txn, const struct log_branch *branch)
     bytes_write_u32(at, branch->run.count);
     bytes_write_u32(at + 4, branch->run.payload_bytes);
     bytes_write_u64(at + 8, branch->visible_next);
+    bytes_write_u64(at + 16, branch->idle_bytes);
     bytes_write_u32(key, branch->log_no);
     table_put(txn, TABLE_LOGS, span_of(key, sizeof key), span_of(row, sizeof row));
 }
@@ -177,6 +179,7 @@ branch_parse(struct log_branch *branch, struct span row)
     branch->run.count = reader_u32(&reader);
     branch->run.payload_bytes = reader_u32(&reader);
     branch->visible_next = reader_u64(&reader);
+    branch->idle_bytes = reader_u64(&reader);
     return reader_done(&reader);
 }
 
@@ -354,6 +357,12 @@ state_waits(enum entry_state state)
     return state == STATE_NEEDS_KEY || state == STATE_NEEDS_SCHEMA;
 }
 
+static bool
+state_idles(enum entry_state state)
+{
+    return state == STATE_HELD || state_waits(state);
+}
+
 /* What stands for a payload that is not in the row. Gives its size. */
 static size_t
 stub_write(uint8_t *at, const struct entry *entry, const struct ident *order)
@@ -407,9 +416,8 @@ append(struct journal *journal, struct table_txn *txn, struct log_branch *branch
     if (branch->visible_next == branch->next_seq && !state_waits(state)) {
         branch->visible_next++;
     }
-    if (state_waits(state)) {
-        branch->pending_count++;
-    }
+    branch->pending_count += state_waits(state);
+    branch->idle_bytes += state_idles(state) ? entry->payload_size : 0;
     run_step(&branch->run, entry->payload_size);
     branch->next_seq++;
     branch->head_id = entry->id;
@@ -709,8 +717,14 @@ journal_state(struct journal *journal, struct table_txn *txn, uint32_t log_no, u
 
 /* An entry goes from one state to another: the marks of its branch follow. */
 static void
-count_waiting(struct log_branch *branch, uint64_t seq, enum entry_state before, enum entry_state after)
+count_state(struct log_branch *branch, uint64_t seq, uint64_t payload_bytes, enum entry_state before,
+            enum entry_state after)
 {
+    if (state_idles(before) && !state_idles(after)) {
+        branch->idle_bytes -= payload_bytes < branch->idle_bytes ? payload_bytes : branch->idle_bytes;
+    } else if (!state_idles(before) && state_idles(after)) {
+        branch->idle_bytes += payload_bytes;
+    }
     if (state_waits(before) && !state_waits(after) && branch->pending_count > 0) {
         branch->pending_count--;
     } else if (!state_waits(before) && state_waits(after)) {
@@ -739,6 +753,9 @@ journal_set_state(struct journal *journal, struct table_txn *txn, uint32_t log_n
     uint8_t key[ENTRY_KEY_BYTES];
     size_t size = row.size;
     enum entry_state before = (enum entry_state)(row.data[0] & ~STUB_BIT);
+    uint64_t payload_bytes = (row.data[0] & STUB_BIT) != 0
+                                 ? bytes_read_u32(row.data + ENTRY_ROW_HEAD_BYTES + HASH_BYTES)
+                                 : row.size - ENTRY_ROW_HEAD_BYTES;
 
     assert(state != STATE_ERASED);
     if (before == STATE_ERASED) {
@@ -752,7 +769,7 @@ journal_set_state(struct journal *journal, struct table_txn *txn, uint32_t log_n
     copy[1] = detail;
     entry_key(key, log_no, seq);
     table_put(txn, TABLE_ENT, span_of(key, sizeof key), span_of(copy, size));
-    count_waiting(journal_branch(journal, log_no), seq, before, state);
+    count_state(journal_branch(journal, log_no), seq, payload_bytes, before, state);
     return table_error(txn);
 }
 
@@ -796,7 +813,7 @@ journal_erase(struct journal *journal, struct table_txn *txn, uint32_t log_no, u
     copy[1] = 0;
     (void)stub_write(copy + ENTRY_ROW_HEAD_BYTES, &stored.entry, order);
     table_put(txn, TABLE_ENT, span_of(key, sizeof key), span_of(copy, sizeof copy));
-    count_waiting(branch, seq, stored.state, STATE_ERASED);
+    count_state(branch, seq, stored.entry.payload_size, stored.state, STATE_ERASED);
     return table_error(txn);
 }
 
@@ -838,6 +855,47 @@ journal_signature_after(struct journal *journal, struct table_txn *txn, uint32_t
     return ERR_ABSENT;
 }
 
+uint32_t
+journal_find(struct journal *journal, struct table_txn *txn, const struct hash *log_id, uint64_t seq,
+             const struct hash *entry_id)
+{
+    struct log_branch *branch = journal_log(journal, log_id);
+
+    for (; branch != NULL;
+         branch = branch->sibling == LOG_NONE ? NULL : journal_branch(journal, branch->sibling)) {
+        struct journal_entry stored;
+        uint8_t tag[4];
+
+        if (seq < branch->branch_first || seq >= branch->next_seq ||
+            journal_tag(journal, txn, branch->log_no, seq, tag) != ERR_OK ||
+            memcmp(tag, entry_id->bytes, sizeof tag) != 0) {
+            continue;
+        }
+        if (journal_read(journal, txn, branch->log_no, seq, &stored) == ERR_OK &&
+            hash_equal(&stored.entry.id, entry_id)) {
+            return branch->log_no;
+        }
+    }
+    return LOG_NONE;
+}
+
+uint64_t
+journal_idle_bytes(const struct journal *journal, const struct hash *device_id,
+                   const struct ident *compartment)
+{
+    uint64_t bytes = 0;
+
+    for (uint32_t n = 0; n < journal->branch_count; n++) {
+        const struct log_branch *branch = journal->branches[n];
+
+        if (branch->idle_bytes > 0 && hash_equal(&branch->device_id, device_id) &&
+            ident_equal(&branch->descriptor.compartment, compartment)) {
+            bytes += branch->idle_bytes;
+        }
+    }
+    return bytes;
+}
+
 uint64_t
 journal_place_last(const struct journal *journal)
 {
@@ -871,8 +929,10 @@ journal_entry_count(const struct journal *journal, const struct ident *compartme
     for (uint32_t n = 0; n < journal->branch_count; n++) {
         const struct log_branch *branch = journal->branches[n];
 
-        if (ident_equal(&branch->descriptor.compartment, compartment)) {
-            count += branch->next_seq - branch->branch_first;
+        uint64_t end = branch->next_seq < branch->limit_next ? branch->next_seq : branch->limit_next;
+
+        if (end > branch->branch_first && ident_equal(&branch->descriptor.compartment, compartment)) {
+            count += end - branch->branch_first;
         }
     }
     return count;

@@ -48,9 +48,13 @@ struct log_branch {
     struct run run;        /* state of the run at the head */
     uint64_t pending_count;
     uint64_t visible_next; /* every entry below it is merged, carried, held or erased */
-    uint32_t sibling;      /* log_no of the next branch of the same log */
-    bool dirty;            /* to be written at the end of the turn */
-    uint8_t lacks; /* enum branch_lack: what could not be read of it since it was opened; not written */
+    uint64_t idle_bytes;   /* payload bytes of its entries that are held or wait: see journal_idle_bytes */
+    uint64_t limit_next;   /* from here on its entries do not count: see sync/limit.h; not stored */
+    uint64_t limit_was;    /* of sync/limit.c, while it computes */
+    uint64_t limit_work;
+    uint32_t sibling; /* log_no of the next branch of the same log */
+    bool dirty;       /* to be written at the end of the turn */
+    uint8_t lacks;    /* enum branch_lack: what could not be read of it since it was opened; not written */
 };
 
 struct journal;
@@ -137,6 +141,15 @@ MUST_CHECK enum err journal_signature_after(struct journal *journal, struct tabl
 /* The branch of `log` on which the entry `seq` is stored, when followed from `log_no`'s head. */
 uint32_t journal_stored_in(const struct journal *journal, uint32_t log_no, uint64_t seq);
 
+/* The branch that stores the entry with this id: LOG_NONE: it is not here. */
+uint32_t journal_find(struct journal *journal, struct table_txn *txn, const struct hash *log_id, uint64_t seq,
+                      const struct hash *entry_id);
+
+/* Payload bytes of an author's entries in a compartment that count for nothing (yet): held, or waiting for a key or an
+ * upgrade. One walk over the branches that are here. */
+uint64_t journal_idle_bytes(const struct journal *journal, const struct hash *device_id,
+                            const struct ident *compartment);
+
 /* Places: the order of arrival. journal_place_last is 0 when empty. ERR_ABSENT: no such place. */
 uint64_t journal_place_last(const struct journal *journal);
 MUST_CHECK enum err journal_at(struct table_txn *txn, uint64_t place, uint32_t *log_no_out,
@@ -145,5 +158,5 @@ MUST_CHECK enum err journal_at(struct table_txn *txn, uint64_t place, uint32_t *
 /* Entries of a compartment that wait for a key or an upgrade. */
 uint64_t journal_pending_count(const struct journal *journal, const struct ident *compartment);
 
-/* Entries held of a compartment. */
+/* Entries that are here of a compartment, as far as its logs go: what lies beyond a cut is not counted. */
 uint64_t journal_entry_count(const struct journal *journal, const struct ident *compartment);

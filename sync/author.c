@@ -6,12 +6,20 @@
 #include "sync/update.h"
 
 #include <assert.h>
+#include <stdlib.h>
 #include <string.h>
 
 enum {
     MISSING_BOXES_SLICE = 64,
+    REKEY_SLICE = 64,
+    FORK_STAGGER_MS = 3000,
+    FORK_STAGGERS_MAX = 20,
     WORK_SLICE = 256, /* records a turn that a new codebook made stale */
 };
+
+static const uint64_t EPOCH_MS_MAX = UINT64_C(90) * 24 * 3600 * 1000;
+static const uint64_t EPOCH_LOOK_MS = UINT64_C(3600) * 1000; /* how often the age of epochs is looked at */
+static const uint64_t EPOCH_STAGGER_MS = UINT64_C(24) * 3600 * 1000;
 
 /* The next stamp: 48 bits of milliseconds, 16 of a counter; never one that was given before. */
 static uint64_t
@@ -248,17 +256,77 @@ replica_import(struct replica *replica, struct span statements, size_t *count_ou
     return news.err;
 }
 
-/* The first epoch of a compartment is made by the office it belongs to; of one that belongs to nobody, by any
- * admin. Two that are made at once both open what they sealed. */
+/* --- epochs --- */
+
+/* The living devices with admin in a compartment that make its epochs: those of the office it belongs to or, where that has
+ * none left, anybody's. Gives how many have a lower id than `own`; false: `own` is none of them. */
 static bool
-should_make_epoch(const struct replica *replica, const struct roster_device *own,
+epoch_rank(const struct replica *replica, const struct roster_device *own,
+           const struct roster_compartment *compartment, size_t *rank_out)
+{
+    const struct roster *roster = replica->roster;
+    bool office_has_one = false;
+    size_t rank[2] = { 0, 0 }; /* among all, and among those of the office */
+
+    for (size_t n = 0; n < roster_device_count(roster); n++) {
+        const struct roster_device *device = roster_device_at(roster, n);
+        bool of_office = compartment->owner != NULL && device->office == compartment->owner;
+
+        if (policy_may(roster, device, OPERATION_EPOCH, &compartment->id)) {
+            office_has_one = office_has_one || of_office;
+            rank[0] += device->index < own->index;
+            rank[1] += of_office && device->index < own->index;
+        }
+    }
+    bool own_of_office = own->office == compartment->owner;
+    *rank_out = rank[office_has_one];
+    return policy_may(roster, own, OPERATION_EPOCH, &compartment->id) && (own_of_office || !office_has_one);
+}
+
+static const char epoch_row[] =
+    "epoch-since:"; /* in meta: when an epoch was first seen here, u64 ms of our clock */
+
+/* How long the epoch in force has been known here. */
+static uint64_t
+epoch_age_ms(struct replica *replica, const struct roster_epoch *epoch)
+{
+    struct buf key = { 0 };
+    struct buf value = { 0 };
+    uint8_t now_bytes[8];
+    uint64_t now = world_wall_ms(replica->world);
+    uint64_t since = now;
+
+    buf_put(&key, epoch_row, sizeof epoch_row - 1);
+    buf_put_span(&key, hash_span(&epoch->epoch_id));
+    if (!key.failed) {
+        if (table_read(replica->main_txn, TABLE_META, buf_span(&key), &value) == ERR_OK && value.size == 8) {
+            since = bytes_read_u64(value.data);
+        } else {
+            bytes_write_u64(now_bytes, now);
+            table_put(replica->main_txn, TABLE_META, buf_span(&key), span_of(now_bytes, sizeof now_bytes));
+        }
+    }
+    buf_free(&key);
+    buf_free(&value);
+    return now > since ? now - since : 0;
+}
+
+/* An epoch is made where none is in force: at first, and when the last one was boxed for a device that is revoked since; and
+ * when the one in force is old. If two are made at once, both open what they sealed. */
+static bool
+should_make_epoch(struct replica *replica, const struct roster_device *own,
                   const struct roster_compartment *compartment)
 {
-    if (compartment->role == COMPARTMENT_CONTROL || compartment->current != NULL ||
-        !policy_may(replica->roster, own, OPERATION_EPOCH, &compartment->id)) {
+    size_t rank = 0;
+
+    if (compartment->role == COMPARTMENT_CONTROL || !epoch_rank(replica, own, compartment, &rank)) {
         return false;
     }
-    return compartment->owner == NULL || compartment->owner == own->office;
+    if (compartment->current == NULL) {
+        return true;
+    }
+    /* The others follow one by one, should the first not be there. */
+    return epoch_age_ms(replica, compartment->current) >= EPOCH_MS_MAX + rank * EPOCH_STAGGER_MS;
 }
 
 static enum err
@@ -297,6 +365,233 @@ make_box(struct replica *replica, const struct keyring_missing *missing)
     return err;
 }
 
+enum err
+replica_rotate(struct replica *replica, const struct ident *compartment_id)
+{
+    const struct roster_compartment *compartment = roster_compartment(replica->roster, compartment_id);
+
+    if (compartment == NULL || compartment->role == COMPARTMENT_CONTROL) {
+        return ERR_ABSENT;
+    }
+    return make_epoch(replica, compartment_id);
+}
+
+/* --- record keys of others --- */
+
+/* True if an entry of our own counts in the record. */
+static bool
+wrote_in(struct replica *replica, uint32_t record_no)
+{
+    struct arena arena = { 0 };
+    const struct record_place *places = NULL;
+    size_t count = 0;
+    bool wrote = false;
+
+    if (record_history(replica->main_txn, record_no, &arena, &places, &count) == ERR_OK) {
+        for (size_t n = 0; n < count && !wrote; n++) {
+            enum entry_state state;
+
+            wrote = hash_equal(&journal_branch(replica->journal, places[n].log_no)->device_id,
+                               &replica->identity.device_id) &&
+                    journal_state(replica->journal, replica->main_txn, places[n].log_no, places[n].seq,
+                                  &state) == ERR_OK &&
+                    state == STATE_MERGED;
+        }
+    }
+    arena_free(&arena);
+    return wrote;
+}
+
+/* Write the key of a record once more, as an entry of our own. */
+static enum err
+bring_key(struct replica *replica, const struct ident *compartment, const struct record_key *record)
+{
+    struct change_key content = { .hlc = next_stamp(replica) };
+    struct buf payload = { 0 };
+
+    memcpy(content.record_key, record->key.bytes, KEY_BYTES);
+    enum err err = change_encode_key(&content, &payload);
+    if (err == ERR_OK) {
+        err = write_entry(replica, &(struct draft){ .compartment = *compartment,
+                                                    .lane = LANE_CONTROL,
+                                                    .kind = ENTRY_KEY,
+                                                    .record = record,
+                                                    .payload = buf_span(&payload) });
+    }
+    crypto_wipe(&content, sizeof content);
+    buf_wipe(&payload);
+    return err;
+}
+
+/* The entry that brought the key of a record lies beyond a cut, and newcomers are not given it: who wrote in the record
+ * brings the key again. */
+static enum err
+rekey(struct replica *replica, const struct roster_device *own, uint32_t record_no)
+{
+    struct ident compartment;
+    struct ident record_id;
+    struct record_key record;
+    enum entry_state state;
+    enum err err = ERR_OK;
+
+    if (record_name(replica->main_txn, record_no, &compartment, &record_id) != ERR_OK ||
+        !policy_may(replica->roster, own, OPERATION_WRITE_KEY, &compartment) ||
+        keys_get_record(replica->keys_txn, &compartment, &record_id, &record) != ERR_OK) {
+        return ERR_OK;
+    }
+    if (journal_state(replica->journal, replica->main_txn, record.log_no, record.seq, &state) == ERR_OK &&
+        state == STATE_HELD && wrote_in(replica, record_no)) {
+        err = bring_key(replica, &compartment, &record);
+    }
+    crypto_wipe(&record, sizeof record);
+    return err;
+}
+
+static bool
+rekey_records(struct replica *replica, const struct roster_device *own)
+{
+    uint32_t record_no;
+    size_t done = 0;
+
+    for (; done < REKEY_SLICE && intake_next_rekey(replica->intake, &record_no); done++) {
+        if (rekey(replica, own, record_no) != ERR_OK) {
+            /* The epoch to write it under is on its way. */
+            intake_rekey_later(replica->intake, record_no);
+            break;
+        }
+    }
+    return done > 0;
+}
+
+/* --- proofs of forks --- */
+
+static uint32_t
+fork_count(const struct replica *replica)
+{
+    uint32_t count = 0;
+
+    for (uint32_t no = 1; no <= journal_branch_count(replica->journal); no++) {
+        count += journal_branch(replica->journal, no)->parent != LOG_NONE;
+    }
+    return count;
+}
+
+/* One run of a log from `first` on, as far as the next kept signature on the way to a branch's head. */
+struct fork_run {
+    uint8_t headers[RUN_ENTRIES_MAX * HEADER_BYTES];
+    size_t count;
+    uint8_t signature[SIGNATURE_BYTES];
+    struct hash first_id;
+};
+
+static bool
+read_fork_run(struct replica *replica, uint32_t log_no, uint64_t first, struct fork_run *out)
+{
+    uint64_t last;
+
+    if (journal_signature_after(replica->journal, replica->main_txn, log_no, first, &last, out->signature) !=
+            ERR_OK ||
+        last - first >= RUN_ENTRIES_MAX) {
+        return false;
+    }
+    out->count = (size_t)(last - first + 1);
+    for (size_t n = 0; n < out->count; n++) {
+        struct journal_entry stored;
+
+        if (journal_read(replica->journal, replica->main_txn, log_no, first + n, &stored) != ERR_OK) {
+            return false;
+        }
+        entry_header_write(out->headers + n * HEADER_BYTES, &stored.entry);
+        if (n == 0) {
+            out->first_id = stored.entry.id;
+        }
+    }
+    return true;
+}
+
+/* True if somebody has proved already that these two entries have one prev. */
+static bool
+is_proved(const struct roster *roster, const struct hash *log_id, const struct hash *one,
+          const struct hash *other)
+{
+    for (size_t n = 0; n < roster_fork_count(roster); n++) {
+        const struct roster_fork *fork = roster_fork_at(roster, n);
+
+        if (hash_equal(&fork->log_id, log_id) &&
+            ((hash_equal(&fork->branch[0], one) && hash_equal(&fork->branch[1], other)) ||
+             (hash_equal(&fork->branch[0], other) && hash_equal(&fork->branch[1], one)))) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Prove to everybody that the author of a branch signed two entries with one prev. */
+static void
+prove_fork(struct replica *replica, const struct log_branch *branch)
+{
+    struct fork_run *runs = calloc(2, sizeof *runs);
+    struct buf statement = { 0 };
+
+    if (runs != NULL && read_fork_run(replica, branch->parent, branch->branch_first, &runs[0]) &&
+        read_fork_run(replica, branch->log_no, branch->branch_first, &runs[1]) &&
+        !is_proved(replica->roster, &branch->log_id, &runs[0].first_id, &runs[1].first_id) &&
+        statement_fork_make(&statement, roster_org(replica->roster), &branch->descriptor,
+                            (const struct fork_branch[2]){
+                                { runs[0].headers, runs[0].count, runs[0].signature },
+                                { runs[1].headers, runs[1].count, runs[1].signature },
+                            },
+                            NULL) == ERR_OK &&
+        replica_state(replica, buf_span(&statement)) == ERR_OK) {
+        log_event("fork-proved", "device=%s log=%s seq=%llu", hash_short(&branch->device_id).text,
+                  hash_short(&branch->log_id).text, (unsigned long long)branch->branch_first);
+    }
+    buf_free(&statement);
+    free(runs);
+}
+
+/* Everybody who holds both branches could prove a fork: one after the other they look whether it was done. */
+static void
+prove_forks(struct replica *replica, const struct roster_device *own)
+{
+    uint32_t count = fork_count(replica);
+    uint64_t now_ms = world_steady_ms(replica->world);
+
+    if (count == replica->forks_proved) {
+        return;
+    }
+    if (count != replica->forks_seen) {
+        replica->forks_seen = count;
+        replica->forks_due_ms =
+            now_ms +
+            (uint64_t)(own->index < FORK_STAGGERS_MAX ? own->index : FORK_STAGGERS_MAX) * FORK_STAGGER_MS;
+    }
+    if (now_ms < replica->forks_due_ms) {
+        return;
+    }
+    for (uint32_t no = 1; no <= journal_branch_count(replica->journal); no++) {
+        const struct log_branch *branch = journal_branch(replica->journal, no);
+
+        if (branch->parent != LOG_NONE && branch->next_seq > branch->branch_first) {
+            prove_fork(replica, branch);
+        }
+    }
+    replica->forks_proved = count;
+}
+
+/* --- what is due without a message --- */
+
+bool
+replica_tend_is_due(const struct replica *replica)
+{
+    uint64_t wall_ms = world_wall_ms(replica->world);
+
+    return (fork_count(replica) != replica->forks_proved &&
+            (fork_count(replica) != replica->forks_seen ||
+             world_steady_ms(replica->world) >= replica->forks_due_ms)) ||
+           wall_ms / EPOCH_LOOK_MS != replica->epochs_looked;
+}
+
 bool
 replica_tend(struct replica *replica)
 {
@@ -309,7 +604,7 @@ replica_tend(struct replica *replica)
         intake_retry_all(replica->intake);
         replica->took_up = true;
     }
-
+    replica->epochs_looked = world_wall_ms(replica->world) / EPOCH_LOOK_MS;
     if (own == NULL) {
         return worked;
     }
@@ -327,6 +622,8 @@ replica_tend(struct replica *replica)
             (void)make_box(replica, &missing[m]);
         }
     }
+    worked = rekey_records(replica, own) || worked;
+    prove_forks(replica, own);
     return worked || replica->own_entries != before;
 }
 
@@ -599,7 +896,12 @@ replica_save(struct replica *replica, const struct save *save, struct saved *sav
     *op_out = save->op_count;
     /* Preds are read from the tables, which are behind what this turn merged. */
     for (int half = 0; half < HALVES && err == ERR_OK; half++) {
-        if (halves[half].record_no != 0 && intake_touched(replica->intake, halves[half].record_no)) {
+        if (halves[half].record_no == 0) {
+            continue;
+        }
+        if (intake_is_stale(replica->main_txn, halves[half].record_no)) {
+            err = intake_freshen(replica->intake, halves[half].record_no);
+        } else if (intake_touched(replica->intake, halves[half].record_no)) {
             err = intake_bring_up_to_date(replica->intake);
         }
     }

@@ -343,6 +343,12 @@ ceremony_close(struct ceremony **ceremony)
     *ceremony = NULL;
 }
 
+const struct key_pair *
+ceremony_key(const struct ceremony *ceremony, const char *key_name)
+{
+    return key_find(ceremony, key_name);
+}
+
 const struct roster *
 ceremony_roster(const struct ceremony *ceremony)
 {

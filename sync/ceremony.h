@@ -48,6 +48,9 @@ MUST_CHECK enum err ceremony_open(struct ceremony **ceremony_out, const struct c
 /* Wipes every key. Takes none. What was not saved is lost. */
 void ceremony_close(struct ceremony **ceremony);
 
+/* The key of this name, as "root-1" or "office-KEN", for tests that sign what no ceremony would; lent. NULL: it is not open. */
+const struct key_pair *ceremony_key(const struct ceremony *ceremony, const char *key_name);
+
 /* Settled. Lent. */
 const struct roster *ceremony_roster(const struct ceremony *ceremony);
 

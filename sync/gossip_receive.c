@@ -1,6 +1,7 @@
 #include "sync/gossip_state.h"
 #include "sync/update.h"
 
+#include "store/base/log.h"
 #include "store/base/world.h"
 
 #include <stdio.h>
@@ -29,6 +30,8 @@ receive_hello(struct gossip *gossip, struct conn *conn, const struct hello *hell
         return;
     }
     conn->state = SESSION_OPEN;
+    memcpy(conn->peer_incarnation, hello->incarnation, sizeof conn->peer_incarnation);
+    conn->told_set_back = false;
     conn->credit = hello->credit_bytes < CREDIT_BYTES_MAX ? hello->credit_bytes : CREDIT_BYTES_MAX;
     if (hello->profile > conn->profile) {
         conn->profile = (enum link_profile)hello->profile;
@@ -50,6 +53,36 @@ receive_digests(struct gossip *gossip, struct conn *conn, struct reader digests)
         part->peer_flags = item.flags;
         memcpy(part->peer_digest, item.digest, DIGEST_BYTES);
         session_compare(gossip, conn, part);
+    }
+}
+
+/* Whoever has less of its own log than others do was set back to an older state: its operators should know, whatever becomes of
+ * it. It gets its entries back like any that it lacks. */
+static void
+look_for_set_back(struct gossip *gossip, struct conn *conn, const struct part *part)
+{
+    const struct gossip_store *store = gossip->store;
+    const struct frontier *frontier = session_frontier(gossip, part);
+
+    for (size_t n = 0; n < frontier->count && !conn->told_set_back; n++) {
+        const struct tip *tip = &frontier->tips[n];
+        uint64_t has = peer_view_has(&part->view, tip, false);
+        struct descriptor descriptor;
+        struct hash author;
+
+        /* A log that it does not name at all may have found no place in the frame. */
+        if (has == 0 || has > tip->seq || frontier_forked(frontier, n) ||
+            !store->descriptor(store->self, &tip->log_id, &descriptor) ||
+            memcmp(descriptor.incarnation, conn->peer_incarnation, sizeof descriptor.incarnation) != 0) {
+            continue;
+        }
+        device_id_of(descriptor.sign_pk, &author);
+        if (hash_equal(&author, &conn->peer->device_id)) {
+            conn->told_set_back = true;
+            conn->peer->status.set_back++;
+            log_event("peer-set-back", "peer=%s log=%s", hash_short(&author).text,
+                      hash_short(&tip->log_id).text);
+        }
     }
 }
 
@@ -75,6 +108,7 @@ receive_front(struct gossip *gossip, struct conn *conn, const struct front *fron
     case FRONT_OK:
         part->has_view = true;
         flows_set_view(&part->flows, &part->view);
+        look_for_set_back(gossip, conn, part);
         session_stir(gossip, part);
         if (!part->front_sent) {
             part->front_due = true;

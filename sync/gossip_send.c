@@ -691,7 +691,7 @@ gossip_flush(struct gossip *gossip, uint64_t now_ms)
                 session_end_memory(gossip, conn);
             } else if (!session_shares(conn)) {
                 session_bye(gossip, conn, BYE_CERTIFICATE_LEFT, ENDING_HANG_UP,
-                            "its certificate no longer stands");
+                            "its certificate no longer stands, or is over");
             }
             /* What was refused for want of a certificate may be welcome now. */
             for (size_t k = 0; k < conn->part_count; k++) {

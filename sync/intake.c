@@ -1,8 +1,10 @@
 #include "sync/intake.h"
 
+#include "store/base/log.h"
 #include "store/base/world.h"
 #include "store/keys.h"
 #include "sync/keyring.h"
+#include "sync/limit.h"
 #include "sync/update.h"
 
 #include <assert.h>
@@ -22,6 +24,12 @@ enum {
     CLOCK_FOLLOW_MS = 60 * 60 * 1000,
     /* A payload of a hundred bytes may open to a MiB: what was opened is merged and forgotten when it takes so much. */
     OPENED_BYTES_MAX = 32 << 20,
+    /* Of what lies beyond a cut so much is kept, counted along the chain. */
+    BEYOND_ENTRIES_MAX = 4096,
+    BEYOND_BYTES_MAX = 4 << 20,
+    /* Of an author's entries in one compartment that are held or wait, so many bytes are kept. */
+    IDLE_BYTES_MAX = 16 << 20,
+    REBUILDS_A_TURN = 256,
 };
 
 /* What an entry waits for, as it stands in a row of `pend`. */
@@ -80,8 +88,11 @@ struct intake {
     size_t readable_count;
     const struct codebook *codebook_seen; /* in force when the last turn began */
     bool control_came;                    /* a statement was new: the roster is to be settled */
-    bool roster_changed;                  /* in the turn just ended */
-    bool failed;                          /* memory ran out in this turn */
+    bool keys_came;                       /* an epoch's key was new in the turn just ended */
+    bool rebuild_due;                     /* records of this turn lost entries that counted */
+    uint64_t own_held;   /* of this device's own entries, those that were found held in this turn */
+    bool roster_changed; /* in the turn just ended */
+    bool failed;         /* memory ran out in this turn */
 };
 
 const char *
@@ -570,6 +581,35 @@ judge(struct intake *intake, const struct log_branch *branch, const struct entry
     return intake->judged.standing;
 }
 
+/* An entry that was sealed under an epoch that is no longer written with: by somebody who had not heard yet. */
+static void
+note_epoch(struct intake *intake, const struct roster_compartment *compartment, const struct entry *entry)
+{
+    if (compartment->current != NULL &&
+        memcmp(compartment->current->epoch_id.bytes, entry->epoch, sizeof entry->epoch) != 0) {
+        intake->options.counts->old_epoch++;
+    }
+}
+
+/* What a held entry brings all the same: statements and record keys stand for themselves, whatever the standing of the
+ * entry that carries them. */
+static void
+take_what_stands_alone(struct intake *intake, const struct log_branch *branch, const struct entry *entry,
+                       const struct roster_compartment *compartment)
+{
+    const struct epoch_keys *keys =
+        keyring_find(intake->options.keyring, &branch->descriptor.compartment, entry->epoch);
+
+    if (keys == NULL || compartment == NULL) {
+        return;
+    }
+    if (entry->kind == ENTRY_CONTROL && compartment->role == COMPARTMENT_CONTROL) {
+        (void)take_control(intake, branch, entry, keys);
+    } else if (entry->kind == ENTRY_KEY && compartment->role != COMPARTMENT_CONTROL) {
+        (void)take_key(intake, branch, entry, keys);
+    }
+}
+
 /* What becomes of one entry that is authentic and in order. */
 static struct outcome
 take_entry(struct intake *intake, const struct log_branch *branch, const struct entry *entry)
@@ -579,14 +619,12 @@ take_entry(struct intake *intake, const struct log_branch *branch, const struct 
 
     const struct roster_compartment *compartment =
         roster_compartment(intake->options.roster, &branch->descriptor.compartment);
+    if (standing != STANDING_HELD && entry->seq >= branch->limit_next) {
+        standing = STANDING_HELD;
+        reason = HELD_BEYOND_CUT;
+    }
     if (standing == STANDING_HELD) {
-        /* Statements stand for themselves, whatever the standing of the entry that carries them. The key of control
-         * is always here, so this does not depend on when it came. */
-        if (entry->kind == ENTRY_CONTROL && compartment != NULL && compartment->role == COMPARTMENT_CONTROL) {
-            (void)take_control(
-                intake, branch, entry,
-                keyring_find(intake->options.keyring, &branch->descriptor.compartment, entry->epoch));
-        }
+        take_what_stands_alone(intake, branch, entry, compartment);
         return held(reason);
     }
     if (standing != STANDING_MERGED) {
@@ -599,6 +637,7 @@ take_entry(struct intake *intake, const struct log_branch *branch, const struct 
     }
     switch (entry->kind) {
     case ENTRY_DATA:
+        note_epoch(intake, compartment, entry);
         return take_data(intake, branch, entry, keys);
     case ENTRY_KEY:
         return take_key(intake, branch, entry, keys);
@@ -654,30 +693,6 @@ attach(struct intake *intake, const struct hash *log_id, const struct chunk *chu
     return (struct intake_result){ .verdict = VERDICT_LATER, .later = LATER_GAP };
 }
 
-/* The branch that stores exactly this entry; NULL: it is new. */
-static struct log_branch *
-stored_entry(struct intake *intake, struct log_branch *first, const struct entry *entry)
-{
-    struct journal *journal = intake->options.journal;
-
-    for (struct log_branch *branch = first; branch != NULL;
-         branch = branch->sibling == LOG_NONE ? NULL : journal_branch(journal, branch->sibling)) {
-        struct journal_entry stored;
-        uint8_t tag[4];
-
-        if (entry->seq < branch->branch_first || entry->seq >= branch->next_seq ||
-            journal_tag(journal, intake->main_txn, branch->log_no, entry->seq, tag) != ERR_OK ||
-            memcmp(tag, entry->id.bytes, sizeof tag) != 0) {
-            continue;
-        }
-        if (journal_read(journal, intake->main_txn, branch->log_no, entry->seq, &stored) == ERR_OK &&
-            hash_equal(&stored.entry.id, &entry->id)) {
-            return branch;
-        }
-    }
-    return NULL;
-}
-
 /* The branch on which `entry` comes next: one that ends at its prev, or a new one that leaves `at` there. */
 static struct log_branch *
 branch_for(struct intake *intake, const struct descriptor *descriptor, struct log_branch *at,
@@ -722,6 +737,135 @@ payloads_are_here(const struct chunk *chunk, size_t from)
 }
 
 static void
+count_outcome(struct intake *intake, const struct log_branch *branch, const struct outcome *outcome)
+{
+    intake->options.counts->states[outcome->state]++;
+    if (outcome->state == STATE_HELD) {
+        intake->options.counts->held[outcome->reason]++;
+        intake->own_held += hash_equal(&branch->device_id, intake->options.own_device);
+    }
+}
+
+/* Remove the rows by which an entry may wait. */
+static void
+pend_forget(struct intake *intake, const struct log_branch *branch, const struct entry *entry)
+{
+    const struct ident *compartment = &branch->descriptor.compartment;
+    const struct epoch_keys *keys = keyring_find(intake->options.keyring, compartment, entry->epoch);
+    struct wait waits[3] = { wait_for_epoch(compartment, entry->epoch), { .reason = PEND_SCHEMA } };
+    size_t count = 2;
+    uint8_t key[PEND_KEY_BYTES];
+
+    if (keys != NULL) {
+        uint8_t prefix[8];
+
+        entry_reference_prefix(prefix, entry, &branch->log_id, keys);
+        waits[count] = wait_for_record(prefix);
+        count++;
+    }
+    for (size_t n = 0; n < count; n++) {
+        pend_key(key, &waits[n], branch->log_no, entry->seq);
+        (void)table_delete(intake->main_txn, TABLE_PEND, span_of(key, sizeof key));
+    }
+}
+
+/* What the entry said no longer counts: its record is to be made anew without it, or wants its key from somebody else. */
+static void
+queue_record_of(struct intake *intake, const struct log_branch *branch, const struct entry *entry)
+{
+    const struct ident *compartment = &branch->descriptor.compartment;
+    const struct epoch_keys *keys = keyring_find(intake->options.keyring, compartment, entry->epoch);
+    const struct cached_record *record = NULL;
+    struct wait record_waits = { .reason = entry->kind == ENTRY_KEY ? PEND_REKEY : PEND_REBUILD };
+    uint32_t record_no;
+    uint8_t prefix[8];
+
+    if (keys != NULL && record_of_entry(intake, branch, entry, keys, prefix, &record) == ERR_OK &&
+        record_find(intake->main_txn, compartment, &record->record.record_id, &record_no) == ERR_OK) {
+        bytes_write_u64(record_waits.bytes, record_no);
+        pend_put(intake, &record_waits, LOG_NONE, 0);
+        intake->rebuild_due = true;
+    }
+}
+
+/* Take an entry that is here already once more: what it waited for may have come, or its standing may be another. */
+static void
+take_again(struct intake *intake, uint32_t log_no, uint64_t seq, const struct wait *waited)
+{
+    const struct log_branch *branch = journal_branch(intake->options.journal, log_no);
+    struct journal_entry stored;
+    uint8_t key[PEND_KEY_BYTES];
+
+    if (journal_read(intake->options.journal, intake->main_txn, log_no, seq, &stored) != ERR_OK ||
+        stored.state == STATE_ERASED) {
+        return;
+    }
+    /* What is lent from a row ends with the next write. */
+    struct span payload = stored.entry.payload;
+    if (stored.entry.kind == ENTRY_KEY &&
+        keys_get_payload(intake->keys_txn, log_no, seq, &payload) != ERR_OK) {
+        return;
+    }
+    struct buf copy = { 0 };
+    buf_put_span(&copy, payload);
+    if (copy.failed) {
+        intake->failed = true;
+        return;
+    }
+    stored.entry.payload = payload.data == NULL ? payload : buf_span(&copy);
+    struct outcome outcome = take_entry(intake, branch, &stored.entry);
+    bool waits_on = waited != NULL && outcome.wait.reason == waited->reason &&
+                    memcmp(outcome.wait.bytes, waited->bytes, WAIT_BYTES) == 0;
+    if (waits_on) {
+        buf_free(&copy);
+        return;
+    }
+    if (waited != NULL) {
+        pend_key(key, waited, log_no, seq);
+        (void)table_delete(intake->main_txn, TABLE_PEND, span_of(key, sizeof key));
+    } else if (stored.state == STATE_NEEDS_KEY || stored.state == STATE_NEEDS_SCHEMA) {
+        pend_forget(intake, branch, &stored.entry);
+    }
+    if (outcome.wait.reason != 0) {
+        pend_put(intake, &outcome.wait, log_no, seq);
+    }
+    if (outcome.state != stored.state || (uint8_t)outcome.reason != stored.detail) {
+        if (stored.state == STATE_MERGED &&
+            (stored.entry.kind == ENTRY_DATA || stored.entry.kind == ENTRY_KEY)) {
+            queue_record_of(intake, branch, &stored.entry);
+        }
+        if (journal_set_state(intake->options.journal, intake->main_txn, log_no, seq, outcome.state,
+                              (uint8_t)outcome.reason) != ERR_OK) {
+            intake->failed = true;
+        }
+        count_outcome(intake, branch, &outcome);
+        grown_add(intake, log_no);
+    }
+    buf_free(&copy);
+}
+
+/* The limit of a branch moved: the entries between are judged again. */
+static void
+limit_moved(void *self, struct log_branch *branch, uint64_t before)
+{
+    struct intake *intake = self;
+    uint64_t low = before < branch->limit_next ? before : branch->limit_next;
+    uint64_t high = before < branch->limit_next ? branch->limit_next : before;
+
+    for (uint64_t seq = low < branch->branch_first ? branch->branch_first : low;
+         seq < high && seq < branch->next_seq && !intake->failed; seq++) {
+        take_again(intake, branch->log_no, seq, NULL);
+    }
+    grown_add(intake, branch->log_no);
+}
+
+static void
+follow_limits(struct intake *intake, struct log_branch *first)
+{
+    limit_log(intake->options.roster, intake->options.journal, intake->main_txn, first, limit_moved, intake);
+}
+
+static void
 append(struct intake *intake, struct log_branch *branch, const struct entry *entry)
 {
     struct outcome outcome = take_entry(intake, branch, entry);
@@ -734,10 +878,28 @@ append(struct intake *intake, struct log_branch *branch, const struct entry *ent
     if (outcome.wait.reason != 0) {
         pend_put(intake, &outcome.wait, branch->log_no, entry->seq);
     }
-    intake->options.counts->states[outcome.state]++;
-    if (outcome.state == STATE_HELD) {
-        intake->options.counts->held[outcome.reason]++;
+    count_outcome(intake, branch, &outcome);
+}
+
+/* True if our limits leave room for these entries on the branch (NULL: of a log or branch that is new). Entries of
+ * `control` have room as long as they count. */
+static bool
+has_room(const struct intake *intake, const struct descriptor *descriptor, const struct log_branch *branch,
+         size_t entry_count, size_t bytes)
+{
+    const struct journal *journal = intake->options.journal;
+    struct hash device_id;
+
+    if (branch != NULL && branch->next_seq > branch->limit_next) {
+        uint64_t beyond_bytes;
+        uint64_t beyond = limit_beyond(journal, branch, &beyond_bytes);
+
+        if (beyond + entry_count > BEYOND_ENTRIES_MAX || beyond_bytes + bytes > BEYOND_BYTES_MAX) {
+            return false;
+        }
     }
+    device_id_of(descriptor->sign_pk, &device_id);
+    return journal_idle_bytes(journal, &device_id, &descriptor->compartment) < IDLE_BYTES_MAX;
 }
 
 static struct intake_result
@@ -775,14 +937,14 @@ take_chunk(struct intake *intake, const struct descriptor *descriptor, struct sp
     chunk_identify(chunk, &log_id, &prev);
 
     /* What is here already is passed over; the rest follows on the branch where that ended. */
-    struct log_branch *first = journal_log(intake->options.journal, &log_id);
     size_t known = 0;
-    for (struct log_branch *at; known < chunk->entry_count; known++) {
-        at = stored_entry(intake, first, &chunk->entries[known]);
-        if (at == NULL) {
+    for (; known < chunk->entry_count; known++) {
+        uint32_t at = journal_find(intake->options.journal, intake->main_txn, &log_id,
+                                   chunk->entries[known].seq, &chunk->entries[known].id);
+        if (at == LOG_NONE) {
             break;
         }
-        branch = at;
+        branch = journal_branch(intake->options.journal, at);
     }
     if (known == chunk->entry_count) {
         return (struct intake_result){ .verdict = VERDICT_SEEN,
@@ -795,16 +957,29 @@ take_chunk(struct intake *intake, const struct descriptor *descriptor, struct sp
     if (!payloads_are_here(chunk, known)) {
         return (struct intake_result){ .verdict = VERDICT_LATER, .later = LATER_LIMIT };
     }
+    if (!has_room(intake, descriptor, branch, chunk->entry_count - known, bytes.size)) {
+        return (struct intake_result){ .verdict = VERDICT_LATER, .later = LATER_LIMIT };
+    }
     branch = branch_for(intake, descriptor, branch, &chunk->entries[known]);
     if (branch == NULL) {
         intake->failed = true;
         return (struct intake_result){ .verdict = VERDICT_LATER, .later = LATER_FULL };
     }
+    bool limited = limit_applies(intake->options.roster, descriptor);
+    if (limited && branch->next_seq == branch->branch_first) {
+        branch->limit_next = branch->branch_first;
+    }
+    uint64_t idle_bytes = branch->idle_bytes;
     for (size_t n = known; n < chunk->entry_count; n++) {
         append(intake, branch, &chunk->entries[n]);
     }
+    idle_bytes = branch->idle_bytes - idle_bytes;
     journal_keep_signature(intake->options.journal, intake->main_txn, branch, chunk->signature);
     grown_add(intake, branch->log_no);
+    if (limited) {
+        /* A cut may be among them: what it lets pass is looked at again. */
+        follow_limits(intake, journal_log(intake->options.journal, &log_id));
+    }
     if (intake->failed || table_error(intake->main_txn) != ERR_OK ||
         table_error(intake->keys_txn) != ERR_OK) {
         return (struct intake_result){ .verdict = VERDICT_LATER, .later = LATER_FULL };
@@ -812,6 +987,7 @@ take_chunk(struct intake *intake, const struct descriptor *descriptor, struct sp
     return (struct intake_result){ .verdict = VERDICT_TAKEN,
                                    .log_no = branch->log_no,
                                    .new_count = (uint32_t)(chunk->entry_count - known),
+                                   .idle_bytes = idle_bytes,
                                    .last_seq = branch->next_seq - 1 };
 }
 
@@ -926,6 +1102,9 @@ intake_begin(struct intake *intake, struct table_txn *main_txn, struct table_txn
     intake->control_came = false;
     intake->roster_changed = false;
     intake->failed = false;
+    intake->keys_came = false;
+    intake->rebuild_due = false;
+    intake->own_held = 0;
     if (intake->readable == NULL) {
         note_readable(intake, &intake->readable, &intake->readable_count);
     }
@@ -941,57 +1120,6 @@ intake_abort(struct intake *intake)
 {
     record_turn_drop(intake->turn);
     turn_clear(intake);
-}
-
-/* Take an entry that is here already once more: what it waited for may have come. */
-static void
-take_again(struct intake *intake, uint32_t log_no, uint64_t seq, const struct wait *waited)
-{
-    const struct log_branch *branch = journal_branch(intake->options.journal, log_no);
-    struct journal_entry stored;
-    uint8_t key[PEND_KEY_BYTES];
-
-    if (journal_read(intake->options.journal, intake->main_txn, log_no, seq, &stored) != ERR_OK) {
-        return;
-    }
-    /* What is lent from a row ends with the next write. */
-    struct span payload = stored.entry.payload;
-    if (stored.entry.kind == ENTRY_KEY &&
-        keys_get_payload(intake->keys_txn, log_no, seq, &payload) != ERR_OK) {
-        return;
-    }
-    struct buf copy = { 0 };
-    buf_put_span(&copy, payload);
-    if (copy.failed) {
-        intake->failed = true;
-        return;
-    }
-    stored.entry.payload = payload.data == NULL ? payload : buf_span(&copy);
-    struct outcome outcome = take_entry(intake, branch, &stored.entry);
-    buf_free(&copy);
-    if (waited != NULL) {
-        if (outcome.wait.reason == waited->reason &&
-            memcmp(outcome.wait.bytes, waited->bytes, WAIT_BYTES) == 0) {
-            return;
-        }
-        pend_key(key, waited, log_no, seq);
-        (void)table_delete(intake->main_txn, TABLE_PEND, span_of(key, sizeof key));
-    }
-    if (outcome.wait.reason != 0) {
-        pend_put(intake, &outcome.wait, log_no, seq);
-    }
-    if (outcome.state == stored.state && (uint8_t)outcome.reason == stored.detail) {
-        return;
-    }
-    if (journal_set_state(intake->options.journal, intake->main_txn, log_no, seq, outcome.state,
-                          (uint8_t)outcome.reason) != ERR_OK) {
-        intake->failed = true;
-    }
-    intake->options.counts->states[outcome.state]++;
-    if (outcome.state == STATE_HELD) {
-        intake->options.counts->held[outcome.reason]++;
-    }
-    grown_add(intake, log_no);
 }
 
 /* Take up every entry whose row in `pend` starts with `prefix`. Rows are listed a slice at a time,
@@ -1071,6 +1199,7 @@ epoch_arrived(void *self, const struct ident *compartment, const struct hash *ep
     struct intake *intake = self;
 
     keys_put_epoch(intake->keys_txn, compartment, epoch_id, key);
+    intake->keys_came = true;
     arrived_add(intake, wait_for_epoch(compartment, epoch_id->bytes));
 }
 
@@ -1096,29 +1225,52 @@ queue_rebuild(struct intake *intake)
     }
 }
 
+/* Take the first record that waits for `reason` out of `pend`. False: none does. */
+static bool
+take_waiting_record(struct intake *intake, enum pend_reason reason, uint32_t *record_no_out)
+{
+    const uint8_t prefix = (uint8_t)reason;
+    struct table_cursor cursor;
+    struct span key;
+    struct span value;
+    uint8_t row[PEND_KEY_BYTES];
+
+    table_cursor_init(&cursor, intake->main_txn, TABLE_PEND, span_of(&prefix, 1));
+    bool found = table_cursor_next(&cursor, &key, &value) && key.size == sizeof row;
+    if (found) {
+        memcpy(row, key.data, sizeof row);
+        *record_no_out = (uint32_t)bytes_read_u64(row + 1);
+    }
+    table_cursor_end(&cursor);
+    if (found) {
+        (void)table_delete(intake->main_txn, TABLE_PEND, span_of(row, sizeof row));
+    }
+    return found;
+}
+
+bool
+intake_next_rekey(struct intake *intake, uint32_t *record_no_out)
+{
+    return take_waiting_record(intake, PEND_REKEY, record_no_out);
+}
+
+void
+intake_rekey_later(struct intake *intake, uint32_t record_no)
+{
+    struct wait waiting = { .reason = PEND_REKEY };
+
+    bytes_write_u64(waiting.bytes, record_no);
+    pend_put(intake, &waiting, LOG_NONE, 0);
+}
+
 size_t
 intake_work(struct intake *intake, size_t record_max)
 {
-    static const uint8_t reason = PEND_REBUILD;
+    uint32_t record_no;
     size_t done = 0;
 
-    while (done < record_max) {
-        struct table_cursor cursor;
-        struct span key;
-        struct span value;
-        uint8_t row[PEND_KEY_BYTES];
-
-        table_cursor_init(&cursor, intake->main_txn, TABLE_PEND, span_of(&reason, 1));
-        bool more = table_cursor_next(&cursor, &key, &value) && key.size == sizeof row;
-        if (more) {
-            memcpy(row, key.data, sizeof row);
-        }
-        table_cursor_end(&cursor);
-        if (!more) {
-            break;
-        }
-        (void)table_delete(intake->main_txn, TABLE_PEND, span_of(row, sizeof row));
-        enum err err = record_rebuild(intake->turn, (uint32_t)bytes_read_u64(row + 1));
+    while (done < record_max && take_waiting_record(intake, PEND_REBUILD, &record_no)) {
+        enum err err = record_rebuild(intake->turn, record_no);
         if (err != ERR_OK && err != ERR_ABSENT) {
             intake->failed = true;
             break;
@@ -1157,6 +1309,36 @@ intake_is_rebuilding(struct table_txn *txn)
     bool any = table_cursor_next(&cursor, &key, &value);
     table_cursor_end(&cursor);
     return any;
+}
+
+static void
+stale_key(uint8_t key[PEND_KEY_BYTES], uint32_t record_no)
+{
+    struct wait rebuild = { .reason = PEND_REBUILD };
+
+    bytes_write_u64(rebuild.bytes, record_no);
+    pend_key(key, &rebuild, LOG_NONE, 0);
+}
+
+bool
+intake_is_stale(struct table_txn *txn, uint32_t record_no)
+{
+    uint8_t key[PEND_KEY_BYTES];
+    struct span value;
+
+    stale_key(key, record_no);
+    return table_get(txn, TABLE_PEND, span_of(key, sizeof key), &value) == ERR_OK;
+}
+
+enum err
+intake_freshen(struct intake *intake, uint32_t record_no)
+{
+    uint8_t key[PEND_KEY_BYTES];
+
+    stale_key(key, record_no);
+    (void)table_delete(intake->main_txn, TABLE_PEND, span_of(key, sizeof key));
+    enum err err = record_rebuild(intake->turn, record_no);
+    return err == ERR_OK ? intake_bring_up_to_date(intake) : err;
 }
 
 enum err
@@ -1202,6 +1384,13 @@ settle(struct intake *intake)
         queue_rebuild(intake);
     }
     (void)keyring_learn(intake->options.keyring, intake->options.roster, epoch_arrived, intake);
+    for (uint32_t no = 1; no <= journal_branch_count(intake->options.journal) && !intake->failed; no++) {
+        struct log_branch *branch = journal_branch(intake->options.journal, no);
+
+        if (branch->parent == LOG_NONE) {
+            follow_limits(intake, branch);
+        }
+    }
     note_readable(intake, &readable, &readable_count);
     if (readable == NULL) {
         return;
@@ -1242,6 +1431,12 @@ intake_end(struct intake *intake)
             take_up(intake, span_of(prefix, sizeof prefix));
         }
     }
+    if (intake->rebuild_due && !intake->failed) {
+        (void)intake_work(intake, REBUILDS_A_TURN);
+    }
+    if (intake->own_held > 0) {
+        log_event("own-entries-held", "count=%llu", (unsigned long long)intake->own_held);
+    }
     enum err err = record_turn_end(intake->turn);
     if (err == ERR_OK && intake->failed) {
         err = ERR_MEMORY;
@@ -1265,6 +1460,12 @@ intake_retry_all(struct intake *intake)
     for (size_t n = 0; n < sizeof reasons; n++) {
         take_up(intake, span_of(&reasons[n], 1));
     }
+}
+
+bool
+intake_keys_came(const struct intake *intake)
+{
+    return intake->keys_came;
 }
 
 bool
@@ -1344,7 +1545,7 @@ intake_recount_pending(struct intake *intake, struct table_txn *txn)
     while (table_cursor_next(&cursor, &key, &value)) {
         uint32_t log_no = key.size == PEND_KEY_BYTES ? bytes_read_u32(key.data + 1 + WAIT_BYTES) : 0;
 
-        if (key.size == PEND_KEY_BYTES && key.data[0] == PEND_REBUILD) {
+        if (key.size == PEND_KEY_BYTES && (key.data[0] == PEND_REBUILD || key.data[0] == PEND_REKEY)) {
             continue;
         }
         if (value.data == NULL || log_no == 0 || log_no > journal_branch_count(intake->options.journal)) {

@@ -25,7 +25,9 @@ enum pend_reason {
     PEND_EPOCH = 1,  /* an epoch key: compartment_id[0..4], epoch[4] */
     PEND_RECORD = 2, /* a record key: record_id[0..8] */
     PEND_SCHEMA = 3, /* an upgrade of this program */
-    PEND_REBUILD = 4 /* no entry but a record: its record_no, u64; log_no and seq are 0 */
+    /* No entry but a record: its record_no, u64; log_no and seq are 0. */
+    PEND_REBUILD = 4, /* what is derived of it is to be made anew */
+    PEND_REKEY = 5 /* the entry that brought its key no longer counts: who wrote in it brings the key again */
 };
 
 /* Everything that was ever decided here, for status and tests. */
@@ -34,6 +36,7 @@ struct intake_counts {
     uint64_t later[LATER_COUNT];
     uint64_t states[STATE_COUNT]; /* entries by the state they were first given */
     uint64_t held[HELD_COUNT];    /* of those held, why */
+    uint64_t old_epoch;           /* data under an epoch that is no longer written with */
 };
 
 /* What a chunk came to, and where. */
@@ -43,6 +46,7 @@ struct intake_result {
     uint32_t log_no;   /* the branch it went to, or where its last entry is; 0 if none */
     uint64_t last_seq; /* of the chunk's last entry that is here */
     uint32_t new_count;
+    uint64_t idle_bytes; /* of payloads of those new that are held or wait */
 };
 
 /* Stable names for logs and status. */
@@ -84,6 +88,9 @@ MUST_CHECK enum err intake_end(struct intake *intake);
 /* Forget the turn; its transactions are about to be aborted. */
 void intake_abort(struct intake *intake);
 
+/* True if a key came in the last turn for which entries may have waited. */
+bool intake_keys_came(const struct intake *intake);
+
 /* True if control changed in the last turn: levels, epochs or names may be others now. */
 bool intake_roster_changed(const struct intake *intake);
 
@@ -97,9 +104,20 @@ void intake_retry_all(struct intake *intake);
 /* Rebuild the summaries of at most `record_max` records that another codebook made stale; gives how many. */
 size_t intake_work(struct intake *intake, size_t record_max);
 
-/* How many records wait for that, and whether any does. */
+/* The next record that waits for its key to be brought again; its row is removed. False: none does. And back with it, if
+ * it could not be done. */
+bool intake_next_rekey(struct intake *intake, uint32_t *record_no_out);
+void intake_rekey_later(struct intake *intake, uint32_t record_no);
+
+/* How many records wait to be made anew, and whether any does. */
 uint64_t intake_rebuild_count(struct table_txn *txn);
 bool intake_is_rebuilding(struct table_txn *txn);
+
+/* True if this record does. */
+bool intake_is_stale(struct table_txn *txn, uint32_t record_no);
+
+/* Make it anew at once, within the turn. Errors as record_turn_end. */
+MUST_CHECK enum err intake_freshen(struct intake *intake, uint32_t record_no);
 
 /* For `vigild rebuild`, in turns: remove everything that is derived; then take up the entry at each place, in order. */
 void intake_clear_derived(struct intake *intake);

@@ -301,7 +301,8 @@ keyring_learn(struct keyring *keyring, const struct roster *roster, keyring_each
         struct key key;
         if (here != NULL) {
             key = here->epoch;
-        } else if (epoch->stands && open_box(keyring, roster, epoch, &key)) {
+        } else if (open_box(keyring, roster, epoch, &key)) {
+            /* Whether it stands or not: what it sealed may count, and its commit tells a good key. */
             opened += take_key(keyring, epoch, &key, each, self);
         } else {
             crypto_wipe(&key, sizeof key);
@@ -352,7 +353,26 @@ parent_order(const void *a, const void *b)
     return hash_compare(&((const struct parent_key *)a)->epoch_id, &((const struct parent_key *)b)->epoch_id);
 }
 
-/* The tips of a compartment, ascending by id: parents of what comes next. */
+/* True if a later epoch that is written with, or was, leads down to this one. */
+static bool
+is_linked(const struct roster *roster, size_t from, size_t epoch_count, const struct hash *epoch_id)
+{
+    for (size_t n = 0; n < epoch_count; n++) {
+        const struct roster_epoch *later = roster_epoch_at(roster, from + n);
+
+        for (size_t parent = 0; later->stands && later->whole && parent < later->parents.count; parent++) {
+            struct statement_parent named = statement_parent_at(&later->parents, parent);
+
+            if (hash_equal(&named.epoch_id, epoch_id)) {
+                return true;
+            }
+        }
+    }
+    return false;
+}
+
+/* What the next epoch leads down to, ascending by id: the tips of the compartment, and what was sealed under the epochs of
+ * a device that has lost its word since. */
 static enum err
 collect_tips(const struct keyring *keyring, const struct roster *roster, const struct ident *compartment,
              struct parent_key tips[EPOCH_PARENTS_MAX], size_t *count_out, uint64_t *number_out)
@@ -364,7 +384,13 @@ collect_tips(const struct keyring *keyring, const struct roster *roster, const s
     *number_out = 1;
     for (size_t n = 0; n < epoch_count; n++) {
         const struct roster_epoch *epoch = roster_epoch_at(roster, from + n);
-        if (!epoch->tip) {
+        const struct epoch_keys *keys = keyring_get(keyring, compartment, &epoch->epoch_id);
+
+        if (epoch->tip && keys == NULL) {
+            return ERR_LOCKED;
+        }
+        if (!epoch->tip && (epoch->stands || !epoch->whole || keys == NULL ||
+                            is_linked(roster, from, epoch_count, &epoch->epoch_id))) {
             continue;
         }
         if (count == EPOCH_PARENTS_MAX) {
@@ -373,10 +399,7 @@ collect_tips(const struct keyring *keyring, const struct roster *roster, const s
             count--;
         }
         tips[count].epoch_id = epoch->epoch_id;
-        tips[count].keys = keyring_get(keyring, compartment, &epoch->epoch_id);
-        if (tips[count].keys == NULL) {
-            return ERR_LOCKED;
-        }
+        tips[count].keys = keys;
         count++;
         *number_out = epoch->number + 1;
     }

@@ -52,7 +52,7 @@ MUST_CHECK enum err keyring_current(const struct keyring *keyring, const struct 
                                     const struct ident *compartment, const struct epoch_keys **keys_out,
                                     uint8_t epoch_out[4]);
 
-/* Make an epoch for a compartment: a fresh key, links to every tip that is open here, boxes for every device with
+/* Make an epoch for a compartment: a fresh key, links to every tip and to what a device that lost its word had made, boxes for every device with
  * read (this one first; at most EPOCH_BOXES_MAX, keyring_missing gives the rest). Signed by `signer`, the device's own
  * pair, and appended to `signed_out`; its key is in the ring at once and given in `key_out` for keeping.
  * ERR_DENIED: this device has no admin there. ERR_LOCKED: a tip is not open here yet. ERR_FULL, ERR_MEMORY. */

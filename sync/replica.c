@@ -154,39 +154,105 @@ branch_is_empty(const struct log_branch *branch)
     return branch->next_seq == branch->branch_first;
 }
 
-/* Where the way to this branch's head last left another one: the branch's own first entry, or a child's
- * that left it later. */
+/* One more than the last entry of a branch that counts for the frontier: the log ends at its cut. */
 static uint64_t
-last_fork(const struct replica *replica, const struct log_branch *first, const struct log_branch *branch)
+branch_end(const struct log_branch *branch)
 {
-    uint64_t fork = branch->branch_first;
+    return branch->next_seq < branch->limit_next ? branch->next_seq : branch->limit_next;
+}
+
+/* True if some of it counts. Of the branches of a log those that do make a tree: the one that two replicas agree on,
+ * whatever else one of them holds. */
+static bool
+branch_counts(const struct log_branch *branch)
+{
+    return branch_end(branch) > branch->branch_first;
+}
+
+/* True if another branch that counts leaves `branch` before its entry `seq`. */
+static bool
+is_left_at(const struct replica *replica, const struct log_branch *first, const struct log_branch *branch,
+           const struct log_branch *but, uint64_t seq)
+{
+    for (uint32_t no = first->log_no; no != LOG_NONE; no = journal_branch(replica->journal, no)->sibling) {
+        const struct log_branch *other = journal_branch(replica->journal, no);
+
+        if (other != but && other->parent == branch->log_no && other->branch_first == seq &&
+            branch_counts(other)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* The last place below `end` where a branch that counts leaves this one; UINT64_MAX: none does. */
+static uint64_t
+last_left(const struct replica *replica, const struct log_branch *first, const struct log_branch *branch,
+          uint64_t end)
+{
+    uint64_t last = UINT64_MAX;
 
     for (uint32_t no = first->log_no; no != LOG_NONE; no = journal_branch(replica->journal, no)->sibling) {
         const struct log_branch *other = journal_branch(replica->journal, no);
 
-        if (other->parent == branch->log_no && !branch_is_empty(other) && other->branch_first > fork &&
-            other->branch_first < branch->next_seq) {
-            fork = other->branch_first;
+        if (other->parent == branch->log_no && branch_counts(other) && other->branch_first < end &&
+            (last == UINT64_MAX || other->branch_first > last)) {
+            last = other->branch_first;
         }
     }
-    return fork;
+    return last;
 }
 
-/* One tip of a log, with the branch that it is of if there are several. */
+/* The seq of the first entry after the last fork on the way down from a branch's end; 0: there is none. */
+static uint64_t
+last_fork(const struct replica *replica, const struct log_branch *first, const struct log_branch *branch)
+{
+    uint64_t end = branch_end(branch);
+
+    for (;;) {
+        uint64_t left = last_left(replica, first, branch, end);
+
+        if (left != UINT64_MAX && (branch->parent == LOG_NONE || left > branch->branch_first)) {
+            return left;
+        }
+        if (branch->parent == LOG_NONE) {
+            return 0;
+        }
+        const struct log_branch *parent = journal_branch(replica->journal, branch->parent);
+        end = branch->branch_first;
+        if (left == end || branch_end(parent) > end || is_left_at(replica, first, parent, branch, end)) {
+            return end;
+        }
+        branch = parent;
+    }
+}
+
+/* The tip that a branch ends in, with the branch that it is of if the log has several. *tip_out is false where the way
+ * goes on in another branch. */
 static enum err
 tip_of(struct replica *replica, struct table_txn *txn, const struct log_branch *first,
-       const struct log_branch *branch, struct tip *out)
+       const struct log_branch *branch, struct tip *out, bool *tip_out)
 {
-    struct journal_entry at_fork;
+    uint64_t end = branch_end(branch);
+    struct journal_entry at;
+    enum err err = ERR_OK;
 
-    *out = (struct tip){ .log_id = first->log_id, .seq = branch->next_seq - 1, .entry_id = branch->head_id };
-    if (first->sibling == LOG_NONE) {
+    *tip_out = branch_counts(branch) && !is_left_at(replica, first, branch, NULL, end);
+    if (!*tip_out) {
         return ERR_OK;
     }
+    *out = (struct tip){ .log_id = first->log_id, .seq = end - 1, .entry_id = branch->head_id };
+    if (end < branch->next_seq) {
+        err = journal_read(replica->journal, txn, branch->log_no, end - 1, &at);
+        out->entry_id = at.entry.id;
+    }
+    if (err != ERR_OK || first->sibling == LOG_NONE) {
+        return err;
+    }
     out->branch_first = last_fork(replica, first, branch);
-    enum err err = journal_read(replica->journal, txn, branch->log_no, out->branch_first, &at_fork);
+    err = journal_read(replica->journal, txn, branch->log_no, out->branch_first, &at);
     if (err == ERR_OK) {
-        memcpy(out->branch_id, at_fork.entry.id.bytes, SHORT_BYTES);
+        memcpy(out->branch_id, at.entry.id.bytes, SHORT_BYTES);
     }
     return err;
 }
@@ -212,12 +278,10 @@ frontier_update(struct replica *replica, struct table_txn *txn, const struct has
     }
     for (uint32_t no = first->log_no; no != LOG_NONE && err == ERR_OK;
          no = journal_branch(replica->journal, no)->sibling) {
-        const struct log_branch *branch = journal_branch(replica->journal, no);
+        bool is_tip = false;
 
-        if (!branch_is_empty(branch)) {
-            err = tip_of(replica, txn, first, branch, &tips[count]);
-            count++;
-        }
+        err = tip_of(replica, txn, first, journal_branch(replica->journal, no), &tips[count], &is_tip);
+        count += is_tip;
     }
     if (err == ERR_OK) {
         err = frontier_set_log(frontier, log_id, tips, count);
@@ -272,6 +336,15 @@ load_roster(struct replica *replica)
     return err == ERR_OK ? roster_settle(replica->roster) : err;
 }
 
+static void
+limit_loaded(void *self, struct log_branch *branch, uint64_t before)
+{
+    /* What the rows say of the entries was right when they were written, with this very limit. */
+    (void)self;
+    (void)branch;
+    (void)before;
+}
+
 static enum err
 load_frontiers(struct replica *replica)
 {
@@ -285,9 +358,10 @@ load_frontiers(struct replica *replica)
     }
     replica->own_entries = 0;
     for (uint32_t no = 1; no <= journal_branch_count(replica->journal); no++) {
-        const struct log_branch *branch = journal_branch(replica->journal, no);
+        struct log_branch *branch = journal_branch(replica->journal, no);
 
         if (branch->parent == LOG_NONE) {
+            limit_log(replica->roster, replica->journal, replica->main_txn, branch, limit_loaded, NULL);
             enum err err = frontier_update(replica, replica->main_txn, &branch->log_id);
             if (err != ERR_OK) {
                 return err;
@@ -359,6 +433,33 @@ is_own_log(const struct replica *replica, const struct log_branch *branch)
                   sizeof replica->identity.incarnation) == 0;
 }
 
+/* Begin logs of a new name: those of the incarnation before are closed for good. It is durable when this returns, whatever
+ * becomes of the turn: one that was never used does no harm. */
+enum err
+replica_new_incarnation(struct replica *replica, const char *reason)
+{
+    world_random(replica->world, replica->identity.incarnation, sizeof replica->identity.incarnation);
+    log_event("incarnation-new", "reason=%s", reason);
+    replica->incarnations++;
+    return replica_identity_write(replica->directory, &replica->storage_key, &replica->identity,
+                                  replica->world);
+}
+
+/* A proof names our own log: whoever else writes it, we go on in another. */
+static enum err
+leave_forked_log(struct replica *replica)
+{
+    for (size_t n = 0; n < roster_fork_count(replica->roster); n++) {
+        const struct descriptor *forked = &roster_fork_at(replica->roster, n)->descriptor;
+
+        if (memcmp(forked->sign_pk, replica->identity.sign.public_key, SIGN_PK_BYTES) == 0 &&
+            memcmp(forked->incarnation, replica->identity.incarnation, sizeof forked->incarnation) == 0) {
+            return replica_new_incarnation(replica, "fork-proof");
+        }
+    }
+    return ERR_OK;
+}
+
 /* The anchor file knows an own entry that the database lacks, or another database: this one was rolled back or
  * restored. Its logs are closed for good, and a new incarnation begins new ones. */
 static bool
@@ -397,10 +498,7 @@ check_anchor(struct replica *replica)
         replica->anchor_entries = replica->own_entries;
         return ERR_OK;
     }
-    log_event("incarnation-new", "reason=anchor-disagrees");
-    world_random(replica->world, replica->identity.incarnation, sizeof replica->identity.incarnation);
-    return replica_identity_write(replica->directory, &replica->storage_key, &replica->identity,
-                                  replica->world);
+    return replica_new_incarnation(replica, "anchor-disagrees");
 }
 
 /* The random name of this database, made once. */
@@ -544,6 +642,7 @@ replica_close(struct replica **replica_in)
         buf_free(&replica->waiting[n].bytes);
     }
     free(replica->waiting);
+    free(replica->loads);
     table_env_close(&replica->keys_env);
     table_env_close(&replica->main_env);
     free(replica->directory);
@@ -716,6 +815,9 @@ replica_commit(struct replica *replica)
     if (err == ERR_OK) {
         err = replica_update_grown(replica);
     }
+    if (err == ERR_OK && intake_roster_changed(replica->intake)) {
+        err = leave_forked_log(replica);
+    }
     if (err == ERR_OK) {
         err = replica->behind;
     }
@@ -730,6 +832,10 @@ replica_commit(struct replica *replica)
         return fall_back(replica, err);
     }
     replica->in_turn = false;
+    if (intake_keys_came(replica->intake)) {
+        /* What waited was taken up: it is held against nobody. */
+        replica->load_count = 0;
+    }
     return ERR_OK;
 }
 
@@ -895,6 +1001,42 @@ replica_is_rebuilding(struct replica *replica)
 
 /* --- reading --- */
 
+/* A record that a change of standing made stale is made anew before it is read: in a turn of its own, unless one is under
+ * way. */
+static enum err
+freshen(struct replica *replica, const struct ident *compartment, const struct ident *record_id)
+{
+    struct table_txn *txn = NULL;
+    uint32_t record_no;
+    enum err err = replica_begin_read(replica, &txn);
+
+    if (err != ERR_OK) {
+        return err;
+    }
+    bool stale =
+        record_find(txn, compartment, record_id, &record_no) == ERR_OK && intake_is_stale(txn, record_no);
+    replica_end_read(replica, &txn);
+    if (!stale) {
+        return ERR_OK;
+    }
+    if (replica->in_turn) {
+        return intake_freshen(replica->intake, record_no);
+    }
+    if (replica->readers > 0) {
+        return ERR_BUSY;
+    }
+    err = replica_begin(replica);
+    if (err == ERR_OK) {
+        err = intake_freshen(replica->intake, record_no);
+        if (err != ERR_OK) {
+            enum err after = replica_abort(replica);
+            return after == ERR_OK ? err : after;
+        }
+        err = replica_commit(replica);
+    }
+    return err;
+}
+
 static enum err
 read_half(struct replica *replica, struct table_txn *txn, const struct ident *compartment,
           const struct ident *record_id, struct arena *arena, struct record_view **view_out)
@@ -929,7 +1071,13 @@ replica_read(struct replica *replica, const struct ident *compartment, const str
     if (open == NULL) {
         return ERR_ABSENT;
     }
-    enum err err = replica_begin_read(replica, &txn);
+    enum err err = freshen(replica, compartment, record_id);
+    if (err == ERR_OK && open->twin != NULL && open->role == COMPARTMENT_CASES) {
+        err = freshen(replica, &open->twin->id, record_id);
+    }
+    if (err == ERR_OK) {
+        err = replica_begin_read(replica, &txn);
+    }
     if (err != ERR_OK) {
         return err;
     }

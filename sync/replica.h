@@ -100,9 +100,15 @@ void replica_on_ended(struct replica *replica,
                       void (*ended)(void *self, uint32_t connection, bool hang_up, const char *why),
                       void *self);
 
-/* Work that needs no message: epochs and boxes that this admin should make, records that a new codebook made
- * stale. In a turn; call it after control changed, and again while it gives true: it did something. */
+/* Work that needs no message: epochs and boxes that this admin should make, records that a new codebook or a cut made
+ * stale, record keys to be brought again, proofs of forks. In a turn; call it after control changed, when
+ * replica_tend_is_due says so (ask once a second, and after every turn), and again while it gives true: it did something. */
 bool replica_tend(struct replica *replica);
+bool replica_tend_is_due(const struct replica *replica);
+
+/* Make a new epoch for a compartment now, in a turn. ERR_ABSENT: no such compartment, or one whose key is never rotated.
+ * ERR_DENIED: no admin there. ERR_LOCKED: an epoch before it is not open here. */
+MUST_CHECK enum err replica_rotate(struct replica *replica, const struct ident *compartment);
 
 /* --- a person's edits, in a turn --- */
 

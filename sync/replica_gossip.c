@@ -1,6 +1,7 @@
 #include "sync/replica_state.h"
 
 #include "store/base/log.h"
+#include "store/base/world.h"
 #include "store/keys.h"
 #include "sync/update.h"
 
@@ -8,7 +9,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { SHARED_MAX = GOSSIP_SHARED_MAX };
+enum {
+    SHARED_MAX = GOSSIP_SHARED_MAX,
+    /* So many bytes that count for nothing a peer may bring, and as many again each hour. */
+    PEER_IDLE_BYTES_MAX = 64 << 20,
+    HOUR_MS = 3600 * 1000,
+};
 
 static void
 store_identity(void *self, uint8_t incarnation_out[8], uint8_t certificate_out[8])
@@ -23,6 +29,22 @@ store_identity(void *self, uint8_t incarnation_out[8], uint8_t certificate_out[8
     }
 }
 
+/* By our clock. */
+static bool
+certificate_is_over(const struct replica *replica, const struct roster_device *device)
+{
+    return world_wall_ms(replica->world) / 1000 >= device->until;
+}
+
+/* A date closes sessions and nothing else; and a node to whose clock its own certificate is over doubts its clock, and
+ * refuses nobody for a date. */
+static bool
+is_out_of_date(const struct replica *replica, const struct roster_device *own,
+               const struct roster_device *peer)
+{
+    return certificate_is_over(replica, peer) && !certificate_is_over(replica, own);
+}
+
 static size_t
 store_shared(void *self, const struct hash *device_id, struct ident *compartments_out, size_t max)
 {
@@ -31,7 +53,7 @@ store_shared(void *self, const struct hash *device_id, struct ident *compartment
     const struct roster_device *own = roster_device(replica->roster, &replica->identity.device_id);
     const struct roster_device *peer = roster_device(replica->roster, device_id);
 
-    if (own == NULL || peer == NULL) {
+    if (own == NULL || peer == NULL || is_out_of_date(replica, own, peer)) {
         return 0;
     }
     size_t room = max < SHARED_MAX ? max : SHARED_MAX;
@@ -46,6 +68,30 @@ static struct frontier *
 store_frontier(void *self, const struct ident *compartment)
 {
     return replica_frontier(self, compartment);
+}
+
+/* True if somebody proved a branch that is not here. What is cut off is not missed. */
+static bool
+lacks_proved_branch(struct replica *replica, const struct ident *compartment)
+{
+    struct table_txn *txn = NULL;
+    bool lacks = false;
+
+    for (size_t n = 0; n < roster_fork_count(replica->roster) && !lacks; n++) {
+        const struct roster_fork *fork = roster_fork_at(replica->roster, n);
+
+        if (!ident_equal(&fork->descriptor.compartment, compartment) ||
+            limit_applies(replica->roster, &fork->descriptor) ||
+            replica_begin_read(replica, &txn) != ERR_OK) {
+            continue;
+        }
+        for (int branch = 0; branch < 2 && !lacks; branch++) {
+            lacks = journal_find(replica->journal, txn, &fork->log_id, fork->first, &fork->branch[branch]) ==
+                    LOG_NONE;
+        }
+        replica_end_read(replica, &txn);
+    }
+    return lacks;
 }
 
 static uint8_t
@@ -65,6 +111,7 @@ store_flags(void *self, const struct ident *compartment)
         flags |= (branch->lacks & LACKS_ENTRIES) != 0 ? DIGEST_LACKS_ENTRIES : 0;
         flags |= (branch->lacks & LACKS_PAYLOADS) != 0 ? DIGEST_LACKS_PAYLOADS : 0;
     }
+    flags |= lacks_proved_branch(replica, compartment) ? DIGEST_LACKS_ENTRIES : 0;
     /* A record that is to be rebuilt may be of any compartment that is read here. */
     if (policy_may(replica->roster, own, OPERATION_READ, compartment) && replica_is_rebuilding(replica)) {
         flags |= DIGEST_WORKING;
@@ -150,15 +197,19 @@ store_has(void *self, const struct hash *log_id, uint64_t seq, const uint8_t ent
     return entry_begins(self, log_id, seq, entry_short, &present);
 }
 
-/* The branch whose head is this tip. */
+/* The branch that stores this tip: as its head, or where its log is cut. */
 static const struct log_branch *
-branch_of_tip(const struct replica *replica, const struct tip *tip)
+branch_of_tip(struct replica *replica, struct table_txn *txn, const struct tip *tip)
 {
     const struct log_branch *branch = journal_log(replica->journal, &tip->log_id);
 
     while (branch != NULL &&
            (branch->next_seq != tip->seq + 1 || !hash_equal(&branch->head_id, &tip->entry_id))) {
         branch = branch->sibling == LOG_NONE ? NULL : journal_branch(replica->journal, branch->sibling);
+    }
+    if (branch == NULL) {
+        uint32_t log_no = journal_find(replica->journal, txn, &tip->log_id, tip->seq, &tip->entry_id);
+        branch = log_no == LOG_NONE ? NULL : journal_branch(replica->journal, log_no);
     }
     return branch;
 }
@@ -221,17 +272,62 @@ store_read_chunk(void *self, const struct tip *tip, uint64_t from_seq, bool head
 {
     struct replica *replica = self;
     struct table_txn *txn = NULL;
-    const struct log_branch *branch = branch_of_tip(replica, tip);
-
-    if (branch == NULL) {
-        return ERR_ABSENT;
-    }
     enum err err = replica_begin_read(replica, &txn);
+
     if (err == ERR_OK) {
-        err = read_chunk(replica, txn, branch, from_seq, headers_only, chunk_out, next_seq_out);
+        const struct log_branch *branch = branch_of_tip(replica, txn, tip);
+
+        err = branch == NULL
+                  ? ERR_ABSENT
+                  : read_chunk(replica, txn, branch, from_seq, headers_only, chunk_out, next_seq_out);
         replica_end_read(replica, &txn);
     }
     return err;
+}
+
+/* What this peer brought that counts for nothing; NULL: nothing yet, and no memory to note it. */
+static struct peer_load *
+load_of(struct replica *replica, const struct hash *device_id)
+{
+    uint64_t now_ms = world_steady_ms(replica->world);
+
+    for (size_t n = 0; n < replica->load_count; n++) {
+        struct peer_load *load = &replica->loads[n];
+
+        if (hash_equal(&load->device_id, device_id)) {
+            uint64_t worn_off = (now_ms - load->at_ms) * (PEER_IDLE_BYTES_MAX / HOUR_MS);
+
+            load->idle_bytes -= worn_off < load->idle_bytes ? worn_off : load->idle_bytes;
+            load->at_ms = now_ms;
+            return load;
+        }
+    }
+    struct peer_load *loads = realloc(replica->loads, (replica->load_count + 1) * sizeof *loads);
+    if (loads == NULL) {
+        return NULL;
+    }
+    replica->loads = loads;
+    loads[replica->load_count] = (struct peer_load){ .device_id = *device_id, .at_ms = now_ms };
+    replica->load_count++;
+    return &loads[replica->load_count - 1];
+}
+
+/* True if the peer brought too much that counts for nothing. What says who belongs is always heard. */
+static bool
+is_overloaded(const struct replica *replica, const struct peer_load *load,
+              const struct descriptor *descriptor)
+{
+    return load != NULL && load->idle_bytes >= PEER_IDLE_BYTES_MAX &&
+           !ident_equal(&descriptor->compartment, roster_control(replica->roster));
+}
+
+/* True if this is a log in which we would write next. */
+static bool
+is_current_log(const struct replica *replica, const struct descriptor *descriptor)
+{
+    return memcmp(descriptor->sign_pk, replica->identity.sign.public_key, SIGN_PK_BYTES) == 0 &&
+           memcmp(descriptor->incarnation, replica->identity.incarnation, sizeof descriptor->incarnation) ==
+               0;
 }
 
 static void
@@ -241,9 +337,26 @@ store_take(void *self, const struct hash *device_id, const struct gossip_log *lo
     struct replica *replica = self;
 
     assert(replica->in_turn);
+    struct peer_load *load = load_of(replica, device_id);
+    if (is_overloaded(replica, load, &log->descriptor)) {
+        replica->counts.verdicts[VERDICT_LATER]++;
+        replica->counts.later[LATER_LIMIT]++;
+        *taken_out = (struct taken){ .verdict = VERDICT_LATER, .later = LATER_LIMIT };
+        return;
+    }
     struct intake_result result = intake_chunk(replica->intake, &log->descriptor, chunk);
+    if (load != NULL) {
+        load->idle_bytes += result.idle_bytes;
+    }
     *taken_out =
         (struct taken){ .verdict = result.verdict, .later = result.later, .entry_count = result.new_count };
+    if (result.verdict == VERDICT_TAKEN && is_current_log(replica, &log->descriptor)) {
+        /* Somebody else holds what we signed and do not have: we were set back. The tail is taken, and never signed anew. */
+        replica->lost_tails++;
+        if (replica_new_incarnation(replica, "own-tail-at-a-peer") != ERR_OK) {
+            replica->behind = ERR_IO;
+        }
+    }
     if (result.verdict == VERDICT_TAKEN && replica_update_grown(replica) != ERR_OK) {
         taken_out->verdict = VERDICT_LATER;
         taken_out->later = LATER_FULL;

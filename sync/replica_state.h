@@ -7,6 +7,7 @@
 #pragma once
 
 #include "sync/keyring.h"
+#include "sync/limit.h"
 #include "sync/replica.h"
 
 enum { CHECKPOINT_KEY_BYTES = 16 + 16 + 1 };
@@ -21,6 +22,13 @@ struct held_compartment {
 struct waiting_checkpoint {
     uint8_t key[CHECKPOINT_KEY_BYTES];
     struct buf bytes;
+};
+
+/* What a peer brought of late that counts for nothing: payload bytes of entries that are held or wait. It wears off. */
+struct peer_load {
+    struct hash device_id;
+    uint64_t idle_bytes;
+    uint64_t at_ms; /* of the steady clock */
 };
 
 struct replica {
@@ -48,12 +56,21 @@ struct replica {
     struct table_txn *main_txn; /* the turn's, or a reader's */
     struct table_txn *keys_txn;
     bool in_turn;
-    bool took_up;     /* what waits was looked at since opening */
+    bool took_up; /* what waits was looked at since opening */
+    /* branches that leave another one: as many as were there at the last look, and as were proved */
+    uint32_t forks_seen;
+    uint32_t forks_proved;
+    uint64_t forks_due_ms;  /* of the steady clock: nobody else should have proved them until then */
+    uint64_t epochs_looked; /* the hour in which the age of epochs was last looked at */
     enum err behind;  /* why a frontier could not follow its log in this turn, which then must not happen */
     unsigned readers; /* how many hold the read transactions */
 
+    struct peer_load *loads;
+    size_t load_count;
     struct waiting_checkpoint *waiting;
     size_t waiting_count;
+    uint64_t incarnations;   /* begun since it was opened */
+    uint64_t lost_tails;     /* chunks of our own that a peer had to give back */
     uint64_t own_entries;    /* written by this device, ever */
     uint64_t anchor_entries; /* of them, how many the anchor file knows of */
     struct intake_counts counts;
@@ -72,6 +89,9 @@ MUST_CHECK enum err replica_update_grown(struct replica *replica);
 const struct log_branch *replica_own_log(const struct replica *replica, const struct ident *compartment,
                                          uint8_t lane, struct descriptor *descriptor_out,
                                          struct hash *log_id_out);
+
+/* Begin a new incarnation; errors as replica_identity_write. */
+MUST_CHECK enum err replica_new_incarnation(struct replica *replica, const char *reason);
 
 /* Fill `store` with the functions of replica_gossip.c. */
 void replica_gossip_init(struct replica *replica);

@@ -225,3 +225,26 @@ test_node_exchange(struct test_node *a, struct test_node *b)
         test_node_give(b, a, false);
     }
 }
+
+struct hash
+test_organisation_sign(struct test_organisation *org, struct statement *statement, const char *key_name,
+                       struct buf *out)
+{
+    const struct key_pair *signer = ceremony_key(org->ceremony, key_name);
+    struct hash id;
+
+    ck_assert_ptr_nonnull(signer);
+    statement->org = *roster_org(ceremony_roster(org->ceremony));
+    world_random(&org->world.world, statement->random, sizeof statement->random);
+    ck_assert_int_eq(statement_sign(out, statement, &signer, 1, &id), ERR_OK);
+    return id;
+}
+
+void
+test_node_state(struct test_node *node, struct span signed_statement)
+{
+    ck_assert_int_eq(replica_begin(node->replica), ERR_OK);
+    ck_assert_int_eq(replica_state(node->replica, signed_statement), ERR_OK);
+    ck_assert_int_eq(replica_commit(node->replica), ERR_OK);
+    test_node_tend(node);
+}

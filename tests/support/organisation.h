@@ -58,6 +58,13 @@ void test_node_join(struct test_organisation *org, struct test_node *node);
 /* Import everything that was certified by now, in a turn of its own. */
 void test_node_import(struct test_organisation *org, struct test_node *node);
 
+/* Sign a statement with a key of the ceremony ("root-1", "office-KEN") and append it to `out`; gives its id. */
+struct hash test_organisation_sign(struct test_organisation *org, struct statement *statement,
+                                   const char *key_name, struct buf *out);
+
+/* Hand one signed statement to a node, in a turn of its own, and let it tend. */
+void test_node_state(struct test_node *node, struct span signed_statement);
+
 void test_node_open(struct test_node *node);
 void test_node_close(struct test_node *node);
 

@@ -4,7 +4,7 @@
 #include "store/base/log.h"
 #include "store/proof.h"
 #include "tests/support/check.h"
-#include "tests/support/organisation.h"
+#include "tests/support/saves.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,7 +13,6 @@
 #define MARKER "zebra-quartz-marker"
 
 static struct test_organisation org;
-static struct arena values; /* of the ops of a test */
 
 static void
 silent(void *self, const char *line)
@@ -33,102 +32,7 @@ static void
 teardown(void)
 {
     test_organisation_free(&org);
-    arena_free(&values);
-}
-
-static void
-begin(struct test_node *node)
-{
-    ck_assert_int_eq(replica_begin(node->replica), ERR_OK);
-}
-
-static void
-commit(struct test_node *node)
-{
-    ck_assert_int_eq(replica_commit(node->replica), ERR_OK);
-}
-
-/* --- saving --- */
-
-/* The bytes, for as long as the test. */
-static struct span
-keep(struct buf *value)
-{
-    struct span kept = arena_copy(&values, buf_span(value));
-
-    buf_free(value);
-    return kept;
-}
-
-static struct save_op
-set_field(const char *kind, const char *name, const char *text)
-{
-    const struct codebook *codebook = codebook_reprisals();
-    const struct codebook_field *field =
-        codebook_field_by_name(codebook, codebook_kind_by_name(codebook, kind)->number, name);
-    struct buf value = { 0 };
-    const char *why = "";
-
-    ck_assert_ptr_nonnull(field);
-    ck_assert_msg(codebook_parse(codebook, field, text, &value, &why) == ERR_OK, "%s: %s", name, why);
-    return (struct save_op){ .code = OP_SET,
-                             .target = { .collection = field->collection,
-                                         .element = { field->collection != 0 },
-                                         .field = field->number },
-                             .value = keep(&value) };
-}
-
-static struct save_op
-set_kind(const char *kind)
-{
-    struct buf value = { 0 };
-
-    cbor_put_uint(&value, codebook_kind_by_name(codebook_reprisals(), kind)->number);
-    return (struct save_op){ .code = OP_SET, .target = { .field = FIELD_KIND }, .value = keep(&value) };
-}
-
-static struct ident
-new_record(struct test_node *node, const struct ident *compartment, const struct save_op *ops,
-           size_t op_count)
-{
-    struct saved saved;
-    size_t op;
-
-    ck_assert_int_eq(
-        replica_save(
-            node->replica,
-            &(struct save){
-                .compartment = *compartment, .create = true, .actor = 1, .ops = ops, .op_count = op_count },
-            &saved, &op),
-        ERR_OK);
-    return saved.record_id;
-}
-
-static enum err
-change_record(struct test_node *node, const struct ident *compartment, const struct ident *record,
-              struct save_op op)
-{
-    struct saved saved;
-    size_t at;
-
-    return replica_save(
-        node->replica,
-        &(struct save){
-            .compartment = *compartment, .record_id = *record, .actor = 1, .ops = &op, .op_count = 1 },
-        &saved, &at);
-}
-
-/* A person with a name, which is L3, in a turn of its own. */
-static struct ident
-new_person(struct test_node *node, const struct ident *compartment, const char *name)
-{
-    struct save_op ops[] = { set_kind("person"), set_field("person", "pseudonym", "P-17"),
-                             set_field("person", "name.text", name) };
-
-    begin(node);
-    struct ident record = new_record(node, compartment, ops, 3);
-    commit(node);
-    return record;
+    saves_free();
 }
 
 /* --- looking --- */
@@ -161,13 +65,6 @@ value_count(struct test_node *node, const struct ident *compartment, const struc
     return count;
 }
 
-static const uint8_t *
-digest_of(struct test_node *node, const struct ident *compartment)
-{
-    return frontier_digest(replica_gossip_store(node->replica)
-                               ->frontier(replica_gossip_store(node->replica)->self, compartment));
-}
-
 /* True if a file below the directory of `node` holds these bytes. */
 static bool
 directory_holds(const struct test_node *node, const char *text)
@@ -189,7 +86,7 @@ START_TEST(a_lone_node_saves_and_reads_both_halves)
 
     test_node_join(&org, ken);
     struct ident cases = test_compartment(ken, "KEN", OWN_CASES);
-    struct ident person = new_person(ken, &cases, MARKER);
+    struct ident person = saves_person(ken, &cases, MARKER);
     test_node_close(ken);
     test_node_open(ken);
     ck_assert_int_eq(replica_read(ken->replica, &cases, &person, &arena, &view), ERR_OK);
@@ -213,37 +110,37 @@ START_TEST(two_nodes_that_exchange_hold_the_same)
     test_node_join(&org, ken);
     test_node_join(&org, hq);
     struct ident cases = test_compartment(ken, "KEN", OWN_CASES);
-    struct ident person = new_person(ken, &cases, "a name");
+    struct ident person = saves_person(ken, &cases, "a name");
     test_node_exchange(ken, hq);
     for (int own = 0; own < OWN_COUNT; own++) {
         struct ident compartment = test_compartment(ken, "KEN", own);
 
-        ck_assert_mem_eq(digest_of(ken, &compartment), digest_of(hq, &compartment), DIGEST_BYTES);
+        ck_assert_mem_eq(saves_digest(ken, &compartment), saves_digest(hq, &compartment), DIGEST_BYTES);
     }
-    ck_assert_mem_eq(digest_of(ken, roster_control(replica_roster(ken->replica))),
-                     digest_of(hq, roster_control(replica_roster(hq->replica))), DIGEST_BYTES);
+    ck_assert_mem_eq(saves_digest(ken, roster_control(replica_roster(ken->replica))),
+                     saves_digest(hq, roster_control(replica_roster(hq->replica))), DIGEST_BYTES);
     const struct codebook_field *pseudonym = codebook_field_by_name(
         codebook_reprisals(), codebook_kind_by_name(codebook_reprisals(), "person")->number, "pseudonym");
     ck_assert_uint_eq(value_count(hq, &cases, &person, pseudonym->number), 1);
 
     /* Both edit one field, apart: both see both values. */
-    begin(ken);
-    ck_assert_int_eq(change_record(ken, &cases, &person, set_field("person", "pseudonym", "P-KEN")), ERR_OK);
-    commit(ken);
-    begin(hq);
-    ck_assert_int_eq(change_record(hq, &cases, &person, set_field("person", "pseudonym", "P-HQ")), ERR_OK);
-    commit(hq);
+    saves_begin(ken);
+    ck_assert_int_eq(saves_change(ken, &cases, &person, saves_set("person", "pseudonym", "P-KEN")), ERR_OK);
+    saves_commit(ken);
+    saves_begin(hq);
+    ck_assert_int_eq(saves_change(hq, &cases, &person, saves_set("person", "pseudonym", "P-HQ")), ERR_OK);
+    saves_commit(hq);
     test_node_exchange(ken, hq);
     ck_assert_uint_eq(value_count(hq, &cases, &person, pseudonym->number), 2);
     ck_assert_uint_eq(value_count(ken, &cases, &person, pseudonym->number), 2);
 
     /* Nobody overwrites a conflict unseen; whoever saw both closes it everywhere. */
-    struct save_op op = set_field("person", "pseudonym", "P-BOTH");
-    begin(hq);
-    ck_assert_int_eq(change_record(hq, &cases, &person, op), ERR_CONFLICT);
+    struct save_op op = saves_set("person", "pseudonym", "P-BOTH");
+    saves_begin(hq);
+    ck_assert_int_eq(saves_change(hq, &cases, &person, op), ERR_CONFLICT);
     op.resolve = true;
-    ck_assert_int_eq(change_record(hq, &cases, &person, op), ERR_OK);
-    commit(hq);
+    ck_assert_int_eq(saves_change(hq, &cases, &person, op), ERR_OK);
+    saves_commit(hq);
     test_node_exchange(ken, hq);
     ck_assert_uint_eq(value_count(ken, &cases, &person, pseudonym->number), 1);
 }
@@ -258,11 +155,11 @@ START_TEST(two_saves_of_one_turn_follow_each_other)
 
     test_node_join(&org, ken);
     struct ident cases = test_compartment(ken, "KEN", OWN_CASES);
-    struct ident person = new_person(ken, &cases, "a name");
-    begin(ken);
-    ck_assert_int_eq(change_record(ken, &cases, &person, set_field("person", "pseudonym", "P-2")), ERR_OK);
-    ck_assert_int_eq(change_record(ken, &cases, &person, set_field("person", "pseudonym", "P-3")), ERR_OK);
-    commit(ken);
+    struct ident person = saves_person(ken, &cases, "a name");
+    saves_begin(ken);
+    ck_assert_int_eq(saves_change(ken, &cases, &person, saves_set("person", "pseudonym", "P-2")), ERR_OK);
+    ck_assert_int_eq(saves_change(ken, &cases, &person, saves_set("person", "pseudonym", "P-3")), ERR_OK);
+    saves_commit(ken);
     ck_assert_uint_eq(value_count(ken, &cases, &person, pseudonym->number), 1);
 }
 END_TEST
@@ -280,13 +177,13 @@ START_TEST(data_that_comes_before_its_key_is_taken_up_when_that_comes)
     test_node_join(&org, hq);
     struct ident cases = test_compartment(ken, "KEN", OWN_CASES);
     for (int n = 0; n < 20; n++) {
-        people[n] = new_person(ken, &cases, "a name");
+        people[n] = saves_person(ken, &cases, "a name");
     }
     /* One turn for each lane, the last first. */
     for (int lane = LANE_COUNT - 1; lane >= 0; lane--) {
-        begin(hq);
+        saves_begin(hq);
         test_node_give_lane(ken, hq, &cases, lane);
-        commit(hq);
+        saves_commit(hq);
         if (lane == LANE_NORMAL) {
             ck_assert_uint_eq(journal_pending_count(replica_journal(hq->replica), &cases), 20);
         }
@@ -312,12 +209,12 @@ START_TEST(a_carrier_passes_on_what_it_cannot_read)
     test_node_join(&org, hq);
     test_node_join(&org, relay);
     struct ident cases = test_compartment(ken, "KEN", OWN_CASES);
-    struct ident person = new_person(ken, &cases, MARKER);
+    struct ident person = saves_person(ken, &cases, MARKER);
     test_node_exchange(ken, relay);
     test_node_exchange(relay, hq);
     test_node_exchange(ken, relay);
     test_node_exchange(relay, hq);
-    ck_assert_mem_eq(digest_of(ken, &cases), digest_of(hq, &cases), DIGEST_BYTES);
+    ck_assert_mem_eq(saves_digest(ken, &cases), saves_digest(hq, &cases), DIGEST_BYTES);
     ck_assert_uint_eq(value_count(hq, &cases, &person, FIELD_KIND), 1);
     ck_assert_uint_eq(value_count(relay, &cases, &person, FIELD_KIND), 0);
     ck_assert(!directory_holds(relay, MARKER));
@@ -341,17 +238,17 @@ START_TEST(a_reader_without_the_twin_is_told_what_is_withheld)
     test_node_join(&org, ken);
     test_node_join(&org, geneva);
     struct ident cases = test_compartment(ken, "KEN", OWN_CASES);
-    struct ident person = new_person(ken, &cases, MARKER);
+    struct ident person = saves_person(ken, &cases, MARKER);
     test_node_exchange(ken, geneva);
     ck_assert_int_eq(replica_read(geneva->replica, &cases, &person, &arena, &view), ERR_OK);
     ck_assert(view.withheld);
     ck_assert_ptr_null(view.protected_half);
     ck_assert_uint_eq(view.open->target_count, 2);
     /* And may not write there: the edit is refused before anything is signed. */
-    begin(geneva);
-    ck_assert_int_eq(change_record(geneva, &cases, &person, set_field("person", "pseudonym", "X")),
+    saves_begin(geneva);
+    ck_assert_int_eq(saves_change(geneva, &cases, &person, saves_set("person", "pseudonym", "X")),
                      ERR_DENIED);
-    commit(geneva);
+    saves_commit(geneva);
     arena_free(&arena);
 }
 END_TEST
@@ -453,7 +350,7 @@ START_TEST(an_entry_that_cannot_be_read_is_told_and_never_served)
     test_node_join(&org, ken);
     struct ident cases = test_compartment(ken, "KEN", OWN_CASES);
     struct ident protected = test_compartment(ken, "KEN", OWN_PROTECTED);
-    (void)new_person(ken, &cases, "a name");
+    (void)saves_person(ken, &cases, "a name");
     ck_assert_int_eq(serve_all(ken, &cases), ERR_OK);
     ck_assert_uint_eq(flags_of(ken, &cases), 0);
     damage_first_entry(ken, &cases, LANE_NORMAL);
@@ -475,7 +372,7 @@ START_TEST(a_payload_that_is_gone_is_told_and_its_entry_is_not_served_without_it
 
     test_node_join(&org, ken);
     struct ident cases = test_compartment(ken, "KEN", OWN_CASES);
-    (void)new_person(ken, &cases, "a name");
+    (void)saves_person(ken, &cases, "a name");
     ck_assert_int_eq(serve_all(ken, &cases), ERR_OK);
     test_node_close(ken);
     (void)snprintf(path, sizeof path, "%s/keys", ken->directory);
@@ -507,7 +404,7 @@ START_TEST(a_record_that_is_to_be_rebuilt_is_told_until_it_is)
 
     test_node_join(&org, ken);
     struct ident cases = test_compartment(ken, "KEN", OWN_CASES);
-    (void)new_person(ken, &cases, "a name");
+    (void)saves_person(ken, &cases, "a name");
     ck_assert_uint_eq(flags_of(ken, &cases), 0);
     bytes_write_u64(key + 1, 1);
     ck_assert_int_eq(table_begin_write(replica_env(ken->replica), &txn), ERR_OK);
@@ -527,11 +424,11 @@ START_TEST(a_rebuild_gives_what_was_there_and_the_proof_finds_nothing)
     test_node_join(&org, ken);
     struct ident cases = test_compartment(ken, "KEN", OWN_CASES);
     for (int n = 0; n < 50; n++) {
-        struct ident person = new_person(ken, &cases, "a name");
+        struct ident person = saves_person(ken, &cases, "a name");
 
-        begin(ken);
-        ck_assert_int_eq(change_record(ken, &cases, &person, set_field("person", "pseudonym", "Q")), ERR_OK);
-        commit(ken);
+        saves_begin(ken);
+        ck_assert_int_eq(saves_change(ken, &cases, &person, saves_set("person", "pseudonym", "Q")), ERR_OK);
+        saves_commit(ken);
     }
     struct proof before = prove(ken);
     ck_assert_uint_eq(before.checked[PROOF_RECORDS], 100);
@@ -550,22 +447,22 @@ START_TEST(a_turn_that_fails_leaves_nothing_behind)
 
     test_node_join(&org, ken);
     struct ident cases = test_compartment(ken, "KEN", OWN_CASES);
-    struct ident first = new_person(ken, &cases, "a name");
-    memcpy(digest, digest_of(ken, &cases), sizeof digest);
-    begin(ken);
-    struct save_op ops[] = { set_kind("person"), set_field("person", "pseudonym", "P") };
-    struct ident lost = new_record(ken, &cases, ops, 2);
+    struct ident first = saves_person(ken, &cases, "a name");
+    memcpy(digest, saves_digest(ken, &cases), sizeof digest);
+    saves_begin(ken);
+    struct save_op ops[] = { saves_kind("person"), saves_set("person", "pseudonym", "P") };
+    struct ident lost = saves_new(ken, &cases, ops, 2);
     test_world_fail_disk(&ken->world, 2, ERR_FULL); /* keys/ commits, main/ does not */
     ck_assert_int_eq(replica_commit(ken->replica), ERR_FULL);
-    ck_assert_mem_eq(digest, digest_of(ken, &cases), sizeof digest);
+    ck_assert_mem_eq(digest, saves_digest(ken, &cases), sizeof digest);
     ck_assert_uint_eq(value_count(ken, &cases, &lost, FIELD_KIND), 0);
     ck_assert_uint_eq(value_count(ken, &cases, &first, FIELD_KIND), 1);
     /* Its key is left in keys/, and nobody else will ever have it: nothing is written under it. */
-    begin(ken);
-    ck_assert_int_eq(change_record(ken, &cases, &lost, ops[1]), ERR_ABSENT);
-    commit(ken);
+    saves_begin(ken);
+    ck_assert_int_eq(saves_change(ken, &cases, &lost, ops[1]), ERR_ABSENT);
+    saves_commit(ken);
     /* And the node goes on. */
-    struct ident next = new_person(ken, &cases, "another name");
+    struct ident next = saves_person(ken, &cases, "another name");
     ck_assert_uint_eq(value_count(ken, &cases, &next, FIELD_KIND), 1);
     (void)prove(ken);
 }
@@ -585,7 +482,7 @@ save_long(struct test_node *node, const struct ident *compartment)
     world_random(&node->world.world, noise, sizeof noise);
     bytes_hex(hex, span_of(noise, sizeof noise));
     cbor_put_text(&value, span_text(hex));
-    struct save_op ops[] = { set_kind("person"), set_field("person", "pseudonym", "P") };
+    struct save_op ops[] = { saves_kind("person"), saves_set("person", "pseudonym", "P") };
     ops[1].value = buf_span(&value);
     enum err err = replica_save(
         node->replica,
@@ -608,7 +505,7 @@ START_TEST(a_turn_that_did_not_fit_into_the_map_fits_the_next_time)
     struct ident cases = test_compartment(ken, "KEN", OWN_CASES);
     while (!done) {
         enum err err = ERR_OK;
-        begin(ken);
+        saves_begin(ken);
         for (int n = 0; n < SAVES && err == ERR_OK; n++) {
             err = save_long(ken, &cases);
         }
