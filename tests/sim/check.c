@@ -18,12 +18,7 @@ receiver(const struct sim *sim, const struct sim_conn *conn, int way)
     if (node >= 0) {
         return (size_t)node;
     }
-    for (size_t n = 0; n < sim->shape->device_count; n++) {
-        if (sim->shape->devices[n].hostile) {
-            return n;
-        }
-    }
-    abort();
+    return mallory_device(sim);
 }
 
 static void
@@ -163,7 +158,7 @@ digests_agree(struct sim *sim, char *why, size_t size)
         const uint8_t *first = NULL;
 
         for (size_t m = 0; m < sim->node_count; m++) {
-            if (sim->nodes[m].device->hostile || shape_level(sim->shape, m, at, sim->step) < LEVEL_CARRY) {
+            if (node_is_absent(&sim->nodes[m]) || shape_level(sim->shape, m, at, sim->step) < LEVEL_CARRY) {
                 continue;
             }
             const uint8_t *digest = frontier_digest(node_frontier(&sim->nodes[m], &at->id));
@@ -185,21 +180,25 @@ check_settled(struct sim *sim, char *why, size_t size)
         struct sim_node *node = &sim->nodes[n];
         size_t count = 0;
 
-        if (node->device->hostile) {
+        if (node_is_absent(node)) {
             continue;
         }
-        if (!node_is_up(node) || node->tend_due || node->import_step != 0) {
+        if (!node_is_up(node) || node->tend_due || node->import_step != 0 || node->statements_due) {
             return says(why, size, "%s has work", node->device->name);
         }
         const struct gossip_peer_status *peers = gossip_status(node->gossip, &count);
         for (size_t m = 0; m < count; m++) {
-            if (!peer_is_settled(node, &peers[m], why, size)) {
+            if (roster_device(replica_roster(node->replica), &peers[m].device_id) != NULL &&
+                !peer_is_settled(node, &peers[m], why, size)) {
                 return false;
             }
         }
     }
     for (size_t n = 0; n < sim->link_count; n++) {
-        if (!link_is_up(sim, &sim->links[n])) {
+        bool ends =
+            node_is_absent(&sim->nodes[sim->links[n].a]) || node_is_absent(&sim->nodes[sim->links[n].b]);
+
+        if (!ends && !link_is_up(sim, &sim->links[n])) {
             return says(why, size, "%s and %s are not connected", sim->nodes[sim->links[n].a].device->name,
                         sim->nodes[sim->links[n].b].device->name);
         }
@@ -373,7 +372,7 @@ check_views(struct sim *sim)
             struct table_txn *txn = NULL;
             struct buf dump = { 0 };
 
-            if (node->device->hostile) {
+            if (node_is_absent(node)) {
                 continue;
             }
             if (replica_begin_read(node->replica, &txn) != ERR_OK) {
@@ -414,7 +413,7 @@ check_withheld(struct sim *sim)
             struct arena arena = { 0 };
             struct replica_view view;
 
-            if (node->device->hostile || shape_level(sim->shape, m, at, sim->step) < LEVEL_READ) {
+            if (node_is_absent(node) || shape_level(sim->shape, m, at, sim->step) < LEVEL_READ) {
                 continue;
             }
             const struct shape_compartment *twin =
@@ -430,6 +429,20 @@ check_withheld(struct sim *sim)
 }
 
 /* --- entries --- */
+
+/* True if entries of this author may be held: it forges, or was revoked. trust_check says which ones must be. */
+static bool
+is_suspect(const struct sim *sim, const struct hash *device_id)
+{
+    for (size_t n = 0; n < sim->node_count; n++) {
+        const struct sim_node *node = &sim->nodes[n];
+
+        if (hash_equal(&node->device->identity.device_id, device_id)) {
+            return node->device->forger || trust_is_revoked(sim, n);
+        }
+    }
+    return false;
+}
 
 static void
 check_entries(struct sim_node *node)
@@ -463,6 +476,10 @@ check_entries(struct sim_node *node)
             sim_fail(sim, "%s holds entries that it may not even carry", node->device->name);
         }
         enum entry_state expected = at->office < 0 || level >= LEVEL_READ ? STATE_MERGED : STATE_CARRIED;
+        if (state == STATE_HELD) {
+            sim->stats.held += node->index == 0;
+            expected = is_suspect(sim, &journal_branch(journal, log_no)->device_id) ? STATE_HELD : expected;
+        }
         if (state != expected) {
             sim_fail(sim, "%s: an entry of office %d, %d has state %d, not %d", node->device->name,
                      at->office, at->own, (int)state, (int)expected);
@@ -488,7 +505,8 @@ check_forks(struct sim_node *node)
         for (size_t n = 0; n < node->sim->node_count; n++) {
             const struct sim_node *author = &node->sim->nodes[n];
 
-            if (hash_equal(&author->device->identity.device_id, &branch->device_id) && !author->restored) {
+            if (hash_equal(&author->device->identity.device_id, &branch->device_id) && !author->restored &&
+                !author->device->forger) {
                 sim_fail(node->sim, "%s forked, and nobody replaced its disk", author->device->name);
             }
         }
@@ -508,7 +526,10 @@ check_promises(struct sim *sim)
         const struct promise *made = &sim->promises[n];
         const struct shape_device *author = sim->nodes[made->node].device;
 
-        if (!made->excused && !oracle_says(headquarters, txn, made, &author->identity.device_id)) {
+        /* A cut may name an entry that only a disk had which was replaced since. */
+        bool lost = trust_is_revoked(sim, made->node) && sim->stats.restores > 0;
+
+        if (!made->excused && !lost && !oracle_says(headquarters, txn, made, &author->identity.device_id)) {
             sim_fail(sim, "what %s acknowledged at %llu ms is not at headquarters: field %u of collection %u",
                      author->name, (unsigned long long)made->at_ms, made->target.field,
                      made->target.collection);
@@ -632,11 +653,12 @@ check_all(struct sim *sim)
     for (size_t n = 0; n < sim->node_count; n++) {
         struct sim_node *node = &sim->nodes[n];
 
-        if (node->device->hostile) {
+        if (node_is_absent(node)) {
             continue;
         }
         check_entries(node);
         check_forks(node);
+        trust_check(node);
         if (!reads_protected(sim, n)) {
             search_files(node, node->directory);
         }

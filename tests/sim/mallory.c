@@ -38,11 +38,11 @@ mallory_record(struct sim *sim, struct span bytes)
     }
 }
 
-static size_t
+size_t
 mallory_device(const struct sim *sim)
 {
     for (size_t n = 0; n < sim->shape->device_count; n++) {
-        if (sim->shape->devices[n].hostile) {
+        if (sim->shape->devices[n].hostile && !sim->shape->devices[n].forger) {
             return n;
         }
     }
@@ -100,15 +100,14 @@ speak(struct sim *sim, struct sim_conn *conn)
     buf_free(&frame);
 }
 
-void
-mallory_visit(struct sim *sim)
+struct sim_conn *
+mallory_connect(struct sim *sim, struct sim_node *node)
 {
-    struct sim_node *node = &sim->nodes[chance_below(&sim->chance, sim->node_count)];
     const struct shape_device *device = &sim->shape->devices[mallory_device(sim)];
 
     if (!node_is_up(node) ||
         roster_device(replica_roster(node->replica), &device->identity.device_id) == NULL) {
-        return;
+        return NULL;
     }
     struct sim_conn *conn = network_connect(sim, -1, (int)node->index, -1);
     sim_note(sim, "%s visits %s, %u", device->name, node->device->name, conn->ends[1].number);
@@ -122,10 +121,22 @@ mallory_visit(struct sim *sim)
     if (!chance_one_in(&sim->chance, 8)) {
         greet(sim, conn, device);
     }
+    conn->ends[1].down_at_ms = sim->now_ms + chance_between(&sim->chance, 500, 8000);
+    return conn;
+}
+
+void
+mallory_visit(struct sim *sim)
+{
+    struct sim_node *node = &sim->nodes[chance_below(&sim->chance, sim->node_count)];
+    struct sim_conn *conn = mallory_connect(sim, node);
+
+    if (conn == NULL) {
+        return;
+    }
     for (uint64_t n = chance_between(&sim->chance, 1, FRAMES_A_VISIT_MAX); n > 0; n--) {
         speak(sim, conn);
     }
-    conn->ends[1].down_at_ms = sim->now_ms + chance_between(&sim->chance, 500, 8000);
 }
 
 /* Everything that says "no" of this peer. */

@@ -82,6 +82,12 @@ node_is_up(const struct sim_node *node)
     return node->gossip != NULL;
 }
 
+bool
+node_is_absent(const struct sim_node *node)
+{
+    return node->device->hostile || node->gone || trust_is_revoked(node->sim, node->index);
+}
+
 void
 node_join(struct sim_node *node)
 {
@@ -321,6 +327,23 @@ import(struct sim_node *node)
     }
 }
 
+/* New epochs, by hand, wherever this node may make them. */
+static void
+rotate(struct sim_node *node)
+{
+    const struct sim *sim = node->sim;
+
+    for (size_t n = 0; n < sim->shape->compartment_count; n++) {
+        enum err err = replica_rotate(node->replica, &sim->shape->compartments[n].id);
+
+        if (err != ERR_OK && err != ERR_DENIED && err != ERR_ABSENT && err != ERR_LOCKED && err != ERR_FULL) {
+            sim_fail(node->sim, "%s: a new epoch: %s", node->device->name, err_code(err));
+        }
+        node->sim->stats.rotations += err == ERR_OK;
+    }
+    sim_note(node->sim, "%s makes new epochs", node->device->name);
+}
+
 /* Frames that arrived, of one connection after the other; each in its order. */
 static bool
 receive(struct sim_node *node, bool look_only)
@@ -407,6 +430,12 @@ transact(struct sim_node *node)
     if (node->import_step != 0) {
         import(node);
     }
+    if (node->statements_due && trust_import(node) != ERR_OK) {
+        sim_note(sim, "%s does not take in what was signed", node->device->name);
+    }
+    if (node->rotate_due) {
+        rotate(node);
+    }
     if (saves) {
         people_save(node);
     }
@@ -424,6 +453,8 @@ transact(struct sim_node *node)
         return false;
     }
     node->import_step = 0;
+    node->statements_due = false;
+    node->rotate_due = false;
     people_settle(sim, true);
     return true;
 }
@@ -434,7 +465,7 @@ node_turn(struct sim_node *node)
     struct sim *sim = node->sim;
 
     if (!node_is_up(node)) {
-        if (node->joined && sim->now_ms >= node->up_ms) {
+        if (node->joined && !node->gone && sim->now_ms >= node->up_ms) {
             (void)node_open(node);
         }
         return;
@@ -444,9 +475,11 @@ node_turn(struct sim_node *node)
         node_crash(node, node->away_ms, "it was told to");
         return;
     }
+    node->tend_due = node->tend_due || replica_tend_is_due(node->replica);
     bool ticks = sim->now_ms >= node->tick_ms;
     bool flushes = node->flush_due && sim->now_ms >= node->flush_ms;
     bool transacts = receive(node, true) || node->tend_due || node->import_step != 0 ||
+                     node->statements_due || node->rotate_due ||
                      (!node->mute && sim->now_ms >= node->save_ms);
 
     if (!ticks && !flushes && !transacts) {
@@ -483,7 +516,7 @@ node_wake_ms(const struct sim_node *node)
     uint64_t at = UINT64_MAX;
 
     if (!node_is_up(node)) {
-        return node->joined ? node->up_ms : UINT64_MAX;
+        return node->joined && !node->gone ? node->up_ms : UINT64_MAX;
     }
     at = node->tick_ms;
     if (node->stop_ms != 0 && node->stop_ms < at) {
@@ -495,7 +528,7 @@ node_wake_ms(const struct sim_node *node)
     if (!node->mute && node->save_ms < at) {
         at = node->save_ms;
     }
-    if (node->tend_due || node->import_step != 0) {
+    if (node->tend_due || node->import_step != 0 || node->statements_due || node->rotate_due) {
         at = 0;
     }
     return at;

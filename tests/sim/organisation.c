@@ -111,6 +111,10 @@ plan(struct shape *shape)
     device = add_device(shape, "MAL-1", NET, LEVEL_CARRY);
     device->everywhere = true;
     device->hostile = true;
+    /* An insider of KEN, who may write there and signs what nobody should. */
+    device = add_device(shape, "FOR-1", KEN, LEVEL_WRITE);
+    device->hostile = true;
+    device->forger = true;
 }
 
 enum level
@@ -258,6 +262,14 @@ hold(struct shape *shape, const struct ceremony_options *options)
     }
     must(ceremony_office(ceremony, "NET", NULL, true, NULL, 0, &fault), "widening NET", &fault);
     learn_compartments(shape, ceremony_roster(ceremony));
+    shape->org = *roster_org(ceremony_roster(ceremony));
+    shape->root = *ceremony_key(ceremony, "root-1");
+    for (size_t office = 0; office < shape->office_count; office++) {
+        char name[CEREMONY_KEY_NAME_BYTES_MAX];
+
+        (void)snprintf(name, sizeof name, "office-%s", shape->offices[office]);
+        shape->office_keys[office] = *ceremony_key(ceremony, name);
+    }
     for (int step = 0; step < STEPS; step++) {
         for (size_t n = 0; n < shape->device_count; n++) {
             struct shape_device *device = &shape->devices[n];

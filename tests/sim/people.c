@@ -468,6 +468,8 @@ people_settle(struct sim *sim, bool committed)
         }
         sim->promises = realloc(sim->promises, (sim->promise_count + 1) * sizeof *sim->promises);
         assert(sim->promises != NULL);
+        /* What a device saves that is revoked already lies beyond its cuts. */
+        sim->pending[n].excused = trust_is_revoked(sim, sim->pending[n].node);
         sim->promises[sim->promise_count++] = sim->pending[n];
         sim->stats.saves++;
     }

@@ -20,6 +20,13 @@ struct fate {
     uint64_t news_ms[STEPS];
     uint64_t end_ms;
     bool hostile;
+    bool forged;        /* an insider signs what nobody should */
+    uint64_t revoke_ms; /* the insider is found out; UINT64_MAX: not in this run */
+    uint64_t lost_ms;   /* an honest device is lost and revoked */
+    uint64_t extend_ms;
+    uint64_t rotate_ms;
+    uint64_t sleep_ms; /* everybody goes home for a long time; one of them for longer */
+    size_t sleeper;
     bool fragile;  /* disks fail and machines crash */
     bool restores; /* the disk of one of them, by an older one */
     bool only_databases;
@@ -133,6 +140,18 @@ plan(struct sim *sim, struct fate *fate)
             fate->join_ms[n] = fate->news_ms[sim->nodes[n].device->joins] + chance_below(chance, 60000);
         }
     }
+    fate->forged = chance_one_in(chance, 2);
+    fate->revoke_ms = fate->forged && !chance_one_in(chance, 3)
+                          ? chance_between(chance, fate->end_ms / 3, fate->end_ms)
+                          : UINT64_MAX;
+    fate->lost_ms =
+        chance_one_in(chance, 4) ? chance_between(chance, fate->end_ms / 2, fate->end_ms) : UINT64_MAX;
+    fate->extend_ms =
+        chance_one_in(chance, 2) ? chance_between(chance, fate->end_ms / 2, fate->end_ms) : UINT64_MAX;
+    fate->rotate_ms = chance_one_in(chance, 3) ? chance_below(chance, fate->end_ms) : UINT64_MAX;
+    fate->sleep_ms = chance_one_in(chance, 8) ? chance_below(chance, fate->end_ms) : UINT64_MAX;
+    fate->sleeper = chance_below(chance, sim->node_count);
+    sim->forger_ms = chance_between(chance, 30000, 90000);
     sim->fault_ms = chance_between(chance, 1000, 20000);
     sim->mallory_ms = chance_between(chance, 20000, 60000);
 }
@@ -296,6 +315,65 @@ misfortune(struct sim *sim, struct fate *fate)
     }
 }
 
+/* All offices close for 400 days; one opens again only when all is well. */
+static void
+sleep_long(struct sim *sim, struct fate *fate)
+{
+    const uint64_t nap_ms = UINT64_C(400) * 24 * 60 * MINUTE_MS;
+    uint64_t *later[] = { &fate->end_ms,         &fate->revoke_ms,  &fate->lost_ms,   &fate->extend_ms,
+                          &fate->rotate_ms,      &sim->fault_ms,    &sim->mallory_ms, &sim->forger_ms,
+                          &fate->split_until_ms, &fate->news_ms[1], &fate->news_ms[2] };
+
+    sim_note(sim, "everybody sleeps for 400 days");
+    for (size_t n = 0; n < sim->node_count; n++) {
+        struct sim_node *node = &sim->nodes[n];
+
+        if (node_is_up(node)) {
+            node_crash(node, 0, "its office closes");
+        }
+        node->up_ms = node->up_ms + nap_ms;
+        node->save_ms += nap_ms;
+        fate->join_ms[n] += fate->join_ms[n] < UINT64_MAX - nap_ms ? nap_ms : 0;
+        fate->image_ms[n] += fate->image_ms[n] != 0 ? nap_ms : 0;
+    }
+    for (size_t n = 0; n < sizeof later / sizeof later[0]; n++) {
+        *later[n] += *later[n] != 0 && *later[n] < UINT64_MAX - nap_ms ? nap_ms : 0;
+    }
+    sim->now_ms += nap_ms;
+    sim->nodes[fate->sleeper].up_ms = fate->end_ms;
+    fate->sleep_ms = UINT64_MAX;
+    sim->stats.sleeps++;
+}
+
+/* Who is found out, who is lost, what is admitted after all. */
+static void
+judge(struct sim *sim, struct fate *fate)
+{
+    size_t lost = trust_device(sim, "KEN-2");
+
+    if (sim->now_ms >= fate->revoke_ms && node_is_up(&sim->nodes[0])) {
+        trust_revoke(sim, forger_device(sim));
+        fate->revoke_ms = UINT64_MAX;
+    }
+    if (sim->now_ms >= fate->lost_ms && node_is_up(&sim->nodes[0])) {
+        if (sim->nodes[lost].joined) {
+            trust_revoke(sim, lost);
+        }
+        fate->lost_ms = UINT64_MAX;
+    }
+    if (sim->now_ms >= fate->extend_ms && node_is_up(&sim->nodes[0])) {
+        trust_extend(sim);
+        fate->extend_ms = UINT64_MAX;
+    }
+    if (sim->now_ms >= fate->rotate_ms) {
+        sim->nodes[chance_below(&sim->chance, sim->node_count)].rotate_due = true;
+        fate->rotate_ms = UINT64_MAX;
+    }
+    if (sim->now_ms >= fate->sleep_ms) {
+        sleep_long(sim, fate);
+    }
+}
+
 static void
 live(struct sim *sim, struct fate *fate)
 {
@@ -313,6 +391,11 @@ live(struct sim *sim, struct fate *fate)
             mallory_visit(sim);
             sim->mallory_ms = sim->now_ms + chance_between(&sim->chance, 5000, 60000);
         }
+        if (fate->forged && sim->now_ms >= sim->forger_ms) {
+            forger_act(sim);
+            sim->forger_ms = sim->now_ms + chance_between(&sim->chance, 500, 30000);
+        }
+        judge(sim, fate);
         sim_pass(sim);
     }
     sim->chaos = false;
@@ -324,6 +407,15 @@ live(struct sim *sim, struct fate *fate)
         node->full_until_ms = 0;
         node->crash_in_turn = false;
         node->mute = true;
+        node->rotate_due = false;
+        if (trust_is_revoked(sim, n) && !node->gone) {
+            if (node_is_up(node)) {
+                node_crash(node, 0, "it was revoked");
+            }
+            node->gone = true;
+        }
+        /* What was signed and handed to one whose disk failed since is handed out once more. */
+        node->statements_due = n == 0 && sim->statement_count > 0;
         fate->join_ms[n] = node->device->hostile ? UINT64_MAX : 0;
     }
     for (int step = 1; step < STEPS; step++) {

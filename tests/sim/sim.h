@@ -57,6 +57,7 @@ struct shape_device {
     int joins;        /* the step that certifies it */
     enum level later; /* own_level from the last step on; LEVEL_NONE: as before */
     bool hostile;     /* no node: see mallory.c */
+    bool forger;      /* hostile, and may write: see forger.c */
     struct replica_identity identity;
     struct request request;
     struct key storage_key;
@@ -73,6 +74,9 @@ struct shape {
     struct shape_device devices[NODES_MAX];
     size_t device_count;
     struct buf news[STEPS]; /* all statements after each step */
+    struct hash org;
+    struct key_pair root;
+    struct key_pair office_keys[OFFICES_MAX];
 };
 
 /* Hold the ceremonies of one organisation, in a directory that is removed again. */
@@ -112,7 +116,10 @@ struct sim_node {
     uint64_t tick_ms;
     uint64_t save_ms; /* of its people's next save */
     unsigned burst;
-    int import_step; /* 0: none; news to take in at the next turn */
+    int import_step;     /* 0: none; news to take in at the next turn */
+    bool statements_due; /* what was signed since is to be taken in at the next turn */
+    bool rotate_due;     /* its operator wants new epochs */
+    bool gone;           /* revoked, and switched off for good */
     /* faults */
     unsigned disk_in;  /* steps until one fails; 0: none does */
     enum err disk_err; /* with this */
@@ -186,6 +193,34 @@ struct known_record {
     uint32_t kind;
 };
 
+/* An entry that the forger signed. */
+struct forged {
+    struct descriptor descriptor;
+    struct hash log_id;
+    uint64_t seq;
+    struct hash id;
+    struct hash prev;
+    struct buf frame; /* as it was sent: to be sent again, elsewhere */
+    bool no_right;    /* nobody may keep it */
+};
+
+/* A revocation as the simulator knows it: cuts as they were signed, by (log_id, seq, entry_id). */
+struct sim_cut {
+    struct hash log_id;
+    uint64_t seq;
+    struct hash entry_id;
+};
+
+struct sim_revocation {
+    size_t device;
+    struct hash stmt_id;
+    struct sim_cut *cuts; /* and those of its extensions */
+    size_t cut_count;
+    bool extended;
+};
+
+enum { FORGED_MAX = 200, REVOCATIONS_MAX = 8 };
+
 struct sim_stats {
     uint64_t turns;
     uint64_t frames;
@@ -200,6 +235,12 @@ struct sim_stats {
     uint64_t entries;
     uint64_t conflicts;
     uint64_t forks;
+    uint64_t forged;
+    uint64_t revocations;
+    uint64_t extensions;
+    uint64_t rotations;
+    uint64_t held;
+    uint64_t sleeps;
 };
 
 struct sim {
@@ -229,9 +270,17 @@ struct sim {
     size_t recorded_count;
     struct buf overheard[RECORDED_MAX]; /* whole frames of any type, as they were */
     size_t overheard_count;
+    struct forged forged[FORGED_MAX];
+    size_t forged_count;
+    struct hash forger_epochs[COMPARTMENTS_MAX]; /* the last that it was boxed for */
+    struct sim_revocation revocations[REVOCATIONS_MAX];
+    size_t revocation_count;
+    struct buf *statements; /* signed in this run: revocations, extensions, erasures */
+    size_t statement_count;
     uint64_t next_value;
     uint64_t fault_ms;
     uint64_t mallory_ms;
+    uint64_t forger_ms;
     struct sim_stats stats;
     void (*on_send)(struct sim *sim, struct sim_conn *conn, int way, struct span frame);
     void *on_send_self;
@@ -270,6 +319,8 @@ void node_turn(struct sim_node *node);
 /* When it has something to do by itself. */
 uint64_t node_wake_ms(const struct sim_node *node);
 bool node_is_up(const struct sim_node *node);
+/* True if it never has a part in what must hold at the end: a hostile device, or one that was revoked. */
+bool node_is_absent(const struct sim_node *node);
 /* Keep a copy of its directory; put it in the place of what is there now. The node is down. Where only the databases
  * are replaced, it must see that by its anchor, and not fork. */
 void node_keep_image(struct sim_node *node);
@@ -307,6 +358,31 @@ void mallory_record(struct sim *sim, struct span frame);
 void mallory_visit(struct sim *sim);
 /* Take in one of its frames at a node, and see that what was changed is refused and counted. */
 void mallory_receive(struct sim_node *node, uint32_t number, const struct sim_frame *frame);
+
+/* A connection of the hostile device to a node that is up and would have it. NULL: it is not let in. */
+struct sim_conn *mallory_connect(struct sim *sim, struct sim_node *node);
+size_t mallory_device(const struct sim *sim);
+
+/* --- forger.c --- */
+
+/* Sign something wrong and hand it to somebody. */
+void forger_act(struct sim *sim);
+size_t forger_device(const struct sim *sim);
+
+/* --- trust.c --- */
+
+size_t trust_device(const struct sim *sim, const char *name); /* SIZE_MAX: no such device */
+/* Revoke a device, with cuts where headquarters' copy of its logs ends; hand that to somebody. */
+void trust_revoke(struct sim *sim, size_t device);
+/* Admit what headquarters holds beyond the cuts of one of the revocations. */
+void trust_extend(struct sim *sim);
+/* True if the device is revoked. */
+bool trust_is_revoked(const struct sim *sim, size_t device);
+/* Take in, in a turn, all that was signed in this run and is not known here. */
+enum err trust_import(struct sim_node *node);
+void trust_free(struct sim *sim);
+/* What must hold at the end of what was revoked, at one node. */
+void trust_check(struct sim_node *node);
 
 /* --- check.c, oracle.c --- */
 

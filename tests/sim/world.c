@@ -92,6 +92,7 @@ sim_free(struct sim *sim)
     }
     free(sim->promises);
     free(sim->records);
+    trust_free(sim);
     for (size_t n = 0; n < sim->recorded_count; n++) {
         buf_free(&sim->recorded[n]);
     }

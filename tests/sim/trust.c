@@ -1,0 +1,438 @@
+/* Trust over time: what roots and offices sign while everybody goes on, and what must come of it. The rules of cuts are
+ * applied here once more, entry by entry, and share nothing with sync/limit.c. */
+#include "tests/sim/sim.h"
+
+#include "store/base/cbor.h"
+
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+
+size_t
+trust_device(const struct sim *sim, const char *name)
+{
+    for (size_t n = 0; n < sim->node_count; n++) {
+        if (strcmp(sim->nodes[n].device->name, name) == 0) {
+            return n;
+        }
+    }
+    return SIZE_MAX;
+}
+
+bool
+trust_is_revoked(const struct sim *sim, size_t device)
+{
+    for (size_t n = 0; n < sim->revocation_count; n++) {
+        if (sim->revocations[n].device == device) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* --- signing --- */
+
+static void
+sign(struct sim *sim, struct statement *statement, const struct key_pair *signer, struct hash *id_out)
+{
+    struct buf out = { 0 };
+
+    statement->org = sim->shape->org;
+    chance_fill(&sim->chance, statement->random, sizeof statement->random);
+    if (statement_sign(&out, statement, &signer, 1, id_out) != ERR_OK) {
+        sim_fail(sim, "a statement cannot be signed");
+    }
+    sim->statements = realloc(sim->statements, (sim->statement_count + 1) * sizeof *sim->statements);
+    assert(sim->statements != NULL);
+    sim->statements[sim->statement_count++] = out;
+}
+
+/* The news reach one or two nodes by another way than the wire. */
+static void
+hand_out(struct sim *sim)
+{
+    static const char *const takers[] = { "HQ-1", "KEN-1", "COL-1" };
+
+    for (uint64_t n = chance_between(&sim->chance, 1, 2); n > 0; n--) {
+        sim->nodes[trust_device(sim, takers[chance_below(&sim->chance, 3)])].statements_due = true;
+    }
+}
+
+static int
+cut_order(const void *a, const void *b)
+{
+    const struct sim_cut *x = a;
+    const struct sim_cut *y = b;
+    int order = hash_compare(&x->log_id, &y->log_id);
+
+    if (order == 0 && x->seq != y->seq) {
+        order = x->seq < y->seq ? -1 : 1;
+    }
+    return order != 0 ? order : hash_compare(&x->entry_id, &y->entry_id);
+}
+
+/* Heads of a device's branches as headquarters holds them, as cuts; some are left out by chance where `careless`. */
+static size_t
+cuts_of(struct sim *sim, size_t device, bool careless, struct sim_cut **cuts_out)
+{
+    struct journal *journal = replica_journal(sim->nodes[0].replica);
+    struct sim_cut *cuts = calloc(journal_branch_count(journal) + 1, sizeof *cuts);
+    size_t count = 0;
+
+    assert(cuts != NULL);
+    for (uint32_t no = 1; no <= journal_branch_count(journal); no++) {
+        const struct log_branch *branch = journal_branch(journal, no);
+
+        if (hash_equal(&branch->device_id, &sim->nodes[device].device->identity.device_id) &&
+            branch->next_seq > branch->branch_first && !(careless && chance_one_in(&sim->chance, 6))) {
+            cuts[count++] = (struct sim_cut){ branch->log_id, branch->next_seq - 1, branch->head_id };
+        }
+    }
+    qsort(cuts, count, sizeof *cuts, cut_order);
+    *cuts_out = cuts;
+    return count;
+}
+
+static struct statement_list
+list_cuts(const struct sim_cut *cuts, size_t count, struct buf *items)
+{
+    for (size_t n = 0; n < count; n++) {
+        struct statement_cut cut = { cuts[n].log_id, cuts[n].seq, cuts[n].entry_id };
+
+        statement_put_cut(items, &cut);
+    }
+    return statement_list_of(items, count);
+}
+
+/* Of what the device acknowledged, that which headquarters has by now is to stay; the rest is cut off. */
+static void
+excuse_what_is_cut(struct sim *sim, size_t device)
+{
+    struct sim_node *headquarters = &sim->nodes[0];
+    const struct hash *device_id = &sim->nodes[device].device->identity.device_id;
+    struct table_txn *txn = NULL;
+
+    if (replica_begin_read(headquarters->replica, &txn) != ERR_OK) {
+        sim_fail(sim, "headquarters cannot read");
+    }
+    for (size_t n = 0; n < sim->promise_count; n++) {
+        struct promise *made = &sim->promises[n];
+
+        made->excused =
+            made->excused || (made->node == device && !oracle_says(headquarters, txn, made, device_id));
+    }
+    replica_end_read(headquarters->replica, &txn);
+}
+
+void
+trust_revoke(struct sim *sim, size_t device)
+{
+    const struct shape_device *revoked = sim->nodes[device].device;
+    struct statement statement = { .type = STATEMENT_REVOKE };
+    struct buf items = { 0 };
+
+    if (sim->revocation_count == REVOCATIONS_MAX || sim->nodes[0].replica == NULL) {
+        return;
+    }
+    struct sim_revocation *revocation = &sim->revocations[sim->revocation_count];
+    *revocation = (struct sim_revocation){ .device = device };
+    revocation->cut_count = cuts_of(sim, device, revoked->forger, &revocation->cuts);
+    memcpy(statement.revoke.key, revoked->identity.sign.public_key, SIGN_PK_BYTES);
+    statement.revoke.reason = revoked->forger ? 5 : 1;
+    statement.revoke.cuts = list_cuts(revocation->cuts, revocation->cut_count, &items);
+    sign(sim, &statement,
+         chance_one_in(&sim->chance, 2) ? &sim->shape->root : &sim->shape->office_keys[revoked->office],
+         &revocation->stmt_id);
+    buf_free(&items);
+    sim->revocation_count++;
+    sim->stats.revocations++;
+    excuse_what_is_cut(sim, device);
+    sim_note(sim, "%s is revoked, with %zu cuts", revoked->name, revocation->cut_count);
+    hand_out(sim);
+}
+
+void
+trust_extend(struct sim *sim)
+{
+    struct statement statement = { .type = STATEMENT_EXTEND };
+    struct buf items = { 0 };
+    struct sim_cut *cuts = NULL;
+
+    if (sim->revocation_count == 0) {
+        return;
+    }
+    struct sim_revocation *revocation = &sim->revocations[chance_below(&sim->chance, sim->revocation_count)];
+    size_t count = cuts_of(sim, revocation->device, false, &cuts);
+    statement.extend.revoke = revocation->stmt_id;
+    statement.extend.cuts = list_cuts(cuts, count, &items);
+    sign(sim, &statement, &sim->shape->root, NULL);
+    buf_free(&items);
+    revocation->cuts =
+        realloc(revocation->cuts, (revocation->cut_count + count + 1) * sizeof *revocation->cuts);
+    assert(revocation->cuts != NULL);
+    if (count > 0) {
+        memcpy(revocation->cuts + revocation->cut_count, cuts, count * sizeof *cuts);
+    }
+    revocation->cut_count += count;
+    revocation->extended = true;
+    free(cuts);
+    sim->stats.extensions++;
+    sim_note(sim, "more of %s is admitted, up to %zu cuts", sim->nodes[revocation->device].device->name,
+             count);
+    hand_out(sim);
+}
+
+enum err
+trust_import(struct sim_node *node)
+{
+    struct sim *sim = node->sim;
+    struct buf array = { 0 };
+    size_t count = 0;
+
+    cbor_put_array(&array, sim->statement_count);
+    for (size_t n = 0; n < sim->statement_count; n++) {
+        cbor_put_bytes(&array, buf_span(&sim->statements[n]));
+    }
+    enum err err = replica_import(node->replica, buf_span(&array), &count);
+    buf_free(&array);
+    sim_note(sim, "%s takes in what was signed: %s, %zu new", node->device->name, err_code(err), count);
+    if (err != ERR_OK && err != ERR_FULL && err != ERR_IO) {
+        sim_fail(sim, "%s: taking in what was signed: %s", node->device->name, err_code(err));
+    }
+    if (err == ERR_OK) {
+        gossip_rights_changed(node->gossip);
+    }
+    return err;
+}
+
+void
+trust_free(struct sim *sim)
+{
+    for (size_t n = 0; n < sim->revocation_count; n++) {
+        free(sim->revocations[n].cuts);
+    }
+    for (size_t n = 0; n < sim->statement_count; n++) {
+        buf_free(&sim->statements[n]);
+    }
+    for (size_t n = 0; n < sim->forged_count; n++) {
+        buf_free(&sim->forged[n].frame);
+    }
+    free(sim->statements);
+}
+
+/* --- what must hold --- */
+
+/* One entry of a log, as the journal of a node has it. */
+struct seen {
+    uint64_t seq;
+    struct hash id;
+    struct hash prev;
+    enum entry_state state;
+    uint8_t detail;
+    bool counts;
+    bool passes; /* the revocation under work */
+};
+
+static size_t
+read_log(struct sim_node *node, struct table_txn *txn, const struct hash *log_id, struct seen **seen_out)
+{
+    struct journal *journal = replica_journal(node->replica);
+    struct seen *seen = NULL;
+    size_t count = 0;
+
+    for (struct log_branch *branch = journal_log(journal, log_id); branch != NULL;
+         branch = branch->sibling == LOG_NONE ? NULL : journal_branch(journal, branch->sibling)) {
+        for (uint64_t seq = branch->branch_first; seq < branch->next_seq; seq++) {
+            struct journal_entry entry;
+
+            if (journal_read(journal, txn, branch->log_no, seq, &entry) != ERR_OK) {
+                sim_fail(node->sim, "%s: an entry of a log cannot be read", node->device->name);
+            }
+            seen = realloc(seen, (count + 1) * sizeof *seen);
+            assert(seen != NULL);
+            seen[count++] = (struct seen){ .seq = seq,
+                                           .id = entry.entry.id,
+                                           .prev = entry.entry.prev,
+                                           .state = entry.state,
+                                           .detail = entry.detail,
+                                           .counts = true };
+        }
+    }
+    *seen_out = seen;
+    return count;
+}
+
+/* Let the entry pass, and all before it. */
+static void
+pass(struct seen *seen, size_t count, const struct hash *id, uint64_t seq)
+{
+    struct hash at = *id;
+
+    for (uint64_t below = seq + 1; below-- > 0;) {
+        bool found = false;
+
+        for (size_t n = 0; n < count && !found; n++) {
+            if (seen[n].seq == below && hash_equal(&seen[n].id, &at)) {
+                seen[n].passes = true;
+                at = seen[n].prev;
+                found = true;
+            }
+        }
+        if (!found) {
+            return; /* the cut's entry is not here */
+        }
+    }
+}
+
+static void
+apply_cuts(const struct sim *sim, size_t device, const struct hash *log_id, struct seen *seen, size_t count)
+{
+    for (size_t r = 0; r < sim->revocation_count; r++) {
+        const struct sim_revocation *revocation = &sim->revocations[r];
+
+        if (revocation->device != device) {
+            continue;
+        }
+        for (size_t n = 0; n < count; n++) {
+            seen[n].passes = false;
+        }
+        for (size_t n = 0; n < revocation->cut_count; n++) {
+            if (hash_equal(&revocation->cuts[n].log_id, log_id)) {
+                pass(seen, count, &revocation->cuts[n].entry_id, revocation->cuts[n].seq);
+            }
+        }
+        for (size_t n = 0; n < count; n++) {
+            seen[n].counts = seen[n].counts && seen[n].passes;
+        }
+    }
+}
+
+static bool
+has_child(const struct seen *seen, size_t count, const struct seen *of)
+{
+    for (size_t n = 0; n < count; n++) {
+        if (seen[n].counts && seen[n].seq == of->seq + 1 && hash_equal(&seen[n].prev, &of->id)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* The frontier ends where the log counts no longer, and names every tip of what counts. */
+static void
+check_tips(struct sim_node *node, const struct descriptor *descriptor, const struct hash *log_id,
+           const struct seen *seen, size_t count)
+{
+    const struct frontier *frontier = node_frontier(node, &descriptor->compartment);
+    size_t first = 0;
+    size_t told = frontier_log(frontier, log_id, &first);
+    size_t tips = 0;
+
+    for (size_t n = 0; n < count; n++) {
+        bool named = false;
+
+        if (!seen[n].counts || has_child(seen, count, &seen[n])) {
+            continue;
+        }
+        tips++;
+        for (size_t t = 0; t < told; t++) {
+            named = named || (frontier->tips[first + t].seq == seen[n].seq &&
+                              hash_equal(&frontier->tips[first + t].entry_id, &seen[n].id));
+        }
+        if (!named) {
+            sim_fail(node->sim, "%s: a tip of what counts is not in the frontier: log %s, seq %llu",
+                     node->device->name, hash_short(log_id).text, (unsigned long long)seen[n].seq);
+        }
+    }
+    if (tips != told) {
+        sim_fail(node->sim, "%s: the frontier names %zu tips of log %s, which has %zu that count",
+                 node->device->name, told, hash_short(log_id).text, tips);
+    }
+}
+
+static void
+check_log(struct sim_node *node, struct table_txn *txn, const struct log_branch *first, size_t device)
+{
+    struct seen *seen = NULL;
+    size_t count = read_log(node, txn, &first->log_id, &seen);
+
+    apply_cuts(node->sim, device, &first->log_id, seen, count);
+    for (size_t n = 0; n < count; n++) {
+        bool beyond = seen[n].state == STATE_HELD && seen[n].detail == HELD_BEYOND_CUT;
+
+        if (seen[n].counts && beyond) {
+            sim_fail(node->sim, "%s holds back an entry within the cuts: log %s, seq %llu",
+                     node->device->name, hash_short(&first->log_id).text, (unsigned long long)seen[n].seq);
+        }
+        if (!seen[n].counts && seen[n].state != STATE_HELD && seen[n].state != STATE_ERASED) {
+            sim_fail(node->sim, "%s lets an entry beyond a cut count: log %s, seq %llu, state %d",
+                     node->device->name, hash_short(&first->log_id).text, (unsigned long long)seen[n].seq,
+                     (int)seen[n].state);
+        }
+    }
+    check_tips(node, &first->descriptor, &first->log_id, seen, count);
+    free(seen);
+}
+
+/* No epoch that is written with was boxed for a device that is revoked. */
+static void
+check_epochs(struct sim_node *node)
+{
+    const struct roster *roster = replica_roster(node->replica);
+
+    for (size_t n = 0; n < node->sim->shape->compartment_count; n++) {
+        const struct shape_compartment *at = &node->sim->shape->compartments[n];
+        const struct roster_compartment *compartment = roster_compartment(roster, &at->id);
+
+        for (size_t r = 0; r < node->sim->revocation_count; r++) {
+            const struct shape_device *revoked = node->sim->nodes[node->sim->revocations[r].device].device;
+
+            if (compartment != NULL && compartment->current != NULL &&
+                roster_has_box(roster, &compartment->current->epoch_id, &revoked->identity.device_id)) {
+                sim_fail(node->sim, "%s still writes what %s, which is revoked, can read", node->device->name,
+                         revoked->name);
+            }
+        }
+    }
+}
+
+/* Nothing that nobody had a right to write is kept anywhere. */
+static void
+check_forged(struct sim_node *node, struct table_txn *txn)
+{
+    struct sim *sim = node->sim;
+
+    for (size_t n = 0; n < sim->forged_count; n++) {
+        const struct forged *forged = &sim->forged[n];
+
+        if (forged->no_right && journal_find(replica_journal(node->replica), txn, &forged->log_id,
+                                             forged->seq, &forged->id) != LOG_NONE) {
+            sim_fail(sim, "%s keeps what its author had no right to write", node->device->name);
+        }
+    }
+}
+
+void
+trust_check(struct sim_node *node)
+{
+    struct sim *sim = node->sim;
+    struct journal *journal = replica_journal(node->replica);
+    struct table_txn *txn = NULL;
+
+    if (replica_begin_read(node->replica, &txn) != ERR_OK) {
+        sim_fail(sim, "%s cannot read", node->device->name);
+    }
+    for (uint32_t no = 1; no <= journal_branch_count(journal); no++) {
+        const struct log_branch *branch = journal_branch(journal, no);
+
+        for (size_t n = 0; branch->parent == LOG_NONE && n < sim->node_count; n++) {
+            if (hash_equal(&branch->device_id, &sim->nodes[n].device->identity.device_id) &&
+                (sim->nodes[n].device->forger || sim->nodes[n].restored || trust_is_revoked(sim, n))) {
+                check_log(node, txn, branch, n);
+            }
+        }
+    }
+    check_forged(node, txn);
+    check_epochs(node);
+    replica_end_read(node->replica, &txn);
+}
