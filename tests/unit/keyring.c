@@ -117,6 +117,32 @@ START_TEST(one_box_of_the_newest_epoch_opens_all_before_it)
 }
 END_TEST
 
+/* By the definition of the formats page, which a vector has too. */
+START_TEST(a_link_is_the_key_of_the_parent_sealed_under_the_new_one)
+{
+    struct hash before = rotate(ours, &admin);
+    struct hash after = rotate(ours, &admin);
+    const struct roster_epoch *epoch = roster_epoch(roster, &after);
+    struct statement_parent named = statement_parent_at(&epoch->parents, 0);
+    struct buf associated = { 0 };
+    struct hash hash;
+    struct nonce nonce;
+    struct key key;
+
+    ck_assert_uint_eq(epoch->parents.count, 1);
+    ck_assert(hash_equal(&named.epoch_id, &before));
+    buf_put_span(&associated, ident_span(&ken.own[0]));
+    buf_put_span(&associated, hash_span(&before));
+    buf_put_span(&associated, hash_span(&epoch->commit));
+    CRYPTO_HASH(&hash, "vigil.lnk.v1", buf_span(&associated));
+    memcpy(nonce.bytes, hash.bytes, sizeof nonce.bytes);
+    ck_assert(crypto_open(key.bytes, &keyring_get(ours, &ken.own[0], &after)->epoch, &nonce,
+                          buf_span(&associated), span_of(named.link, KEY_BYTES + SEAL_BYTES)));
+    ck_assert_mem_eq(key.bytes, keyring_get(ours, &ken.own[0], &before)->epoch.bytes, KEY_BYTES);
+    buf_free(&associated);
+}
+END_TEST
+
 /* Two admins who were apart each made one: the next epoch is a child of both. */
 START_TEST(epochs_that_were_made_apart_meet_in_the_next)
 {
@@ -272,6 +298,7 @@ START_TEST(many_keys_are_found_and_ids_that_begin_alike_are_told_apart)
 END_TEST
 
 SUITE_MAIN_WITH("keyring", found, dissolve, an_epoch_opens_for_those_whom_it_boxes,
+                a_link_is_the_key_of_the_parent_sealed_under_the_new_one,
                 one_box_of_the_newest_epoch_opens_all_before_it, epochs_that_were_made_apart_meet_in_the_next,
                 only_an_admin_makes_epochs, an_epoch_whose_number_does_not_follow_is_not_written_with,
                 a_box_with_another_key_is_not_believed, the_control_key_is_epoch_zero,

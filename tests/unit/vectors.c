@@ -9,6 +9,9 @@
 
 #include "store/base/cbor.h"
 #include "store/base/pack.h"
+#include "store/codebook.h"
+#include "sync/frontier.h"
+#include "sync/keyring.h"
 
 #include <assert.h>
 #include <stdio.h>
@@ -395,12 +398,100 @@ make_chunk(struct vectors *out, const struct vectors *stated)
     buf_free(&bytes);
 }
 
+/* The worked example of the formats page, and the id of what is embedded. */
+static void
+make_codebook(struct vectors *out, const struct vectors *before)
+{
+    static const struct codebook_kind kinds[] = { { 1, "case", "Case" } };
+    static const struct codebook_collection collections[] = { { 6, "act", "Acts", 2, 0, LEVEL_L1 } };
+    static const struct codebook_value values[] = { { 1, 0, "red", "Red", 0 } };
+    static const struct codebook_vocabulary vocabularies[] = { { 1, "colour", "Colour", values, 1, 0 } };
+    static const struct codebook_field fields[] = {
+        { 1, "record_kind", "Kind", 0, 2, TYPE_CODE, 1, LEVEL_L1, MERGE_SURFACE, 0, 0 },
+        { 2, "act.date", "Date", 6, 2, TYPE_DATE, 0, LEVEL_L2, MERGE_SURFACE, FIELD_INDEXED, 0 }
+    };
+    const struct codebook small = { 1, "small", kinds, 1, fields, 2, collections, 1, vocabularies, 1 };
+    struct buf bytes = { 0 };
+    struct hash id;
+
+    (void)before;
+    codebook_encode(&small, &bytes);
+    add(out, "codebook", buf_span(&bytes));
+    CRYPTO_HASH(&id, "vigil.cbk.v1", buf_span(&bytes));
+    add(out, "codebook id", hash_span(&id));
+    buf_clear(&bytes);
+    codebook_encode(codebook_reprisals(), &bytes);
+    CRYPTO_HASH(&id, "vigil.cbk.v1", buf_span(&bytes));
+    add(out, "reprisals codebook id", hash_span(&id));
+    buf_free(&bytes);
+}
+
+/* Three tips: of one log the only one, of another two that part at seq 4. */
+static void
+make_frontier(struct vectors *out, const struct vectors *before)
+{
+    struct frontier frontier = { 0 };
+    struct tip one = { .seq = 300 };
+    struct tip two[2] = { { .seq = 9, .branch_first = 4 }, { .seq = 5, .branch_first = 4 } };
+    uint8_t slices[SLICE_COUNT * SHORT_BYTES];
+
+    (void)before;
+    count_up(one.log_id.bytes, HASH_BYTES, 0x20);
+    count_up(one.entry_id.bytes, HASH_BYTES, 0x80);
+    for (uint8_t n = 0; n < 2; n++) {
+        count_up(two[n].log_id.bytes, HASH_BYTES, 0x00);
+        count_up(two[n].entry_id.bytes, HASH_BYTES, (uint8_t)(0xa0 + 0x10 * n));
+        count_up(two[n].branch_id, SHORT_BYTES, (uint8_t)(0xc0 + 0x10 * n));
+    }
+    assert(frontier_set(&frontier, &one) == ERR_OK);
+    add(out, "digest of one tip", span_of(frontier_digest(&frontier), DIGEST_BYTES));
+    add(out, "list id of one tip", span_of(frontier_list_id(&frontier), SHORT_BYTES));
+    assert(frontier_set_log(&frontier, &two[0].log_id, two, 2) == ERR_OK);
+    add(out, "digest", span_of(frontier_digest(&frontier), DIGEST_BYTES));
+    add(out, "list id", span_of(frontier_list_id(&frontier), SHORT_BYTES));
+    frontier_slices(&frontier, slices);
+    add(out, "slices", span_of(slices, sizeof slices));
+    frontier_free(&frontier);
+}
+
+/* What an epoch says of its key, and its parent's key as a link seals it: from the definition. */
+static void
+make_epoch(struct vectors *out, const struct vectors *before)
+{
+    struct ident compartment;
+    struct hash parent_id;
+    struct hash commits[2];
+    struct key keys[2];
+    struct hash hash;
+    struct nonce nonce;
+    uint8_t link[KEY_BYTES + SEAL_BYTES];
+    struct buf associated = { 0 };
+
+    (void)before;
+    count_up(compartment.bytes, IDENT_BYTES, 0xb0);
+    count_up(parent_id.bytes, HASH_BYTES, 0xc0);
+    for (uint8_t n = 0; n < 2; n++) {
+        count_up(keys[n].bytes, KEY_BYTES, (uint8_t)(0x40 + 0x20 * n));
+        epoch_commit(&commits[n], &compartment, n + 1, &keys[n]);
+        add(out, n == 0 ? "commit of number 1" : "commit of number 2", hash_span(&commits[n]));
+    }
+    buf_put_span(&associated, ident_span(&compartment));
+    buf_put_span(&associated, hash_span(&parent_id));
+    buf_put_span(&associated, hash_span(&commits[1]));
+    CRYPTO_HASH(&hash, "vigil.lnk.v1", buf_span(&associated));
+    memcpy(nonce.bytes, hash.bytes, sizeof nonce.bytes);
+    crypto_seal(link, &keys[1], &nonce, buf_span(&associated), span_of(keys[0].bytes, KEY_BYTES));
+    add(out, "link", span_of(link, sizeof link));
+    buf_free(&associated);
+}
+
 static const struct {
     const char *name;
     void (*make)(struct vectors *out, const struct vectors *stated);
 } files[] = {
     { "contexts", make_contexts }, { "descriptor", make_descriptor }, { "record-keys", make_record_keys },
     { "payload", make_payload },   { "entry", make_entry },           { "chunk", make_chunk },
+    { "codebook", make_codebook }, { "frontier", make_frontier },     { "epoch", make_epoch },
 };
 
 static struct vectors stated;
@@ -465,6 +556,24 @@ START_TEST(chunks_are_those_of_the_vectors)
 }
 END_TEST
 
+START_TEST(codebooks_and_their_ids_are_those_of_the_vectors)
+{
+    check_file("codebook");
+}
+END_TEST
+
+START_TEST(digests_lists_and_slices_of_a_frontier_are_those_of_the_vectors)
+{
+    check_file("frontier");
+}
+END_TEST
+
+START_TEST(commitment_and_link_of_an_epoch_are_those_of_the_vectors)
+{
+    check_file("epoch");
+}
+END_TEST
+
 static int
 print_file(const char *name)
 {
@@ -495,6 +604,9 @@ main(int argc, char **argv)
         payloads_plain_compressed_and_padded_are_those_of_the_vectors,
         header_entry_id_and_signature_are_those_of_the_vectors,
         chunks_are_those_of_the_vectors,
+        codebooks_and_their_ids_are_those_of_the_vectors,
+        digests_lists_and_slices_of_a_frontier_are_those_of_the_vectors,
+        commitment_and_link_of_an_epoch_are_those_of_the_vectors,
     };
 
     if (argc == 2) {
