@@ -65,6 +65,15 @@ value_count(struct test_node *node, const struct ident *compartment, const struc
     return count;
 }
 
+/* What it says of itself with its digest. */
+static uint8_t
+flags_of(struct test_node *node, const struct ident *compartment)
+{
+    const struct gossip_store *store = replica_gossip_store(node->replica);
+
+    return store->flags(store->self, compartment);
+}
+
 /* True if a file below the directory of `node` holds these bytes. */
 static bool
 directory_holds(const struct test_node *node, const char *text)
@@ -186,10 +195,12 @@ START_TEST(data_that_comes_before_its_key_is_taken_up_when_that_comes)
         saves_commit(hq);
         if (lane == LANE_NORMAL) {
             ck_assert_uint_eq(journal_pending_count(replica_journal(hq->replica), &cases), 20);
+            ck_assert_uint_eq(flags_of(hq, &cases), DIGEST_WORKING);
         }
     }
     test_node_exchange(ken, hq);
     ck_assert_uint_eq(journal_pending_count(replica_journal(hq->replica), &cases), 0);
+    ck_assert_uint_eq(flags_of(hq, &cases), 0);
     for (int n = 0; n < 20; n++) {
         ck_assert_uint_eq(value_count(hq, &cases, &people[n], FIELD_KIND), 1);
     }
@@ -292,14 +303,6 @@ prove(struct test_node *node)
 }
 
 /* --- what a node says of itself with its digests --- */
-
-static uint8_t
-flags_of(struct test_node *node, const struct ident *compartment)
-{
-    const struct gossip_store *store = replica_gossip_store(node->replica);
-
-    return store->flags(store->self, compartment);
-}
 
 /* Serve every log of a compartment from its beginning to its tip, as to a peer that has nothing: the first error. */
 static enum err
