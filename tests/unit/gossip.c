@@ -687,6 +687,7 @@ cases_at_1(void)
 static uint64_t waiting_most;
 static uint64_t waiting_least;
 static uint64_t bytes_most;
+static bool seen_halfway;
 
 /* Until all is there; what waits never grows. */
 static bool
@@ -701,6 +702,9 @@ counts_down(void)
     }
     ck_assert_uint_le(status.entries_to_receive, waiting_least);
     ck_assert_uint_le(status.bytes_to_receive, bytes_most);
+    seen_halfway =
+        seen_halfway || (status.entries_to_receive > 0 && status.entries_to_receive < waiting_most / 2 &&
+                         status.bytes_to_receive < bytes_most * 3 / 4);
     waiting_least = waiting_most == 0 ? UINT64_MAX : status.entries_to_receive;
     return waiting_most > 0 && all_know();
 }
@@ -716,6 +720,7 @@ START_TEST(what_is_more_than_a_message_is_announced_and_counted_down)
     pipe_bytes_max = 1; /* one frame at a time, so that every step is seen */
     waiting_most = 0;
     waiting_least = UINT64_MAX;
+    seen_halfway = false;
     write_own(0, CASES, LANE_NORMAL, 2500);
     write_own(0, CASES, LANE_BULK, 500);
     uint64_t before = cases_at_1().bytes_received;
@@ -723,12 +728,43 @@ START_TEST(what_is_more_than_a_message_is_announced_and_counted_down)
     uint64_t bytes = cases_at_1().bytes_received - before;
     ck_assert_uint_eq(waiting_most, 3000);
     ck_assert_uint_eq(waiting_least, 0);
+    ck_assert(seen_halfway);
     ck_assert_uint_ge(bytes_most, bytes / 2);
     ck_assert_uint_le(bytes_most, bytes * 2);
     ck_assert_uint_eq(cases_at_1().bytes_to_receive, 0);
     ck_assert_uint_eq(frames_of(FRAME_ANNOUNCE), 1);
     ck_assert(first_of(FRAME_ANNOUNCE) < first_of(FRAME_CHUNK));
     ck_assert_uint_eq(first_of(FRAME_ANNOUNCE)->from, 0);
+}
+END_TEST
+
+static const struct sniffed *
+last_announce(void)
+{
+    const struct sniffed *last = NULL;
+
+    for (size_t n = 0; n < sniffed_count; n++) {
+        last = sniffed[n].type == FRAME_ANNOUNCE ? &sniffed[n] : last;
+    }
+    ck_assert_ptr_nonnull(last);
+    return last;
+}
+
+/* Nobody waits for what cannot be sent. */
+START_TEST(what_cannot_be_read_is_announced_no_more)
+{
+    struct gossip_log log;
+
+    two_nodes();
+    same_on_both(CASES, LANE_NORMAL, 5);
+    write_own(0, CASES, LANE_BULK, 3000);
+    holding_log(&log, &nodes[0].author, CASES, LANE_BULK);
+    holding_find(&nodes[0].holding, &log.log_id)->unreadable = true;
+    connect_nodes(0, 1);
+    run(10 * 1000, NULL);
+    ck_assert_uint_eq(first_of(FRAME_ANNOUNCE)->entries, 3000);
+    ck_assert_uint_eq(last_announce()->entries, 0);
+    ck_assert_uint_eq(cases_at_1().bytes_to_receive, 0);
 }
 END_TEST
 
@@ -750,11 +786,7 @@ START_TEST(what_came_from_elsewhere_is_announced_no_more)
     write_entries(0, 1, CASES, LANE_NORMAL, 6000, 60);
     ck_assert(run(60 * 1000, all_know));
     run(60 * 1000, NULL);
-    const struct sniffed *last = NULL;
-    for (size_t n = 0; n < sniffed_count; n++) {
-        last = sniffed[n].type == FRAME_ANNOUNCE ? &sniffed[n] : last;
-    }
-    ck_assert_uint_eq(last->entries, 0);
+    ck_assert_uint_eq(last_announce()->entries, 0);
     /* What comes next is counted for itself. */
     forget_frames();
     write_own(0, CASES, LANE_NORMAL, 1);
@@ -1087,13 +1119,14 @@ START_TEST(a_link_without_room_loses_nothing)
 END_TEST
 
 /* A peer that sends more than it may is cut off. */
+/* A chunk that is no chunk costs its log a while; one too many costs the session. */
 START_TEST(more_than_the_credit_ends_the_session)
 {
+    static uint8_t zeros[65536];
+    uint8_t descriptor[DESCRIPTOR_BYTES];
     struct buf frame = { 0 };
-    static uint8_t large[70000];
-    struct chunk_item item = { .tag = { CASES, CASES, CASES, CASES, CASES, CASES, CASES, CASES },
-                               .log = { LOG_REF_FIRST, { NULL, 0 } },
-                               .chunk = { large, sizeof large } };
+    struct gossip_log log;
+    size_t count;
 
     add_node_with(PROFILE_LAN, 65536);
     add_node();
@@ -1101,13 +1134,26 @@ START_TEST(more_than_the_credit_ends_the_session)
     share(0, 1, CASES);
     connect_nodes(0, 1);
     run(1000, NULL);
-    chunk_frame_write(&frame);
-    chunk_item_write(&frame, &item);
-    gossip_receive(nodes[0].gossip, 1, buf_span(&frame), now_ms);
+    holding_log(&log, &nodes[1].author, CASES, LANE_NORMAL);
+    descriptor_write(descriptor, &log.descriptor);
+    struct chunk_item item = { .log = { LOG_REF_NEW, span_of(descriptor, sizeof descriptor) } };
+    memcpy(item.tag, log.descriptor.compartment.bytes, TAG_BYTES);
+    /* The frame's head, tag, reference, descriptor and size stand before the chunk. */
+    size_t head = 1 + TAG_BYTES + 1 + DESCRIPTOR_BYTES + 3;
+    for (size_t more = 0; more < 2; more++) {
+        item.chunk = span_of(zeros, 65536 - head + more);
+        buf_clear(&frame);
+        chunk_frame_write(&frame);
+        chunk_item_write(&frame, &item);
+        ck_assert_uint_eq(frame.size, 65536 + more);
+        gossip_receive(nodes[0].gossip, 1, buf_span(&frame), now_ms);
+        run(100, NULL); /* what was used of the credit comes back */
+        ck_assert_uint_eq(frames_of(FRAME_DENY), more);
+    }
     buf_free(&frame);
-    run(100, NULL);
-    ck_assert_uint_eq(frames_of(FRAME_DENY), 1);
     ck_assert_uint_eq(first_of(FRAME_DENY)->mode, DENY_MALFORMED);
+    const struct gossip_peer_status *status = gossip_status(nodes[0].gossip, &count);
+    ck_assert_str_eq(status->last_error, "more was sent than the credit allowed");
 }
 END_TEST
 
@@ -1612,6 +1658,7 @@ main(void)
         what_one_lacks_the_other_sends_and_both_know_it,
         a_new_entry_goes_out_in_the_turn_it_was_saved_in,
         what_is_more_than_a_message_is_announced_and_counted_down,
+        what_cannot_be_read_is_announced_no_more,
         what_came_from_elsewhere_is_announced_no_more,
         control_is_equal_before_anything_else_is_sent,
         lanes_0_and_1_go_strictly_first,
