@@ -398,24 +398,91 @@ START_TEST(a_payload_that_is_gone_is_told_and_its_entry_is_not_served_without_it
 }
 END_TEST
 
+static void
+queue_rebuild(struct test_node *node, uint32_t record_no)
+{
+    struct table_txn *txn = NULL;
+    uint8_t key[1 + 8 + 4 + 8] = { PEND_REBUILD };
+
+    bytes_write_u64(key + 1, record_no);
+    ck_assert_int_eq(table_begin_write(replica_env(node->replica), &txn), ERR_OK);
+    table_put(txn, TABLE_PEND, span_of(key, sizeof key), span_of(NULL, 0));
+    ck_assert_int_eq(table_commit(&txn), ERR_OK);
+}
+
 START_TEST(a_record_that_is_to_be_rebuilt_is_told_until_it_is)
 {
     test_organisation_office(&org, "KEN", false);
     struct test_node *ken = test_organisation_enrol(&org, "KEN", LEVEL_ADMIN, NULL, 0);
-    struct table_txn *txn = NULL;
-    uint8_t key[1 + 8 + 4 + 8] = { PEND_REBUILD };
 
     test_node_join(&org, ken);
     struct ident cases = test_compartment(ken, "KEN", OWN_CASES);
     (void)saves_person(ken, &cases, "a name");
     ck_assert_uint_eq(flags_of(ken, &cases), 0);
-    bytes_write_u64(key + 1, 1);
-    ck_assert_int_eq(table_begin_write(replica_env(ken->replica), &txn), ERR_OK);
-    table_put(txn, TABLE_PEND, span_of(key, sizeof key), span_of(NULL, 0));
-    ck_assert_int_eq(table_commit(&txn), ERR_OK);
+    queue_rebuild(ken, 1);
     ck_assert_uint_eq(flags_of(ken, &cases), DIGEST_WORKING);
     test_node_tend(ken);
     ck_assert_uint_eq(flags_of(ken, &cases), 0);
+}
+END_TEST
+
+/* What waits to be rebuilt has been, once everything was. */
+START_TEST(a_rebuild_leaves_nothing_to_be_rebuilt)
+{
+    test_organisation_office(&org, "KEN", false);
+    struct test_node *ken = test_organisation_enrol(&org, "KEN", LEVEL_ADMIN, NULL, 0);
+
+    test_node_join(&org, ken);
+    struct ident cases = test_compartment(ken, "KEN", OWN_CASES);
+    (void)new_person(ken, &cases, "a name");
+    queue_rebuild(ken, 1);
+    ck_assert(replica_is_rebuilding(ken->replica));
+    ck_assert_int_eq(replica_rebuild(ken->replica, NULL, NULL), ERR_OK);
+    ck_assert(!replica_is_rebuilding(ken->replica));
+}
+END_TEST
+
+/* The stamp of a person that is made now. */
+static uint64_t
+stamp_now(struct test_node *node, const struct ident *compartment)
+{
+    struct arena arena = { 0 };
+    struct replica_view view;
+    struct ident person = new_person(node, compartment, "a name");
+
+    ck_assert_int_eq(replica_read(node->replica, compartment, &person, &arena, &view), ERR_OK);
+    uint64_t stamp = view.open->updated_hlc;
+    arena_free(&arena);
+    return stamp;
+}
+
+START_TEST(a_clock_is_followed_that_is_a_little_ahead_and_none_that_is_far)
+{
+    enum { MINUTE_MS = 60 * 1000, HOUR_MS = 60 * MINUTE_MS };
+    static const uint64_t year_ms = UINT64_C(365) * 24 * HOUR_MS;
+
+    test_organisation_office(&org, "KEN", false);
+    test_organisation_office(&org, "HQ", true);
+    struct test_node *ken = test_organisation_enrol(&org, "KEN", LEVEL_ADMIN, NULL, 0);
+    struct test_node *hq = test_organisation_enrol(&org, "HQ", LEVEL_ADMIN, NULL, 0);
+    test_node_join(&org, ken);
+    test_node_join(&org, hq);
+    struct ident cases = test_compartment(ken, "KEN", OWN_CASES);
+    test_node_exchange(ken, hq);
+
+    ken->world.wall_ms = hq->world.wall_ms + 59 * MINUTE_MS;
+    uint64_t ahead = stamp_now(ken, &cases);
+    test_node_exchange(ken, hq);
+    ck_assert_uint_gt(stamp_now(hq, &cases), ahead);
+
+    ken->world.wall_ms = hq->world.wall_ms + 5 * year_ms;
+    ahead = stamp_now(ken, &cases);
+    test_node_exchange(ken, hq);
+    uint64_t stamp = stamp_now(hq, &cases);
+    ck_assert_uint_lt(stamp, ahead);
+    ck_assert_uint_le(stamp >> 16, hq->world.wall_ms + HOUR_MS);
+    /* And what it claims is shown as it claims it. */
+    ck_assert_uint_ge(ahead >> 16, hq->world.wall_ms + 4 * year_ms);
 }
 END_TEST
 
@@ -531,7 +598,8 @@ SUITE_MAIN_WITH("replica", setup, teardown, a_lone_node_saves_and_reads_both_hal
                 a_carrier_passes_on_what_it_cannot_read, a_reader_without_the_twin_is_told_what_is_withheld,
                 an_entry_that_cannot_be_read_is_told_and_never_served,
                 a_payload_that_is_gone_is_told_and_its_entry_is_not_served_without_it,
-                a_record_that_is_to_be_rebuilt_is_told_until_it_is,
+                a_record_that_is_to_be_rebuilt_is_told_until_it_is, a_rebuild_leaves_nothing_to_be_rebuilt,
+                a_clock_is_followed_that_is_a_little_ahead_and_none_that_is_far,
                 a_rebuild_gives_what_was_there_and_the_proof_finds_nothing,
                 a_turn_that_fails_leaves_nothing_behind,
                 a_turn_that_did_not_fit_into_the_map_fits_the_next_time)
