@@ -121,7 +121,9 @@ get_int(void *socket, int option)
     return zmq_getsockopt(socket, option, &value, &size) == 0 ? value : -1;
 }
 
-/* What both kinds of socket have in common. */
+/* What both kinds of socket have in common. Not ZMQ_IMMEDIATE: where that is set, libzmq drops what came before a
+ * connection ended and was not read yet, up to all that credit allows. What it is for, that nothing is queued for a
+ * connection that does not stand, we see to by ourselves: link_send takes nothing for one, and each has its own socket. */
 static bool
 set_common(const struct link *link, void *socket)
 {
@@ -131,9 +133,8 @@ set_common(const struct link *link, void *socket)
     int silence_ms_max = (int)options->silence_ms_max;
 
     bool ok = zmq_setsockopt(socket, ZMQ_MAXMSGSIZE, &frame_bytes_max, sizeof frame_bytes_max) == 0 &&
-              set_int(socket, ZMQ_LINGER, 0) && set_int(socket, ZMQ_IMMEDIATE, 1) &&
-              set_int(socket, ZMQ_SNDHWM, QUEUE_MESSAGES) && set_int(socket, ZMQ_RCVHWM, QUEUE_MESSAGES) &&
-              set_int(socket, ZMQ_IPV6, 1) &&
+              set_int(socket, ZMQ_LINGER, 0) && set_int(socket, ZMQ_SNDHWM, QUEUE_MESSAGES) &&
+              set_int(socket, ZMQ_RCVHWM, QUEUE_MESSAGES) && set_int(socket, ZMQ_IPV6, 1) &&
               set_int(socket, ZMQ_HANDSHAKE_IVL, (int)options->handshake_ms) &&
               set_int(socket, ZMQ_TCP_KEEPALIVE, 1);
     if (heartbeat_ms > 0) {
