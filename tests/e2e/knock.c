@@ -15,7 +15,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { WAIT_MS = 20000, REQUEST_BYTES_MAX = 16384 };
+enum { WAIT_MS = 120000, REQUEST_BYTES_MAX = 16384 };
 
 static bool
 read_request(const char *path, struct request *request_out)

@@ -6,7 +6,8 @@
 #
 # A node is known by a short name, such as ken: its state directory is $work/ken, its log
 # $work/ken.log, its process $work/ken.pid. Nothing here sleeps for a fixed time: every wait is for a
-# condition, and has a deadline.
+# condition, and has a deadline. What must happen in the middle of something is stopped by a condition, too: there
+# is always more of it to come.
 : "${build:?}"
 
 work=$(mktemp -d "${TMPDIR:-/tmp}/vigil.XXXXXX") || exit 1
@@ -65,13 +66,25 @@ skip() {
     exit 77
 }
 
+# Seconds of a clock that nobody sets.
+now_s() {
+    read -r uptime_s _ </proc/uptime
+    uptime_s=${uptime_s%.*}
+}
+
+# A deadline says how long a machine would need at most that does nothing else; one that does, or whose tests carry
+# sanitizers, gets so many times as long. Only what fails waits for it.
+patience=6
+
 # wait_for SECONDS WHAT COMMAND...: until the command succeeds; the test fails if it never does.
 wait_for() {
-    wait_until=$(($(date +%s) + $1))
+    now_s
+    wait_until=$((uptime_s + $1 * patience))
     wait_what=$2
     shift 2
     until "$@" >"$work/wait.out" 2>&1; do
-        if [ "$(date +%s)" -ge "$wait_until" ]; then
+        now_s
+        if [ "$uptime_s" -ge "$wait_until" ]; then
             cat "$work/wait.out" >&8
             fail "waited in vain: $wait_what"
         fi
@@ -79,13 +92,25 @@ wait_for() {
     done
 }
 
-# A port of loopback where nobody listens: below those that the system gives out by itself.
-port_seed=$(($$ % 20000))
+# Ports of loopback, below those that the system gives out by itself: blocks of fifty. Whoever listens on the first
+# of a block has the others to itself, so that no test takes the port of another one's node that is down for a moment.
+ports_end=0
+take_ports() {
+    block=$$
+    tries=0
+    until block=$(((block + 1) % 400)) && relay_begin ports 1 --listen $((12000 + 50 * block)); do
+        tries=$((tries + 1))
+        [ $tries -lt 400 ] || fail "no ports are free"
+        kill "$(cat "$work/ports.writer.pid")"
+        rm "$work"/ports.*
+    done
+    port=$((12000 + 50 * block))
+    ports_end=$((port + 50))
+}
 free_port() {
-    while :; do
-        port_seed=$(((port_seed + 101) % 20000))
-        port=$((12000 + port_seed))
-        "$build/relay" --to 1 --listen $port </dev/null >/dev/null 2>&1 && break
+    [ $ports_end -gt 0 ] || take_ports
+    until port=$((port + 1)) && "$build/relay" --to 1 --listen $port </dev/null >/dev/null 2>&1; do
+        [ $port -lt $ports_end ] || fail "no port is free"
     done
 }
 
@@ -140,9 +165,20 @@ node_kill() {
     rm "$work/$1.pid"
 }
 
-# The process of the node that meets the network.
+# The process of the node that meets the network; nothing while there is none.
 net_pid() {
-    on "$1" --json status | sed -n 's/.*"net":{"pid":\([0-9]*\).*/\1/p'
+    on "$1" --json status | sed -n 's/.*"net":{"pid":\([1-9][0-9]*\).*/\1/p'
+}
+
+has_net() {
+    [ -n "$(net_pid "$1")" ]
+}
+
+# net_kill NAME: kill that process; it was $net_killed.
+net_kill() {
+    wait_for 30 "$1 has a network process" has_net "$1"
+    net_killed=$(net_pid "$1")
+    kill -KILL "$net_killed"
 }
 
 # --- An organisation -------------------------------------------------------------
@@ -195,9 +231,13 @@ dial() {
 
 # --- A relay between two nodes -----------------------------------------------------
 
-# relay_start NAME PORT [OPTION...]: forwards to PORT; its own port is in $work/NAME.port. Commands go through a
+relay_spoke() {
+    [ -s "$work/$1.answers" ] || [ -s "$work/$1.log" ]
+}
+
+# relay_begin NAME PORT [OPTION...]: forwards to PORT; true once it listens, false if it cannot. Commands go through a
 # named pipe that this shell keeps open, so that the relay ends when the test does.
-relay_start() {
+relay_begin() {
     relay_name=$1
     relay_to=$2
     shift 2
@@ -208,8 +248,14 @@ relay_start() {
     # Whoever opens a pipe to write waits for a reader; the writer stays until the test ends.
     sleep 2147483647 >"$work/$relay_name.commands" &
     echo $! >"$work/$relay_name.writer.pid"
-    wait_for 20 "$relay_name listens" grep -q listening "$work/$relay_name.answers"
-    sed -n 's/^listening //p' "$work/$relay_name.answers" >"$work/$relay_name.port"
+    wait_for 20 "$relay_name listens" relay_spoke "$relay_name"
+    grep -q listening "$work/$relay_name.answers"
+}
+
+# relay_start NAME PORT [OPTION...]: its own port is in $work/NAME.port.
+relay_start() {
+    relay_begin "$@" || fail "the relay $1 does not start"
+    sed -n 's/^listening //p' "$work/$1.answers" >"$work/$1.port"
 }
 
 answered() {

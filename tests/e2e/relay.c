@@ -60,7 +60,8 @@ struct lane {
 };
 
 struct connection {
-    int fds[2]; /* the caller's, the target's; -1: free */
+    int fds[2];  /* the caller's, the target's; -1: closed */
+    bool ending; /* broken off: what was passed on still arrives */
     struct lane there;
     struct lane back;
 };
@@ -126,34 +127,54 @@ listen_again(void)
     }
 }
 
-/* Close after what was passed on: a reset could overtake it, and then nobody knows what arrived. What nobody has read
- * is read first, for the system resets a connection that is closed with bytes unread. */
+static bool
+is_free(const struct connection *connection)
+{
+    return connection->fds[0] < 0 && connection->fds[1] < 0;
+}
+
+static bool
+is_open(const struct connection *connection)
+{
+    return !is_free(connection) && !connection->ending;
+}
+
+/* Nothing more passes, but all that did arrives, however slowly it is read: the system would drop it with a reset if
+ * an end were closed before the other side has closed its own. */
 static void
-break_off(int fd)
+break_off(struct connection *connection)
+{
+    connection->ending = true;
+    for (size_t n = 0; n < 2; n++) {
+        (void)shutdown(connection->fds[n], SHUT_WR);
+    }
+}
+
+/* Close the ends of a connection that was broken off when their other sides are closed. */
+static void
+let_end(struct connection *connection)
 {
     static uint8_t unread[4096];
 
-    while (recv(fd, unread, sizeof unread, MSG_DONTWAIT) > 0) {
+    for (size_t n = 0; n < 2; n++) {
+        ssize_t got = 1;
+        while (connection->fds[n] >= 0 && got > 0) {
+            got = recv(connection->fds[n], unread, sizeof unread, MSG_DONTWAIT);
+            if (got == 0 || (got < 0 && errno != EAGAIN && errno != EINTR)) {
+                (void)close(connection->fds[n]);
+                connection->fds[n] = -1;
+            }
+        }
     }
-    (void)close(fd);
-}
-
-static void
-drop(struct connection *connection)
-{
-    if (connection->fds[0] >= 0) {
-        break_off(connection->fds[0]);
-        break_off(connection->fds[1]);
-    }
-    connection->fds[0] = -1;
-    connection->fds[1] = -1;
 }
 
 static void
 cut_all(void)
 {
     for (size_t n = 0; n < CONNECTIONS_MAX; n++) {
-        drop(&relay.connections[n]);
+        if (is_open(&relay.connections[n])) {
+            break_off(&relay.connections[n]);
+        }
     }
     relay.cuts++;
     relay.cut_left = relay.cut_every > 0 ? relay.cut_every : UINT64_MAX;
@@ -184,7 +205,7 @@ take_connection(void)
         return;
     }
     for (size_t n = 0; n < CONNECTIONS_MAX && free_one == NULL; n++) {
-        free_one = relay.connections[n].fds[0] < 0 ? &relay.connections[n] : NULL;
+        free_one = is_free(&relay.connections[n]) ? &relay.connections[n] : NULL;
     }
     /* On loopback a connection is there at once or refused at once, so this one may block. */
     int far = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
@@ -192,7 +213,7 @@ take_connection(void)
         connect(far, (const struct sockaddr *)&relay.target, sizeof relay.target) != 0 ||
         fcntl(far, F_SETFL, O_NONBLOCK) != 0) {
         relay.refused++;
-        break_off(near);
+        (void)close(near);
         if (far >= 0) {
             (void)close(far);
         }
@@ -203,6 +224,7 @@ take_connection(void)
     relay.accepted++;
     free_one->fds[0] = near;
     free_one->fds[1] = far;
+    free_one->ending = false;
     begin_lane(&free_one->there, near, far, &relay.there);
     begin_lane(&free_one->back, far, near, &relay.back);
 }
@@ -317,7 +339,7 @@ move(struct connection *connection, const struct pollfd ready[2])
         whole = lane_write(lanes[n]);
     }
     if (!whole || (connection->there.closed && connection->back.closed)) {
-        drop(connection);
+        break_off(connection);
     }
 }
 
@@ -329,7 +351,7 @@ answer_count(void)
     size_t open = 0;
 
     for (size_t n = 0; n < CONNECTIONS_MAX; n++) {
-        open += relay.connections[n].fds[0] >= 0;
+        open += is_open(&relay.connections[n]);
     }
     (void)printf("connections %" PRIu64 " open %zu refused %" PRIu64 " cuts %" PRIu64 " there %" PRIu64
                  " back %" PRIu64 "\n",
@@ -435,7 +457,7 @@ wait_ms(void)
     for (size_t n = 0; n < CONNECTIONS_MAX && !relay.stalled; n++) {
         const struct connection *connection = &relay.connections[n];
         const struct lane *lanes[2] = { &connection->there, &connection->back };
-        for (size_t m = 0; m < 2 && connection->fds[0] >= 0; m++) {
+        for (size_t m = 0; m < 2 && is_open(connection); m++) {
             if (lanes[m]->used > 0) {
                 int64_t wait = lanes[m]->marks[0].due_ms - now_ms();
                 wait = wait < 5 ? 5 : wait;
@@ -475,9 +497,9 @@ turn(void)
     fds[1] = (struct pollfd){ .fd = relay.listener, .events = POLLIN };
     for (size_t n = 0; n < CONNECTIONS_MAX; n++) {
         struct connection *connection = &relay.connections[n];
-        fds[2 + 2 * n] = (struct pollfd){ .fd = -1 };
-        fds[3 + 2 * n] = (struct pollfd){ .fd = -1 };
-        if (connection->fds[0] >= 0) {
+        fds[2 + 2 * n] = (struct pollfd){ .fd = connection->fds[0], .events = POLLIN };
+        fds[3 + 2 * n] = (struct pollfd){ .fd = connection->fds[1], .events = POLLIN };
+        if (is_open(connection)) {
             fds[2 + 2 * n] = poll_side(connection->fds[0], &connection->there, &connection->back);
             fds[3 + 2 * n] = poll_side(connection->fds[1], &connection->back, &connection->there);
         }
@@ -489,8 +511,10 @@ turn(void)
     if (fds[0].revents != 0) {
         read_commands();
     }
-    for (size_t n = 0; n < CONNECTIONS_MAX && !relay.stalled; n++) {
-        if (relay.connections[n].fds[0] >= 0) {
+    for (size_t n = 0; n < CONNECTIONS_MAX; n++) {
+        if (relay.connections[n].ending) {
+            let_end(&relay.connections[n]);
+        } else if (is_open(&relay.connections[n]) && !relay.stalled) {
             move(&relay.connections[n], &fds[2 + 2 * n]);
         }
         if (relay.cut_left == 0) {
@@ -560,9 +584,6 @@ main(int argc, char **argv)
     }
     while (!relay.quit) {
         turn();
-    }
-    for (size_t n = 0; n < CONNECTIONS_MAX; n++) {
-        drop(&relay.connections[n]);
     }
     return relay.dump == NULL || fclose(relay.dump) == 0 ? 0 : 1;
 }

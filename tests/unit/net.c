@@ -22,7 +22,8 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { DEADLINE_MS = 60 * 1000 };
+/* Long enough for the slowest machine: nothing waits so long unless it fails. */
+enum { DEADLINE_MS = 240 * 1000, HANDSHAKE_MS = 30 * 1000 };
 
 /* One store process's view: its net process and what that said. */
 struct office {
@@ -103,6 +104,7 @@ static void
 configure(struct office *office, int fd)
 {
     struct channel_config config = { .device_id = office->device_id,
+                                     .handshake_ms = HANDSHAKE_MS,
                                      .redial_ms_min = 20,
                                      .redial_ms_max = 100 };
 
