@@ -113,6 +113,20 @@ frontier_forked(const struct frontier *frontier, size_t place)
            (place + 1 < frontier->count && hash_equal(&tip[1].log_id, &tip->log_id));
 }
 
+uint64_t
+frontier_entry_count(const struct frontier *frontier)
+{
+    uint64_t entries = 0;
+
+    for (size_t n = 0; n < frontier->count; n++) {
+        const struct tip *tip = &frontier->tips[n];
+        bool branched = n > 0 && hash_equal(&tip[-1].log_id, &tip->log_id);
+
+        entries += tip->seq + 1 - (branched ? tip->branch_first : 0);
+    }
+    return entries;
+}
+
 /* Room for `count` tips, and for hashing as many: so that a digest can never fail. */
 static enum err
 reserve(struct frontier *frontier, size_t count)

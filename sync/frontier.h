@@ -61,6 +61,9 @@ const struct tip *frontier_find(const struct frontier *frontier, const uint8_t l
 /* True if the log of tips[place] has several tips. */
 bool frontier_forked(const struct frontier *frontier, size_t place);
 
+/* How many entries end in these tips; what branches share counts once. */
+uint64_t frontier_entry_count(const struct frontier *frontier);
+
 /* First 16 B of H("vigil.front.v1", sorted (log_id | seq | entry_id)); lent until the next change.
  * Its first 8 are the checkpoint id. */
 const uint8_t *frontier_digest(struct frontier *frontier);

@@ -50,6 +50,7 @@ gossip_close(struct gossip **gossip_in)
     }
     for (size_t n = 0; n < gossip->peer_count; n++) {
         free(gossip->peers[n]->parts);
+        free(gossip->peers[n]->seen);
         free(gossip->peers[n]);
     }
     free(gossip->conns);

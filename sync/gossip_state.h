@@ -159,10 +159,20 @@ struct probe {
 
 enum session_state { SESSION_GREETING, SESSION_OPEN, SESSION_ENDED };
 
+/* What the status of a compartment was told from: our side goes on while the peer is away. */
+struct part_seen {
+    uint8_t digest[DIGEST_BYTES]; /* ours then */
+    uint64_t entries;             /* ours then, and how many of them the peer held and showed */
+    uint64_t durable;
+    uint64_t visible;
+    uint64_t to_send;
+};
+
 struct peer {
     struct hash device_id;
     struct gossip_peer_status status;
     struct gossip_compartment_status *parts; /* as last seen; owned */
+    struct part_seen *seen;                  /* one for each part; owned */
     size_t part_count;
     char last_error[WHY_BYTES];
 };

@@ -14,7 +14,7 @@ permille(uint64_t part, uint64_t whole)
 
 static void
 note_part(struct gossip *gossip, const struct conn *conn, struct part *part,
-          struct gossip_compartment_status *status)
+          struct gossip_compartment_status *status, struct part_seen *seen)
 {
     const struct gossip_store *store = gossip->store;
     struct flow_sums sums;
@@ -33,6 +33,13 @@ note_part(struct gossip *gossip, const struct conn *conn, struct part *part,
     status->stored_permille = equal ? 1000 : permille(sums.durable, sums.entries);
     status->visible_permille = status->visible_complete ? 1000 : permille(sums.visible, sums.entries);
     status->entries_to_send = sums.to_send;
+    *seen = (struct part_seen){ .entries = sums.entries,
+                                .durable = equal ? sums.entries : sums.durable,
+                                .visible = status->visible_complete ? sums.entries : sums.visible,
+                                .to_send = sums.to_send };
+    if (frontier != NULL) {
+        memcpy(seen->digest, frontier_digest(frontier), sizeof seen->digest);
+    }
     for (size_t n = 0; n < part->view.count && frontier != NULL && !equal; n++) {
         const struct peer_tip *tip = &part->view.tips[n];
         const struct tip *own = frontier_find(frontier, tip->log_id);
@@ -60,6 +67,7 @@ gossip_note_status(struct gossip *gossip, struct conn *conn)
 {
     struct peer *peer = conn->peer;
     struct gossip_compartment_status *parts;
+    struct part_seen *seen;
     size_t count = 0;
 
     /* A session that has ended has no compartments: what was last seen of them stays. */
@@ -67,17 +75,41 @@ gossip_note_status(struct gossip *gossip, struct conn *conn)
         return;
     }
     parts = calloc(conn->part_count, sizeof *parts);
-    if (parts == NULL) {
+    seen = calloc(conn->part_count, sizeof *seen);
+    if (parts == NULL || seen == NULL) {
+        free(parts);
+        free(seen);
         return;
     }
     for (size_t n = 0; n < conn->part_count; n++) {
         if (conn->parts[n].shared) {
-            note_part(gossip, conn, &conn->parts[n], &parts[count++]);
+            note_part(gossip, conn, &conn->parts[n], &parts[count], &seen[count]);
+            count++;
         }
     }
     free(peer->parts);
+    free(peer->seen);
     peer->parts = parts;
+    peer->seen = seen;
     peer->part_count = count;
+}
+
+/* No session tells how the peer stands now: what we took in since it was last seen is not there, as far as we know. */
+static void
+age_part(struct gossip *gossip, const struct part_seen *seen, struct gossip_compartment_status *status)
+{
+    const struct gossip_store *store = gossip->store;
+    struct frontier *frontier = store->frontier(store->self, &status->compartment);
+
+    if (frontier == NULL || memcmp(seen->digest, frontier_digest(frontier), sizeof seen->digest) == 0) {
+        return;
+    }
+    uint64_t entries = frontier_entry_count(frontier);
+    status->complete = false;
+    status->visible_complete = false;
+    status->stored_permille = permille(seen->durable, entries);
+    status->visible_permille = permille(seen->visible, entries);
+    status->entries_to_send = seen->to_send + (entries > seen->entries ? entries - seen->entries : 0);
 }
 
 static enum gossip_state
@@ -128,6 +160,9 @@ gossip_status(struct gossip *gossip, size_t *count_out)
         for (size_t k = 0; k < peer->part_count; k++) {
             if (status->state == GOSSIP_DOWN || status->state == GOSSIP_REFUSED) {
                 peer->parts[k].state = status->state;
+            }
+            if (best == NULL || best->part_count == 0) {
+                age_part(gossip, &peer->seen[k], &peer->parts[k]);
             }
         }
         status->compartments = peer->parts;

@@ -166,6 +166,19 @@ START_TEST(a_change_is_seen_in_the_digest_and_undone_by_its_reverse)
 }
 END_TEST
 
+START_TEST(entries_are_counted_once_whatever_branches_share_them)
+{
+    const struct tip branches[] = { branch_at(2, 10, 4, 0xaa), branch_at(2, 6, 4, 0xbb) };
+
+    ck_assert_uint_eq(frontier_entry_count(&ours), 0);
+    set(&ours, tip_at(1, 6));
+    ck_assert_uint_eq(frontier_entry_count(&ours), 7);
+    set_fork(&ours, branches, 2);
+    /* 0 to 3 before the fork, 4 to 10 on one branch, 4 to 6 on the other. */
+    ck_assert_uint_eq(frontier_entry_count(&ours), 7 + 4 + 7 + 3);
+}
+END_TEST
+
 START_TEST(a_log_is_found_by_its_first_bytes)
 {
     for (uint64_t n = 0; n < 50; n++) {
@@ -395,7 +408,8 @@ END_TEST
 
 SUITE_MAIN_WITH("frontier", NULL, tear_down, tips_are_sorted_whatever_the_order_they_come_in,
                 the_digest_is_the_hash_of_sorted_rows, the_digest_of_a_fork_goes_by_seq,
-                a_change_is_seen_in_the_digest_and_undone_by_its_reverse, a_log_is_found_by_its_first_bytes,
+                a_change_is_seen_in_the_digest_and_undone_by_its_reverse,
+                entries_are_counted_once_whatever_branches_share_them, a_log_is_found_by_its_first_bytes,
                 only_the_slice_of_a_changed_log_differs,
                 fifty_of_a_thousand_logs_moved_cost_160_bytes_at_most,
                 a_full_frontier_of_a_thousand_logs_costs_2300_bytes_at_most,

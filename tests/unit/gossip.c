@@ -645,6 +645,41 @@ START_TEST(what_one_lacks_the_other_sends_and_both_know_it)
 }
 END_TEST
 
+START_TEST(what_is_written_while_the_peer_is_away_is_not_called_stored_there)
+{
+    two_nodes();
+    write_own(0, CASES, LANE_NORMAL, 90);
+    uint32_t cable = connect_nodes(0, 1);
+    ck_assert(run(60 * 1000, all_know));
+    pull_out(cable);
+    size_t count;
+    const struct gossip_peer_status *status = gossip_status(nodes[0].gossip, &count);
+    ck_assert_int_eq((int)status->state, GOSSIP_DOWN);
+    for (size_t n = 0; n < status->compartment_count; n++) {
+        ck_assert(status->compartments[n].complete);
+        ck_assert_uint_eq(status->compartments[n].stored_permille, 1000);
+    }
+    write_own(0, CASES, LANE_NORMAL, 10);
+    run(5 * 1000, NULL);
+    for (int look = 0; look < 2; look++) {
+        size_t waiting = 0;
+        status = gossip_status(nodes[0].gossip, &count);
+        for (size_t n = 0; n < status->compartment_count; n++) {
+            const struct gossip_compartment_status *one = &status->compartments[n];
+            waiting += one->entries_to_send;
+            if (one->entries_to_send > 0) {
+                ck_assert(!one->complete && !one->visible_complete);
+                ck_assert_uint_eq(one->stored_permille, 900);
+                ck_assert_uint_eq(one->visible_permille, 900);
+            }
+        }
+        ck_assert_uint_eq(waiting, 10);
+    }
+    plug_in(cable);
+    ck_assert(run(60 * 1000, all_know));
+}
+END_TEST
+
 START_TEST(a_new_entry_goes_out_in_the_turn_it_was_saved_in)
 {
     two_nodes();
@@ -1656,6 +1691,7 @@ main(void)
         a_warm_equal_check_costs_160_bytes_at_most,
         an_idle_hour_costs_two_digests_a_minute,
         what_one_lacks_the_other_sends_and_both_know_it,
+        what_is_written_while_the_peer_is_away_is_not_called_stored_there,
         a_new_entry_goes_out_in_the_turn_it_was_saved_in,
         what_is_more_than_a_message_is_announced_and_counted_down,
         what_cannot_be_read_is_announced_no_more,
