@@ -1094,3 +1094,30 @@ ceremony_trial(const struct ceremony_options *options, const char *organisation_
     ceremony_close(&ceremony);
     return err;
 }
+
+/* --- backups --- */
+
+enum err
+ceremony_open_backup(struct ceremony *ceremony, const char *key_name, const struct stream_header *header,
+                     struct key *file_key_out, ceremony_fault *fault_out)
+{
+    struct key_pair pair;
+
+    crypto_wipe(file_key_out, sizeof *file_key_out);
+    enum err err = key_open(ceremony, key_name, fault_out);
+    if (err != ERR_OK) {
+        return err;
+    }
+    crypto_box_pair_of_sign_pair(&pair, key_find(ceremony, key_name));
+    err = stream_open_box(header, &pair, file_key_out);
+    crypto_wipe(&pair, sizeof pair);
+    if (err == ERR_LOCKED) {
+        return fault(
+            fault_out, err, "the backup does not open",
+            "it is not sealed to this office key: its node was of another office, or of an older key",
+            "name the key of the office that the node belonged to when it was made, with --key");
+    }
+    return err == ERR_OK ? ERR_OK
+                         : fault(fault_out, err, "the backup does not open",
+                                 "what is sealed to this office is not its key", "use another copy of it");
+}

@@ -11,7 +11,7 @@
  */
 #pragma once
 
-#include "store/vault.h"
+#include "store/stream.h"
 #include "sync/joining.h"
 #include "sync/roster.h"
 
@@ -94,3 +94,9 @@ MUST_CHECK enum err ceremony_news(const struct ceremony *ceremony, struct buf *f
 MUST_CHECK enum err ceremony_trial(const struct ceremony_options *options, const char *organisation_name,
                                    const char *code, const char *office_name, const struct request *request,
                                    struct buf *welcome_out, ceremony_fault *fault_out);
+
+/* Open the file key of a backup that is sealed to the office whose key is called `key_name`, "office-KEN". ERR_LOCKED: it is sealed
+ * to another key. ERR_CORRUPT: what opens is not its key. Errors of keys. Wipe it. */
+MUST_CHECK enum err ceremony_open_backup(struct ceremony *ceremony, const char *key_name,
+                                         const struct stream_header *header, struct key *file_key_out,
+                                         ceremony_fault *fault_out);

@@ -3,6 +3,7 @@
  *     replica.c          opening, turns, reading, rebuilding
  *     author.c           what this device writes: saves, statements, epochs
  *     replica_gossip.c   the replica as its peers' conversations see it
+ *     backup.c           reading it out, slice by slice      restore.c   taking a backup in
  */
 #pragma once
 
