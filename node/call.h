@@ -4,6 +4,7 @@
  */
 #pragma once
 
+#include "node/backup.h"
 #include "node/names.h"
 #include "node/serve.h"
 #include "node/value.h"
@@ -62,6 +63,21 @@ void call_watch_peers(struct call *call);
 void call_watch_journal(struct call *call, uint64_t after);
 void call_peers_changed(struct call *call);
 
+/* The one backup that may be on its way, and whom it is told to: when they leave, it is given up. */
+struct backup_watch {
+    struct backup_task *task; /* NULL: none */
+    uint64_t client_no;
+    int64_t id;
+    enum backup_stage told_stage;
+    uint64_t told_percent;
+    uint64_t told_ms;
+    char path[BACKUP_PATH_BYTES];
+};
+struct backup_watch *call_backup(struct call *call);
+
+/* A slice of it. False: it is over, and that was told. `api` may be NULL: nobody is told. */
+bool backup_watch_step(struct backup_watch *watch, struct call *call, struct api *api, uint64_t now_ms);
+
 /* {"id","name","office"} of a device; {"number","name"} of an actor, null for none. */
 json_t *device_json(const struct roster *roster, const struct hash *device_id);
 json_t *actor_json(const struct roster *roster, const struct hash *device_id, uint32_t number);
@@ -73,7 +89,10 @@ const char *office_name(const struct roster *roster, const struct ident *compart
 /* True if a stamp is more than a day ahead of our clock. */
 bool stamp_is_suspect(const struct call *call, uint64_t hlc);
 
-/* --- the calls: serve_record.c, serve_save.c, serve_list.c, serve_conflict.c, serve_peer.c, serve_status.c --- */
+/* --- the calls: serve_record.c, serve_save.c, serve_list.c, serve_conflict.c, serve_peer.c, serve_status.c,
+ * serve_backup.c --- */
+void call_backup_make(struct call *call);
+void call_backup_accept(struct call *call);
 void call_record_save(struct call *call);
 void call_record_show(struct call *call);
 void call_record_history(struct call *call);

@@ -5,6 +5,7 @@
 #include "node/spawn.h"
 #include "store/base/log.h"
 #include "sync/gossip.h"
+#include "sync/restore.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -43,6 +44,7 @@ struct loop {
     uint64_t generation;  /* of the roster, as net knows it */
     uint64_t rights_hour; /* of the wall clock, when rights were last looked at: certificates end */
     bool tend_due;
+    bool restored; /* the replica was, and no peer has told yet what was erased since */
     bool more_to_send;
     bool frames_left;   /* the turn's bound was reached before the channel's end */
     uint64_t tend_ms;   /* not before then: the last turn failed */
@@ -494,15 +496,42 @@ tend_is_due(const struct loop *loop)
     return loop->tend_due && steady_ms(loop) >= loop->tend_ms;
 }
 
+/* A replica that was restored holds of `control` what a peer holds, and has worked it off: there is nothing newer to hear of. */
+static bool
+confirm_is_due(const struct loop *loop)
+{
+    const struct ident *control = roster_control(replica_roster(loop->options.replica));
+    size_t count = 0;
+
+    if (!loop->restored) {
+        return false;
+    }
+    const struct gossip_peer_status *peers = gossip_status(loop->gossip, &count);
+    for (size_t n = 0; n < count; n++) {
+        for (size_t m = 0; peers[n].connected && m < peers[n].compartment_count; m++) {
+            const struct gossip_compartment_status *status = &peers[n].compartments[m];
+
+            if (status->complete && ident_equal(&status->compartment, control)) {
+                return !replica_is_rebuilding(loop->options.replica);
+            }
+        }
+    }
+    return false;
+}
+
 /* The part between begin and commit. */
 static enum err
 fill_turn(struct loop *loop, struct channel_frame *frame, bool pending)
 {
     struct replica *replica = loop->options.replica;
+    bool confirm = confirm_is_due(loop);
     enum err err = write_requests(loop);
 
     if (err != ERR_OK) {
         return err;
+    }
+    if (confirm) {
+        replica_confirm_restored(replica);
     }
     if (tend_is_due(loop)) {
         state_address(loop);
@@ -533,6 +562,7 @@ turn(struct loop *loop, struct channel_frame *frame, bool pending)
         loop->tend_ms = steady_ms(loop) + RETRY_MS;
         return err;
     }
+    loop->restored = loop->restored && replica_is_restored(loop->options.replica, NULL);
     tell_own_growth(loop);
     return ERR_OK;
 }
@@ -560,7 +590,7 @@ work(struct loop *loop)
         gossip_rights_changed(loop->gossip);
     }
     loop->tend_due = loop->tend_due || replica_tend_is_due(loop->options.replica);
-    if (pending || tend_is_due(loop) || serve_has_writes(loop->serve)) {
+    if (pending || tend_is_due(loop) || serve_has_writes(loop->serve) || confirm_is_due(loop)) {
         err = turn(loop, &frame, pending);
     }
     return err;
@@ -585,6 +615,7 @@ flush(struct loop *loop)
         channel_write(&loop->channel);
     }
     serve_answer(loop->serve);
+    (void)serve_work(loop->serve);
     api_flush(loop->api);
     return err;
 }
@@ -792,6 +823,7 @@ loop_open(struct loop **loop_out, const struct loop_options *options)
     loop->options = *options;
     loop->signals = -1;
     loop->tend_due = true;
+    loop->restored = replica_is_restored(options->replica, NULL);
     loop->generation = UINT64_MAX;
     loop->status.started_ms = world_wall_ms(&options->world->world);
     loop->status.memory_locks = crypto_memory_locks();

@@ -1,13 +1,14 @@
 /* main.c - vigild: make a node, run it, look into one that does not run. */
-#include "node/ask.h"
+#include "node/main.h"
+
 #include "node/loop.h"
 #include "node/net.h"
+#include "node/restoring.h"
 #include "node/setup.h"
 #include "store/base/log.h"
 #include "store/proof.h"
 #include "sync/endpoint.h"
 
-#include <argp.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -22,30 +23,7 @@
 
 const char *argp_program_version = "vigild " VIGIL_VERSION;
 
-enum {
-    EXIT_DONE = 0,
-    EXIT_FAILED = 1,
-    EXIT_USAGE = 2,
-    EXIT_MISSING = 3,
-    EXIT_NOT_FOUND = 4,
-    EXIT_BAD_DATA = 5,
-    EXIT_AGAIN = 75,
-};
-
-enum { DEVICE_NAME_BYTES = 65, OPTION_FIRST = 256 };
-
-/* What was typed. */
-struct arguments {
-    const char *directory;
-    const char *name;
-    const char *listen;
-    const char *welcome;
-    const char *office;
-    bool trial;
-    unsigned long key_memory_mib; /* 0: measure */
-    int channel;
-    struct ask ask;
-};
+enum { DEVICE_NAME_BYTES = 65 };
 
 static int
 exit_code(enum err err)
@@ -70,15 +48,14 @@ exit_code(enum err err)
     }
 }
 
-/* What, why, what to do: three lines. */
-static int
+int
 complain(const struct setup_fault *fault)
 {
     (void)fprintf(stderr, "vigild: %s\n  why: %s\n  do:  %s\n", fault->what, fault->why, fault->todo);
     return exit_code(fault->err);
 }
 
-static int
+int
 complain_of(enum err err, const char *what, const char *why, const char *todo)
 {
     struct setup_fault fault;
@@ -88,17 +65,6 @@ complain_of(enum err err, const char *what, const char *why, const char *todo)
 }
 
 /* --- arguments --- */
-
-enum {
-    OPTION_NAME = OPTION_FIRST,
-    OPTION_LISTEN,
-    OPTION_WELCOME,
-    OPTION_TRIAL,
-    OPTION_OFFICE,
-    OPTION_KEY_MEMORY,
-    OPTION_PASSPHRASE_FD,
-    OPTION_CHANNEL,
-};
 
 static unsigned long
 parse_number(const struct argp_state *state, const char *text, unsigned long least, unsigned long most)
@@ -113,7 +79,7 @@ parse_number(const struct argp_state *state, const char *text, unsigned long lea
     return number;
 }
 
-static error_t
+error_t
 parse_option(int key, char *text, struct argp_state *state)
 {
     struct arguments *arguments = state->input;
@@ -291,8 +257,7 @@ harden(void)
     (void)prctl(PR_SET_DUMPABLE, 0);
 }
 
-/* The passphrase, in `out`. False: it was said why not. */
-static bool
+bool
 get_passphrase(struct arguments *arguments, bool fresh, struct buf *out, int *exit_out)
 {
     char of[SETUP_TEXT_BYTES];
@@ -314,7 +279,7 @@ get_passphrase(struct arguments *arguments, bool fresh, struct buf *out, int *ex
     return false;
 }
 
-static void
+void
 measure(struct vault_work *work, unsigned long key_memory_mib)
 {
     if (key_memory_mib > 0) {
@@ -323,6 +288,17 @@ measure(struct vault_work *work, unsigned long key_memory_mib)
     }
     (void)fprintf(stderr, "Measuring what a passphrase may cost on this machine...\n");
     vault_calibrate(work);
+}
+
+static int
+complain_half(const struct arguments *arguments)
+{
+    struct setup_fault fault;
+
+    setup_fault_set(&fault, ERR_CORRUPT, "a restore into it was cut off, and not all of it is here",
+                    "start the same vigild restore again: it begins anew", "%s is half restored",
+                    arguments->directory);
+    return complain(&fault);
 }
 
 /* --- init --- */
@@ -396,6 +372,9 @@ do_init(struct arguments *arguments, const struct world *world)
     struct endpoint endpoint;
     int status = EXIT_DONE;
 
+    if (restoring_is_half(arguments->directory)) {
+        return complain_half(arguments);
+    }
     if (arguments->welcome != NULL) {
         return do_join(arguments, world);
     }
@@ -464,8 +443,7 @@ do_passphrase(struct arguments *arguments, const struct world *world)
 
 /* --- what needs an unlocked node --- */
 
-/* Read the configuration, unlock and open. False: it was said why not. */
-static bool
+bool
 open_node(struct arguments *arguments, const struct world *world, struct config *config, struct setup *setup,
           int *exit_out)
 {
@@ -480,6 +458,10 @@ open_node(struct arguments *arguments, const struct world *world, struct config 
                         "make a node there with: vigild init DIR", "%s: there is no such state directory",
                         arguments->directory);
         *exit_out = complain(&fault);
+        return false;
+    }
+    if (restoring_is_half(arguments->directory)) {
+        *exit_out = complain_half(arguments);
         return false;
     }
     (void)snprintf(path, sizeof path, "%s/node.conf", arguments->directory);
@@ -579,8 +561,7 @@ print_finding(void *self, enum proof_part part, const char *what)
     (void)printf("finding        %s: %s\n", proof_part_name(part), what);
 }
 
-/* Progress for a person: on a terminal, and no more often than it changes. */
-static void
+void
 print_progress(void *self, uint64_t done, uint64_t all)
 {
     static uint64_t shown;
@@ -593,7 +574,7 @@ print_progress(void *self, uint64_t done, uint64_t all)
     }
 }
 
-static void
+void
 print_digests(struct replica *replica)
 {
     size_t room = roster_compartment_count(replica_roster(replica));
@@ -685,7 +666,9 @@ print_help(FILE *to)
                       "  run         unlock and run\n"
                       "  passphrase  change the passphrase that unlocks it\n"
                       "  verify      check a replica that is not running\n"
-                      "  rebuild     make views and indexes anew from the journal\n\n"
+                      "  rebuild     make views and indexes anew from the journal\n"
+                      "  backup      write a backup of a node that is not running\n"
+                      "  restore     restore a backup\n\n"
                       "To try it out:\n"
                       "  vigild init --trial /tmp/trial\n"
                       "  vigild run /tmp/trial\n\n"
@@ -699,8 +682,9 @@ run_command(const char *command, struct arguments *arguments, int argc, char **a
         const char *name;
         const struct argp *argp;
     } commands[] = {
-        { "init", &init_argp },     { "run", &run_argp },         { "passphrase", &passphrase_argp },
-        { "verify", &verify_argp }, { "rebuild", &rebuild_argp }, { "net", &net_argp }
+        { "init", &init_argp },       { "run", &run_argp },         { "passphrase", &passphrase_argp },
+        { "verify", &verify_argp },   { "rebuild", &rebuild_argp }, { "backup", &backup_argp },
+        { "restore", &restore_argp }, { "net", &net_argp }
     };
     char shown[32];
     struct real_world world;
@@ -713,7 +697,8 @@ run_command(const char *command, struct arguments *arguments, int argc, char **a
     }
     if (argp == NULL) {
         (void)complain_of(ERR_INVALID, "there is no such command",
-                          "it is none of init, run, passphrase, verify, rebuild", "vigild --help");
+                          "it is none of init, run, passphrase, verify, rebuild, backup, restore",
+                          "vigild --help");
         return EXIT_USAGE;
     }
     (void)snprintf(shown, sizeof shown, "vigild %s", command);
@@ -734,6 +719,12 @@ run_command(const char *command, struct arguments *arguments, int argc, char **a
     real_world_init(&world);
     if (argp == &init_argp) {
         return do_init(arguments, &world.world);
+    }
+    if (argp == &backup_argp) {
+        return do_backup(arguments, &world);
+    }
+    if (argp == &restore_argp) {
+        return do_restore(arguments, &world.world);
     }
     if (argp == &passphrase_argp) {
         return do_passphrase(arguments, &world.world);

@@ -1,5 +1,6 @@
 #include "node/peers.h"
 
+#include "store/base/cbor.h"
 #include "store/table.h"
 
 #include <ctype.h>
@@ -210,6 +211,58 @@ peers_remove(struct peers *peers, struct table_txn *txn, const struct roster *ro
         address_drop(peers, n - 1);
     }
     return removed;
+}
+
+/* --- backups --- */
+
+void
+peers_pack(const struct peers *peers, struct buf *out)
+{
+    size_t count = 0;
+
+    for (size_t n = 0; n < peers->address_count; n++) {
+        count += peers->addresses[n].added;
+    }
+    cbor_put_array(out, count);
+    for (size_t n = 0; n < peers->address_count; n++) {
+        const struct peer_address *address = &peers->addresses[n];
+
+        if (address->added) {
+            cbor_put_array(out, 3);
+            cbor_put_text(out, span_text(address->device));
+            cbor_put_text(out, span_text(address->endpoint));
+            cbor_put_text(out, span_text(address->name));
+        }
+    }
+}
+
+enum err
+peers_unpack(struct peers *peers, struct table_txn *txn, struct span packed)
+{
+    struct cbor_reader reader = cbor_reader_of(packed);
+    size_t count = cbor_read_array(&reader);
+    enum err err = ERR_OK;
+
+    for (size_t n = 0; n < count && err == ERR_OK; n++) {
+        char parts[3][STATEMENT_ENDPOINT_BYTES_MAX + 1] = { "", "", "" };
+
+        if (cbor_read_array(&reader) != 3) {
+            return ERR_CORRUPT;
+        }
+        for (int part = 0; part < 3; part++) {
+            struct span text = cbor_read_text(&reader);
+
+            if (text.size >= sizeof parts[part] ||
+                (text.size > 0 && memchr(text.data, 0, text.size) != NULL)) {
+                return ERR_CORRUPT;
+            }
+            if (text.size > 0) {
+                memcpy(parts[part], text.data, text.size);
+            }
+        }
+        err = peers_add(peers, txn, parts[0], parts[1], parts[2]);
+    }
+    return err == ERR_OK && !cbor_done(&reader) ? ERR_CORRUPT : err;
 }
 
 /* --- the roster --- */

@@ -58,6 +58,11 @@ MUST_CHECK enum err peers_add(struct peers *peers, struct table_txn *txn, const 
 bool peers_remove(struct peers *peers, struct table_txn *txn, const struct roster *roster,
                   const char *device);
 
+/* Append what peer.add kept, for a backup: a CBOR array of [device, endpoint, name]. And keep what such an array says, in
+ * a turn. ERR_CORRUPT: it is none; ERR_MEMORY; errors stay in `txn`. */
+void peers_pack(const struct peers *peers, struct buf *out);
+MUST_CHECK enum err peers_unpack(struct peers *peers, struct table_txn *txn, struct span packed);
+
 /* Match addresses with the roster: at start, and whenever one of them changed. ERR_MEMORY. */
 MUST_CHECK enum err peers_update(struct peers *peers, const struct roster *roster,
                                  const struct hash *own_device);

@@ -23,29 +23,33 @@ struct call_kind {
     const char *name;
     void (*run)(struct call *call);
     bool writes;
+    bool
+        shows; /* what records say: not from a replica that was restored and may hold what was erased since */
 };
 
 static const struct call_kind kinds[] = {
-    { "status", call_status, false },
-    { "digest", call_digest, false },
-    { "sync.status", call_sync_status, false },
-    { "sync.now", call_sync_now, false },
-    { "sync.watch", call_sync_watch, false },
-    { "peer.add", call_peer_add, true },
-    { "peer.list", call_peer_list, false },
-    { "peer.remove", call_peer_remove, true },
-    { "record.save", call_record_save, true },
-    { "record.show", call_record_show, false },
-    { "record.list", call_record_list, false },
-    { "record.history", call_record_history, false },
-    { "record.count", call_record_count, false },
-    { "conflict.list", call_conflict_list, false },
-    { "conflict.show", call_conflict_show, false },
-    { "conflict.resolve", call_conflict_resolve, true },
-    { "codebook.show", call_codebook_show, false },
-    { "actor.list", call_actor_list, false },
-    { "actor.add", call_actor_add, true },
-    { "journal.watch", call_journal_watch, false },
+    { "status", call_status, false, false },
+    { "digest", call_digest, false, false },
+    { "sync.status", call_sync_status, false, false },
+    { "sync.now", call_sync_now, false, false },
+    { "sync.watch", call_sync_watch, false, false },
+    { "peer.add", call_peer_add, true, false },
+    { "peer.list", call_peer_list, false, false },
+    { "peer.remove", call_peer_remove, true, false },
+    { "record.save", call_record_save, true, false },
+    { "record.show", call_record_show, false, true },
+    { "record.list", call_record_list, false, true },
+    { "record.history", call_record_history, false, true },
+    { "record.count", call_record_count, false, true },
+    { "conflict.list", call_conflict_list, false, true },
+    { "conflict.show", call_conflict_show, false, true },
+    { "conflict.resolve", call_conflict_resolve, true, true },
+    { "codebook.show", call_codebook_show, false, false },
+    { "actor.list", call_actor_list, false, false },
+    { "actor.add", call_actor_add, true, false },
+    { "journal.watch", call_journal_watch, false, true },
+    { "backup.make", call_backup_make, false, false },
+    { "backup.accept", call_backup_accept, true, false },
 };
 
 /* A request that was taken over and is not answered yet. */
@@ -74,6 +78,7 @@ struct serve {
     struct pending **last;
     struct watch watches[WATCHES_MAX];
     size_t watch_count;
+    struct backup_watch backup;
     bool peers_changed;
 };
 
@@ -127,6 +132,7 @@ serve_free(struct serve **serve_in)
     for (size_t n = 0; n < serve->watch_count; n++) {
         json_decref(serve->watches[n].told);
     }
+    backup_task_close(&serve->backup.task);
     names_free(&serve->names);
     free(serve);
     *serve_in = NULL;
@@ -142,6 +148,12 @@ struct names *
 call_names(const struct call *call)
 {
     return call->serve->names;
+}
+
+struct backup_watch *
+call_backup(struct call *call)
+{
+    return &call->serve->backup;
 }
 
 /* --- what a call says --- */
@@ -377,10 +389,24 @@ call_begin(struct serve *serve, struct call *call, const struct api_request *req
     };
 }
 
+/* Nobody is shown what may have been erased since the backup was made. */
+static void
+refuse_restored(struct call *call)
+{
+    call_fail(call, ERR_LOCKED,
+              "connect it, until it has compared with a peer; if none can be reached: vigil backup accept",
+              "this node was restored from a backup, and shows no record before it has heard what was erased "
+              "since");
+}
+
 static void
 call_run(struct call *call, const struct call_kind *kind)
 {
-    kind->run(call);
+    if (kind->shows && replica_is_restored(call->replica, NULL)) {
+        refuse_restored(call);
+    } else {
+        kind->run(call);
+    }
     if (!call->failed && call->ok == NULL && !call->subscribed) {
         call_ok(call, json_object());
     }
@@ -442,6 +468,9 @@ stop_watch(struct serve *serve, const struct api_request *request)
         if (serve->watches[n].client_no == request->client_no && serve->watches[n].id == of) {
             serve->watches[n].ended = true;
         }
+    }
+    if (serve->backup.client_no == request->client_no && serve->backup.id == of) {
+        backup_task_close(&serve->backup.task);
     }
 }
 
@@ -783,7 +812,7 @@ tell_watches(struct serve *serve)
 uint64_t
 serve_wait_ms(const struct serve *serve)
 {
-    uint64_t wait = WAIT_MS_MAX;
+    uint64_t wait = serve->backup.task != NULL ? 0 : WAIT_MS_MAX;
 
     for (size_t n = 0; n < serve->watch_count; n++) {
         const struct watch *watch = &serve->watches[n];
@@ -795,4 +824,25 @@ serve_wait_ms(const struct serve *serve)
         }
     }
     return wait;
+}
+
+bool
+serve_work(struct serve *serve)
+{
+    static const struct api_request nobody;
+    struct api *api = serve->options.api;
+    struct call call;
+
+    if (serve->backup.task == NULL) {
+        return false;
+    }
+    /* Nobody waits for it any more. */
+    if (api != NULL && !api_has_client(api, serve->backup.client_no)) {
+        backup_task_close(&serve->backup.task);
+        return false;
+    }
+    call_begin(serve, &call, &nobody, NULL);
+    bool more = backup_watch_step(&serve->backup, &call, api, world_steady_ms(serve->options.world));
+    call_end(&call);
+    return more;
 }

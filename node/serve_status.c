@@ -185,6 +185,11 @@ warnings_json(const struct call *call, const struct table_stat *stat, bool clock
     } else if (call->own->until < now_s + EXPIRY_WARNING_S) {
         warn(warnings, "this device's certificate ends within 30 days: have it renewed");
     }
+    if (replica_is_restored(call->replica, NULL)) {
+        warn(warnings,
+             "restored from a backup: no record is shown before it has compared with a peer, or: vigil "
+             "backup accept");
+    }
     if (stat->corrupt_count > 0) {
         warn(warnings, "%llu stored rows did not verify: stop the node and run vigild verify",
              (unsigned long long)stat->corrupt_count);
@@ -299,6 +304,8 @@ call_status(struct call *call)
     struct table_stat stat;
     size_t count = 0;
     const struct replica_compartment *held = held_compartments(call, &count);
+    uint64_t made_ms = 0;
+    bool restored = replica_is_restored(call->replica, &made_ms);
 
     if (held == NULL) {
         return;
@@ -308,13 +315,13 @@ call_status(struct call *call)
     json_t *ahead = ahead_json(call);
     json_t *disk = disk_json(call, &stat);
     json_t *warnings = warnings_json(call, &stat, clock_suspect, ahead);
-    json_t *ok =
-        json_pack("{s:s,s:s,s:o,s:s,s:s,s:s,s:o,s:I,s:I,s:I}", "version", options->version, "state",
-                  "running", "device", device_json(call->roster, &identity->device_id), "fingerprint",
-                  hash_fingerprint(&identity->device_id).text, "org", roster_name(call->roster),
-                  "org_fingerprint", hash_fingerprint(&identity->org).text, "started",
-                  time_json(status->started_ms), "entries", (json_int_t)count_entries(held, count), "records",
-                  (json_int_t)records, "conflicts", (json_int_t)conflicts);
+    json_t *ok = json_pack("{s:s,s:s,s:o,s:s,s:s,s:s,s:o,s:I,s:I,s:I}", "version", options->version, "state",
+                           restored ? "restored" : "running", "device",
+                           device_json(call->roster, &identity->device_id), "fingerprint",
+                           hash_fingerprint(&identity->device_id).text, "org", roster_name(call->roster),
+                           "org_fingerprint", hash_fingerprint(&identity->org).text, "started",
+                           time_json(status->started_ms), "entries", (json_int_t)count_entries(held, count),
+                           "records", (json_int_t)records, "conflicts", (json_int_t)conflicts);
     json_t *more = json_pack(
         "{s:{s:I,s:I,s:I,s:b},s:o,s:o,s:o,s:{s:o,s:b,s:o},s:{s:I,s:I},s:{s:I,s:I,s:s},s:o}", "pending", "key",
         (json_int_t)pend.key, "schema", (json_int_t)pend.schema, "rebuild", (json_int_t)pend.rebuild,
@@ -325,6 +332,7 @@ call_status(struct call *call)
         status->listening, "warnings", warnings);
     if (ok != NULL && more != NULL) {
         (void)json_object_update(ok, more);
+        (void)json_object_set_new(ok, "restored", restored ? time_json(made_ms) : json_null());
     }
     json_decref(more);
     call_ok(call, ok);

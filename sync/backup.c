@@ -29,6 +29,7 @@ struct backup {
     struct replica *replica;
     struct backup_about about;
     struct backup_progress progress;
+    struct key *file_key; /* in locked memory */
     bool for_office;
     uint64_t generation; /* of the roster whose statements were written */
     struct part *parts;  /* in the order in which they are written */
@@ -380,11 +381,15 @@ begin_streams(struct backup *backup, const struct backup_options *options)
     struct stream_recipient recipients[STREAM_RECIPIENTS_MAX];
     struct stream_header header;
     struct ident pair_id;
-    struct key file_key;
+    struct key *file_key = crypto_secret_new(sizeof *file_key);
     uint8_t office_key[32];
     size_t count = options->recipient_count;
 
     assert(count < STREAM_RECIPIENTS_MAX);
+    backup->file_key = file_key;
+    if (file_key == NULL) {
+        return ERR_MEMORY;
+    }
     if (count > 0) {
         memcpy(recipients, options->recipients, count * sizeof *recipients);
     }
@@ -398,20 +403,18 @@ begin_streams(struct backup *backup, const struct backup_options *options)
         return ERR_INVALID;
     }
     world_random(replica->world, pair_id.bytes, sizeof pair_id.bytes);
-    world_random(replica->world, file_key.bytes, sizeof file_key.bytes);
+    world_random(replica->world, file_key->bytes, sizeof file_key->bytes);
     enum err err =
-        stream_header_make(&header, STREAM_MAIN, &pair_id, &file_key, recipients, count, replica->world);
+        stream_header_make(&header, STREAM_MAIN, &pair_id, file_key, recipients, count, replica->world);
     if (err == ERR_OK) {
-        err = stream_writer_open(&backup->main, &header, &file_key, options->main);
+        err = stream_writer_open(&backup->main, &header, file_key, options->main);
     }
     if (err == ERR_OK) {
-        err =
-            stream_header_make(&header, STREAM_KEYS, &pair_id, &file_key, recipients, count, replica->world);
+        err = stream_header_make(&header, STREAM_KEYS, &pair_id, file_key, recipients, count, replica->world);
     }
     if (err == ERR_OK) {
-        err = stream_writer_open(&backup->keys, &header, &file_key, options->keys);
+        err = stream_writer_open(&backup->keys, &header, file_key, options->keys);
     }
-    crypto_wipe(&file_key, sizeof file_key);
     return err;
 }
 
@@ -464,6 +467,7 @@ backup_close(struct backup **backup_in)
     buf_free(&backup->main_out);
     buf_wipe(&backup->keys_out);
     backup_about_free(&backup->about);
+    crypto_secret_free(backup->file_key);
     free(backup->parts);
     free(backup);
     *backup_in = NULL;
@@ -479,6 +483,12 @@ const struct backup_about *
 backup_about(const struct backup *backup)
 {
     return &backup->about;
+}
+
+const struct key *
+backup_file_key(const struct backup *backup)
+{
+    return backup->file_key;
 }
 
 bool

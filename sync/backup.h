@@ -83,6 +83,10 @@ void backup_about_free(struct backup_about *about);
 void backup_about_write(struct buf *out, const struct backup_about *about);
 MUST_CHECK enum err backup_about_read(struct span body, struct backup_about *about_out);
 
+/* What the node calls its notes. */
+#define BACKUP_NOTE_CONF "node.conf"
+#define BACKUP_NOTE_PEERS "peers"
+
 struct backup_note {
     const char *name;
     struct span content;
@@ -122,6 +126,9 @@ struct backup_progress {
 struct backup_progress backup_progress(const struct backup *backup);
 
 const struct backup_about *backup_about(const struct backup *backup);
+
+/* The file key, to read both back with. Lent. */
+const struct key *backup_file_key(const struct backup *backup);
 
 /* True if the key of the device's office opens it too. */
 bool backup_is_for_office(const struct backup *backup);

@@ -343,6 +343,12 @@ restore_about(const struct restore *restore)
     return &restore->about;
 }
 
+const struct key *
+restore_control_key(const struct restore *restore)
+{
+    return &restore->secrets->control_key;
+}
+
 bool
 restore_identity(const struct restore *restore, const struct world *world,
                  struct replica_identity *identity_out)
@@ -537,6 +543,37 @@ make_array(struct buf *out, size_t count, const struct buf *items)
     out->failed |= items->failed;
 }
 
+struct founding {
+    struct roster *roster;
+    bool failed;
+};
+
+static void
+found_one(void *self, struct span signed_statement)
+{
+    struct founding *founding = self;
+
+    founding->failed |= roster_add(founding->roster, signed_statement, NULL) == ROSTER_MEMORY;
+}
+
+/* True if the statements found the organisation that the backup names. */
+static enum err
+check_founded(const struct restore *restore, struct span statements)
+{
+    struct founding founding = { .roster = roster_new(&restore->about.org) };
+
+    if (founding.roster == NULL) {
+        return ERR_MEMORY;
+    }
+    bool array = joining_each(statements, found_one, &founding);
+    enum err err = founding.failed ? ERR_MEMORY : roster_settle(founding.roster);
+    if (err == ERR_OK && (!array || !roster_founded(founding.roster))) {
+        err = ERR_CORRUPT;
+    }
+    roster_free(&founding.roster);
+    return err;
+}
+
 enum err
 restore_check(struct restore *restore, struct buf *statements_out, struct restore_counts *counts_out,
               restore_progress *progress, void *self, restore_fault *fault_out)
@@ -568,7 +605,10 @@ restore_check(struct restore *restore, struct buf *statements_out, struct restor
     }
     if (err == ERR_ABSENT && statements_out != NULL) {
         make_array(statements_out, counts.statements, &statements);
-        err = statements_out->failed ? refuse_main(fault_out, ERR_MEMORY) : ERR_ABSENT;
+        enum err founded =
+            statements_out->failed ? ERR_MEMORY : check_founded(restore, buf_span(statements_out));
+
+        err = founded == ERR_OK ? ERR_ABSENT : refuse_main(fault_out, founded);
     }
     counts.payloads_absent = restore->payloads_absent;
     *counts_out = counts;

@@ -61,6 +61,9 @@ void restore_close(struct restore **restore);
 
 const struct backup_about *restore_about(const struct restore *restore);
 
+/* The control key: what opens a file of newer statements. Lent. */
+const struct key *restore_control_key(const struct restore *restore);
+
 /* The identity that the backup holds, with a new incarnation, so that it never signs a seq that was used. False: it holds
  * none. Wipe it. */
 MUST_CHECK bool restore_identity(const struct restore *restore, const struct world *world,

@@ -44,6 +44,12 @@ const struct option_text option_texts[OPT_COUNT] = {
                          "Take in a statements file of the office; - is standard input" },
     [OPT_WATCH] = { "watch", NULL, "Print it again every two seconds, until interrupted" },
     [OPT_UNTIL_COMPLETE] = { "until-complete", NULL, "End when every peer is complete; see --timeout" },
+    [OPT_WITH_DEVICE_KEYS] = { "with-device-keys", NULL,
+                               "Put the secret keys of the device into it, so that it can be restored as it "
+                               "is" },
+    [OPT_KEY_MEMORY] = { "key-memory", "MIB", "Memory that opening it takes; without this it is measured" },
+    [OPT_PASSPHRASE_FD] = { "passphrase-fd", "N",
+                            "Read the passphrase from descriptor N, up to the first newline" },
     [OPT_CHECK] = { "check", NULL, "End with status 6 if there is something to look at" },
 };
 

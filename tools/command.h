@@ -49,6 +49,9 @@ enum opt {
     OPT_WATCH,
     OPT_UNTIL_COMPLETE,
     OPT_CHECK,
+    OPT_WITH_DEVICE_KEYS,
+    OPT_KEY_MEMORY,
+    OPT_PASSPHRASE_FD,
     OPT_COUNT,
     OPT_NONE = OPT_COUNT /* something that stands on its own */
 };
@@ -107,7 +110,7 @@ struct noun {
 };
 
 extern const struct noun case_noun, record_noun, conflict_noun, peer_noun, sync_noun, status_noun,
-    digest_noun, codebook_noun, completion_noun;
+    digest_noun, codebook_noun, backup_noun, completion_noun;
 
 /* All of them, in the order of the help; ends with NULL. */
 extern const struct noun *const nouns[];

@@ -1,0 +1,286 @@
+#include "node/backup.h"
+
+#include "store/base/log.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { CONF_BYTES_MAX = 1 << 18, SLICE_ENTRIES = 256, SLICE_BYTES = 1 << 20 };
+
+struct backup_task {
+    struct backup *backup;
+    enum backup_stage stage;
+    struct backup_out outs[2]; /* main, keys */
+    struct backup_in ins[2];
+    struct stream_header headers[2];
+    struct restore *restore; /* while it is read back */
+    uint64_t checked;
+    char path[BACKUP_PATH_BYTES];
+};
+
+static const char *const suffixes[] = { ".main", ".keys" };
+
+/* --- words --- */
+
+static bool
+refuse(const struct backup_task *task, struct setup_fault *fault, enum err err)
+{
+    const char *why = err_text(err);
+    const char *todo = "look at the disk and at the system log, then try again";
+
+    switch (err) {
+    case ERR_EXISTS:
+        why = "there is a file of that name, and no backup is ever written over";
+        todo = "choose another name";
+        break;
+    case ERR_ABSENT:
+        why = "the folder that it should go to is not there";
+        todo = "make the folder, or check its name; the stick may not be mounted";
+        break;
+    case ERR_INVALID:
+        why = "no file can be called that";
+        todo = "give a folder and a name, as in /media/stick/ken-2026-03-01";
+        break;
+    case ERR_DENIED:
+        todo = "choose a folder that the node may write to";
+        break;
+    case ERR_FULL:
+        why = "the disk that it goes to is full";
+        todo = "make room there, or choose another disk; nothing of it is left";
+        break;
+    case ERR_CORRUPT:
+        why = "what was read back is not what was written";
+        todo = "take it to another disk: this one cannot be relied on";
+        break;
+    default:
+        break;
+    }
+    setup_fault_set(fault, err, why, todo, "%s: the backup was not made", task->path);
+    return false;
+}
+
+/* --- begin --- */
+
+/* The configuration as it stands, and who was added as a peer. */
+static enum err
+read_notes(const struct backup_task_options *options, struct buf *conf, struct buf *peers)
+{
+    char path[SETUP_PATH_BYTES];
+
+    if (snprintf(path, sizeof path, "%s/node.conf", options->directory) >= (int)sizeof path) {
+        return ERR_INVALID;
+    }
+    enum err err = vault_read_plain(path, CONF_BYTES_MAX, conf);
+    if (err != ERR_OK && err != ERR_ABSENT) {
+        return err;
+    }
+    peers_pack(options->peers, peers);
+    return peers->failed ? ERR_MEMORY : ERR_OK;
+}
+
+static enum err
+begin(struct backup_task *task, const struct backup_task_options *options)
+{
+    struct buf conf = { 0 };
+    struct buf peers = { 0 };
+    enum err err = ERR_OK;
+
+    for (int n = 0; n < 2 && err == ERR_OK; n++) {
+        err = backup_out_open(&task->outs[n], options->path, suffixes[n]);
+    }
+    if (err == ERR_OK) {
+        err = read_notes(options, &conf, &peers);
+    }
+    if (err == ERR_OK) {
+        const struct backup_note notes[] = { { BACKUP_NOTE_CONF, buf_span(&conf) },
+                                             { BACKUP_NOTE_PEERS, buf_span(&peers) } };
+
+        err = backup_begin(&task->backup, options->replica,
+                           &(struct backup_options){ .recipients = options->recipient,
+                                                     .recipient_count = 1,
+                                                     .notes = notes,
+                                                     .note_count = 2,
+                                                     .with_device_keys = options->with_device_keys,
+                                                     .main = { &task->outs[0], backup_out_write },
+                                                     .keys = { &task->outs[1], backup_out_write } });
+    }
+    buf_free(&conf);
+    buf_free(&peers);
+    return err;
+}
+
+bool
+backup_task_begin(struct backup_task **task_out, const struct backup_task_options *options,
+                  struct setup_fault *fault_out)
+{
+    struct backup_task *task = calloc(1, sizeof *task);
+
+    if (task == NULL) {
+        setup_fault_set(fault_out, ERR_MEMORY, err_text(ERR_MEMORY), "close other programs and try again",
+                        "the backup was not made");
+        return false;
+    }
+    for (int n = 0; n < 2; n++) {
+        task->outs[n].directory = -1;
+        task->outs[n].file = -1;
+        task->ins[n].file = -1;
+    }
+    enum err err = ERR_INVALID;
+    if (snprintf(task->path, sizeof task->path, "%s", options->path) < (int)sizeof task->path) {
+        err = begin(task, options);
+    }
+    if (err != ERR_OK) {
+        (void)refuse(task, fault_out, err);
+        backup_task_close(&task);
+        return false;
+    }
+    log_event("backup-begun", "entries=%llu", (unsigned long long)backup_progress(task->backup).all);
+    *task_out = task;
+    return true;
+}
+
+void
+backup_task_close(struct backup_task **task_in)
+{
+    struct backup_task *task = *task_in;
+
+    if (task == NULL) {
+        return;
+    }
+    restore_close(&task->restore);
+    backup_close(&task->backup);
+    for (int n = 0; n < 2; n++) {
+        backup_in_close(&task->ins[n]);
+        backup_out_close(&task->outs[n]);
+    }
+    free(task);
+    *task_in = NULL;
+}
+
+/* --- steps --- */
+
+/* Everything is written: begin to read it back. */
+static enum err
+begin_check(struct backup_task *task)
+{
+    restore_fault fault;
+    enum err err = ERR_OK;
+
+    for (int n = 0; n < 2 && err == ERR_OK; n++) {
+        err = backup_out_sync(&task->outs[n]);
+    }
+    for (int n = 0; n < 2 && err == ERR_OK; n++) {
+        err = backup_in_open_again(&task->ins[n], &task->outs[n], &task->headers[n]);
+    }
+    if (err == ERR_OK && (restore_pair(task->headers, &fault) != ERR_OK ||
+                          !stream_key_fits(&task->headers[0], backup_file_key(task->backup)))) {
+        err = ERR_CORRUPT;
+    }
+    if (err == ERR_OK) {
+        err = restore_open(&task->restore,
+                           &(struct restore_files){ .headers = task->headers,
+                                                    .file_key = backup_file_key(task->backup),
+                                                    .main = { &task->ins[0], backup_in_read },
+                                                    .keys = { &task->ins[1], backup_in_read } },
+                           true, &fault);
+    }
+    task->stage = BACKUP_CHECKING;
+    return err;
+}
+
+/* Both are whole and good: give them their names. */
+static enum err
+keep(struct backup_task *task)
+{
+    enum err err = backup_out_keep(&task->outs[1]);
+
+    if (err == ERR_OK) {
+        err = backup_out_keep(&task->outs[0]);
+    }
+    if (err != ERR_OK) {
+        backup_out_remove(&task->outs[1]);
+        backup_out_remove(&task->outs[0]);
+        return err;
+    }
+    task->stage = BACKUP_DONE;
+    log_event("backup-made", "entries=%llu lost=%llu", (unsigned long long)task->checked,
+              (unsigned long long)backup_progress(task->backup).lost);
+    return ERR_OK;
+}
+
+static enum err
+check_slice(struct backup_task *task)
+{
+    restore_fault fault;
+    struct restore_item item;
+    size_t bytes = 0;
+    enum err err = ERR_OK;
+
+    for (size_t entries = 0; err == ERR_OK && entries < SLICE_ENTRIES && bytes < SLICE_BYTES;) {
+        err = restore_next(task->restore, &item, &fault);
+        entries += item.entry_count;
+        bytes += item.bytes.size;
+        task->checked += item.entry_count;
+    }
+    if (err == ERR_ABSENT) {
+        err = task->checked == backup_progress(task->backup).done ? keep(task) : ERR_CORRUPT;
+    }
+    return err == ERR_NEWER ? ERR_CORRUPT : err;
+}
+
+bool
+backup_task_step(struct backup_task *task, struct setup_fault *fault_out)
+{
+    enum err err = ERR_OK;
+    bool written = false;
+
+    switch (task->stage) {
+    case BACKUP_WRITING:
+        err = backup_step(task->backup, &written);
+        if (err == ERR_OK && written) {
+            err = begin_check(task);
+        }
+        break;
+    case BACKUP_CHECKING:
+        err = check_slice(task);
+        break;
+    case BACKUP_DONE:
+        break;
+    }
+    if (err != ERR_OK) {
+        log_event("backup-failed", "err=%s", err_code(err));
+        return refuse(task, fault_out, err);
+    }
+    return true;
+}
+
+enum backup_stage
+backup_task_stage(const struct backup_task *task)
+{
+    return task->stage;
+}
+
+struct backup_progress
+backup_task_progress(const struct backup_task *task)
+{
+    struct backup_progress progress = backup_progress(task->backup);
+
+    if (task->stage == BACKUP_CHECKING) {
+        progress.all = progress.done;
+        progress.done = task->checked;
+    }
+    return progress;
+}
+
+const struct backup_about *
+backup_task_about(const struct backup_task *task)
+{
+    return backup_about(task->backup);
+}
+
+bool
+backup_task_is_for_office(const struct backup_task *task)
+{
+    return backup_is_for_office(task->backup);
+}

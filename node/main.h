@@ -1,0 +1,87 @@
+/* main.h - vigild's commands: what its files share; nobody else includes it.
+ *
+ *     main.c           init, run, passphrase, verify, rebuild
+ *     main_backup.c    backup, restore
+ */
+#pragma once
+
+#include "node/ask.h"
+#include "node/setup.h"
+#include "node/world.h"
+
+#include <argp.h>
+
+enum {
+    EXIT_DONE = 0,
+    EXIT_FAILED = 1,
+    EXIT_USAGE = 2,
+    EXIT_MISSING = 3,
+    EXIT_NOT_FOUND = 4,
+    EXIT_BAD_DATA = 5,
+    EXIT_AGAIN = 75,
+};
+
+enum { OPTION_FIRST = 256, FILES_MAX = 2 };
+
+/* What was typed. */
+struct arguments {
+    const char *directory;
+    const char *name;
+    const char *listen;
+    const char *welcome;
+    const char *office;
+    bool trial;
+    const char *files[FILES_MAX]; /* that stand behind the directory */
+    size_t file_count;
+    const char *statements;
+    const char *key;
+    bool with_device_keys;
+    bool verify;
+    unsigned long key_memory_mib; /* 0: measure */
+    int channel;
+    struct ask ask;
+};
+
+enum {
+    OPTION_NAME = OPTION_FIRST,
+    OPTION_LISTEN,
+    OPTION_WELCOME,
+    OPTION_TRIAL,
+    OPTION_OFFICE,
+    OPTION_KEY_MEMORY,
+    OPTION_PASSPHRASE_FD,
+    OPTION_CHANNEL,
+    OPTION_WITH_DEVICE_KEYS,
+    OPTION_STATEMENTS,
+    OPTION_KEY,
+    OPTION_VERIFY,
+};
+
+/* Options and the directory, as every command has them. */
+error_t parse_option(int key, char *text, struct argp_state *state);
+
+/* What, why, what to do: three lines. Gives the exit status. */
+int complain(const struct setup_fault *fault);
+int complain_of(enum err err, const char *what, const char *why, const char *todo);
+
+/* The passphrase of the node, in `out`. False: it was said why not. */
+bool get_passphrase(struct arguments *arguments, bool fresh, struct buf *out, int *exit_out);
+
+/* What a passphrase may cost here. */
+void measure(struct vault_work *work, unsigned long key_memory_mib);
+
+/* Read the configuration, unlock and open. False: it was said why not. */
+bool open_node(struct arguments *arguments, const struct world *world, struct config *config,
+               struct setup *setup, int *exit_out);
+
+/* Progress for a person: on a terminal, and no more often than it changes. */
+void print_progress(void *self, uint64_t done, uint64_t all);
+void print_digests(struct replica *replica);
+
+/* --- main_backup.c --- */
+
+extern const struct argp backup_argp;
+extern const struct argp restore_argp;
+
+int do_backup(struct arguments *arguments, struct real_world *world);
+int do_restore(struct arguments *arguments, const struct world *world);

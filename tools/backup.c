@@ -1,0 +1,240 @@
+/* backup.c - `vigil backup`: a backup of the node while it runs; and letting a restored one show what it holds. */
+#include "tools/command.h"
+
+#include "node/sealing.h"
+#include "store/base/crypto.h"
+
+#include <limits.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+enum { FD_MAX = 1 << 20, KEY_MEMORY_MIN = 64, KEY_MEMORY_MAX = 4096 };
+
+/* --- make --- */
+
+/* The node knows nothing of the folder that we are in. */
+static bool
+absolute_path(const char *typed, char out[PATH_MAX], struct client_fault *fault)
+{
+    char here[PATH_MAX] = "";
+
+    if (typed[0] != '/' && getcwd(here, sizeof here) == NULL) {
+        return fault_set(fault, err_code(ERR_DENIED), "give the whole path, from / on",
+                         "the present folder cannot be told");
+    }
+    return snprintf(out, PATH_MAX, typed[0] == '/' ? "%s%s" : "%s/%s", here, typed) < PATH_MAX ||
+           fault_set(fault, err_code(ERR_INVALID), "give a shorter one", "the path is too long");
+}
+
+/* Ask for the passphrase, and give what the node needs of it. */
+static bool
+take_recipient(const struct command *command, const char *path, json_t **out, struct client_fault *fault)
+{
+    static const struct rlimit no_core = { 0, 0 };
+    struct ask ask = { .fd = -1 };
+    struct stream_recipient recipient;
+    char of[PATH_MAX + 16];
+    long fd = -1;
+    long memory = 0;
+
+    if (!args_number(command, OPT_PASSPHRASE_FD, 0, FD_MAX, -1, &fd, fault) ||
+        !args_number(command, OPT_KEY_MEMORY, KEY_MEMORY_MIN, KEY_MEMORY_MAX, 0, &memory, fault)) {
+        return false;
+    }
+    (void)setrlimit(RLIMIT_CORE, &no_core);
+    if (crypto_start() != ERR_OK) {
+        return fault_set(fault, err_code(ERR_NEWER), "upgrade libsodium",
+                         "the library libsodium cannot be used here (CVE-2025-69277)");
+    }
+    ask.fd = (int)fd;
+    (void)snprintf(of, sizeof of, "the backup %s", path);
+    switch (sealing_ask(&ask, of, (unsigned long)memory, &recipient)) {
+    case ERR_OK:
+        break;
+    case ERR_INVALID:
+        return fault_set(fault, err_code(ERR_INVALID), "give several words that you will remember",
+                         "the passphrase is empty, or longer than 1,024 bytes");
+    case ERR_MEMORY:
+        return fault_set(fault, err_code(ERR_MEMORY), "close other programs, or give less with --key-memory",
+                         "the machine cannot give the memory that the passphrase is to cost");
+    default:
+        return fault_set(fault, err_code(ERR_DENIED), "run it at a terminal, or use --passphrase-fd N",
+                         "the passphrase could not be asked for");
+    }
+    *out = sealing_json(&recipient);
+    return *out != NULL || fault_set(fault, err_code(ERR_MEMORY), NULL, "%s", err_text(ERR_MEMORY));
+}
+
+static bool
+shows_progress(const struct command *command)
+{
+    return !command->out.json && !args_has(command, OPT_QUIET) && isatty(STDERR_FILENO) == 1;
+}
+
+static void
+show_progress(const struct command *command, const json_t *event)
+{
+    enum { BAR = 30 };
+    json_int_t done = json_integer_value(json_object_get(event, "done"));
+    json_int_t all = json_integer_value(json_object_get(event, "all"));
+    const char *stage = json_string_value(json_object_get(event, "stage"));
+    int part = all > 0 ? (int)(done * BAR / all) : BAR;
+
+    if (shows_progress(command)) {
+        part = part < 0 || part > BAR ? BAR : part;
+        (void)fprintf(stderr, "\r[%.*s%*s] %s\033[K", part, "##############################", BAR - part, "",
+                      stage != NULL && strcmp(stage, "checking") == 0 ? "reading it back" : "writing");
+    }
+}
+
+static void
+clear_progress(const struct command *command)
+{
+    if (shows_progress(command)) {
+        (void)fputs("\r\033[K", stderr);
+    }
+}
+
+/* Wait for the last event. */
+static bool
+wait_for_it(struct command *command, json_t *request, json_t **done_out, struct client_fault *fault)
+{
+    int64_t id = 0;
+
+    if (!command_connect(command, fault)) {
+        json_decref(request);
+        return false;
+    }
+    if (client_send(command->client, request, command->wait_ms, &id, fault) != ERR_OK) {
+        return false;
+    }
+    for (;;) {
+        struct client_answer answer = { 0 };
+
+        if (client_receive(command->client, command->wait_ms, &answer, fault) != ERR_OK) {
+            return false;
+        }
+        const char *stage = json_string_value(json_object_get(answer.event, "stage"));
+        if (answer.event == NULL) {
+            *fault = answer.fault;
+        } else if (stage != NULL && strcmp(stage, "failed") == 0) {
+            (void)fault_set(fault, json_string_value(json_object_get(answer.event, "code")),
+                            json_string_value(json_object_get(answer.event, "hint")), "%s",
+                            json_string_value(json_object_get(answer.event, "message")));
+        } else if (stage != NULL && strcmp(stage, "done") == 0) {
+            *done_out = json_incref(answer.event);
+        } else {
+            show_progress(command, answer.event);
+            client_answer_free(&answer);
+            continue;
+        }
+        client_answer_free(&answer);
+        return *done_out != NULL;
+    }
+}
+
+static enum exit_status
+say_done(const struct command *command, const json_t *done)
+{
+    const char *office = json_string_value(json_object_get(done, "office"));
+    json_int_t lost = json_integer_value(json_object_get(done, "lost"));
+    struct client_fault fault;
+
+    if (command->out.json) {
+        output_json(command->out.to, done);
+    } else {
+        command_say(command, "%-14s %s\n", "Main", json_string_value(json_object_get(done, "main")));
+        command_say(command, "%-14s %s\n", "Keys", json_string_value(json_object_get(done, "keys")));
+        command_say(command, "%-14s %lld\n", "Entries",
+                    (long long)json_integer_value(json_object_get(done, "entries")));
+        command_say(command, "%-14s the passphrase that was chosen%s%s\n", "Opens with",
+                    office == NULL || office[0] == '\0' ? "" : ", or the key of the office ",
+                    office == NULL ? "" : office);
+        command_say(command, "%-14s %s\n", "Device keys",
+                    json_is_true(json_object_get(done, "with_device_keys")) ? "yes" : "no");
+        command_remark(command,
+                       "keep the two files apart: whoever has both and opens them can read the cases\n");
+    }
+    if (lost == 0) {
+        return STATUS_DONE;
+    }
+    (void)fault_set(&fault, err_code(ERR_CORRUPT),
+                    "stop the node and run vigild verify; keep this backup, and let a peer fill the gaps",
+                    "rows of the replica are damaged");
+    return command_fail(command, &fault, "%lld entries could not be read and are not in it", (long long)lost);
+}
+
+static enum exit_status
+run_make(struct command *command)
+{
+    struct client_fault fault;
+    char path[PATH_MAX];
+    json_t *recipient = NULL;
+    json_t *done = NULL;
+
+    /* Nobody thinks of a passphrase for a node that does not answer. */
+    if (!absolute_path(command->words[0], path, &fault) || !command_connect(command, &fault) ||
+        !take_recipient(command, path, &recipient, &fault)) {
+        return command_fail(command, &fault, "the backup was not made");
+    }
+    json_t *request = json_pack("{s:s,s:s,s:o,s:b}", "do", "backup.make", "path", path, "recipient",
+                                recipient, "with_device_keys", args_has(command, OPT_WITH_DEVICE_KEYS));
+    if (request == NULL) {
+        (void)fault_set(&fault, "usage", "use a terminal that is set to UTF-8", "the path is not UTF-8");
+        return command_fail(command, &fault, "the backup was not made");
+    }
+    bool made = wait_for_it(command, request, &done, &fault);
+    clear_progress(command);
+    enum exit_status status =
+        made ? say_done(command, done) : command_fail(command, &fault, "the backup was not made");
+    json_decref(done);
+    return status;
+}
+
+/* --- accept --- */
+
+static enum exit_status
+run_accept(struct command *command)
+{
+    struct client_fault fault;
+    json_t *ok = NULL;
+    json_t *request = json_pack("{s:s}", "do", "backup.accept");
+
+    if (command_only_shown(command, request)) {
+        return STATUS_DONE;
+    }
+    if (!command_ask(command, request, &ok, &fault)) {
+        return command_fail(command, &fault, "nothing was accepted");
+    }
+    json_decref(ok);
+    command_say(command, "what was restored is shown from now on\n");
+    return STATUS_DONE;
+}
+
+static const struct verb verbs[] = {
+    { "accept", NULL, 0, 0, OPTION(DRY_RUN),
+      "Let a restored node show its records though no peer was reached",
+      "A restored node shows no record before it has compared with a peer: consent may have been withdrawn, "
+      "and "
+      "records erased, after the backup was made. Where no peer can be reached, this says that you answer "
+      "for "
+      "it. What is erased is erased as soon as a peer tells of it.\n",
+      run_accept },
+    { "make", "NAME", 1, 1, OPTION(WITH_DEVICE_KEYS) | OPTION(KEY_MEMORY) | OPTION(PASSPHRASE_FD),
+      "Write NAME.main and NAME.keys while the node runs",
+      "NAME is a path; neither file may be there. Both open with a passphrase that you choose now, and with "
+      "the key "
+      "of the office. Keep them apart: .main shows nothing without .keys, and destroying .keys closes it for "
+      "good. The node itself writes the files, and reads them back before they get their names.\n\n"
+      "Without --with-device-keys it is restored to a newly enrolled machine. With them the device itself is "
+      "restored: keep such a backup as you would keep the machine.\n\n"
+      "Examples:\n"
+      "  vigil backup make /media/stick/ken-2026-03-01\n"
+      "  vigild restore --verify ken-2026-03-01.main ken-2026-03-01.keys\n",
+      run_make },
+};
+
+const struct noun backup_noun = { "backup", "Keep a copy of all that this node holds", verbs,
+                                  sizeof verbs / sizeof verbs[0] };
