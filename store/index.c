@@ -12,6 +12,7 @@ struct index_change {
     uint8_t key[TERM_KEY_BYTES];
     struct span token;
     int64_t change;
+    bool set; /* `change` is what it comes to */
 };
 
 struct index_batch {
@@ -21,6 +22,7 @@ struct index_batch {
     struct index_change **slots;
     size_t slot_count; /* a power of two */
     size_t count;
+    bool mend;
     bool failed; /* memory ran out */
 };
 
@@ -101,6 +103,7 @@ index_batch_begin(struct index_batch *batch, struct table_txn *txn)
     batch->slots = NULL;
     batch->slot_count = 0;
     batch->count = 0;
+    batch->mend = false;
     batch->failed = false;
     arena_reset(&batch->arena);
     hash_key_of(txn, batch->hash_key);
@@ -138,12 +141,13 @@ slots_grow(struct index_batch *batch)
     return true;
 }
 
-static void
-add_change(struct index_batch *batch, const uint8_t key[TERM_KEY_BYTES], struct span token, int64_t change)
+/* The change of a term's count, made if need be; NULL: no memory. */
+static struct index_change *
+change_of(struct index_batch *batch, const uint8_t key[TERM_KEY_BYTES], struct span token)
 {
     if (batch->count * 2 >= batch->slot_count && !slots_grow(batch)) {
         batch->failed = true;
-        return;
+        return NULL;
     }
     struct index_change **slot = slot_find(batch->slots, batch->slot_count, key);
     if (*slot == NULL) {
@@ -151,14 +155,24 @@ add_change(struct index_batch *batch, const uint8_t key[TERM_KEY_BYTES], struct 
         struct span copy = arena_copy(&batch->arena, token);
         if (batch->arena.failed) {
             batch->failed = true;
-            return;
+            return NULL;
         }
         *made = (struct index_change){ .token = copy };
         memcpy(made->key, key, TERM_KEY_BYTES);
         *slot = made;
         batch->count++;
     }
-    (*slot)->change += change;
+    return *slot;
+}
+
+static void
+add_change(struct index_batch *batch, const uint8_t key[TERM_KEY_BYTES], struct span token, int64_t change)
+{
+    struct index_change *of = change_of(batch, key, token);
+
+    if (of != NULL) {
+        of->change += change;
+    }
 }
 
 void
@@ -168,6 +182,25 @@ index_add(struct index_batch *batch, const struct index_term *term, int64_t chan
 
     term_key(key, batch->hash_key, term);
     add_change(batch, key, term->token, change);
+}
+
+void
+index_set(struct index_batch *batch, const struct index_term *term, uint64_t count)
+{
+    uint8_t key[TERM_KEY_BYTES];
+
+    term_key(key, batch->hash_key, term);
+    struct index_change *of = change_of(batch, key, term->token);
+    if (of != NULL) {
+        of->change = (int64_t)count;
+        of->set = true;
+    }
+}
+
+void
+index_mend(struct index_batch *batch)
+{
+    batch->mend = true;
 }
 
 /* Put the record under a term, or take it away; the count follows what was really so. */
@@ -208,6 +241,53 @@ index_apply(struct index_batch *batch, uint32_t record_no, const struct index_te
     }
 }
 
+void
+index_forget(struct index_batch *batch, uint32_t record_no)
+{
+    struct table_cursor cursor;
+    struct buf row = { 0 };
+    struct span key;
+    struct span value;
+
+    table_cursor_init(&cursor, batch->txn, TABLE_IDX, span_of(NULL, 0));
+    while (table_cursor_next(&cursor, &key, &value)) {
+        uint8_t term[TERM_KEY_BYTES];
+        uint64_t count;
+        uint32_t found;
+        struct span token;
+
+        if (!idx_read(key, &found) || found != record_no) {
+            continue;
+        }
+        memcpy(term, key.data, TERM_KEY_BYTES);
+        table_delete(batch->txn, TABLE_IDX, key);
+        /* Without its token's row a term has no count to be changed. */
+        if (table_read(batch->txn, TABLE_TOKEN, span_of(term, sizeof term), &row) == ERR_OK &&
+            token_row_read(buf_span(&row), &count, &token)) {
+            add_change(batch, term, token, -1);
+        }
+    }
+    table_cursor_end(&cursor);
+    buf_wipe(&row);
+}
+
+/* How many records stand under a term, by their rows. */
+static uint64_t
+count_rows(struct table_txn *txn, struct span term)
+{
+    struct table_cursor cursor;
+    struct span key;
+    struct span value;
+    uint64_t count = 0;
+
+    table_cursor_init(&cursor, txn, TABLE_IDX, term);
+    while (table_cursor_next(&cursor, &key, &value)) {
+        count++;
+    }
+    table_cursor_end(&cursor);
+    return count;
+}
+
 static int
 change_order(const void *a, const void *b)
 {
@@ -215,24 +295,47 @@ change_order(const void *a, const void *b)
                   TERM_KEY_BYTES);
 }
 
+/* What a count comes to. */
 static enum err
-write_change(struct table_txn *txn, const struct index_change *change, struct buf *row)
+changed_count(struct table_txn *txn, const struct index_change *change, bool mend, struct buf *row,
+              uint64_t *count_out)
 {
     struct span key = span_of(change->key, sizeof change->key);
-    uint64_t count = 0;
     struct span token;
 
+    *count_out = (uint64_t)change->change;
+    if (change->set) {
+        return ERR_OK;
+    }
+    uint64_t count = 0;
     enum err err = table_read(txn, TABLE_TOKEN, key, row);
+    if (err == ERR_OK && !token_row_read(buf_span(row), &count, &token)) {
+        err = ERR_CORRUPT;
+    }
+    if (err == ERR_CORRUPT && mend && bytes_read_u32(change->key) != INDEX_CONFLICTS) {
+        *count_out = count_rows(txn, key);
+        return ERR_OK;
+    }
     if (err != ERR_OK && err != ERR_ABSENT) {
         return err;
-    }
-    if (err == ERR_OK && !token_row_read(buf_span(row), &count, &token)) {
-        return ERR_CORRUPT;
     }
     if (change->change < 0 && (uint64_t)-change->change > count) {
         return ERR_CORRUPT;
     }
-    count += (uint64_t)change->change;
+    *count_out += count;
+    return ERR_OK;
+}
+
+static enum err
+write_change(struct table_txn *txn, const struct index_change *change, bool mend, struct buf *row)
+{
+    struct span key = span_of(change->key, sizeof change->key);
+    uint64_t count;
+    enum err err = changed_count(txn, change, mend, row, &count);
+
+    if (err != ERR_OK) {
+        return err;
+    }
     if (count == 0) {
         table_delete(txn, TABLE_TOKEN, key);
         return table_error(txn);
@@ -256,7 +359,7 @@ index_batch_end(struct index_batch *batch)
 
     /* The slots are done with: sorted in place, rows lie beside each other. */
     for (size_t n = 0; n < batch->slot_count; n++) {
-        if (batch->slots[n] != NULL && batch->slots[n]->change != 0) {
+        if (batch->slots[n] != NULL && (batch->slots[n]->set || batch->slots[n]->change != 0)) {
             batch->slots[count++] = batch->slots[n];
         }
     }
@@ -264,7 +367,7 @@ index_batch_end(struct index_batch *batch)
         qsort(batch->slots, count, sizeof(struct index_change *), change_order);
     }
     for (size_t n = 0; err == ERR_OK && n < count; n++) {
-        err = write_change(batch->txn, batch->slots[n], &row);
+        err = write_change(batch->txn, batch->slots[n], batch->mend, &row);
     }
     buf_wipe(&row);
     return batch->failed ? ERR_MEMORY : err;

@@ -53,8 +53,16 @@ void index_batch_begin(struct index_batch *batch, struct table_txn *txn);
 void index_apply(struct index_batch *batch, uint32_t record_no, const struct index_term *before,
                  size_t before_count, const struct index_term *after, size_t after_count);
 
-/* Change a count alone. */
+/* Change a count alone, or say what it is. */
 void index_add(struct index_batch *batch, const struct index_term *term, int64_t change);
+void index_set(struct index_batch *batch, const struct index_term *term, uint64_t count);
+
+/* Take `record_no` away from every term, when it is not known under which it stands: one walk over the whole
+ * index. Errors stay in the transaction. */
+void index_forget(struct index_batch *batch, uint32_t record_no);
+
+/* In this batch a count whose row does not verify is made anew from the index, and is no error. */
+void index_mend(struct index_batch *batch);
 
 /* Write the counts. ERR_MEMORY, ERR_CORRUPT; else the transaction's error. */
 MUST_CHECK enum err index_batch_end(struct index_batch *batch);

@@ -1215,28 +1215,116 @@ record_turn_end(struct record_turn *turn)
     return err;
 }
 
-enum err
-record_forget(struct record_turn *turn, uint32_t record_no)
+/* The number of a record whose row in `rec` does not verify: by the rows that name it. */
+static enum err
+find_by_name(struct table_txn *txn, const struct ident *compartment, const struct ident *record_id,
+             uint32_t *record_no_out)
 {
-    struct touched touched = { .record_no = record_no };
+    struct table_cursor cursor;
+    struct span key;
+    struct span name;
+    enum err err = ERR_ABSENT;
+
+    table_cursor_init(&cursor, txn, TABLE_RECNO, span_of(NULL, 0));
+    while (err == ERR_ABSENT && table_cursor_next(&cursor, &key, &name)) {
+        if (name.data != NULL && name.size == NAME_BYTES && key.size == RECORD_KEY_BYTES &&
+            memcmp(name.data, compartment->bytes, IDENT_BYTES) == 0 &&
+            memcmp(name.data + IDENT_BYTES, record_id->bytes, IDENT_BYTES) == 0) {
+            *record_no_out = bytes_read_u32(key.data);
+            err = ERR_OK;
+        }
+    }
+    table_cursor_end(&cursor);
+    return err;
+}
+
+/* How many conflicts are open in a compartment, by the records that have them; but for `record_no`. */
+static enum err
+count_conflicts(struct record_turn *turn, const struct ident *compartment, uint32_t record_no,
+                uint64_t *count_out)
+{
+    struct table_cursor cursor;
+    struct span key;
+    struct span row;
+    enum err err = ERR_OK;
+
+    *count_out = 0;
+    table_cursor_init(&cursor, turn->txn, TABLE_CONF, span_of(NULL, 0));
+    while (err == ERR_OK && table_cursor_next(&cursor, &key, &row)) {
+        const struct record_conflict *conflicts;
+        struct ident of;
+        struct ident id;
+        size_t count;
+
+        if (key.size != RECORD_KEY_BYTES || bytes_read_u32(key.data) == record_no || row.data == NULL ||
+            record_name(turn->txn, bytes_read_u32(key.data), &of, &id) != ERR_OK ||
+            !ident_equal(&of, compartment)) {
+            continue;
+        }
+        if (conflicts_read(row, &turn->work, &conflicts, &count)) {
+            *count_out += count;
+        }
+        err = turn->work.failed ? ERR_MEMORY : ERR_OK;
+    }
+    table_cursor_end(&cursor);
+    return err;
+}
+
+/* Take a record out of the index, also one whose summary does not say where it stands. */
+static enum err
+forget_index(struct visit *visit, bool damaged)
+{
+    struct record_turn *turn = visit->turn;
+    const struct ident *compartment = &visit->touched->compartment;
+    uint64_t count;
+
+    if (damaged) {
+        index_forget(turn->batch, visit->touched->record_no);
+    } else if (visit->was_there) {
+        enum err err = write_index(visit, true, false);
+        if (err != ERR_OK || visit->before.conflict_count == 0) {
+            return err;
+        }
+    }
+    enum err err = count_conflicts(turn, compartment, visit->touched->record_no, &count);
+    if (err != ERR_OK) {
+        return err;
+    }
+    struct index_term term = { INDEX_CONFLICTS, compartment_token(&turn->work, compartment) };
+    if (term.token.data == NULL) {
+        return ERR_MEMORY;
+    }
+    index_set(turn->batch, &term, count);
+    return ERR_OK;
+}
+
+enum err
+record_forget(struct record_turn *turn, const struct ident *compartment, const struct ident *record_id)
+{
+    struct touched touched = { .compartment = *compartment, .record_id = *record_id };
     struct visit visit = { .turn = turn, .touched = &touched };
     uint8_t hash[RECORD_HASH_BYTES];
 
     assert(turn->began);
-    bytes_write_u32(visit.key, record_no);
-    enum err err = record_name(turn->txn, record_no, &touched.compartment, &touched.record_id);
-    if (err == ERR_OK) {
-        arena_reset(&turn->work);
-        err = read_before(&visit);
+    enum err err = record_find(turn->txn, compartment, record_id, &touched.record_no);
+    if (err == ERR_CORRUPT) {
+        err = find_by_name(turn->txn, compartment, record_id, &touched.record_no);
     }
-    if (err == ERR_OK && visit.was_there) {
-        err = write_index(&visit, true, false);
+    if (err != ERR_OK) {
+        return err;
+    }
+    bytes_write_u32(visit.key, touched.record_no);
+    arena_reset(&turn->work);
+    index_mend(turn->batch);
+    err = read_before(&visit);
+    if (err == ERR_OK || err == ERR_CORRUPT) {
+        err = forget_index(&visit, err == ERR_CORRUPT);
     }
     if (err != ERR_OK) {
         return err;
     }
     if (turn->slot_count > 0) {
-        struct touched **place = touched_find(turn, &touched.compartment, &touched.record_id);
+        struct touched **place = touched_find(turn, compartment, record_id);
         if (*place != NULL) {
             (*place)->forgotten = true;
         }
@@ -1246,7 +1334,7 @@ record_forget(struct record_turn *turn, uint32_t record_no)
     table_delete(turn->txn, TABLE_SUM, key);
     table_delete(turn->txn, TABLE_CONF, key);
     table_delete(turn->txn, TABLE_RECNO, key);
-    record_hash(turn->txn, &touched.compartment, &touched.record_id, hash);
+    record_hash(turn->txn, compartment, record_id, hash);
     table_delete(turn->txn, TABLE_REC, span_of(hash, sizeof hash));
     return table_error(turn->txn);
 }

@@ -77,9 +77,10 @@ MUST_CHECK enum err record_note(struct record_turn *turn, const struct ident *co
  * standing or of the codebook. ERR_ABSENT: there is no such record. */
 MUST_CHECK enum err record_rebuild(struct record_turn *turn, uint32_t record_no);
 
-/* Remove everything derived of the record, its place in the index and its list of entries: it was erased.
- * Not in a turn that merges into the same record. ERR_ABSENT. */
-MUST_CHECK enum err record_forget(struct record_turn *turn, uint32_t record_no);
+/* Remove everything derived of the record, its place in the index and its list of entries: it was erased. Rows that
+ * do not verify go too. Not in a turn that has merged into the same record. ERR_ABSENT: nothing of it is here. */
+MUST_CHECK enum err record_forget(struct record_turn *turn, const struct ident *compartment,
+                                  const struct ident *record_id);
 
 /* How many records the turn has touched so far: each takes a few pages of memory when it is visited. */
 size_t record_turn_touched(const struct record_turn *turn);

@@ -413,15 +413,92 @@ START_TEST(a_forgotten_record_is_in_no_table)
 
     take(set(10, 1, 1), set(10, 2, 1));
     records_begin(&records);
-    ck_assert_int_eq(record_forget(records.turn, records_no(&records, 0)), ERR_OK);
-    ck_assert_int_eq(record_forget(records.turn, 99), ERR_ABSENT);
+    ck_assert_int_eq(record_forget(records.turn, &compartment, &id), ERR_OK);
+    id = records_id(99);
+    ck_assert_int_eq(record_forget(records.turn, &compartment, &id), ERR_ABSENT);
     ck_assert_int_eq(records_end(&records), ERR_OK);
     static const enum table_id tables[] = { TABLE_REC,  TABLE_RECNO, TABLE_CELL, TABLE_SUM,
                                             TABLE_CONF, TABLE_IDX,   TABLE_TOKEN };
     for (size_t n = 0; n < sizeof tables / sizeof tables[0]; n++) {
         ck_assert_uint_eq(table_count(records.txn, tables[n]), 0);
     }
+    id = records_id(0);
     ck_assert_int_eq(record_find(records.txn, &compartment, &id, &record_no), ERR_ABSENT);
+}
+END_TEST
+
+/* Write nonsense over every row of a table that is about record 0; of counts, over those that it shares. */
+static void
+damage(enum table_id table)
+{
+    struct table_cursor cursor;
+    struct ident compartment = records_compartment();
+    struct ident id = records_id(0);
+    struct span key;
+    struct span value;
+    uint8_t prefix[RECORD_KEY_BYTES];
+    uint32_t record_no;
+    size_t damaged = 0;
+
+    ck_assert_int_eq(record_find(records.txn, &compartment, &id, &record_no), ERR_OK);
+    bytes_write_u32(prefix, record_no);
+    bool by_number = table != TABLE_REC && table != TABLE_TOKEN;
+    table_cursor_init(&cursor, records.txn, table,
+                      by_number ? span_of(prefix, sizeof prefix) : span_of(NULL, 0));
+    while (table_cursor_next(&cursor, &key, &value)) {
+        bool own = by_number || (table == TABLE_REC && bytes_read_u32(value.data) == record_no) ||
+                   (table == TABLE_TOKEN && value.data[0] == 2);
+        if (own) {
+            table_put(records.txn, table, key, span_of("\x80", 1));
+            damaged++;
+        }
+    }
+    table_cursor_end(&cursor);
+    ck_assert_uint_gt(damaged, 0);
+}
+
+START_TEST(w5_a_damaged_record_is_forgotten_whole_and_its_neighbour_is_not)
+{
+    struct ident compartment = records_compartment();
+    struct ident id = records_id(0);
+    static const enum table_id tables[] = { TABLE_REC, TABLE_RECNO, TABLE_CELL,
+                                            TABLE_SUM, TABLE_CONF,  TABLE_TOKEN };
+    struct buf rows = { 0 };
+    struct buf expected = { 0 };
+    uint32_t record_no;
+
+    for (size_t pass = 0; pass <= sizeof tables / sizeof tables[0]; pass++) {
+        made_count = 0;
+        memset(entries, 0, sizeof entries);
+        struct model_entry *a = set(15, 1, 1);
+        struct model_entry *b = set(15, 2, 1);
+        struct model_entry *beside = set(15, 1, 1);
+        struct model_entry *conflict = set(15, 3, 1);
+        beside->record = 1;
+        conflict->record = 1;
+        take(a, b);
+        take(beside, conflict);
+        ck_assert_uint_eq(conflict_count(), 2);
+        if (pass > 0) {
+            damage(tables[pass - 1]);
+        }
+        records_begin(&records);
+        ck_assert_int_eq(record_forget(records.turn, &compartment, &id), ERR_OK);
+        ck_assert_int_eq(records_end(&records), ERR_OK);
+        ck_assert_int_eq(record_find(records.txn, &compartment, &id, &record_no), ERR_ABSENT);
+        ck_assert_uint_eq(conflict_count(), 1);
+        /* What is left is the neighbour, as if there never had been another. */
+        buf_clear(&rows);
+        records_rows(&records, &rows);
+        if (pass == 0) {
+            buf_put_span(&expected, buf_span(&rows));
+        }
+        ck_assert_uint_gt(expected.size, 0);
+        ck_assert(span_equal(buf_span(&rows), buf_span(&expected)));
+        record_clear_all(records.txn);
+    }
+    buf_free(&rows);
+    buf_free(&expected);
 }
 END_TEST
 
@@ -526,6 +603,7 @@ SUITE_MAIN_WITH("record", setup, teardown,
                 a_policy_changes_what_is_shown_and_not_what_is_live,
                 an_entry_that_stops_counting_leaves_nothing_behind_after_a_rebuild_and_may_return,
                 a_record_of_which_nothing_counts_is_in_no_list, a_forgotten_record_is_in_no_table,
+                w5_a_damaged_record_is_forgotten_whole_and_its_neighbour_is_not,
                 an_entry_that_does_not_count_is_only_noted, a_turn_opens_no_entry_that_it_does_not_need,
                 a_damaged_row_ends_the_turn_and_says_so, a_turn_that_was_dropped_wrote_nothing_of_the_record,
                 a_record_has_its_number_for_good)
