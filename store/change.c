@@ -7,8 +7,18 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { KEY_SCHEMA, KEY_HLC, KEY_TX, KEY_OPS, KEY_ACTOR, KEY_STATEMENTS, KEY_RECORD_KEY, KEY_COUNT };
-enum { SCHEMA_MAJOR = SCHEMA >> 8, DOT_TAG_AT = 16, TAG_BYTES = 4 };
+enum {
+    KEY_SCHEMA,
+    KEY_HLC,
+    KEY_TX,
+    KEY_OPS,
+    KEY_ACTOR,
+    KEY_STATEMENTS,
+    KEY_RECORD_KEY,
+    KEY_RECEIPT,
+    KEY_COUNT
+};
+enum { SCHEMA_MAJOR = SCHEMA >> 8, DOT_TAG_AT = 16, TAG_BYTES = 4, RECEIPT_ITEMS = 5 };
 
 int
 target_compare(const struct target *a, const struct target *b)
@@ -277,6 +287,22 @@ change_encode_statements(const struct change_statements *statements, struct buf 
 }
 
 enum err
+change_encode_receipt(const struct change_receipt *receipt, struct buf *out)
+{
+    if (receipt->stage == 0) {
+        return ERR_INVALID;
+    }
+    head_encode(out, receipt->hlc, receipt->actor, KEY_RECEIPT);
+    cbor_put_array(out, RECEIPT_ITEMS);
+    cbor_put_bytes(out, ident_span(&receipt->order));
+    cbor_put_uint(out, receipt->stage);
+    cbor_put_uint(out, receipt->erased);
+    cbor_put_uint(out, receipt->unread);
+    cbor_put_uint(out, receipt->late);
+    return out->failed ? ERR_MEMORY : ERR_OK;
+}
+
+enum err
 change_encode_key(const struct change_key *key, struct buf *out)
 {
     head_encode(out, key->hlc, key->actor, KEY_RECORD_KEY);
@@ -504,6 +530,21 @@ read_statements(struct decoder *decoder, struct change_statements *out)
     out->count = count;
 }
 
+/* [order, stage, erased, unread, late] */
+static void
+read_receipt(struct decoder *decoder, struct change_receipt *out)
+{
+    if (cbor_read_array(&decoder->in) != RECEIPT_ITEMS) {
+        refuse(decoder, CHANGE_NOT_CANONICAL);
+        return;
+    }
+    cbor_read_exact(&decoder->in, out->order.bytes, sizeof out->order.bytes);
+    out->stage = read_number(decoder);
+    out->erased = cbor_read_uint(&decoder->in);
+    out->unread = cbor_read_uint(&decoder->in);
+    out->late = cbor_read_uint(&decoder->in);
+}
+
 /* Would an upgrade read what we refuse? It may, if the payload is whole and has a schema major or a
  * key that is unknown here. */
 static bool
@@ -537,7 +578,8 @@ is_newer(struct span payload)
 /* Read a payload whose one special key is `kind_key`; the pointers of the other kinds are NULL. */
 static enum change_verdict
 payload_decode(struct decoder *decoder, struct span payload, uint64_t kind_key, struct change *change,
-               struct change_statements *statements, struct change_key *key_out)
+               struct change_statements *statements, struct change_key *key_out,
+               struct change_receipt *receipt)
 {
     uint32_t seen = 0;
 
@@ -579,6 +621,8 @@ payload_decode(struct decoder *decoder, struct span payload, uint64_t kind_key, 
                 read_ops(decoder, change);
             } else if (statements != NULL) {
                 read_statements(decoder, statements);
+            } else if (receipt != NULL) {
+                read_receipt(decoder, receipt);
             } else {
                 cbor_read_exact(&decoder->in, key_out->record_key, sizeof key_out->record_key);
             }
@@ -601,7 +645,7 @@ change_decode(struct span payload, const struct change_log *log, struct arena *a
     struct decoder decoder = { .log = log, .arena = arena };
 
     *change_out = (struct change){ 0 };
-    enum change_verdict verdict = payload_decode(&decoder, payload, KEY_OPS, change_out, NULL, NULL);
+    enum change_verdict verdict = payload_decode(&decoder, payload, KEY_OPS, change_out, NULL, NULL, NULL);
     change_out->schema = decoder.schema;
     change_out->hlc = decoder.hlc;
     change_out->has_tx = decoder.has_tx;
@@ -616,7 +660,7 @@ change_decode_statements(struct span payload, struct arena *arena, struct change
     struct decoder decoder = { .arena = arena };
 
     *out = (struct change_statements){ 0 };
-    enum change_verdict verdict = payload_decode(&decoder, payload, KEY_STATEMENTS, NULL, out, NULL);
+    enum change_verdict verdict = payload_decode(&decoder, payload, KEY_STATEMENTS, NULL, out, NULL, NULL);
     out->hlc = decoder.hlc;
     out->actor = decoder.actor;
     return verdict;
@@ -628,7 +672,19 @@ change_decode_key(struct span payload, struct change_key *out)
     struct decoder decoder = { 0 };
 
     *out = (struct change_key){ 0 };
-    enum change_verdict verdict = payload_decode(&decoder, payload, KEY_RECORD_KEY, NULL, NULL, out);
+    enum change_verdict verdict = payload_decode(&decoder, payload, KEY_RECORD_KEY, NULL, NULL, out, NULL);
+    out->hlc = decoder.hlc;
+    out->actor = decoder.actor;
+    return verdict;
+}
+
+enum change_verdict
+change_decode_receipt(struct span payload, struct change_receipt *out)
+{
+    struct decoder decoder = { 0 };
+
+    *out = (struct change_receipt){ 0 };
+    enum change_verdict verdict = payload_decode(&decoder, payload, KEY_RECEIPT, NULL, NULL, NULL, out);
     out->hlc = decoder.hlc;
     out->actor = decoder.actor;
     return verdict;

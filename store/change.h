@@ -1,4 +1,4 @@
-/* change.h - what an entry says once it is opened: ops on one record, statements, or a key.
+/* change.h - what an entry says once it is opened: ops on one record, statements, a key, or a receipt.
  *
  *     change --+-- op 0   set   title             "…"     replaces  [a:7#0]
  *              +-- op 1   add   act[3f09…]                replaces  []
@@ -134,3 +134,23 @@ struct change_key {
 
 MUST_CHECK enum err change_encode_key(const struct change_key *key, struct buf *out);
 MUST_CHECK enum change_verdict change_decode_key(struct span payload, struct change_key *out);
+
+/* How far a device is with an erasure. */
+enum receipt_stage {
+    RECEIPT_CLOSED = 1, /* no payload and no key is left in use; old bytes may lie in free pages */
+    RECEIPT_DONE = 2,   /* nor in any byte of its files */
+};
+
+/* The payload of a receipt (kind 5): what became of an order on the device that signs it. */
+struct change_receipt {
+    uint64_t hlc;
+    uint32_t actor;
+    struct ident order;
+    uint32_t stage;  /* enum receipt_stage, or a later version's */
+    uint64_t erased; /* entries whose payload is gone */
+    uint64_t unread; /* damaged entries of which nobody here can say whether they are of the record */
+    uint64_t late;   /* copies that came afterwards, and were refused */
+};
+
+MUST_CHECK enum err change_encode_receipt(const struct change_receipt *receipt, struct buf *out);
+MUST_CHECK enum change_verdict change_decode_receipt(struct span payload, struct change_receipt *out);

@@ -64,6 +64,12 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         if (change_decode_key(payload, &key) == CHANGE_OK) {
             must(change_encode_key(&key, &again) == ERR_OK && again.size <= payload.size + 17);
         }
+    } else if (data[0] == 5) {
+        struct change_receipt receipt;
+        if (change_decode_receipt(payload, &receipt) == CHANGE_OK) {
+            must(receipt.stage > 0);
+            must(change_encode_receipt(&receipt, &again) == ERR_OK && again.size <= payload.size + 17);
+        }
     } else {
         try_change(payload, &arena, &again);
     }

@@ -280,7 +280,7 @@ START_TEST(what_an_upgrade_may_read_waits_for_it)
     ck_assert_int_eq(decode_hex("a5001901000105"
                                 "0380"
                                 "0401"
-                                "0700"),
+                                "0800"),
                      CHANGE_NEWER);
     ck_assert_int_eq(decode_hex("a5001901000105"
                                 "038184010580020401"
@@ -290,7 +290,7 @@ START_TEST(what_an_upgrade_may_read_waits_for_it)
     /* Broken CBOR is read by no upgrade. */
     ck_assert_int_eq(decode_hex("a5001901000105"
                                 "038184010580020401"
-                                "07"),
+                                "08"),
                      CHANGE_NOT_CANONICAL);
     ck_assert_int_eq(decode_hex("a40019010101050381840105800204"
                                 "01"),
@@ -415,6 +415,43 @@ START_TEST(statements_and_keys_come_back)
 }
 END_TEST
 
+START_TEST(a_receipt_has_exactly_these_bytes_and_says_no_more)
+{
+    struct change_receipt receipt = { .hlc = 7,
+                                      .actor = 0,
+                                      .order = { "an order of 16 b" },
+                                      .stage = RECEIPT_DONE,
+                                      .erased = 300,
+                                      .unread = 1 };
+    struct change_receipt back;
+    struct change_key key;
+    char hex[200];
+
+    ck_assert_int_eq(change_encode_receipt(&receipt, &payload), ERR_OK);
+    bytes_hex(hex, buf_span(&payload));
+    ck_assert_str_eq(hex, "a400190100010704000785"
+                          "50616e206f72646572206f662031362062"
+                          "0219012c0100");
+    ck_assert_int_eq(change_decode_receipt(buf_span(&payload), &back), CHANGE_OK);
+    ck_assert(ident_equal(&back.order, &receipt.order));
+    ck_assert_uint_eq(back.hlc, 7);
+    ck_assert_uint_eq(back.stage, RECEIPT_DONE);
+    ck_assert_uint_eq(back.erased, 300);
+    ck_assert_uint_eq(back.unread, 1);
+    ck_assert_uint_eq(back.late, 0);
+    ck_assert_int_eq(change_decode_key(buf_span(&payload), &key), CHANGE_NOT_CANONICAL);
+    /* A stage of nought, another number of items: not one. */
+    payload.data[payload.size - 6] = 0;
+    ck_assert_int_eq(change_decode_receipt(buf_span(&payload), &back), CHANGE_NOT_CANONICAL);
+    payload.data[payload.size - 6] = 3;
+    ck_assert_int_eq(change_decode_receipt(buf_span(&payload), &back), CHANGE_OK);
+    payload.data[10] = 0x84;
+    ck_assert_int_eq(change_decode_receipt(buf_span(&payload), &back), CHANGE_NOT_CANONICAL);
+    receipt.stage = 0;
+    ck_assert_int_eq(change_encode_receipt(&receipt, &payload), ERR_INVALID);
+}
+END_TEST
+
 START_TEST(a_dot_says_where_its_op_is)
 {
     struct dot dot = dot_of(&own_log, UINT64_C(0x0102030405060708), 511, 0xcc);
@@ -432,4 +469,4 @@ SUITE_MAIN_WITH("change", setup, teardown, a_change_comes_back_as_it_was, a_payl
                 what_an_upgrade_may_read_waits_for_it, limits_are_exact,
                 a_count_that_is_only_declared_takes_no_memory, a_change_that_nobody_could_read_is_not_written,
                 a_journal_that_fails_is_no_fault_of_the_entry, statements_and_keys_come_back,
-                a_dot_says_where_its_op_is)
+                a_receipt_has_exactly_these_bytes_and_says_no_more, a_dot_says_where_its_op_is)
