@@ -434,7 +434,7 @@ START_TEST(a_rebuild_leaves_nothing_to_be_rebuilt)
 
     test_node_join(&org, ken);
     struct ident cases = test_compartment(ken, "KEN", OWN_CASES);
-    (void)new_person(ken, &cases, "a name");
+    (void)saves_person(ken, &cases, "a name");
     queue_rebuild(ken, 1);
     ck_assert(replica_is_rebuilding(ken->replica));
     ck_assert_int_eq(replica_rebuild(ken->replica, NULL, NULL), ERR_OK);
@@ -448,7 +448,7 @@ stamp_now(struct test_node *node, const struct ident *compartment)
 {
     struct arena arena = { 0 };
     struct replica_view view;
-    struct ident person = new_person(node, compartment, "a name");
+    struct ident person = saves_person(node, compartment, "a name");
 
     ck_assert_int_eq(replica_read(node->replica, compartment, &person, &arena, &view), ERR_OK);
     uint64_t stamp = view.open->updated_hlc;
