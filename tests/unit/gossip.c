@@ -51,6 +51,7 @@ struct sniffed {
     uint8_t mode;     /* of a FRONT; the code of a DENY; the reason of a BYE; the step of HEADS */
     size_t bytes;     /* with OVERHEAD */
     uint8_t tag;      /* of a FRONT or the first chunk */
+    bool mixed;       /* it holds chunks of several compartments */
     uint64_t entries; /* of an ANNOUNCE */
     uint64_t at_ms;
 };
@@ -184,6 +185,7 @@ sniff(uint32_t from, uint32_t to, struct span bytes)
         ck_assert(chunk_next(&frame.chunks, &chunk));
         item.tag = chunk.tag[0];
         do {
+            item.mixed = item.mixed || chunk.tag[0] != item.tag;
             if (from == 0 && cable_count == 1) {
                 note_lane(&chunk);
             }
@@ -846,6 +848,7 @@ START_TEST(control_is_equal_before_anything_else_is_sent)
         for (size_t n = 0; n < sniffed_count; n++) {
             if (sniffed[n].type == FRAME_CHUNK && sniffed[n].from == from) {
                 ck_assert(!(others && sniffed[n].tag == CONTROL));
+                ck_assert(!sniffed[n].mixed);
                 others = others || sniffed[n].tag != CONTROL;
             }
         }
