@@ -442,6 +442,31 @@ START_TEST(a_gap_is_later_and_a_duplicate_is_seen)
 }
 END_TEST
 
+/* Somebody on the way may have stripped it, and kept it would look complete for ever. */
+START_TEST(an_entry_without_its_payload_is_later_and_leaves_nothing)
+{
+    struct pen pen = pen_for(OWN_CASES, LANE_NORMAL);
+    struct path path = { .count = 0 };
+
+    for (int n = 0; n < 3; n++) {
+        write_text(&pen, &path, "text", -1);
+    }
+    for (size_t n = 0; n < 3; n++) {
+        struct path stripped = path;
+
+        stripped.entries[n].payload = span_of(NULL, 0);
+        struct intake_result result = take(&pen, chunk_of(&stripped, 0, 2));
+        ck_assert_int_eq(result.verdict, VERDICT_LATER);
+        ck_assert_int_eq(result.later, LATER_LIMIT);
+        ck_assert_ptr_null(journal_log(hq->replica->journal, &pen.log_id));
+    }
+    ck_assert_int_eq(take(&pen, chunk_of(&path, 0, 2)).verdict, VERDICT_TAKEN);
+    /* Of what is here already nothing is needed. */
+    path.entries[1].payload = span_of(NULL, 0);
+    ck_assert_int_eq(take(&pen, chunk_of(&path, 0, 2)).verdict, VERDICT_SEEN);
+}
+END_TEST
+
 START_TEST(an_unknown_author_is_later_and_is_taken_when_the_certificate_comes)
 {
     struct test_node *first = ken;
@@ -790,6 +815,7 @@ END_TEST
 SUITE_MAIN_WITH("intake", setup, teardown, a_flipped_bit_in_any_byte_of_a_chunk_is_refused_and_counted,
                 a_chunk_of_more_than_one_run_is_malformed_whatever_of_it_is_here,
                 a_gap_is_later_and_a_duplicate_is_seen,
+                an_entry_without_its_payload_is_later_and_leaves_nothing,
                 an_unknown_author_is_later_and_is_taken_when_the_certificate_comes,
                 what_header_and_payload_get_wrong_is_held_with_its_reason,
                 of_one_log_each_entry_is_padded_or_held_for_itself,
