@@ -252,6 +252,52 @@ START_TEST(a_box_with_another_key_is_not_believed)
 }
 END_TEST
 
+/* An admin boxes a good key, and links the parent's place to another than the parent's. */
+START_TEST(a_link_with_another_key_is_not_believed)
+{
+    struct test_device late;
+    struct statement statement = { .type = STATEMENT_EPOCH };
+    const struct key_pair *signers[] = { &admin.sign };
+    uint8_t sealed[EPOCH_BOX_BYTES];
+    uint8_t link[EPOCH_LINK_BYTES];
+    struct key key = { { 2 } };
+    struct key wrong = { { 1 } };
+    struct buf associated = { 0 };
+    struct buf parents = { 0 };
+    struct buf boxes = { 0 };
+    struct hash hash;
+    struct nonce nonce;
+
+    struct hash first = rotate(ours, &admin);
+    test_enrol_device(roster, &org, &ken, &late, LEVEL_READ);
+    statement.epoch.compartment = ken.own[0];
+    statement.epoch.number = 2;
+    epoch_commit(&statement.epoch.commit, &ken.own[0], 2, &key);
+    buf_put_span(&associated, ident_span(&ken.own[0]));
+    buf_put_span(&associated, hash_span(&first));
+    buf_put_span(&associated, hash_span(&statement.epoch.commit));
+    CRYPTO_HASH(&hash, "vigil.lnk.v1", buf_span(&associated));
+    memcpy(nonce.bytes, hash.bytes, sizeof nonce.bytes);
+    crypto_seal(link, &key, &nonce, buf_span(&associated), span_of(wrong.bytes, KEY_BYTES));
+    statement_put_parent(&parents, &first, link);
+    ck_assert(crypto_box_seal_to(sealed, late.box.public_key, span_of(key.bytes, KEY_BYTES), &world.world));
+    statement_put_box(&boxes, &late.id, sealed);
+    statement.epoch.parents = statement_list_of(&parents, 1);
+    statement.epoch.boxes = statement_list_of(&boxes, 1);
+    struct hash second = test_sign(&out, &org, &statement, signers, 1);
+    expect_given(roster, &out, ROSTER_NEW);
+    ck_assert_int_eq(roster_settle(roster), ERR_OK);
+    struct keyring *theirs = keyring_new(&late.id, &late.box);
+    ck_assert_uint_eq(keyring_learn(theirs, roster, NULL, NULL), 1);
+    ck_assert_ptr_nonnull(keyring_get(theirs, &ken.own[0], &second));
+    ck_assert_ptr_null(keyring_get(theirs, &ken.own[0], &first));
+    keyring_free(&theirs);
+    buf_free(&associated);
+    buf_free(&parents);
+    buf_free(&boxes);
+}
+END_TEST
+
 START_TEST(the_control_key_is_epoch_zero)
 {
     const struct epoch_keys *keys = NULL;
@@ -301,5 +347,5 @@ SUITE_MAIN_WITH("keyring", found, dissolve, an_epoch_opens_for_those_whom_it_box
                 a_link_is_the_key_of_the_parent_sealed_under_the_new_one,
                 one_box_of_the_newest_epoch_opens_all_before_it, epochs_that_were_made_apart_meet_in_the_next,
                 only_an_admin_makes_epochs, an_epoch_whose_number_does_not_follow_is_not_written_with,
-                a_box_with_another_key_is_not_believed, the_control_key_is_epoch_zero,
-                many_keys_are_found_and_ids_that_begin_alike_are_told_apart)
+                a_box_with_another_key_is_not_believed, a_link_with_another_key_is_not_believed,
+                the_control_key_is_epoch_zero, many_keys_are_found_and_ids_that_begin_alike_are_told_apart)
