@@ -90,7 +90,7 @@ plant any-signature sync/intake.c 's/if (chunk_verify(chunk, descriptor->sign_pk
 plant any-prev sync/intake.c '/^attach(/,/^}/s/if (memcmp(prev_out->bytes, chunk->prev_short.*/if (true) {/'
 
 # Of a fork, one tip is told and the others are not.
-plant one-tip-of-a-fork sync/replica.c '/^frontier_update(/,/^}/s/if (!branch_is_empty(branch)) {/if (!branch_is_empty(branch) \&\& count == 0) {/'
+plant one-tip-of-a-fork sync/replica.c '/^frontier_update(/,/^}/s/count += is_tip;/count += is_tip \&\& count == 0;/'
 
 # A peer is answered while the turn may still come to nothing.
 plant answer-before-commit sync/gossip_receive.c \
