@@ -326,6 +326,23 @@ peers_find_device(const struct roster *roster, const char *text)
     return found;
 }
 
+const struct roster_device *
+peers_find(const struct peers *peers, const struct roster *roster, const char *text)
+{
+    const struct roster_device *found = peers_find_device(roster, text);
+    size_t count = 0;
+
+    for (size_t n = 0; found == NULL && n < peers->count; n++) {
+        count += strcasecmp(peers->all[n]->name, text) == 0;
+    }
+    for (size_t n = 0; count == 1 && found == NULL && n < peers->count; n++) {
+        if (strcasecmp(peers->all[n]->name, text) == 0) {
+            found = roster_device(roster, &peers->all[n]->device_id);
+        }
+    }
+    return found;
+}
+
 static struct peer *
 peer_for(struct peers *peers, const struct hash *device_id)
 {
@@ -382,22 +399,35 @@ take_members(struct peers *peers, const struct roster *roster, const struct rost
     return ERR_OK;
 }
 
-/* The address that counts for a device: of peer.add, of node.conf, or its own. */
-static const char *
-endpoint_of(struct peers *peers, const struct roster *roster, const struct roster_device *device)
+/* The address that counts for a device: of peer.add, else of node.conf. NULL: neither has one. */
+static const struct peer_address *
+address_of(const struct peers *peers, const struct roster *roster, const struct roster_device *device)
 {
-    const char *endpoint = device->endpoint;
-    bool added = false;
+    const struct peer_address *found = NULL;
 
     for (size_t n = 0; n < peers->address_count; n++) {
         const struct peer_address *address = &peers->addresses[n];
 
-        if (peers_find_device(roster, address->device) == device && (address->added || !added)) {
-            endpoint = address->endpoint;
-            added = address->added;
+        if (peers_find_device(roster, address->device) == device &&
+            (found == NULL || address->added || !found->added)) {
+            found = address;
         }
     }
-    return endpoint;
+    return found;
+}
+
+/* Where it is called, and how: by the address that an operator gave, else by what it says itself. */
+static void
+set_address(struct peers *peers, struct peer *peer, const struct roster *roster)
+{
+    const struct roster_device *device = peer->member ? roster_device(roster, &peer->device_id) : NULL;
+    const struct peer_address *address = device == NULL ? NULL : address_of(peers, roster, device);
+
+    set_endpoint(peer, address != NULL ? address->endpoint : device != NULL ? device->endpoint : "");
+    if (address != NULL && address->name[0] != '\0' && strlen(address->name) < sizeof peer->name &&
+        utf8_valid(span_text(address->name))) {
+        (void)snprintf(peer->name, sizeof peer->name, "%s", address->name);
+    }
 }
 
 enum err
@@ -410,10 +440,7 @@ peers_update(struct peers *peers, const struct roster *roster, const struct hash
     }
     enum err err = take_members(peers, roster, own);
     for (size_t n = 0; err == ERR_OK && n < peers->count; n++) {
-        struct peer *peer = peers->all[n];
-        const struct roster_device *device = roster_device(roster, &peer->device_id);
-
-        set_endpoint(peer, peer->member && device != NULL ? endpoint_of(peers, roster, device) : "");
+        set_address(peers, peers->all[n], roster);
     }
     const struct peer_address **waiting =
         realloc(peers->waiting, (peers->address_count + 1) * sizeof *waiting);

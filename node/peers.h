@@ -30,8 +30,8 @@ struct peer_address {
 struct peer {
     struct hash device_id;
     char endpoint[STATEMENT_ENDPOINT_BYTES_MAX + 1]; /* "": it calls us, we do not know where it is */
-    char name[STATEMENT_NAME_BYTES_MAX + 1];
-    bool member; /* the roster has it, and we share a compartment */
+    char name[STATEMENT_NAME_BYTES_MAX + 1];         /* given here, else its own */
+    bool member;                                     /* the roster has it, and we share a compartment */
     enum peer_state state;
     uint32_t connection; /* of gossip, while it is up */
     bool has_room;       /* net takes messages for it */
@@ -82,6 +82,10 @@ uint32_t peers_up(struct peers *peers, const struct hash *device_id);
 /* A device of the roster by what people type: its fingerprint, its id or at least 6 digits of it, or its name.
  * NULL: none, or more than one. */
 const struct roster_device *peers_find_device(const struct roster *roster, const char *text);
+
+/* The same, or a peer by the name that it was given here. */
+const struct roster_device *peers_find(const struct peers *peers, const struct roster *roster,
+                                       const char *text);
 
 /* "up", "connecting", "down". */
 const char *peer_state_name(enum peer_state state);

@@ -284,10 +284,14 @@ choose_value(struct call *call, const struct record_target *target, struct span 
     struct buf cbor = { 0 };
 
     if (value == NULL) {
-        int64_t n = call_number(call, "choose", 1, (int64_t)target->value_count, 0);
+        int64_t n = call_number(call, "choose", 1, INT64_MAX, 0);
 
         if (n == 0 && !call->failed) {
             call_usage(call, "the request neither chooses one of the values nor gives another");
+        }
+        if (n > (int64_t)target->value_count) {
+            call_fail(call, ERR_ABSENT, "vigil conflict show numbers them", "there are only %zu values",
+                      target->value_count);
         }
         if (!call->failed) {
             *value_out = target->values[n - 1].value;

@@ -42,7 +42,7 @@ indexed_field(struct call *call, uint32_t kind, const char *name)
                   "there is no field called %.60s%s", name,
                   value_guess_name(call->codebook, kind, NULL, name).text);
     } else if ((field->flags & FIELD_INDEXED) == 0) {
-        call_fail(call, ERR_INVALID, "vigil codebook show marks the indexed ones",
+        call_fail(call, ERR_INVALID, "vigil codebook show tells which fields are indexed",
                   "%.60s is not indexed, so records are not found by it", name);
         field = NULL;
     }

@@ -142,7 +142,7 @@ call_sync_watch(struct call *call)
 static const struct roster_device *
 device_named(struct call *call, const char *text)
 {
-    const struct roster_device *device = peers_find_device(call->roster, text);
+    const struct roster_device *device = peers_find(call_options(call)->peers, call->roster, text);
 
     if (device == NULL) {
         call_fail(call, ERR_ABSENT,
@@ -296,6 +296,10 @@ call_peer_add(struct call *call)
         call_usage(call, "the request has neither an endpoint with its device, nor statements");
         return;
     }
+    if (name != NULL && strlen(name) > STATEMENT_NAME_BYTES_MAX) {
+        call_usage(call, "\"name\" is longer than %d bytes", STATEMENT_NAME_BYTES_MAX);
+        return;
+    }
     if ((endpoint == NULL) != (text == NULL)) {
         call_usage(call, "an endpoint is of use only with the device that answers there");
         return;
@@ -312,7 +316,8 @@ call_peer_add(struct call *call)
     const struct roster_device *device = text == NULL ? NULL : peers_find_device(call->roster, text);
     json_t *peer = json_null();
     if (endpoint != NULL) {
-        peer = json_pack("{s:s,s:o,s:s}", "name", device != NULL ? device->name : text, "device",
+        const char *called = name != NULL && name[0] != '\0' ? name : device != NULL ? device->name : text;
+        peer = json_pack("{s:s,s:o,s:s}", "name", called, "device",
                          device != NULL ? device_json(call->roster, &device->device_id) : json_null(),
                          "endpoint", endpoint);
     }

@@ -199,6 +199,30 @@ put_as_typed(const json_t *json, struct buf *out)
     return true;
 }
 
+static struct value_guess
+guess(const struct nearest *nearest)
+{
+    struct value_guess out = { "" };
+
+    if (nearest->name != NULL) {
+        (void)snprintf(out.text, sizeof out.text, ": did you mean %s?", nearest->name);
+    }
+    return out;
+}
+
+/* Of a code: the one that was probably meant. */
+static struct value_guess
+guess_value(const struct codebook *codebook, const struct codebook_field *field, const char *typed)
+{
+    const struct codebook_vocabulary *vocabulary = codebook_vocabulary(codebook, field->vocabulary);
+    struct nearest nearest = nearest_to(typed);
+
+    for (size_t n = 0; vocabulary != NULL && n < vocabulary->value_count; n++) {
+        nearest_see(&nearest, vocabulary->values[n].name);
+    }
+    return guess(&nearest);
+}
+
 enum err
 value_parse(const struct codebook *codebook, const struct codebook_field *field, const json_t *json,
             struct buf *cbor_out, struct value_fault *fault_out)
@@ -219,7 +243,8 @@ value_parse(const struct codebook *codebook, const struct codebook_field *field,
         err = text.failed ? ERR_MEMORY
                           : codebook_parse(codebook, field, (const char *)text.data, cbor_out, &why);
         if (err == ERR_INVALID) {
-            explain(fault_out, "%s: %s", field->name, why == NULL ? "not a value of this field" : why);
+            explain(fault_out, "%s: %s%s", field->name, why == NULL ? "not a value of this field" : why,
+                    guess_value(codebook, field, (const char *)text.data).text);
         }
     }
     buf_wipe(&text);
@@ -332,17 +357,6 @@ value_element_field(const struct codebook *codebook, uint32_t kind,
     return field != NULL && field->collection == collection->number ? field : NULL;
 }
 
-static struct value_guess
-guess(const struct nearest *nearest)
-{
-    struct value_guess out = { "" };
-
-    if (nearest->name != NULL) {
-        (void)snprintf(out.text, sizeof out.text, ": did you mean %s?", nearest->name);
-    }
-    return out;
-}
-
 struct value_guess
 value_guess_name(const struct codebook *codebook, uint32_t kind, const struct codebook_collection *collection,
                  const char *typed)
@@ -402,7 +416,8 @@ find_element(const struct codebook_collection *collection, const char *digits, s
     const struct element_name *found = NULL;
 
     if (count < ELEMENT_DIGITS_MIN || count > ELEMENT_DIGITS) {
-        explain(fault, "an element of %s is named by 4 to 16 digits of its id", collection->name);
+        explain(fault, "an element of %s is named by 4 to 16 digits of its id, as show --ids prints it",
+                collection->name);
         return ERR_INVALID;
     }
     for (size_t n = 0; n < element_count; n++) {

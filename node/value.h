@@ -1,7 +1,7 @@
 /* value.h - values and targets as people name them, and back.
  *
  *     CBOR 3                      <-->  "triage"             a code of the field's vocabulary
- *     {act, 3f09a1c2..., stage}   <-->  act[3f09a1c2...].act_stage
+ *     {act, 3f09a1c2..., stage}   <-->  act[3f09a1c2...].stage
  *
  * The codebook says what a field may hold; this file only carries it over to JSON.
  */

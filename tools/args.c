@@ -189,9 +189,9 @@ check_words(const struct command *command, struct client_fault *fault)
     const struct verb *verb = command->verb;
     char hint[160];
 
-    (void)snprintf(hint, sizeof hint, "write vigil %s %s%s%s", command->noun->name,
-                   verb->name == NULL ? "" : verb->name, verb->name == NULL ? "" : " ",
-                   verb->words == NULL ? "" : verb->words);
+    (void)snprintf(hint, sizeof hint, "write vigil %s%s%s%s%s", command->noun->name,
+                   verb->name == NULL ? "" : " ", verb->name == NULL ? "" : verb->name,
+                   verb->words == NULL ? "" : " ", verb->words == NULL ? "" : verb->words);
     if (command->word_count > verb->word_max) {
         return fault_set(fault, "usage", hint, "'%s' is one word too many", command->words[verb->word_max]);
     }

@@ -4,6 +4,8 @@
 #include "tools/show.h"
 #include "tools/typed.h"
 
+#include "store/base/nearest.h"
+
 #include <stdlib.h>
 #include <string.h>
 
@@ -435,6 +437,86 @@ drop_empty(const json_t *rows, struct output_column *columns, size_t count)
     return kept;
 }
 
+/* What a row may have beside the listed fields of its kind; of those, one that is called like the first six has the name
+ * of the kind before its own. */
+static const char *const row_names[] = { "id", "kind", "office", "conflict", "created", "updated", "number" };
+enum { ROW_NAMES = sizeof row_names / sizeof row_names[0], COLUMN_NAMES_MAX = 128, COLUMN_NAME_BYTES = 96 };
+
+/* The columns that a list of records of this kind can have. Gives how many. */
+static size_t
+known_columns(const json_t *codebook, const char *kind, char names_out[COLUMN_NAMES_MAX][COLUMN_NAME_BYTES])
+{
+    size_t count = 0;
+    size_t index;
+    json_t *field;
+
+    for (size_t n = 0; n < ROW_NAMES; n++) {
+        (void)snprintf(names_out[count++], COLUMN_NAME_BYTES, "%s", row_names[n]);
+    }
+    json_array_foreach(json_object_get(codebook, "fields"), index, field)
+    {
+        const char *name = json_string_value(json_object_get(field, "name"));
+        const json_t *kinds = json_object_get(field, "kinds");
+        bool here = false;
+        bool taken = false;
+        for (size_t n = 0; n < json_array_size(kinds); n++) {
+            const char *one = json_string_value(json_array_get(kinds, n));
+            here = here || (one != NULL && strcmp(one, kind) == 0);
+        }
+        if (name == NULL || !here || !json_is_true(json_object_get(field, "listed")) ||
+            strcmp(name, "number") == 0 || strcmp(name, "record_kind") == 0 || count == COLUMN_NAMES_MAX) {
+            continue;
+        }
+        for (size_t n = 0; n < ROW_NAMES; n++) {
+            taken = taken || strcmp(row_names[n], name) == 0;
+        }
+        (void)snprintf(names_out[count++], COLUMN_NAME_BYTES, "%s%s%s", taken ? kind : "", taken ? "_" : "",
+                       name);
+    }
+    return count;
+}
+
+/* False, and `fault_out`: --columns names one that no row can have. */
+static bool
+check_columns(struct command *command, const char *kind, struct client_fault *fault_out)
+{
+    static char names[COLUMN_NAMES_MAX][COLUMN_NAME_BYTES];
+    const char *list[COLUMN_NAMES_MAX];
+    char hint[CLIENT_TEXT_BYTES] = "there are";
+    const char *typed = args_value(command, OPT_COLUMNS);
+
+    if (typed == NULL) {
+        return true;
+    }
+    const json_t *codebook = typed_codebook(command, fault_out);
+    if (codebook == NULL) {
+        return false;
+    }
+    size_t count = known_columns(codebook, kind, names);
+    for (size_t n = 0; n < count; n++) {
+        size_t used = strlen(hint);
+        list[n] = names[n];
+        (void)snprintf(hint + used, sizeof hint - used, "%s %s", n > 0 ? "," : "", names[n]);
+    }
+    while (typed[0] != '\0') {
+        char name[COLUMN_NAME_BYTES];
+        size_t size = strcspn(typed, ",");
+        bool known = size == 0;
+        (void)snprintf(name, sizeof name, "%.*s", (int)size, typed);
+        for (size_t n = 0; n < count; n++) {
+            known = known || strcmp(names[n], name) == 0;
+        }
+        if (!known) {
+            const char *nearest = nearest_name(name, list, count);
+            return fault_set(fault_out, "usage", hint, "there is no column '%s'%s%s%s", name,
+                             nearest == NULL ? "" : ": did you mean ", nearest == NULL ? "" : nearest,
+                             nearest == NULL ? "" : "?");
+        }
+        typed += size + (typed[size] == ',' ? 1 : 0);
+    }
+    return true;
+}
+
 static enum exit_status
 print_list(struct command *command, json_t *rows, json_int_t total)
 {
@@ -482,7 +564,7 @@ run_list(struct command *command)
     json_t *request = json_pack("{s:s, s:s}", "do", "record.list", "kind", kind);
     json_t *rows = json_array();
     enum exit_status status = STATUS_DONE;
-    if (request == NULL || !take_filter(command, request, &fault) ||
+    if (request == NULL || !check_columns(command, kind, &fault) || !take_filter(command, request, &fault) ||
         !fetch_all(command, request, limit, rows, &total, &fault)) {
         status = command_fail(command, &fault, "cannot list");
     } else {
@@ -719,7 +801,7 @@ static const struct verb case_verbs[] = {
     { "set", "ID NAME=VALUE...", 1, WORDS_MAX, CHANGES, "Set fields of a case",
       "Examples:\n"
       "  vigil case set KEN-2026-0042 status=triage urgency=urgent\n"
-      "  vigil case set KEN-2026-0042 'act[3f09a1c2].act_stage=ongoing'\n"
+      "  vigil case set KEN-2026-0042 'act[3f09a1c2].stage=ongoing'\n"
       "  vigil case set KEN-2026-0042 title='Two arrests' --resolve title\n\n" ABOUT_NAMES
       "A field that holds several values is set only if --resolve names it: look at them "
       "first with vigil conflict show. For a set, setting means adding a value.\n\n" ABOUT_SECRETS,

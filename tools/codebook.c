@@ -45,8 +45,8 @@ print_codebook(const struct command *command, const json_t *ok)
 {
     static const struct output_column of_kinds[] = { { "name", 0 }, { "label", COLUMN_CUT } };
     static const struct output_column of_fields[] = {
-        { "name", 0 },  { "type", 0 },   { "vocabulary", 0 },
-        { "level", 0 }, { "policy", 0 }, { "label", COLUMN_CUT },
+        { "name", 0 },   { "type", 0 },    { "vocabulary", 0 },     { "level", 0 },
+        { "policy", 0 }, { "indexed", 0 }, { "label", COLUMN_CUT },
     };
     static const struct output_column of_collections[] = { { "name", 0 },
                                                            { "level", 0 },

@@ -221,11 +221,10 @@ run_status(struct command *command)
 static const struct verb verbs[] = {
     { NULL, NULL, 0, 0, OPTION(WATCH) | OPTION(CHECK), "Show whether this node is well",
       "A line that begins with ! is a warning. Held: entries whose author had no right to write them. "
-      "Refused:\n"
-      "what arrived malformed or forged, and what waits for something else.\n\n"
+      "Refused: what arrived malformed or forged, and what waits for something else.\n\n"
       "Examples:\n"
       "  vigil status\n"
-      "  vigil status --check     ends with 6 on a warning, a conflict or a doubtful clock\n",
+      "  vigil status --check     ends with 6 if there is something to look at\n",
       run_status },
 };
 

@@ -257,9 +257,10 @@ run_watch(struct command *command)
 }
 
 #define ABOUT_SHARES                                                                                         \
-    "stored: the share of what the peer has that is stored here. visible: the share that "                   \
-    "can be read and found here. complete: nothing is missing and nothing waits. Shares are "                \
-    "rounded down, so 100.0 % means all.\n\n"
+    "stored: the share of what this node holds that the peer has on its disk. visible: the share that "      \
+    "can be read and found there. complete: both compared what they hold, and neither lacks anything. "      \
+    "Shares are rounded down, so 100.0 % means all. Of a peer that is away this tells what it had when "     \
+    "it went.\n\n"
 
 static const struct verb verbs[] = {
     { "now", "[PEER]", 0, 1, 0, "Ask the peers for what is new, at once",

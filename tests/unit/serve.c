@@ -366,7 +366,7 @@ START_TEST(concurrent_values_are_shown_listed_and_resolved)
                    json_string_value(json_object_get(json_array_get(siblings, 1), "value")));
     json_decref(answer);
     refused(ask(&ken, "{'id':1,'do':'conflict.resolve','record':'%s','target':'title','choose':3}", number),
-            "usage");
+            "absent");
     refused(ask(&ken, "{'id':1,'do':'conflict.resolve','record':'%s','target':'status','choose':1}", number),
             "absent");
     answer = ask(&ken, "{'id':1,'do':'conflict.resolve','record':'%s','target':'title','choose':2}", number);
@@ -576,9 +576,11 @@ START_TEST(peers_are_added_listed_and_removed_and_stay_over_a_restart)
             "invalid");
     refused(ask(&ken, "{'id':1,'do':'peer.add','endpoint':'tcp://hq.example.org:7700','device':'nobody'}"),
             "absent");
-    json_t *answer =
-        ask(&ken, "{'id':1,'do':'peer.add','endpoint':'tcp://hq.example.org:7700','device':'%s'}", device);
-    (void)granted(answer);
+    json_t *answer = ask(
+        &ken, "{'id':1,'do':'peer.add','endpoint':'tcp://hq.example.org:7700','device':'%s','name':'Geneva'}",
+        device);
+    ck_assert_str_eq(json_string_value(json_object_get(json_object_get(granted(answer), "peer"), "name")),
+                     "Geneva");
     json_decref(answer);
     serve_end(&ken);
     serve_begin(&ken, ken.node);
@@ -595,9 +597,14 @@ START_TEST(peers_are_added_listed_and_removed_and_stay_over_a_restart)
     answer = ask(&ken, "{'id':1,'do':'peer.list'}");
     ck_assert_uint_eq(json_array_size(json_object_get(granted(answer), "peers")), 1);
     json_decref(answer);
+    answer = ask(&ken, "{'id':1,'do':'sync.now','peer':'geneva'}");
+    ck_assert_int_eq(json_integer_value(json_object_get(granted(answer), "asked")), 1);
+    json_decref(answer);
+    refused(ask(&ken, "{'id':1,'do':'sync.now','peer':'bern'}"), "absent");
     answer = ask(&ken, "{'id':1,'do':'sync.status'}");
     const json_t *status = json_array_get(json_object_get(granted(answer), "peers"), 0);
     ck_assert_str_eq(json_string_value(json_object_get(status, "state")), "down");
+    ck_assert_str_eq(json_string_value(json_object_get(status, "name")), "Geneva");
     ck_assert(json_is_null(json_object_get(status, "last_contact")));
     json_decref(answer);
     answer = ask(&ken, "{'id':1,'do':'peer.remove','peer':'%.8s'}", device);

@@ -367,6 +367,34 @@ START_TEST(pages_are_fetched_until_there_are_no_more)
 }
 END_TEST
 
+START_TEST(a_column_that_no_row_has_is_refused_before_anything_is_listed)
+{
+    static const struct fake_step codebook = {
+        "{\"do\":\"codebook.show\"}",
+        "{\"id\":$ID,\"ok\":{\"fields\":["
+        "{\"name\":\"title\",\"kinds\":[\"case\"],\"listed\":true},"
+        "{\"name\":\"kind\",\"kinds\":[\"case\"],\"listed\":true},"
+        "{\"name\":\"narrative.text\",\"kinds\":[\"case\"],\"listed\":false},"
+        "{\"name\":\"pseudonym\",\"kinds\":[\"person\"],\"listed\":true}],\"collections\":[]}}"
+    };
+
+    answer(STEPS(codebook,
+                 { "{\"do\":\"record.list\",\"kind\":\"case\"}",
+                   "{\"id\":$ID,\"ok\":{\"records\":[{\"number\":\"A\",\"id\":\"1\",\"title\":\"T\"}],"
+                   "\"next\":null,\"total\":1}}" },
+                 codebook, codebook, codebook));
+    ck_assert_int_eq(RUN("case", "list", "--columns", "number,title,case_kind", "--json"), 0);
+    ck_assert_str_eq(out, "{\"number\":\"A\",\"title\":\"T\",\"case_kind\":null}\n");
+    ck_assert_int_eq(RUN("case", "list", "--columns", "number,titel"), 2);
+    ck_assert_str_eq(err, "vigil: cannot list\n  why: there is no column 'titel': did you mean title?\n"
+                          "  do:  there are id, kind, office, conflict, created, updated, number, title, "
+                          "case_kind\n");
+    ck_assert_int_eq(RUN("case", "list", "--columns", "narrative.text"), 2);
+    ck_assert_int_eq(RUN("case", "list", "--columns", "pseudonym"), 2);
+    ck_assert_uint_eq(fake_api_end(&api), 5);
+}
+END_TEST
+
 START_TEST(records_of_a_file_name_each_other)
 {
     answer(STEPS(
@@ -663,7 +691,8 @@ SUITE_MAIN("vigil", each_exit_status_is_reached, findings_end_with_six_only_wher
            what_is_typed_becomes_the_request_of_the_api, a_confidential_value_is_refused_on_the_command_line,
            a_dash_takes_a_line_of_standard_input, a_count_shows_what_is_most_first,
            a_dry_run_shows_the_request_and_changes_nothing, pages_are_fetched_until_there_are_no_more,
-           records_of_a_file_name_each_other, after_a_refused_record_the_rest_waits_unless_told_otherwise,
+           a_column_that_no_row_has_is_refused_before_anything_is_listed, records_of_a_file_name_each_other,
+           after_a_refused_record_the_rest_waits_unless_told_otherwise,
            a_node_that_goes_away_during_a_file_is_told, a_record_is_shown_whole_with_every_sibling,
            the_digest_and_the_peers_are_lines_of_json, a_watch_ends_when_every_peer_is_complete,
            a_watch_that_takes_too_long_says_to_try_again, help_is_there_for_every_verb_and_fits_a_terminal,
