@@ -2,6 +2,7 @@
 #include "store/base/world.h"
 #include "sync/ceremony.h"
 #include "tools/org_ask.h"
+#include "tools/org_backup.h"
 
 #include <argp.h>
 #include <errno.h>
@@ -663,6 +664,62 @@ do_show(struct arguments *arguments)
     return EXIT_DONE;
 }
 
+/* --- open --- */
+
+static const struct argp_option open_options[] = {
+    { "office", OPTION_OFFICE, "CODE", 0, "Code of the office that the node of the backup belonged to", 0 },
+    { "key", OPTION_KEY, "KEY", 0, "Open with this key, such as office-KEN, instead of the one of --office",
+      0 },
+    { 0 },
+};
+
+static const struct argp open_argp = {
+    open_options,
+    parse_with_children,
+    "DIR BACKUP REQUEST",
+    "Let the machine of this request restore a backup, whose passphrase nobody knows any more.\v"
+    "BACKUP is its .main or its .keys file; only its beginning is read. Writes REQUEST.backup-key, which "
+    "opens "
+    "the backup on that machine and nowhere else: vigild restore --key.\n\n"
+    "Example:\n"
+    "  vigil-org open ceremony --office KEN ken-2026-03-01.main spare.request\n\n"
+    "Compare the number that is printed with the one the device shows.",
+    children,
+    NULL,
+    NULL
+};
+
+static int
+do_open(struct arguments *arguments)
+{
+    struct ceremony *ceremony = NULL;
+    struct ceremony_options options;
+    struct asking asking;
+    ceremony_fault fault = { NULL, NULL, NULL };
+    char key_name[CEREMONY_KEY_NAME_BYTES_MAX];
+    const char *about = arguments->directory;
+
+    if (arguments->request_count != 2 || (arguments->office == NULL && arguments->key == NULL)) {
+        return complain_usage(NULL, "nothing was opened",
+                              arguments->request_count != 2 ? "a backup and a request are needed"
+                                                            : "--office is missing",
+                              "see vigil-org open --help");
+    }
+    (void)snprintf(key_name, sizeof key_name, "office-%s",
+                   arguments->office == NULL ? "" : arguments->office);
+    const struct org_open open = { .backup = arguments->requests[0],
+                                   .request = arguments->requests[1],
+                                   .key_name = arguments->key == NULL ? key_name : arguments->key,
+                                   .world = &real_world };
+    options = options_of(&asking, arguments);
+    enum err err = ceremony_open(&ceremony, &options, open.key_name, &fault);
+    if (err == ERR_OK) {
+        err = org_open_backup(ceremony, &open, &about, &fault);
+    }
+    ceremony_close(&ceremony);
+    return err == ERR_OK ? EXIT_DONE : complain_fault(err, about, &fault);
+}
+
 /* --- the program --- */
 
 static const struct {
@@ -674,6 +731,7 @@ static const struct {
     { "init", "found an organisation", &init_argp, do_init },
     { "enrol", "certify devices of an office", &enrol_argp, do_enrol },
     { "show", "print who belongs to it", &show_argp, do_show },
+    { "open", "let a machine restore a backup", &open_argp, do_open },
 };
 
 enum { COMMAND_COUNT = sizeof commands / sizeof commands[0] };
@@ -728,6 +786,6 @@ main(int argc, char **argv)
             return code;
         }
     }
-    return complain_usage(argv[1], "this is no command", "there are init, enrol and show",
+    return complain_usage(argv[1], "this is no command", "there are init, enrol, show and open",
                           "see vigil-org --help");
 }
