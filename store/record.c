@@ -93,6 +93,28 @@ record_name(struct table_txn *txn, uint32_t record_no, struct ident *compartment
     return err;
 }
 
+enum err
+record_find_prefix(struct table_txn *txn, const struct ident *compartment, const uint8_t prefix[8],
+                   struct ident *record_id_out)
+{
+    struct table_cursor cursor;
+    struct span key;
+    struct span name;
+    enum err err = ERR_ABSENT;
+
+    table_cursor_init(&cursor, txn, TABLE_RECNO, span_of(NULL, 0));
+    while (err == ERR_ABSENT && table_cursor_next(&cursor, &key, &name)) {
+        if (name.data != NULL && name.size == NAME_BYTES &&
+            memcmp(name.data, compartment->bytes, IDENT_BYTES) == 0 &&
+            memcmp(name.data + IDENT_BYTES, prefix, 8) == 0) {
+            memcpy(record_id_out->bytes, name.data + IDENT_BYTES, IDENT_BYTES);
+            err = ERR_OK;
+        }
+    }
+    table_cursor_end(&cursor);
+    return err;
+}
+
 /* --- a turn ------------------------------------------------------------------- */
 
 /* An entry that a turn merges into a record. */

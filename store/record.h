@@ -50,6 +50,10 @@ MUST_CHECK enum err record_intern(struct table_txn *txn, const struct ident *com
 MUST_CHECK enum err record_name(struct table_txn *txn, uint32_t record_no, struct ident *compartment_out,
                                 struct ident *record_id_out);
 
+/* The record of a compartment whose id starts so: one walk over all names. ERR_ABSENT. */
+MUST_CHECK enum err record_find_prefix(struct table_txn *txn, const struct ident *compartment,
+                                       const uint8_t prefix[8], struct ident *record_id_out);
+
 /* --- merging --- */
 
 struct record_turn;

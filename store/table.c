@@ -795,16 +795,12 @@ release_readers(struct table_env *env)
     pthread_mutex_unlock(&env->mutex);
 }
 
-/* The directory's disk has this much room, and a little for whoever writes meanwhile. */
-static enum err
-check_room(const struct table_env *env, uint64_t bytes)
+uint64_t
+table_env_room(const struct table_env *env)
 {
     struct statvfs fs;
 
-    if (fstatvfs(env->directory, &fs) != 0) {
-        return err_of(errno);
-    }
-    return (uint64_t)fs.f_bavail * fs.f_frsize < bytes + MAP_STEP ? ERR_FULL : ERR_OK;
+    return fstatvfs(env->directory, &fs) == 0 ? (uint64_t)fs.f_bavail * fs.f_frsize : 0;
 }
 
 /* The copy that is being made: an LMDB file of its own, beside ours. */
@@ -993,8 +989,9 @@ table_env_compact(struct table_env *env)
     }
     table_env_stat(env, &stat);
     enum err err = world_disk(env->world, WORLD_DISK_FILE);
-    if (err == ERR_OK) {
-        err = check_room(env, stat.compact_bytes);
+    /* A little is left for whoever writes meanwhile. */
+    if (err == ERR_OK && table_env_room(env) < stat.compact_bytes + MAP_STEP) {
+        err = ERR_FULL;
     }
     if (err == ERR_OK && !hold_readers(env, true)) {
         err = ERR_BUSY;
@@ -1082,7 +1079,7 @@ begin_write(struct table_env *env, bool reserved, struct table_txn **txn_out)
     if (env->poisoned) {
         return ERR_IO;
     }
-    enum err err = world_disk(env->world, WORLD_DISK_BEGIN);
+    enum err err = world_disk(env->world, reserved ? WORLD_DISK_RESERVED : WORLD_DISK_BEGIN);
     if (err == ERR_OK && !reserved) {
         err = check_reserve(env);
     }

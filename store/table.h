@@ -104,6 +104,9 @@ struct table_stat {
 
 void table_env_stat(struct table_env *env, struct table_stat *stat_out);
 
+/* Bytes that the environment's disk has left for us; 0 if it does not say. */
+uint64_t table_env_room(const struct table_env *env);
+
 /* Rewrite the file from the rows that are here: what was deleted before is in none of its
  * bytes. No transaction of this thread may be open. Written beside, synced, renamed: a crash anywhere leaves
  * the old file or the new one, whole, and the next opening removes what is left beside.

@@ -24,6 +24,7 @@ static const char file_magic[] = "VIGILBOX";
 static const char lock_name[] = "lock";
 static const char wrap_name[] = "wrap";
 static const char anchor_name[] = "anchor";
+static const char reserve_name[] = "reserve";
 
 enum {
     MAGIC_BYTES = 8,
@@ -952,6 +953,55 @@ wrap_clear(const char *directory, uint32_t generation)
     }
     closedir(all);
     return err;
+}
+
+/* --- The reserve ---------------------------------------------------------- */
+
+enum err
+reserve_make(const char *directory, uint64_t bytes, const struct world *world)
+{
+    struct stat stat;
+    int at;
+
+    enum err err = world_disk(world, WORLD_DISK_FILE);
+    if (err == ERR_OK) {
+        err = open_directory(directory, &at);
+    }
+    if (err != ERR_OK) {
+        return err;
+    }
+    if (fstatat(at, reserve_name, &stat, AT_SYMLINK_NOFOLLOW) == 0 && S_ISREG(stat.st_mode) &&
+        (uint64_t)stat.st_blocks * 512 >= bytes) {
+        close(at);
+        return ERR_OK;
+    }
+    (void)unlinkat(at, reserve_name, 0);
+    int file = openat(at, reserve_name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+    if (file < 0) {
+        err = err_of_errno(errno);
+    } else {
+        int failed = posix_fallocate(file, 0, (off_t)bytes);
+        err = failed == 0 ? ERR_OK : err_of_errno(failed);
+        close(file);
+        if (err != ERR_OK) {
+            (void)unlinkat(at, reserve_name, 0);
+        }
+    }
+    close(at);
+    return err;
+}
+
+bool
+reserve_release(const char *directory)
+{
+    int at;
+
+    if (open_directory(directory, &at) != ERR_OK) {
+        return false;
+    }
+    bool released = unlinkat(at, reserve_name, 0) == 0;
+    close(at);
+    return released;
 }
 
 /* --- The anchor ----------------------------------------------------------- */

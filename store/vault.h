@@ -4,6 +4,7 @@
  *     wrap      the wrapping key of keys/ and its generation, sealed under the storage key
  *     device    the device's own secret keys, sealed under the storage key
  *     anchor    {device, incarnation, last own seq per log, database id}, sealed
+ *     reserve   nothing: room that is given back when a full disk must not stop an erasure
  *
  * Small files beside the environments, each written to a temporary name, synced,
  * renamed and its directory synced, mode 0600 whatever the umask; a symlink at
@@ -100,6 +101,13 @@ void wrap_folder(uint32_t generation, char name_out[WRAP_FOLDER_BYTES]);
 
 /* Remove the folders of all other generations, with everything in them: a crash left them. ERR_DENIED, ERR_IO. */
 MUST_CHECK enum err wrap_clear(const char *directory, uint32_t generation);
+
+/* The file `reserve`: so many bytes of the disk, really taken; one that is there stays. ERR_FULL: the disk has not that much.
+ * ERR_DENIED, ERR_IO. */
+MUST_CHECK enum err reserve_make(const char *directory, uint64_t bytes, const struct world *world);
+
+/* Give them back. False: there were none. */
+bool reserve_release(const char *directory);
 
 struct anchor_log {
     struct hash log_id;

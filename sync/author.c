@@ -121,6 +121,24 @@ write_entry(struct replica *replica, const struct draft *draft)
     return err;
 }
 
+enum err
+replica_write_receipt(struct replica *replica, const struct change_receipt *receipt)
+{
+    struct change_receipt stamped = *receipt;
+    struct buf payload = { 0 };
+
+    stamped.hlc = next_stamp(replica);
+    enum err err = change_encode_receipt(&stamped, &payload);
+    if (err == ERR_OK) {
+        err = write_entry(replica, &(struct draft){ .compartment = *roster_control(replica->roster),
+                                                    .lane = LANE_CONTROL,
+                                                    .kind = ENTRY_RECEIPT,
+                                                    .payload = buf_span(&payload) });
+    }
+    buf_free(&payload);
+    return err;
+}
+
 /* A control entry that carries statements. */
 static enum err
 write_statements(struct replica *replica, const struct span *statements, size_t count)
@@ -599,6 +617,7 @@ replica_tend(struct replica *replica)
     uint64_t before = replica->own_entries;
     bool worked = intake_work(replica->intake, WORK_SLICE) > 0;
 
+    worked = replica_tend_erasures(replica) || worked;
     /* Once after opening: this program may know what the one before it could not read. */
     if (!replica->took_up) {
         intake_retry_all(replica->intake);
@@ -893,6 +912,7 @@ replica_save(struct replica *replica, const struct save *save, struct saved *sav
     enum err err = prepare_halves(replica, save, halves);
 
     assert(replica->in_turn);
+    err = err == ERR_OK && replica->narrow && !save->although_full ? ERR_FULL : err;
     *op_out = save->op_count;
     /* Preds are read from the tables, which are behind what this turn merged. */
     for (int half = 0; half < HALVES && err == ERR_OK; half++) {

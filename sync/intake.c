@@ -3,6 +3,7 @@
 #include "store/base/log.h"
 #include "store/base/world.h"
 #include "store/keys.h"
+#include "sync/erase.h"
 #include "sync/keyring.h"
 #include "sync/limit.h"
 #include "sync/update.h"
@@ -22,6 +23,7 @@ enum {
     TOUCHED_WORDS = TOUCHED_BITS / 64,
     TOUCHED_MAX = 3072, /* records of a turn: about 16 KiB each while it ends */
     CLOCK_FOLLOW_MS = 60 * 60 * 1000,
+    NARROW_BYTES_MAX = 2 << 20,
     /* A payload of a hundred bytes may open to a MiB: what was opened is merged and forgotten when it takes so much. */
     OPENED_BYTES_MAX = 32 << 20,
     /* Of what lies beyond a cut so much is kept, counted along the chain. */
@@ -93,6 +95,8 @@ struct intake {
     uint64_t own_held;   /* of this device's own entries, those that were found held in this turn */
     bool roster_changed; /* in the turn just ended */
     bool failed;         /* memory ran out in this turn */
+    bool narrow;         /* the disk is full: see intake_narrow */
+    size_t narrow_left;  /* bytes of chunks that are taken all the same, until a turn is not narrow */
 };
 
 const char *
@@ -515,6 +519,23 @@ take_data(struct intake *intake, const struct log_branch *branch, const struct e
     return outcome;
 }
 
+static struct outcome
+take_receipt(struct intake *intake, const struct log_branch *branch, const struct entry *entry,
+             const struct epoch_keys *keys)
+{
+    struct change_receipt receipt;
+    enum entry_fault fault = open_payload(intake, branch, entry, keys, NULL, &intake->plain);
+
+    if (fault != FAULT_NONE) {
+        return outcome_of_fault(intake, fault);
+    }
+    enum change_verdict verdict = change_decode_receipt(buf_span(&intake->plain), &receipt);
+    if (verdict == CHANGE_OK) {
+        erase_take_receipt(intake->options.erase, intake->main_txn, &branch->device_id, &receipt);
+    }
+    return outcome_of_change(intake, verdict);
+}
+
 /* --- what record.h asks of the journal --- */
 
 enum err
@@ -643,8 +664,10 @@ take_entry(struct intake *intake, const struct log_branch *branch, const struct 
         return take_key(intake, branch, entry, keys);
     case ENTRY_CONTROL:
         return take_control(intake, branch, entry, keys);
+    case ENTRY_RECEIPT:
+        return take_receipt(intake, branch, entry, keys);
     default: {
-        /* Receipts and seals say nothing that the replica derives from: it is enough that they open. */
+        /* Seals say nothing that the replica derives from: it is enough that they open. */
         enum entry_fault fault = open_payload(intake, branch, entry, keys, NULL, &intake->plain);
         return fault == FAULT_NONE ? (struct outcome){ .state = STATE_MERGED }
                                    : outcome_of_fault(intake, fault);
@@ -723,17 +746,54 @@ within_one_run(const struct chunk *chunk, struct run run)
     return true;
 }
 
-/* True if every entry from `from` on brings its payload. One that comes as a hash alone cannot be told from one that
- * somebody on the way stripped: kept, it would look complete for ever. */
+/* The order that an entry was erased by before it came; NULL: none. The record of an entry whose key is here was not
+ * erased, and that is cheaper to see than that no order names it. */
+static const struct ident *
+erased_by(struct intake *intake, const struct ident *compartment, const struct hash *log_id,
+          const struct log_branch *branch, const struct entry *entry)
+{
+    const struct erase *erase = intake->options.erase;
+
+    if (!erase_reaches(erase, compartment)) {
+        return NULL;
+    }
+    const struct epoch_keys *keys = keyring_find(intake->options.keyring, compartment, entry->epoch);
+    const struct cached_record *record = NULL;
+    uint8_t prefix[8];
+    if (branch != NULL && keys != NULL && entry->payload.data != NULL &&
+        record_of_entry(intake, branch, entry, keys, prefix, &record) == ERR_OK) {
+        return NULL;
+    }
+    return erase_order_of(erase, compartment, log_id, entry);
+}
+
+/* True if every entry from `from` on brings its payload, but for those that were erased. Any other that comes as a hash
+ * alone cannot be told from one that somebody on the way stripped: kept, it would look complete for ever. */
 static bool
-payloads_are_here(const struct chunk *chunk, size_t from)
+payloads_are_here(struct intake *intake, const struct descriptor *descriptor, const struct hash *log_id,
+                  const struct chunk *chunk, size_t from)
 {
     for (size_t n = from; n < chunk->entry_count; n++) {
-        if (chunk->entries[n].payload.data == NULL) {
+        const struct entry *entry = &chunk->entries[n];
+
+        if (entry->payload.data == NULL &&
+            erased_by(intake, &descriptor->compartment, log_id, NULL, entry) == NULL) {
             return false;
         }
     }
     return true;
+}
+
+/* Keep the header of an entry that was erased before it came, and count the copy if its payload came with it. */
+static void
+append_erased(struct intake *intake, struct log_branch *branch, const struct entry *entry,
+              const struct ident *order)
+{
+    if (entry->payload.data != NULL) {
+        erase_count_late(intake->options.erase, intake->main_txn, order);
+    }
+    (void)journal_append_erased(intake->options.journal, intake->main_txn, branch, entry, order);
+    intake->options.counts->states[STATE_ERASED]++;
 }
 
 static void
@@ -746,9 +806,8 @@ count_outcome(struct intake *intake, const struct log_branch *branch, const stru
     }
 }
 
-/* Remove the rows by which an entry may wait. */
-static void
-pend_forget(struct intake *intake, const struct log_branch *branch, const struct entry *entry)
+void
+intake_forget_waiting(struct intake *intake, const struct log_branch *branch, const struct entry *entry)
 {
     const struct ident *compartment = &branch->descriptor.compartment;
     const struct epoch_keys *keys = keyring_find(intake->options.keyring, compartment, entry->epoch);
@@ -824,7 +883,7 @@ take_again(struct intake *intake, uint32_t log_no, uint64_t seq, const struct wa
         pend_key(key, waited, log_no, seq);
         (void)table_delete(intake->main_txn, TABLE_PEND, span_of(key, sizeof key));
     } else if (stored.state == STATE_NEEDS_KEY || stored.state == STATE_NEEDS_SCHEMA) {
-        pend_forget(intake, branch, &stored.entry);
+        intake_forget_waiting(intake, branch, &stored.entry);
     }
     if (outcome.wait.reason != 0) {
         pend_put(intake, &outcome.wait, log_no, seq);
@@ -868,6 +927,13 @@ follow_limits(struct intake *intake, struct log_branch *first)
 static void
 append(struct intake *intake, struct log_branch *branch, const struct entry *entry)
 {
+    const struct ident *order =
+        erased_by(intake, &branch->descriptor.compartment, &branch->log_id, branch, entry);
+
+    if (order != NULL) {
+        append_erased(intake, branch, entry, order);
+        return;
+    }
     struct outcome outcome = take_entry(intake, branch, entry);
 
     if (entry->kind == ENTRY_KEY) {
@@ -900,6 +966,27 @@ has_room(const struct intake *intake, const struct descriptor *descriptor, const
     }
     device_id_of(descriptor->sign_pk, &device_id);
     return journal_idle_bytes(journal, &device_id, &descriptor->compartment) < IDLE_BYTES_MAX;
+}
+
+void
+intake_narrow(struct intake *intake, bool narrow)
+{
+    intake->narrow = narrow;
+}
+
+/* Is there room for a chunk of these bytes? */
+static bool
+has_disk(struct intake *intake, const struct descriptor *descriptor, struct span bytes)
+{
+    if (!intake->narrow) {
+        return true;
+    }
+    if (!ident_equal(&descriptor->compartment, roster_control(intake->options.roster)) ||
+        bytes.size > intake->narrow_left) {
+        return false;
+    }
+    intake->narrow_left -= bytes.size;
+    return true;
 }
 
 static struct intake_result
@@ -954,7 +1041,10 @@ take_chunk(struct intake *intake, const struct descriptor *descriptor, struct sp
     if (chunk_verify(chunk, descriptor->sign_pk) != CHUNK_OK) {
         return (struct intake_result){ .verdict = VERDICT_FORGED };
     }
-    if (!payloads_are_here(chunk, known)) {
+    if (!has_disk(intake, descriptor, bytes)) {
+        return (struct intake_result){ .verdict = VERDICT_LATER, .later = LATER_FULL };
+    }
+    if (!payloads_are_here(intake, descriptor, &log_id, chunk, known)) {
         return (struct intake_result){ .verdict = VERDICT_LATER, .later = LATER_LIMIT };
     }
     if (!has_room(intake, descriptor, branch, chunk->entry_count - known, bytes.size)) {
@@ -1095,6 +1185,8 @@ intake_begin(struct intake *intake, struct table_txn *main_txn, struct table_txn
              const struct codebook *codebook)
 {
     turn_clear(intake);
+    intake->narrow_left = intake->narrow ? intake->narrow_left : NARROW_BYTES_MAX;
+    intake->narrow = false;
     intake->main_txn = main_txn;
     intake->keys_txn = keys_txn;
     intake->codebook = codebook;
@@ -1360,6 +1452,16 @@ intake_clear_derived(struct intake *intake)
 {
     record_clear_all(intake->main_txn);
     table_clear(intake->main_txn, TABLE_PEND, span_of(NULL, 0));
+    erase_clear_derived(intake->main_txn);
+}
+
+enum err
+intake_forget_record(struct intake *intake, const struct ident *compartment, const struct ident *record_id)
+{
+    enum err err = intake_bring_up_to_date(intake);
+
+    crypto_wipe(intake->cache, RECORD_CACHE_SLOTS * sizeof *intake->cache);
+    return err == ERR_OK ? record_forget(intake->turn, compartment, record_id) : err;
 }
 
 /* Let what came in through control take effect. */
@@ -1384,6 +1486,10 @@ settle(struct intake *intake)
         queue_rebuild(intake);
     }
     (void)keyring_learn(intake->options.keyring, intake->options.roster, epoch_arrived, intake);
+    if (erase_follow(intake->options.erase, intake, intake->main_txn, intake->keys_txn) != ERR_OK) {
+        intake->failed = true;
+        return;
+    }
     for (uint32_t no = 1; no <= journal_branch_count(intake->options.journal) && !intake->failed; no++) {
         struct log_branch *branch = journal_branch(intake->options.journal, no);
 

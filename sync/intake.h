@@ -14,6 +14,7 @@
 #include "sync/policy.h"
 #include "sync/verdict.h"
 
+struct erase;
 struct keyring;
 struct roster;
 struct world;
@@ -62,6 +63,7 @@ struct intake_options {
     struct journal *journal;
     struct roster *roster;
     struct keyring *keyring;
+    struct erase *erase;
     const struct hash *own_device; /* whose levels decide what is read */
     struct intake_counts *counts;  /* added to */
 };
@@ -72,6 +74,10 @@ void intake_free(struct intake **intake);
 /* Begin a turn over these transactions, with the codebook in force. */
 MUST_CHECK enum err intake_begin(struct intake *intake, struct table_txn *main_txn,
                                  struct table_txn *keys_txn, const struct codebook *codebook);
+
+/* In a narrow turn, on a full disk, chunks of `control` alone are taken, and not many: an erasure may be among them. Until the
+ * next intake_begin. */
+void intake_narrow(struct intake *intake, bool narrow);
 
 /* Take one chunk of the log that `descriptor` names. */
 struct intake_result intake_chunk(struct intake *intake, const struct descriptor *descriptor,
@@ -122,6 +128,13 @@ MUST_CHECK enum err intake_freshen(struct intake *intake, uint32_t record_no);
 /* For `vigild rebuild`, in turns: remove everything that is derived; then take up the entry at each place, in order. */
 void intake_clear_derived(struct intake *intake);
 MUST_CHECK enum err intake_take_place(struct intake *intake, uint64_t place);
+
+/* For sync/erase.c. Forget everything that is derived of a record, and every record key that memory holds. ERR_ABSENT: nothing
+ * of it was merged here; others as record_forget. */
+MUST_CHECK enum err intake_forget_record(struct intake *intake, const struct ident *compartment,
+                                         const struct ident *record_id);
+/* Remove the rows by which an entry may wait: only its header is used. */
+void intake_forget_waiting(struct intake *intake, const struct log_branch *branch, const struct entry *entry);
 
 /* True if an entry of this turn may have been merged into the record: its tables are then behind. */
 bool intake_touched(const struct intake *intake, uint32_t record_no);

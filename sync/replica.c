@@ -296,6 +296,7 @@ static void
 unload(struct replica *replica)
 {
     intake_free(&replica->intake);
+    erase_close(&replica->erase);
     keyring_free(&replica->keyring);
     roster_free(&replica->roster);
     journal_close(&replica->journal);
@@ -395,11 +396,23 @@ load(struct replica *replica)
     err = keyring_add_key(replica->keyring, roster_control(replica->roster), &zero,
                           &replica->identity.control_key);
     if (err == ERR_OK) {
+        err = erase_open(&replica->erase,
+                         &(struct erase_options){
+                             .world = replica->world,
+                             .journal = replica->journal,
+                             .roster = replica->roster,
+                             .keyring = replica->keyring,
+                             .own_device = &replica->identity.device_id,
+                         },
+                         replica->main_txn);
+    }
+    if (err == ERR_OK) {
         err = intake_new(&replica->intake, &(struct intake_options){
                                                .world = replica->world,
                                                .journal = replica->journal,
                                                .roster = replica->roster,
                                                .keyring = replica->keyring,
+                                               .erase = replica->erase,
                                                .env = replica->main_env,
                                                .own_device = &replica->identity.device_id,
                                                .counts = &replica->counts,
@@ -508,30 +521,34 @@ load_database_id(struct replica *replica)
     static const char name[] = "database-id";
     struct buf value = { 0 };
     struct table_txn *txn = NULL;
-    enum err err = table_begin_write(replica->main_env, &txn);
+    enum err err = table_begin_read(replica->main_env, &txn);
 
     if (err != ERR_OK) {
         return err;
     }
+    /* Nothing is written where it is not needed: a full disk can be opened. */
     err = table_read(txn, TABLE_META, span_text(name), &value);
+    table_abort(&txn);
     if (err == ERR_OK && value.size == IDENT_BYTES) {
         memcpy(replica->database_id.bytes, value.data, IDENT_BYTES);
-        table_abort(&txn);
     } else if (err == ERR_ABSENT) {
+        err = table_begin_write(replica->main_env, &txn);
+        if (err != ERR_OK) {
+            buf_free(&value);
+            return err;
+        }
         world_random(replica->world, replica->database_id.bytes, IDENT_BYTES);
         table_put(txn, TABLE_META, span_text(name), ident_span(&replica->database_id));
         err = table_commit(&txn);
     } else {
-        table_abort(&txn);
         err = ERR_CORRUPT;
     }
     buf_free(&value);
     return err;
 }
 
-/* keys/ as it is under `wrap`. */
-static enum err
-open_keys(struct replica *replica, const struct wrap *wrap, struct table_env **env_out)
+enum err
+replica_open_keys(struct replica *replica, const struct wrap *wrap, struct table_env **env_out)
 {
     char path[4096];
     char folder[WRAP_FOLDER_BYTES];
@@ -564,7 +581,7 @@ open_environments(struct replica *replica)
     if (err != ERR_OK) {
         return err;
     }
-    err = open_keys(replica, &replica->wrap, &replica->keys_env);
+    err = replica_open_keys(replica, &replica->wrap, &replica->keys_env);
     return err == ERR_OK ? load_database_id(replica) : err;
 }
 
@@ -581,6 +598,7 @@ replica_open(struct replica **replica_out, const struct replica_options *options
     replica->storage_key = *options->storage_key;
     replica->map_bytes = options->map_bytes == 0 ? MAP_BYTES_DEFAULT : options->map_bytes;
     replica->keys_map_bytes = KEYS_MAP_BYTES;
+    replica->reserve_bytes = options->reserve_bytes;
     replica->codebook_default = options->codebook;
     replica->directory = strdup(options->directory);
     replica_gossip_init(replica);
@@ -700,6 +718,36 @@ replica_codebook(const struct replica *replica)
     return in_force != NULL && in_force != codebook_reprisals() ? in_force : replica->codebook_default;
 }
 
+static enum err
+begin(struct replica *replica, bool narrow)
+{
+    enum err (*begin_write)(struct table_env *, struct table_txn **) =
+        narrow ? table_begin_write_reserved : table_begin_write;
+    enum err err = begin_write(replica->keys_env, &replica->keys_txn);
+
+    if (err != ERR_OK) {
+        return err;
+    }
+    err = begin_write(replica->main_env, &replica->main_txn);
+    if (err == ERR_OK) {
+        err = intake_begin(replica->intake, replica->main_txn, replica->keys_txn, replica_codebook(replica));
+    }
+    if (err != ERR_OK) {
+        table_abort(&replica->main_txn);
+        table_abort(&replica->keys_txn);
+        return err;
+    }
+    intake_narrow(replica->intake, narrow);
+    replica->narrow = narrow;
+    return ERR_OK;
+}
+
+bool
+replica_turn_is_narrow(const struct replica *replica)
+{
+    return replica->in_turn && replica->narrow;
+}
+
 enum err
 replica_begin(struct replica *replica)
 {
@@ -707,18 +755,14 @@ replica_begin(struct replica *replica)
     if (replica->main_env == NULL || replica->keys_env == NULL) {
         return ERR_IO;
     }
-    enum err err = table_begin_write(replica->keys_env, &replica->keys_txn);
-
-    if (err != ERR_OK) {
-        return err;
-    }
-    err = table_begin_write(replica->main_env, &replica->main_txn);
-    if (err == ERR_OK) {
-        err = intake_begin(replica->intake, replica->main_txn, replica->keys_txn, replica_codebook(replica));
+    enum err err = begin(replica, false);
+    if (err == ERR_FULL) {
+        replica_use_reserve(replica);
+        err = begin(replica, true);
+    } else if (err == ERR_OK) {
+        replica_renew_reserve(replica);
     }
     if (err != ERR_OK) {
-        table_abort(&replica->main_txn);
-        table_abort(&replica->keys_txn);
         return err;
     }
     replica->in_turn = true;
@@ -913,6 +957,10 @@ rebuild_slice(struct replica *replica, uint64_t *place)
 
     if (err != ERR_OK) {
         return err;
+    }
+    if (replica->narrow) {
+        err = replica_abort(replica);
+        return err == ERR_OK ? ERR_FULL : err;
     }
     if (*place == 0) {
         intake_clear_derived(replica->intake);

@@ -48,6 +48,8 @@ struct replica_options {
     const struct key *storage_key;
     const struct codebook *codebook; /* used where no codebook statement is in force */
     size_t map_bytes;                /* of main/; 0: a default */
+    uint64_t
+        reserve_bytes; /* kept taken on the disk, to be given back for an erasure when it is full; 0: none */
 };
 
 /* Open what is in `directory`: journal, roster, keys, frontiers. The identity must have joined.
@@ -61,8 +63,10 @@ MUST_CHECK enum err replica_found(struct replica *replica, struct span statement
 
 /* --- turns --- */
 
-/* Begin a turn. Errors as table_begin_write. */
+/* Begin a turn. On a disk that is full it is a narrow one: little more than an erasure is taken in or written, and
+ * everything else is refused as full. Errors as table_begin_write; ERR_FULL: there is no room even for that. */
 MUST_CHECK enum err replica_begin(struct replica *replica);
+bool replica_turn_is_narrow(const struct replica *replica);
 
 /* Finish what the turn touched and make it durable: keys/ first, then main/. After an error nothing of the turn
  * happened; the replica opens and reads itself again and goes on. ERR_IO: the disk failed, or it cannot be
@@ -91,6 +95,17 @@ void replica_give_back(struct replica *replica, struct table_txn **main_txn, str
 
 /* True while derived rows are being made anew: lists and counts may be behind. */
 bool replica_is_rebuilding(struct replica *replica);
+
+/* True when the files hold old bytes of something that was erased, and nothing else is to be erased first. */
+bool replica_compact_is_due(const struct replica *replica);
+
+/* Then: rewrite keys/ under a fresh wrapping key and main/ from its rows. Between turns, with no reader; it takes as long as
+ * the replica is large, and the room that replica_compact_bytes says. ERR_FULL: not now; it is due again in a minute. ERR_IO:
+ * close the replica and open it. A crash anywhere leaves all that was acknowledged, and it is due again. */
+MUST_CHECK enum err replica_compact(struct replica *replica);
+
+/* The room on the disk that it waits for; 0: it does not wait. */
+uint64_t replica_compact_bytes(struct replica *replica);
 
 /* The replica as gossip sees it. Lives as long as the replica. */
 const struct gossip_store *replica_gossip_store(struct replica *replica);
@@ -123,7 +138,8 @@ struct save {
     struct ident compartment; /* the case compartment (or any without a twin) */
     struct ident record_id;   /* ignored when `create` */
     bool create;
-    bool urgent; /* lane 1 */
+    bool although_full; /* also in a narrow turn: a restriction */
+    bool urgent;        /* lane 1 */
     uint32_t actor;
     const struct save_op *ops;
     size_t op_count;

@@ -4,9 +4,11 @@
  *     author.c           what this device writes: saves, statements, epochs
  *     replica_gossip.c   the replica as its peers' conversations see it
  *     backup.c           reading it out, slice by slice      restore.c   taking a backup in
+ *     replica_erase.c    its part in erasures: orders, receipts, rewriting, a full disk
  */
 #pragma once
 
+#include "sync/erase.h"
 #include "sync/keyring.h"
 #include "sync/limit.h"
 #include "sync/replica.h"
@@ -49,6 +51,7 @@ struct replica {
     struct journal *journal;
     struct roster *roster;
     struct keyring *keyring;
+    struct erase *erase;
     struct intake *intake;
     struct held_compartment **held; /* ascending by id; each stays where it is while the replica is open */
     size_t held_count;
@@ -57,7 +60,14 @@ struct replica {
     struct table_txn *main_txn; /* the turn's, or a reader's */
     struct table_txn *keys_txn;
     bool in_turn;
-    bool took_up; /* what waits was looked at since opening */
+    bool narrow;       /* the turn is: see replica_begin */
+    bool reserve_held; /* the file is there, as far as we know */
+    uint64_t reserve_bytes;
+    uint64_t compact_ms;        /* of the steady clock: not before then */
+    uint64_t compact_bytes;     /* what it waits for */
+    bool keys_rewritten;        /* since `keys_rewritten_at` was destroyed last */
+    uint64_t keys_rewritten_at; /* erase_destroyed, then */
+    bool took_up;               /* what waits was looked at since opening */
     /* branches that leave another one: as many as were there at the last look, and as were proved */
     uint32_t forks_seen;
     uint32_t forks_proved;
@@ -93,6 +103,20 @@ const struct log_branch *replica_own_log(const struct replica *replica, const st
 
 /* Begin a new incarnation; errors as replica_identity_write. */
 MUST_CHECK enum err replica_new_incarnation(struct replica *replica, const char *reason);
+
+/* keys/ as it is under `wrap`. */
+MUST_CHECK enum err replica_open_keys(struct replica *replica, const struct wrap *wrap,
+                                      struct table_env **env_out);
+
+/* What erasures want of a turn: see replica_tend. True: it did something. */
+bool replica_tend_erasures(struct replica *replica);
+
+/* Make room for a narrow turn, or take the reserve again. */
+void replica_use_reserve(struct replica *replica);
+void replica_renew_reserve(struct replica *replica);
+
+/* Write a receipt into control, stamped. */
+MUST_CHECK enum err replica_write_receipt(struct replica *replica, const struct change_receipt *receipt);
 
 /* Fill `store` with the functions of replica_gossip.c. */
 void replica_gossip_init(struct replica *replica);

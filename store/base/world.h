@@ -10,7 +10,8 @@
 #include "store/base/bytes.h"
 #include "store/base/err.h"
 
-enum world_disk { WORLD_DISK_BEGIN, WORLD_DISK_COMMIT, WORLD_DISK_FILE };
+/* A step that a disk may refuse. A full one refuses WORLD_DISK_BEGIN and lets WORLD_DISK_RESERVED through. */
+enum world_disk { WORLD_DISK_BEGIN, WORLD_DISK_RESERVED, WORLD_DISK_COMMIT, WORLD_DISK_FILE };
 
 struct world {
     void *self;

@@ -53,8 +53,10 @@ disk_step(void *self, enum world_disk step)
 {
     struct test_world *test = self;
 
-    (void)step;
     test->disk_calls++;
+    if (test->disk_full && (step == WORLD_DISK_BEGIN || step == WORLD_DISK_FILE)) {
+        return ERR_FULL;
+    }
     return test->disk_calls == test->disk_fails_at ? test->disk_err : ERR_OK;
 }
 

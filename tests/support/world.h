@@ -18,6 +18,7 @@ struct test_world {
     uint64_t disk_calls;    /* disk steps asked so far */
     uint64_t disk_fails_at; /* the call that fails, from 1; 0: none does */
     enum err disk_err;
+    bool disk_full; /* what would take room is refused, but for what may use the reserve */
 };
 
 /* A world with both clocks at 2025-01-01 and 0, and no fault. It holds pointers

@@ -768,11 +768,13 @@ START_TEST(a_disk_that_fills_up_at_any_step_of_a_turn_leaves_everything_as_it_wa
         ck_assert_uint_lt(step, 50);
         test_world_fail_disk(&hq->world, step, ERR_FULL);
         enum err err = replica_begin(hq->replica);
+        bool narrow = replica_turn_is_narrow(hq->replica);
         if (err == ERR_OK) {
-            (void)offer(&pen, chunk_of(&path, 1, 1));
+            struct intake_result result = offer(&pen, chunk_of(&path, 1, 1));
+            ck_assert(!narrow || (result.verdict == VERDICT_LATER && result.later == LATER_FULL));
             err = replica_commit(hq->replica);
         }
-        failed = err != ERR_OK;
+        failed = err != ERR_OK || narrow;
         hq->world.disk_fails_at = 0;
         read_texts(&pen, texts, sizeof texts);
         ck_assert_str_eq(texts, failed ? "a " : "b ");

@@ -681,6 +681,30 @@ START_TEST(folders_of_other_generations_are_cleared_and_nothing_else_is)
 }
 END_TEST
 
+START_TEST(w5_a_reserve_takes_room_and_gives_it_back)
+{
+    struct stat stat_of;
+
+    ck_assert(!reserve_release(directory));
+    ck_assert_int_eq(reserve_make(directory, 1 << 20, &world.world), ERR_OK);
+    ck_assert_int_eq(stat(path_of("reserve"), &stat_of), 0);
+    ck_assert_int_ge((int)stat_of.st_blocks * 512, 1 << 20);
+    ck_assert_int_eq(stat_of.st_mode & 07777, 0600);
+    ck_assert_int_eq(reserve_make(directory, 1 << 20, &world.world), ERR_OK);
+    /* One that only seems to take room is made anew. */
+    ck_assert_int_eq(truncate(path_of("reserve"), 0), 0);
+    ck_assert_int_eq(truncate(path_of("reserve"), 1 << 20), 0);
+    ck_assert_int_eq(reserve_make(directory, 1 << 20, &world.world), ERR_OK);
+    ck_assert_int_eq(stat(path_of("reserve"), &stat_of), 0);
+    ck_assert_int_ge((int)stat_of.st_blocks * 512, 1 << 20);
+    ck_assert(reserve_release(directory));
+    ck_assert_int_ne(access(path_of("reserve"), F_OK), 0);
+    test_world_fail_disk(&world, 1, ERR_FULL);
+    ck_assert_int_eq(reserve_make(directory, 1 << 20, &world.world), ERR_FULL);
+    ck_assert_int_ne(access(path_of("reserve"), F_OK), 0);
+}
+END_TEST
+
 START_TEST(calibration_stays_within_the_bounds_of_a_lock)
 {
     struct vault_work found = { 0 };
@@ -710,5 +734,5 @@ SUITE_MAIN_WITH(
     an_anchor_comes_back_whole, an_anchor_out_of_shape_is_refused,
     a_wrapping_key_is_replaced_whole_with_its_generation,
     w2_the_bytes_of_a_replaced_wrapping_key_are_overwritten, a_wrapping_key_of_another_shape_is_refused,
-    folders_of_other_generations_are_cleared_and_nothing_else_is, no_secret_lies_open_in_any_file,
-    calibration_stays_within_the_bounds_of_a_lock)
+    folders_of_other_generations_are_cleared_and_nothing_else_is, w5_a_reserve_takes_room_and_gives_it_back,
+    no_secret_lies_open_in_any_file, calibration_stays_within_the_bounds_of_a_lock)
