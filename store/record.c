@@ -764,6 +764,23 @@ settle_target(struct visit *visit, const struct target *target, const struct val
     return err;
 }
 
+/* Note in the summary that the record is restricted. */
+static enum err
+add_restriction(struct visit *visit, const struct target *element)
+{
+    struct summary *after = &visit->after;
+    struct summary_item *items =
+        array_grow(&visit->turn->work, after->items, after->item_count, &visit->item_capacity, sizeof *items);
+
+    if (items == NULL) {
+        return ERR_MEMORY;
+    }
+    after->items = items;
+    items[after->item_count++] = (struct summary_item){ .target = *element };
+    visit->items_changed = true;
+    return ERR_OK;
+}
+
 /* What an element comes to, given the live values of itself and its fields, by field. */
 static enum err
 settle_element(struct visit *visit, const struct target *element, const struct value *values, size_t count)
@@ -781,7 +798,10 @@ settle_element(struct visit *visit, const struct target *element, const struct v
     }
     struct target target = *element;
     target.field = 0;
-    if (state == ELEMENT_IN_CONFLICT) {
+    if (target.collection == COLLECTION_RESTRICTION) {
+        err = add_restriction(visit, &target);
+    }
+    if (err == ERR_OK && state == ELEMENT_IN_CONFLICT) {
         struct live *lives;
         size_t live_count;
         err = open_values(visit, values, count, &lives, &live_count);
@@ -967,6 +987,8 @@ terms_of(struct visit *visit, const struct summary *summary, struct index_term *
     size_t count = 1;
     size_t kept = 0;
 
+    bool restricted = summary_is_restricted(summary);
+
     for (size_t n = 0; n < summary->item_count; n++) {
         count += summary->items[n].token_count;
     }
@@ -979,7 +1001,8 @@ terms_of(struct visit *visit, const struct summary *summary, struct index_term *
     terms[count++] = (struct index_term){ INDEX_COMPARTMENT, compartment };
     for (size_t n = 0; n < summary->item_count; n++) {
         const struct summary_item *item = &summary->items[n];
-        for (size_t t = 0; t < item->token_count; t++) {
+        bool kind = item->target.collection == 0 && item->target.field == FIELD_KIND;
+        for (size_t t = 0; t < item->token_count && (kind || !restricted); t++) {
             terms[count++] = (struct index_term){ item->target.field, item->tokens[t] };
         }
     }
@@ -1017,8 +1040,8 @@ write_index(struct visit *visit, bool was, bool is)
         }
         index_apply(visit->turn->batch, visit->touched->record_no, before, before_count, after, after_count);
     }
-    size_t had = was ? visit->before.conflict_count : 0;
-    size_t has = is ? visit->after.conflict_count : 0;
+    size_t had = was && !summary_is_restricted(&visit->before) ? visit->before.conflict_count : 0;
+    size_t has = is && !summary_is_restricted(&visit->after) ? visit->after.conflict_count : 0;
     if (had != has) {
         struct index_term term = { INDEX_CONFLICTS,
                                    compartment_token(&visit->turn->work, &visit->touched->compartment) };
@@ -1274,10 +1297,15 @@ count_conflicts(struct record_turn *turn, const struct ident *compartment, uint3
     table_cursor_init(&cursor, turn->txn, TABLE_CONF, span_of(NULL, 0));
     while (err == ERR_OK && table_cursor_next(&cursor, &key, &row)) {
         const struct record_conflict *conflicts;
+        struct summary summary;
         struct ident of;
         struct ident id;
         size_t count;
 
+        if (table_read(turn->txn, TABLE_SUM, key, &turn->row) == ERR_OK &&
+            summary_read(buf_span(&turn->row), &turn->work, &summary) && summary_is_restricted(&summary)) {
+            continue;
+        }
         if (key.size != RECORD_KEY_BYTES || bytes_read_u32(key.data) == record_no || row.data == NULL ||
             record_name(turn->txn, bytes_read_u32(key.data), &of, &id) != ERR_OK ||
             !ident_equal(&of, compartment)) {

@@ -17,6 +17,9 @@
  *     sum     record_no                                 -> summary
  *     conf    record_no                                 -> open conflicts
  *
+ * A record with an element of COLLECTION_RESTRICTION is *restricted*: until that is removed it shows its kind and its
+ * restrictions, and nothing else of it is in any view, list, count or index.
+ *
  * log_no and seq are in the keys because dots are short: an author who forges two ops with
  * one dot still gets two rows, and whoever names the dot replaces both.
  */
@@ -136,6 +139,7 @@ struct record_view {
     size_t element_count;
     size_t conflict_count; /* as many as record_conflicts_read gives */
     bool newer;            /* something in it needs a newer version */
+    bool restricted;       /* only its kind and its restrictions are shown */
 };
 
 /* Read a record whole; all of it lives in `arena`. ERR_ABSENT: no such record. ERR_CORRUPT, ERR_MEMORY,
@@ -169,6 +173,7 @@ struct record_summary {
     uint64_t created_hlc;
     uint64_t updated_hlc;
     size_t conflict_count;
+    bool restricted;                 /* then its kind is its only item */
     const struct record_item *items; /* listed and indexed fields, ascending by target */
     size_t item_count;
 };
@@ -190,7 +195,7 @@ struct record_conflict {
     uint64_t since_hlc; /* the latest of the values that take part, as claimed */
 };
 
-/* The open conflicts of a record, ascending by target; none: count 0. ERR_CORRUPT, ERR_MEMORY. */
+/* The open conflicts of a record, ascending by target; none, or restricted: count 0. ERR_CORRUPT, ERR_MEMORY. */
 MUST_CHECK enum err record_conflicts_read(struct table_txn *txn, uint32_t record_no, struct arena *arena,
                                           const struct record_conflict **conflicts_out, size_t *count_out);
 

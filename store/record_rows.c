@@ -247,6 +247,18 @@ summary_read(struct span row, struct arena *arena, struct summary *out)
     return reader_done(&in) && !arena->failed;
 }
 
+bool
+summary_is_restricted(const struct summary *summary)
+{
+    for (size_t n = 0; n < summary->item_count; n++) {
+        if (summary->items[n].target.collection == COLLECTION_RESTRICTION &&
+            summary->items[n].target.field == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
 int
 conflict_compare(const struct record_conflict *a, const struct record_conflict *b)
 {

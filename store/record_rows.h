@@ -102,6 +102,9 @@ struct summary {
     size_t item_count;
 };
 
+/* True if one of its items is a restriction: that stands there without anything to show. */
+bool summary_is_restricted(const struct summary *summary);
+
 /* created u64 | updated u64 | varint conflicts | varint n | n × (target | flags u8 |
  * varint n × (varint size, shown) | varint n × (varint size, token)); target = varint collection |
  * element 8 if that is not 0 | varint field. */

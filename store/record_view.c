@@ -179,6 +179,14 @@ make_targets(struct view *view, size_t first, size_t end, struct record_target *
     return err;
 }
 
+/* May the target be shown of a restricted record? */
+static bool
+is_open_in_spite(const struct target *target)
+{
+    return target->collection == COLLECTION_RESTRICTION ||
+           (target->collection == 0 && target->field == FIELD_KIND);
+}
+
 static enum err
 make_view(struct view *view, struct record_view *out)
 {
@@ -193,6 +201,9 @@ make_view(struct view *view, struct record_view *out)
     for (size_t first = 0; err == ERR_OK && first < view->found_count; first = next) {
         const struct target *target = &view->found[first].target;
         next = end_of(view, first, target->collection != 0);
+        if (out->restricted && !is_open_in_spite(target)) {
+            continue;
+        }
         if (target->collection != 0) {
             enum element_state state = state_of(view, first, next);
             if (state == ELEMENT_ABSENT) {
@@ -242,6 +253,7 @@ record_view_read(struct table_txn *txn, const struct codebook *codebook, const s
     view_out->record_id = summary.record_id;
     view_out->created_hlc = summary.created_hlc;
     view_out->updated_hlc = summary.updated_hlc;
+    view_out->restricted = summary.restricted;
     view_out->half = source->half(source->self, &summary.compartment);
     view_init(&view, txn, codebook, source, arena);
     view.half = view_out->half;
@@ -337,13 +349,18 @@ record_summary_read(struct table_txn *txn, const struct codebook *codebook, uint
     if (items == NULL) {
         return ERR_MEMORY;
     }
+    size_t item_count = 0;
+    summary_out->restricted = summary_is_restricted(&summary);
     for (size_t n = 0; n < summary.item_count; n++) {
         const struct summary_item *item = &summary.items[n];
-        items[n] = (struct record_item){ .target = item->target,
-                                         .field = cell_field(codebook, &item->target),
-                                         .shown = item->shown,
-                                         .shown_count = item->shown_count,
-                                         .conflict = item->conflict };
+        if (summary_out->restricted && (item->target.collection != 0 || item->target.field != FIELD_KIND)) {
+            continue;
+        }
+        items[item_count++] = (struct record_item){ .target = item->target,
+                                                    .field = cell_field(codebook, &item->target),
+                                                    .shown = item->shown,
+                                                    .shown_count = item->shown_count,
+                                                    .conflict = item->conflict };
         if (item->target.collection == 0 && item->target.field == FIELD_KIND && item->shown_count > 0) {
             struct cbor_reader in = cbor_reader_of(item->shown[0]);
             uint64_t kind = cbor_read_uint(&in);
@@ -352,9 +369,9 @@ record_summary_read(struct table_txn *txn, const struct codebook *codebook, uint
     }
     summary_out->created_hlc = summary.created_hlc;
     summary_out->updated_hlc = summary.updated_hlc;
-    summary_out->conflict_count = summary.conflict_count;
+    summary_out->conflict_count = summary_out->restricted ? 0 : summary.conflict_count;
     summary_out->items = items;
-    summary_out->item_count = summary.item_count;
+    summary_out->item_count = item_count;
     return ERR_OK;
 }
 
@@ -362,12 +379,18 @@ enum err
 record_conflicts_read(struct table_txn *txn, uint32_t record_no, struct arena *arena,
                       const struct record_conflict **conflicts_out, size_t *count_out)
 {
+    struct summary summary;
     struct span row;
 
     *conflicts_out = NULL;
     *count_out = 0;
     enum err err = read_row(txn, TABLE_CONF, record_no, arena, &row);
     if (err == ERR_ABSENT) {
+        return ERR_OK;
+    }
+    struct span summary_row;
+    if (err == ERR_OK && read_row(txn, TABLE_SUM, record_no, arena, &summary_row) == ERR_OK &&
+        summary_read(summary_row, arena, &summary) && summary_is_restricted(&summary)) {
         return ERR_OK;
     }
     if (err == ERR_OK && !conflicts_read(row, arena, conflicts_out, count_out)) {

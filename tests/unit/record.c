@@ -502,6 +502,64 @@ START_TEST(w5_a_damaged_record_is_forgotten_whole_and_its_neighbour_is_not)
 }
 END_TEST
 
+START_TEST(a_restricted_record_shows_its_kind_and_its_restriction_and_comes_back_whole)
+{
+    struct model_entry *first = make(1);
+    struct model_entry *other = set(15, 2, 1);
+    struct model_entry *restriction = make(2);
+    struct model_entry *lifted = make(3);
+    struct buf before = { 0 };
+    struct buf restricted = { 0 };
+    struct buf after = { 0 };
+    const struct record_conflict *conflicts;
+    size_t count;
+
+    add_op(first, MODEL_SET, 0, 0, FIELD_KIND, 1);
+    add_op(first, MODEL_SET, 0, 0, 15, 1);
+    add_op(restriction, MODEL_ADD, COLLECTION_RESTRICTION, 1, 0, MODEL_NONE);
+    name(add_op(lifted, MODEL_REMOVE, COLLECTION_RESTRICTION, 1, 0, MODEL_NONE), restriction, 0);
+    take(first, other);
+    records_rows(&records, &before);
+    ck_assert_uint_eq(conflict_count(), 1);
+    ck_assert_uint_gt(view_of(0).target_count, 1);
+
+    take(restriction, NULL);
+    ck_assert_uint_eq(conflict_count(), 0);
+    uint32_t record_no = records_no(&records, 0);
+    ck_assert_int_eq(record_conflicts_read(records.txn, record_no, &records.arena, &conflicts, &count),
+                     ERR_OK);
+    ck_assert_uint_eq(count, 0);
+    struct record_summary summary = summary_of(0);
+    ck_assert(summary.restricted);
+    ck_assert_uint_eq(summary.kind, 1);
+    ck_assert_uint_eq(summary.item_count, 1);
+    ck_assert_uint_eq(summary.conflict_count, 0);
+    struct record_view view = view_of(0);
+    ck_assert(view.restricted);
+    ck_assert_uint_eq(view.kind, 1);
+    ck_assert_uint_eq(view.target_count, 2);
+    ck_assert_uint_eq(view.element_count, 1);
+    ck_assert_uint_eq(view.elements[0].collection, COLLECTION_RESTRICTION);
+    /* Its compartment and its kind are all it is found by. */
+    ck_assert_uint_eq(table_count(records.txn, TABLE_IDX), 2);
+    records_rows(&records, &restricted);
+    records_begin(&records);
+    ck_assert_int_eq(record_rebuild(records.turn, record_no), ERR_OK);
+    ck_assert_int_eq(records_end(&records), ERR_OK);
+    records_rows(&records, &after);
+    ck_assert(span_equal(buf_span(&after), buf_span(&restricted)));
+
+    take(lifted, NULL);
+    ck_assert(!view_of(0).restricted);
+    ck_assert(!summary_of(0).restricted);
+    ck_assert_uint_eq(conflict_count(), 1);
+    ck_assert_uint_eq(table_count(records.txn, TABLE_IDX), 4);
+    buf_free(&before);
+    buf_free(&restricted);
+    buf_free(&after);
+}
+END_TEST
+
 START_TEST(an_entry_that_does_not_count_is_only_noted)
 {
     struct ident compartment = records_compartment();
@@ -604,6 +662,7 @@ SUITE_MAIN_WITH("record", setup, teardown,
                 an_entry_that_stops_counting_leaves_nothing_behind_after_a_rebuild_and_may_return,
                 a_record_of_which_nothing_counts_is_in_no_list, a_forgotten_record_is_in_no_table,
                 w5_a_damaged_record_is_forgotten_whole_and_its_neighbour_is_not,
+                a_restricted_record_shows_its_kind_and_its_restriction_and_comes_back_whole,
                 an_entry_that_does_not_count_is_only_noted, a_turn_opens_no_entry_that_it_does_not_need,
                 a_damaged_row_ends_the_turn_and_says_so, a_turn_that_was_dropped_wrote_nothing_of_the_record,
                 a_record_has_its_number_for_good)
