@@ -189,6 +189,89 @@ test_device_statement(struct buf *out, const struct test_org *org, const struct 
     return id;
 }
 
+static int
+hash_order(const void *a, const void *b)
+{
+    return hash_compare(a, b);
+}
+
+static int
+ident_order(const void *a, const void *b)
+{
+    return ident_compare(a, b);
+}
+
+/* Statement ids as a list, in ascending order. */
+static struct statement_list
+id_list(struct buf *items, const struct hash *ids, size_t count)
+{
+    struct hash sorted[TEST_KEEP_MAX];
+
+    assert(count <= TEST_KEEP_MAX);
+    if (count > 0) {
+        memcpy(sorted, ids, count * sizeof *ids);
+        qsort(sorted, count, sizeof *sorted, hash_order);
+    }
+    for (size_t n = 0; n < count; n++) {
+        statement_put_key(items, sorted[n].bytes);
+    }
+    return statement_list_of(items, count);
+}
+
+struct hash
+test_revoke_statement(struct buf *out, const struct test_org *org, const uint8_t key[SIGN_PK_BYTES],
+                      const struct hash *keep, size_t keep_count, const struct key_pair *const *signers,
+                      size_t signer_count)
+{
+    struct statement statement = { .type = STATEMENT_REVOKE };
+    struct buf items = { 0 };
+
+    memcpy(statement.revoke.key, key, SIGN_PK_BYTES);
+    statement.revoke.reason = REVOKE_STOLEN;
+    statement.revoke.keep = id_list(&items, keep, keep_count);
+    struct hash id = test_sign(out, org, &statement, signers, signer_count);
+    buf_free(&items);
+    return id;
+}
+
+struct hash
+test_extend_statement(struct buf *out, const struct test_org *org, const struct hash *revoke,
+                      const struct hash *keep, size_t keep_count, const struct key_pair *const *signers,
+                      size_t signer_count)
+{
+    struct statement statement = { .type = STATEMENT_EXTEND };
+    struct buf items = { 0 };
+
+    statement.extend.revoke = *revoke;
+    statement.extend.keep = id_list(&items, keep, keep_count);
+    struct hash id = test_sign(out, org, &statement, signers, signer_count);
+    buf_free(&items);
+    return id;
+}
+
+struct hash
+test_erase_statement(struct buf *out, const struct test_org *org, uint8_t order,
+                     const struct ident *compartments, size_t count, const struct key_pair *const *signers,
+                     size_t signer_count)
+{
+    struct statement statement = { .type = STATEMENT_ERASE };
+    struct ident sorted[TEST_KEEP_MAX];
+    struct key erase_key = { { order } };
+    struct buf items = { 0 };
+
+    assert(count > 0 && count <= TEST_KEEP_MAX);
+    memcpy(sorted, compartments, count * sizeof *sorted);
+    qsort(sorted, count, sizeof *sorted, ident_order);
+    for (size_t n = 0; n < count; n++) {
+        statement_put_erase(&items, &sorted[n], &erase_key);
+    }
+    statement.erase.order.bytes[0] = order;
+    statement.erase.keys = statement_list_of(&items, count);
+    struct hash id = test_sign(out, org, &statement, signers, signer_count);
+    buf_free(&items);
+    return id;
+}
+
 void
 expect_given(struct roster *roster, struct buf *signed_statement, enum roster_news expected)
 {

@@ -12,7 +12,7 @@
 #include "sync/roster.h"
 #include "tests/support/world.h"
 
-enum { TEST_ROOTS_MAX = 8, TEST_GRANTS_MAX = 32 };
+enum { TEST_ROOTS_MAX = 8, TEST_GRANTS_MAX = 32, TEST_KEEP_MAX = 32 };
 
 #define TEST_UNTIL UINT64_C(1800000000)
 
@@ -67,6 +67,21 @@ struct hash test_office_statement(struct buf *out, const struct test_org *org,
                                   const struct test_office *office, size_t signed_by);
 struct hash test_device_statement(struct buf *out, const struct test_org *org,
                                   const struct test_office *office, const struct test_device *device);
+
+/* A revocation of `key`, or an extension of one, with no cuts, that keeps these statements (any order, each once). */
+struct hash test_revoke_statement(struct buf *out, const struct test_org *org,
+                                  const uint8_t key[SIGN_PK_BYTES], const struct hash *keep,
+                                  size_t keep_count, const struct key_pair *const *signers,
+                                  size_t signer_count);
+struct hash test_extend_statement(struct buf *out, const struct test_org *org, const struct hash *revoke,
+                                  const struct hash *keep, size_t keep_count,
+                                  const struct key_pair *const *signers, size_t signer_count);
+
+/* An erasure of one record key in each of these compartments (any order, each once): `order` is written into the
+ * order's name and into every key. */
+struct hash test_erase_statement(struct buf *out, const struct test_org *org, uint8_t order,
+                                 const struct ident *compartments, size_t count,
+                                 const struct key_pair *const *signers, size_t signer_count);
 
 /* Sign a statement, with a fresh random, by these. */
 struct hash test_sign(struct buf *out, const struct test_org *org, struct statement *statement,

@@ -73,7 +73,7 @@ guest_with(enum level level)
     return device;
 }
 
-/* U13: every level, operation and kind of compartment. Rows are operations, columns compartments
+/* Every level, operation and kind of compartment. Rows are operations, columns compartments
  * (control, shared, cases, protected, audit, other); the letter is the level that is needed: c r w a,
  * and - for nobody. */
 static const char *const needed[OPERATION_COUNT] = {
@@ -82,7 +82,7 @@ static const char *const needed[OPERATION_COUNT] = {
     [OPERATION_WRITE_CONTROL] = "w-----",
 };
 
-START_TEST(nobody_exceeds_the_level_that_certificates_give)
+START_TEST(u13_nobody_exceeds_the_level_that_certificates_give)
 {
     size_t allowed = 0;
 
@@ -282,7 +282,7 @@ START_TEST(every_standing_and_reason_has_a_name_of_its_own)
 }
 END_TEST
 
-SUITE_MAIN_WITH("policy", found, dissolve, nobody_exceeds_the_level_that_certificates_give,
+SUITE_MAIN_WITH("policy", found, dissolve, u13_nobody_exceeds_the_level_that_certificates_give,
                 an_unknown_compartment_allows_nothing, an_entry_whose_author_may_not_write_comes_later,
                 an_entry_counts_where_its_kind_belongs, data_is_padded_in_protected_and_audit,
                 who_may_not_read_carries_and_held_goes_before_carried, standing_has_one_precedence,

@@ -157,8 +157,7 @@ START_TEST(every_device_writes_in_control_and_shared_and_an_admin_of_cases_is_ad
 }
 END_TEST
 
-/* U11 */
-START_TEST(one_signature_too_few_is_too_few_and_one_signer_counts_once)
+START_TEST(u11_one_signature_too_few_is_too_few_and_one_signer_counts_once)
 {
     struct test_office col;
 
@@ -514,7 +513,7 @@ SUITE_MAIN_WITH("roster", found, dissolve, nothing_stands_before_the_founding_st
                 a_device_is_found_by_each_of_its_names, an_office_has_a_pair_and_an_audit_compartment,
                 a_level_is_the_lower_of_device_and_office,
                 every_device_writes_in_control_and_shared_and_an_admin_of_cases_is_admin_there,
-                one_signature_too_few_is_too_few_and_one_signer_counts_once,
+                u11_one_signature_too_few_is_too_few_and_one_signer_counts_once,
                 copies_with_different_signers_unite, a_signature_that_does_not_verify_is_left_out,
                 a_statement_of_another_organisation_is_foreign, a_device_needs_its_office_and_itself,
                 of_certificates_that_share_a_key_the_lowest_stands,

@@ -515,8 +515,8 @@ START_TEST(a_statement_that_is_cut_or_has_more_after_it_is_malformed)
 }
 END_TEST
 
-/* U4: the same bytes signed for another purpose are worth nothing here, and the reverse. */
-START_TEST(a_signature_of_another_context_is_not_good)
+/* The same bytes signed for another purpose are worth nothing here, and the reverse. */
+START_TEST(u4_a_signature_of_another_context_is_not_good)
 {
     static const char *const contexts[] = { "VIGIL1ENTRY", "VIGIL1REQUEST", "VIGIL1DEVICE", "VIGIL1STM",
                                             "VIGIL1STMT\n" };
@@ -532,8 +532,8 @@ START_TEST(a_signature_of_another_context_is_not_good)
 }
 END_TEST
 
-/* U4: with another type or another organisation the id is another, so no signature holds. */
-START_TEST(a_signature_does_not_hold_for_another_type_or_organisation)
+/* With another type or another organisation the id is another, so no signature holds. */
+START_TEST(u4_a_signature_does_not_hold_for_another_type_or_organisation)
 {
     struct statement statement;
     struct statement swapped;
@@ -790,8 +790,8 @@ SUITE_MAIN_WITH("statement", found, dissolve, every_type_comes_back_as_it_was_wr
                 a_fork_proof_is_signed_by_nobody_and_chooses_nothing,
                 a_turned_bit_leaves_fewer_good_signatures,
                 a_statement_that_is_cut_or_has_more_after_it_is_malformed,
-                a_signature_of_another_context_is_not_good,
-                a_signature_does_not_hold_for_another_type_or_organisation,
+                u4_a_signature_of_another_context_is_not_good,
+                u4_a_signature_does_not_hold_for_another_type_or_organisation,
                 keys_of_low_order_or_with_two_forms_are_malformed, a_key_has_one_use_in_a_certificate,
                 a_proof_of_possession_is_of_exactly_these_keys, lists_ascend_and_hold_each_item_once,
                 signers_ascend_and_sign_once, an_unknown_key_makes_a_statement_newer_and_not_malformed,

@@ -372,7 +372,7 @@ START_TEST(entries_cannot_be_left_out_or_change_places)
 }
 END_TEST
 
-START_TEST(a_signature_of_another_context_or_key_proves_nothing)
+START_TEST(u4_a_signature_of_another_context_or_key_proves_nothing)
 {
     static const char *const contexts[] = { "VIGIL1STMT", "VIGIL1REQUEST", "VIGIL1BUNDLE", "VIGIL1ENTRY" };
     uint8_t signature[SIGNATURE_BYTES];
@@ -398,7 +398,7 @@ END_TEST
 static const char second_signature[] = "68662f3db7d1306c9e71224f8f0b741617e49568363fb69068eb6a088876bc2a"
                                        "6cc7695db8dac660cdcfbed8458680cddade03ad1ba4fdeb5bcd6e5fed8c6204";
 
-START_TEST(two_signatures_on_the_same_content_are_the_same_entry)
+START_TEST(u5_two_signatures_on_the_same_content_are_the_same_entry)
 {
     uint8_t signature[SIGNATURE_BYTES];
 
@@ -424,5 +424,5 @@ SUITE_MAIN_WITH("update", begin, end, a_chunk_comes_back_and_one_signature_prove
                 a_chunk_is_no_more_than_one_run, the_largest_run_is_within_the_bound_of_a_chunk,
                 an_entry_whose_payload_is_withheld_is_proved_by_its_hash,
                 a_chunk_of_one_lane_is_forged_in_every_other, entries_cannot_be_left_out_or_change_places,
-                a_signature_of_another_context_or_key_proves_nothing,
-                two_signatures_on_the_same_content_are_the_same_entry)
+                u4_a_signature_of_another_context_or_key_proves_nothing,
+                u5_two_signatures_on_the_same_content_are_the_same_entry)
