@@ -85,6 +85,9 @@ limit_log(const struct roster *roster, struct journal *journal, struct table_txn
         at->limit_next = writes ? UINT64_MAX : at->branch_first;
     }
     for (size_t n = 0; writes && n < count; n++) {
+        if (!roster_revocation_reaches(roster, &revocations[n], &descriptor->compartment)) {
+            continue;
+        }
         limit_by(&revocations[n], journal, txn, first);
         for (struct log_branch *at = first; at != NULL; at = next_branch(journal, at)) {
             at->limit_next = lower(at->limit_next, at->limit_work);
