@@ -50,7 +50,7 @@ open_directory(struct backup_out *out, const char *path, const char *suffix)
 
     if (name[0] == '\0' || name[0] == '.' ||
         snprintf(out->name, sizeof out->name, "%s%s", name, suffix) >= (int)sizeof out->name ||
-        snprintf(out->beside, sizeof out->beside, ".%s%s.new", name, suffix) >= (int)sizeof out->beside) {
+        snprintf(out->beside, sizeof out->beside, ".%s%s.part", name, suffix) >= (int)sizeof out->beside) {
         return ERR_INVALID;
     }
     if (slash != NULL && snprintf(parent, sizeof parent, "%.*s", slash == path ? 1 : (int)(slash - path),

@@ -1,6 +1,6 @@
 /* backup_file.h - the files of a backup, on a disk that may be a stick: written beside, kept whole or not at all.
  *
- *     .NAME.main.new --write, sync each MiB--> whole, read back --keep--> NAME.main
+ *     .NAME.main.part --write, sync each MiB--> whole, read back --keep--> NAME.main
  *
  * A file that is there already is never replaced. Mode 0600. What is not kept is removed.
  */

@@ -671,6 +671,72 @@ START_TEST(what_is_no_call_is_unknown)
 }
 END_TEST
 
+/* As a restore leaves it: a row in meta. */
+static void
+mark_restored(struct served *served)
+{
+    static const uint8_t row[] = { 1, 0, 0, 1, 0x94, 0x1f, 0x29, 0x7c, 0 };
+    struct table_txn *txn = NULL;
+
+    ck_assert_int_eq(replica_begin(served->node->replica), ERR_OK);
+    ck_assert_int_eq(replica_begin_read(served->node->replica, &txn), ERR_OK);
+    table_put(txn, TABLE_META, span_text("restored"), span_of(row, sizeof row));
+    replica_end_read(served->node->replica, &txn);
+    ck_assert_int_eq(replica_commit(served->node->replica), ERR_OK);
+}
+
+START_TEST(a_restored_node_takes_saves_and_shows_no_record_before_it_is_accepted)
+{
+    static const char *const shown[] = {
+        "record.show",   "record.history",   "record.list",   "record.count",
+        "conflict.show", "conflict.resolve", "conflict.list", "journal.watch"
+    };
+    char number[40];
+
+    new_case(number);
+    refused(ask(&ken, "{'id':1,'do':'backup.accept'}"), "absent");
+    mark_restored(&ken);
+    for (size_t n = 0; n < sizeof shown / sizeof shown[0]; n++) {
+        refused(
+            ask(&ken,
+                "{'id':1,'do':'%s','record':'%s','kind':'case','by':['status'],'target':'title','choose':1}",
+                shown[n], number),
+            "locked");
+    }
+    json_t *answer = ask(&ken, "{'id':1,'do':'status'}");
+    ck_assert_str_eq(json_string_value(json_object_get(granted(answer), "state")), "restored");
+    ck_assert_str_eq(json_string_value(json_object_get(granted(answer), "restored")),
+                     "2025-01-01T00:00:00.000Z");
+    json_decref(answer);
+    answer = ask(&ken, "{'id':1,'do':'record.save','record':'%s','note':['they called']}", number);
+    ck_assert_ptr_nonnull(granted(answer));
+    json_decref(answer);
+    new_case(number);
+    answer = ask(&ken, "{'id':1,'do':'backup.accept'}");
+    ck_assert_ptr_nonnull(granted(answer));
+    json_decref(answer);
+    answer = ask(&ken, "{'id':1,'do':'record.show','record':'%s'}", number);
+    ck_assert_ptr_nonnull(granted(answer));
+    json_decref(answer);
+    answer = ask(&ken, "{'id':1,'do':'status'}");
+    ck_assert_str_eq(json_string_value(json_object_get(granted(answer), "state")), "running");
+    json_decref(answer);
+}
+END_TEST
+
+START_TEST(a_backup_is_asked_for_with_a_path_and_a_recipient)
+{
+    refused(ask(&ken, "{'id':1,'do':'backup.make'}"), "usage");
+    refused(ask(&ken, "{'id':1,'do':'backup.make','path':'relative'}"), "usage");
+    refused(ask(&ken, "{'id':1,'do':'backup.make','path':'/tmp/x','recipient':{'salt':'00'}}"), "usage");
+    refused(ask(&ken, "{'id':1,'do':'backup.make','path':'/nowhere/x','recipient':{"
+                      "'salt':'000102030405060708090a0b0c0d0e0f','passes':1,'memory':67108864,"
+                      "'key':'4701d08488451f545a409fb58ae3e58581ca40ac3f7f114698cd71deac73ca01'}}"),
+            "absent");
+    refused(ask(&ken, "{'id':1,'do':'backup.make','path':'/tmp/x','with_device_keys':1}"), "usage");
+}
+END_TEST
+
 SUITE_MAIN_WITH("serve", setup, teardown, a_saved_case_is_shown_with_all_that_was_said,
                 numbers_go_on_where_they_were, a_record_is_named_by_number_id_or_prefix,
                 one_wrong_value_and_nothing_of_a_save_happens,
@@ -682,4 +748,6 @@ SUITE_MAIN_WITH("serve", setup, teardown, a_saved_case_is_shown_with_all_that_wa
                 the_status_counts_what_the_digests_count,
                 peers_are_added_listed_and_removed_and_stay_over_a_restart,
                 actors_are_named_by_their_office_and_shown_with_what_they_wrote,
-                fields_may_point_at_elements_and_records_of_the_same_request, what_is_no_call_is_unknown)
+                fields_may_point_at_elements_and_records_of_the_same_request, what_is_no_call_is_unknown,
+                a_restored_node_takes_saves_and_shows_no_record_before_it_is_accepted,
+                a_backup_is_asked_for_with_a_path_and_a_recipient)

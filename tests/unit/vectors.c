@@ -9,6 +9,8 @@
 
 #include "store/base/cbor.h"
 #include "store/base/pack.h"
+#include "store/base/world.h"
+#include "sync/backup.h"
 #include "store/codebook.h"
 #include "sync/frontier.h"
 #include "sync/keyring.h"
@@ -180,11 +182,13 @@ static void
 make_contexts(struct vectors *out, const struct vectors *stated)
 {
     static const char *const contexts[] = {
-        "vigil.stm.v1", "vigil.dev.v1", "vigil.log.v1",   "vigil.hdr.v1",  "vigil.pay.v1",   "vigil.pky.v1",
-        "vigil.eky.v1", "vigil.rky.v1", "vigil.nonce.v1", "vigil.ref.v1",  "vigil.kcs.v1",   "vigil.rid.v1",
-        "vigil.era.v1", "vigil.mem.v1", "vigil.ekc.v1",   "vigil.lnk.v1",  "vigil.front.v1", "vigil.list.v1",
-        "vigil.cbk.v1", "vigil.req.v1", "vigil.wel.v1",   "vigil.view.v1", "vigil.dic.v1",   "vigil.pop.v1",
-        "vigil.fro.v1", "vigil.frs.v1", "vigil.prt.v1",   "vigil.ptl.v1",
+        "vigil.stm.v1",     "vigil.dev.v1",     "vigil.log.v1",  "vigil.hdr.v1",     "vigil.pay.v1",
+        "vigil.pky.v1",     "vigil.eky.v1",     "vigil.rky.v1",  "vigil.nonce.v1",   "vigil.ref.v1",
+        "vigil.kcs.v1",     "vigil.rid.v1",     "vigil.era.v1",  "vigil.mem.v1",     "vigil.ekc.v1",
+        "vigil.lnk.v1",     "vigil.front.v1",   "vigil.list.v1", "vigil.bak.key.v1", "vigil.bak.com.v1",
+        "vigil.bak.sum.v1", "vigil.bak.pas.v1", "vigil.cbk.v1",  "vigil.req.v1",     "vigil.wel.v1",
+        "vigil.view.v1",    "vigil.dic.v1",     "vigil.pop.v1",  "vigil.fro.v1",     "vigil.frs.v1",
+        "vigil.prt.v1",     "vigil.ptl.v1",
     };
     static const char *const prefixes[] = { "VIGIL1STMT", "VIGIL1ENTRY", "VIGIL1REQUEST", "VIGIL1DEVICE",
                                             "VIGIL1FRONTIER" };
@@ -485,6 +489,78 @@ make_epoch(struct vectors *out, const struct vectors *before)
     buf_free(&associated);
 }
 
+/* Randomness that counts up from where it ended. */
+static void
+draw_count(void *self, void *out, size_t size)
+{
+    uint8_t *next = self;
+
+    count_up(out, size, *next);
+    *next = (uint8_t)(*next + size);
+}
+
+static enum err
+append(void *self, struct span bytes)
+{
+    buf_put_span(self, bytes);
+    return ERR_OK;
+}
+
+static void
+make_backup(struct vectors *out, const struct vectors *stated)
+{
+    static const struct vault_work work = { .passes = 1, .memory_bytes = 64 << 20 };
+    uint8_t next = 0x01;
+    const struct world world = { .self = &next, .random = draw_count };
+    struct test_author author;
+    struct stream_recipient recipients[2];
+    struct stream_header header;
+    struct stream_writer *writer = NULL;
+    struct key file_key;
+    struct key_pair box;
+    struct ident pair_id;
+    struct buf file = { 0 };
+    struct buf key_file = { 0 };
+    struct buf key = { 0 };
+    enum err err;
+
+    (void)stated;
+    author_init(&author);
+    count_up(file_key.bytes, KEY_BYTES, 0x50);
+    count_up(pair_id.bytes, IDENT_BYTES, 0xf0);
+    crypto_box_pair_of_sign_pair(&box, &author.sign);
+    err = stream_recipient_of_passphrase(&recipients[0], span_text("the kettle sings"), &work, &world);
+    assert(err == ERR_OK);
+    stream_recipient_of_key(&recipients[1], box.public_key);
+    err = stream_header_make(&header, STREAM_KEYS, &pair_id, &file_key, recipients, 2, &world);
+    assert(err == ERR_OK);
+    err = stream_writer_open(&writer, &header, &file_key, (struct stream_output){ &file, append });
+    assert(err == ERR_OK);
+    size_t header_size = file.size;
+    err = stream_write(writer, span_text("what it holds"));
+    assert(err == ERR_OK);
+    err = stream_writer_end(writer);
+    assert(err == ERR_OK);
+    stream_writer_close(&writer);
+    err = backup_key_write(&key_file, &pair_id, &file_key, box.public_key, &world);
+    assert(err == ERR_OK);
+    bool read = armour_read(buf_span(&key_file), "VIGIL BACKUP KEY 1", &key);
+    assert(read);
+    add(out, "file key", span_of(file_key.bytes, KEY_BYTES));
+    add(out, "pair_id", ident_span(&pair_id));
+    add(out, "passphrase", span_text("the kettle sings"));
+    add(out, "public key of the passphrase", span_of(recipients[0].public_key, 32));
+    add(out, "office_pk", span_of(author.sign.public_key, SIGN_PK_BYTES));
+    add(out, "its X25519 form", span_of(box.public_key, 32));
+    add(out, "header", span_of(file.data, header_size));
+    add(out, "text", span_text("what it holds"));
+    add(out, "last block", span_of(file.data + header_size, file.size - header_size));
+    add(out, "key file in its armour", buf_span(&key));
+    buf_free(&file);
+    buf_free(&key_file);
+    buf_free(&key);
+}
+
 static const struct {
     const char *name;
     void (*make)(struct vectors *out, const struct vectors *stated);
@@ -492,6 +568,7 @@ static const struct {
     { "contexts", make_contexts }, { "descriptor", make_descriptor }, { "record-keys", make_record_keys },
     { "payload", make_payload },   { "entry", make_entry },           { "chunk", make_chunk },
     { "codebook", make_codebook }, { "frontier", make_frontier },     { "epoch", make_epoch },
+    { "backup", make_backup },
 };
 
 static struct vectors stated;
@@ -574,6 +651,12 @@ START_TEST(commitment_and_link_of_an_epoch_are_those_of_the_vectors)
 }
 END_TEST
 
+START_TEST(a_backup_is_sealed_as_the_vectors_say)
+{
+    check_file("backup");
+}
+END_TEST
+
 static int
 print_file(const char *name)
 {
@@ -607,6 +690,7 @@ main(int argc, char **argv)
         codebooks_and_their_ids_are_those_of_the_vectors,
         digests_lists_and_slices_of_a_frontier_are_those_of_the_vectors,
         commitment_and_link_of_an_epoch_are_those_of_the_vectors,
+        a_backup_is_sealed_as_the_vectors_say,
     };
 
     if (argc == 2) {
