@@ -512,7 +512,7 @@ confirm_is_due(const struct loop *loop)
             const struct gossip_compartment_status *status = &peers[n].compartments[m];
 
             if (status->complete && ident_equal(&status->compartment, control)) {
-                return !replica_is_rebuilding(loop->options.replica);
+                return replica_is_caught_up(loop->options.replica);
             }
         }
     }

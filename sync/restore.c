@@ -640,13 +640,28 @@ refuse_replica(struct applying *applying, enum err err)
                                    "look at the disk and at the system log, then start it again");
 }
 
+/* Give the turn up, if there is one, for the reason given. */
+static enum err
+give_up_turn(struct applying *applying, enum err err)
+{
+    enum err after = replica_abort(applying->replica);
+
+    return after == ERR_OK ? err : refuse_replica(applying, after);
+}
+
 static enum err
 begin_turn(struct applying *applying)
 {
     enum err err = replica_begin(applying->replica);
 
     applying->turn_bytes = 0;
-    return err == ERR_OK ? ERR_OK : refuse_replica(applying, err);
+    if (err != ERR_OK) {
+        return refuse_replica(applying, err);
+    }
+    /* Orders that came as statements alone: what they name is looked for from now on. */
+    struct replica *replica = applying->replica;
+    err = erase_follow(replica->erase, replica->intake, replica->main_txn, replica->keys_txn);
+    return err == ERR_OK ? ERR_OK : give_up_turn(applying, refuse_replica(applying, err));
 }
 
 static enum err
@@ -655,15 +670,6 @@ end_turn(struct applying *applying)
     enum err err = replica_commit(applying->replica);
 
     return err == ERR_OK ? ERR_OK : refuse_replica(applying, err);
-}
-
-/* Give the turn up, if there is one, for the reason given. */
-static enum err
-give_up_turn(struct applying *applying, enum err err)
-{
-    enum err after = replica_abort(applying->replica);
-
-    return after == ERR_OK ? err : refuse_replica(applying, after);
 }
 
 static void
@@ -918,6 +924,12 @@ replica_is_restored(struct replica *replica, uint64_t *made_ms_out)
     buf_free(&row);
     replica_end_read(replica, &txn);
     return err != ERR_ABSENT;
+}
+
+bool
+replica_is_caught_up(struct replica *replica)
+{
+    return !erase_is_scanning(replica->erase) && !replica_is_rebuilding(replica);
 }
 
 void

@@ -111,5 +111,8 @@ MUST_CHECK enum err restore_apply(struct restore *restore, struct replica *repli
 /* True if the replica was restored and is not confirmed yet. `made_ms_out` (may be NULL): when its backup was made. */
 bool replica_is_restored(struct replica *replica, uint64_t *made_ms_out);
 
+/* True if all that control says was done here: no erasure goes on, and nothing is to be rebuilt. */
+bool replica_is_caught_up(struct replica *replica);
+
 /* It is complete, or accepted: in a turn. */
 void replica_confirm_restored(struct replica *replica);

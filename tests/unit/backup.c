@@ -1,6 +1,7 @@
 /* Backups: what is taken out of a replica comes back whole on another machine, and by the one door. */
 #include "store/base/cbor.h"
 #include "store/base/log.h"
+#include "store/keys.h"
 #include "store/proof.h"
 #include "sync/restore.h"
 #include "tests/support/check.h"
@@ -854,6 +855,265 @@ START_TEST(it_is_restored_to_no_other_organisation)
 }
 END_TEST
 
+/* --- what was erased since --- */
+
+/* The signed order to erase one record in both halves, by an admin of each of the two offices. */
+static void
+order_erasure(struct test_node *holder, const struct ident *person, struct buf *signed_out)
+{
+    const struct key_pair *const signers[] = { &ken->identity.sign, &hq->identity.sign };
+    struct statement statement = { .type = STATEMENT_ERASE, .org = ken->identity.org };
+    struct ident halves[] = { test_compartment(holder, "KEN", OWN_CASES),
+                              test_compartment(holder, "KEN", OWN_PROTECTED) };
+    struct table_txn *main_txn = NULL;
+    struct table_txn *keys_txn = NULL;
+    struct buf items = { 0 };
+    struct hash id;
+
+    if (ident_compare(&halves[0], &halves[1]) > 0) {
+        struct ident first = halves[1];
+
+        halves[1] = halves[0];
+        halves[0] = first;
+    }
+    ck_assert_int_eq(replica_borrow(holder->replica, &main_txn, &keys_txn), ERR_OK);
+    for (int n = 0; n < 2; n++) {
+        struct record_key record;
+        struct key erase_key;
+
+        ck_assert_int_eq(keys_get_record(keys_txn, &halves[n], person, &record), ERR_OK);
+        record_key_erase(&erase_key, &record.key);
+        statement_put_erase(&items, &halves[n], &erase_key);
+    }
+    replica_give_back(holder->replica, &main_txn, &keys_txn);
+    world_random(&ken->world.world, statement.random, sizeof statement.random);
+    memset(statement.erase.order.bytes, 0xee, IDENT_BYTES);
+    statement.erase.keys = statement_list_of(&items, 2);
+    ck_assert_int_eq(statement_sign(signed_out, &statement, signers, 2, &id), ERR_OK);
+    buf_free(&items);
+}
+
+static void
+state_in_turn(struct test_node *node, struct span signed_statement)
+{
+    ck_assert_int_eq(replica_begin(node->replica), ERR_OK);
+    ck_assert_int_eq(replica_state(node->replica, signed_statement), ERR_OK);
+    ck_assert_int_eq(replica_commit(node->replica), ERR_OK);
+    test_node_tend(node);
+}
+
+/* The sealed payload of a data entry of the record, as it lies in the database of who may read it. */
+static void
+payload_of(struct test_node *node, const struct ident *person, struct buf *out)
+{
+    struct journal *journal = replica_journal(node->replica);
+    struct table_txn *txn = NULL;
+
+    ck_assert_int_eq(replica_begin_read(node->replica, &txn), ERR_OK);
+    for (uint64_t place = 1; place <= journal_place_last(journal); place++) {
+        struct arena arena = { 0 };
+        struct signed_change change;
+        struct journal_entry stored;
+        struct ident record_id;
+        uint32_t log_no;
+        uint64_t seq;
+
+        ck_assert_int_eq(journal_at(txn, place, &log_no, &seq), ERR_OK);
+        ck_assert_int_eq(journal_read(journal, txn, log_no, seq, &stored), ERR_OK);
+        if (stored.entry.kind == ENTRY_DATA && stored.state == STATE_MERGED &&
+            replica_open_entry(node->replica, log_no, seq, &arena, &change, &record_id) == ERR_OK &&
+            ident_equal(&record_id, person)) {
+            ck_assert_int_eq(journal_read(journal, txn, log_no, seq, &stored), ERR_OK);
+            buf_clear(out);
+            buf_put_span(out, stored.entry.payload);
+        }
+        arena_free(&arena);
+    }
+    replica_end_read(node->replica, &txn);
+    ck_assert_uint_gt(out->size, 40);
+}
+
+/* True if a file of the node's directory holds these bytes. */
+static bool
+directory_holds(const struct test_node *node, struct span bytes)
+{
+    static const char *const names[] = { "main", "keys" };
+    bool found = false;
+
+    for (int n = 0; n < 2; n++) {
+        char path[192];
+        struct buf content = { 0 };
+
+        (void)snprintf(path, sizeof path, "%s/%s/data.mdb", node->directory, names[n]);
+        ck_assert_int_eq(vault_read_plain(path, 256 << 20, &content), ERR_OK);
+        found = found || memmem(content.data, content.size, bytes.data, bytes.size) != NULL;
+        buf_free(&content);
+    }
+    return found;
+}
+
+/* How many entries are erased here. */
+static uint64_t
+count_erased(struct test_node *node)
+{
+    struct journal *journal = replica_journal(node->replica);
+    struct table_txn *txn = NULL;
+    uint64_t count = 0;
+
+    ck_assert_int_eq(replica_begin_read(node->replica, &txn), ERR_OK);
+    for (uint64_t place = 1; place <= journal_place_last(journal); place++) {
+        enum entry_state state;
+        uint32_t log_no;
+        uint64_t seq;
+
+        ck_assert_int_eq(journal_at(txn, place, &log_no, &seq), ERR_OK);
+        ck_assert_int_eq(journal_state(journal, txn, log_no, seq, &state), ERR_OK);
+        count += state == STATE_ERASED;
+    }
+    replica_end_read(node->replica, &txn);
+    return count;
+}
+
+static void
+expect_erased(struct test_node *node, const struct ident *person)
+{
+    struct buf view = { 0 };
+
+    read_view(node, "KEN", person, &view);
+    ck_assert_uint_eq(view.data[0], ERR_ABSENT);
+    buf_free(&view);
+    /* Two key entries and two data entries, headers only. */
+    ck_assert_uint_eq(count_erased(node), 4);
+}
+
+static struct test_node *
+open_device(const struct files *files)
+{
+    struct test_node *machine = new_machine("KEN");
+    struct reading reading = { .restore = NULL };
+
+    ck_assert_int_eq(
+        open_restore(&reading, buf_span(&files->main), buf_span(&files->keys), &files->recipient, false),
+        ERR_OK);
+    ck_assert(restore_identity(reading.restore, &machine->world.world, &machine->identity));
+    restore_close(&reading.restore);
+    ck_assert_int_eq(replica_identity_write(machine->directory, &machine->storage_key, &machine->identity,
+                                            &machine->world.world),
+                     ERR_OK);
+    test_node_open(machine);
+    return machine;
+}
+
+START_TEST(w8_a_restore_replays_erasures_before_anything_is_readable)
+{
+    struct files files = { .lost = 0 };
+    struct restore_counts counts;
+    struct buf order = { 0 };
+    struct buf news = { 0 };
+    struct buf erased = { 0 };
+    struct buf kept = { 0 };
+
+    make_two();
+    take_backup(ken, &files, true);
+    payload_of(ken, &people[2], &erased);
+    payload_of(ken, &people[3], &kept);
+    order_erasure(ken, &people[2], &order);
+    /* Consent is withdrawn after the backup was made: the order comes with the newer statements. */
+    cbor_put_array(&news, 1);
+    cbor_put_bytes(&news, buf_span(&order));
+    struct test_node *machine = open_device(&files);
+    ck_assert_int_eq(apply_files(machine, &files, buf_span(&news), 0, &counts), ERR_OK);
+    ck_assert_uint_eq(counts.refused, 0);
+    expect_erased(machine, &people[2]);
+    expect_same_view(ken, machine, "KEN", &people[3]);
+    expect_proven(machine);
+    /* Not a byte of it was ever written, of a record that is kept all was. */
+    ck_assert(directory_holds(machine, buf_span(&kept)));
+    ck_assert(!directory_holds(machine, buf_span(&erased)));
+    test_node_tend(machine);
+    ck_assert(replica_is_caught_up(machine->replica));
+    /* A restore that is cut off and begun anew brings nothing back. */
+    test_node_close(machine);
+    test_node_open(machine);
+    ck_assert_int_eq(apply_files(machine, &files, span_of(NULL, 0), 0, &counts), ERR_OK);
+    expect_erased(machine, &people[2]);
+    ck_assert(!directory_holds(machine, buf_span(&erased)));
+    buf_free(&order);
+    buf_free(&news);
+    buf_free(&erased);
+    buf_free(&kept);
+    files_free(&files);
+}
+END_TEST
+
+START_TEST(w8_what_a_backup_brings_back_goes_at_the_first_contact)
+{
+    struct files files = { .lost = 0 };
+    struct restore_counts counts;
+    struct buf order = { 0 };
+
+    make_two();
+    take_backup(ken, &files, true);
+    order_erasure(ken, &people[2], &order);
+    state_in_turn(hq, buf_span(&order));
+    expect_erased(hq, &people[2]);
+    struct test_node *machine = restore_device("KEN", &files, &counts);
+    /* It cannot know yet, and shows nothing (node/serve.c) until it has heard. */
+    ck_assert(replica_is_restored(machine->replica, NULL));
+    test_node_exchange(machine, hq);
+    expect_erased(machine, &people[2]);
+    ck_assert(replica_is_caught_up(machine->replica));
+    expect_same_digests(hq, machine);
+    expect_same_view(hq, machine, "KEN", &people[3]);
+    buf_free(&order);
+    files_free(&files);
+}
+END_TEST
+
+START_TEST(w8_an_erasure_in_the_midst_of_a_backup_is_in_it)
+{
+    struct files files = { .lost = 0 };
+    struct restore_counts counts;
+    struct buf order = { 0 };
+    struct buf erased = { 0 };
+    bool done = false;
+
+    make_two();
+    for (int n = 0; n < 600; n++) {
+        rename_person(ken, &people[4], "P-1");
+    }
+    order_erasure(ken, &people[2], &order);
+    payload_of(ken, &people[2], &erased);
+    struct backup *backup = begin_backup(ken, &files, true);
+    ck_assert_int_eq(backup_step(backup, &done), ERR_OK);
+    ck_assert(!done);
+    state_in_turn(ken, buf_span(&order));
+    end_backup(&backup, &files);
+    ck_assert_uint_eq(files.lost, 0);
+    struct test_node *machine = restore_device("KEN", &files, &counts);
+    ck_assert_uint_eq(counts.refused, 0);
+    ck_assert_uint_eq(counts.differing, 0);
+    expect_erased(machine, &people[2]);
+    ck_assert(!directory_holds(machine, buf_span(&erased)));
+    /* And one that was made after it. */
+    files_free(&files);
+    files = (struct files){ .lost = 0 };
+    take_backup(ken, &files, true);
+    ck_assert_uint_eq(files.lost, 0);
+    machine = restore_device("KEN", &files, &counts);
+    ck_assert_uint_eq(counts.refused, 0);
+    ck_assert_uint_eq(counts.differing, 0);
+    ck_assert_uint_eq(counts.payloads_absent, 2);
+    expect_erased(machine, &people[2]);
+    expect_same_digests(ken, machine);
+    expect_same_view(ken, machine, "KEN", &people[3]);
+    expect_proven(machine);
+    buf_free(&order);
+    buf_free(&erased);
+    files_free(&files);
+}
+END_TEST
+
 /* --- what the files show --- */
 
 static bool
@@ -1155,5 +1415,8 @@ SUITE_MAIN_WITH("backup", setup, teardown, i12_a_restored_replica_has_equal_dige
                 a_restored_replica_says_so_until_it_is_confirmed, it_is_restored_to_no_other_organisation,
                 the_main_file_alone_holds_no_key_and_no_text, it_opens_with_the_key_of_the_office,
                 files_of_different_backups_are_no_pair, files_that_are_cut_short_or_damaged_are_refused_whole,
-                what_is_damaged_is_left_out_and_counted, the_file_key_is_handed_on_to_one_device,
+                what_is_damaged_is_left_out_and_counted,
+                w8_a_restore_replays_erasures_before_anything_is_readable,
+                w8_what_a_backup_brings_back_goes_at_the_first_contact,
+                w8_an_erasure_in_the_midst_of_a_backup_is_in_it, the_file_key_is_handed_on_to_one_device,
                 what_a_backup_says_of_itself_has_one_encoding)
