@@ -11,7 +11,7 @@
  * with STUB set in the first byte, hash 32 and size u32 stand for the payload; behind them, of an
  * erased entry, the order 16. */
 enum {
-    LOG_ROW_BYTES = DESCRIPTOR_BYTES + 4 + 8 + 8 + HASH_BYTES + 4 + 4 + 8 + 8,
+    LOG_ROW_BYTES = DESCRIPTOR_BYTES + 4 + 8 + 8 + HASH_BYTES + 4 + 4 + 8 + 8 + 8,
     LOG_KEY_BYTES = 4,
     ENTRY_KEY_BYTES = 12,
     ENTRY_ROW_HEAD_BYTES = 35,
@@ -21,6 +21,9 @@ enum {
     STUB_BIT = 0x80,
     SIGNATURE_ROW_BYTES = HASH_BYTES + SIGNATURE_BYTES,
 };
+
+/* In meta: how many entries are held, a u64 for each detail. */
+static const char held_row[] = "held";
 
 /* Where the last walk along a branch ended: reading on from there costs one hash, not a run. */
 struct walk {
@@ -38,6 +41,8 @@ struct journal {
     uint32_t slot_count; /* a power of two */
     uint32_t log_count;
     uint64_t place_last;
+    uint64_t held[JOURNAL_DETAILS_MAX];
+    bool held_dirty;
     struct walk walk;
 };
 
@@ -158,6 +163,7 @@ branch_write(struct table_txn *txn, const struct log_branch *branch)
     bytes_write_u32(at + 4, branch->run.payload_bytes);
     bytes_write_u64(at + 8, branch->visible_next);
     bytes_write_u64(at + 16, branch->idle_bytes);
+    bytes_write_u64(at + 24, branch->held_count);
     bytes_write_u32(key, branch->log_no);
     table_put(txn, TABLE_LOGS, span_of(key, sizeof key), span_of(row, sizeof row));
 }
@@ -180,7 +186,37 @@ branch_parse(struct log_branch *branch, struct span row)
     branch->run.payload_bytes = reader_u32(&reader);
     branch->visible_next = reader_u64(&reader);
     branch->idle_bytes = reader_u64(&reader);
+    branch->held_count = reader_u64(&reader);
     return reader_done(&reader);
+}
+
+static enum err
+held_load(struct journal *journal, struct table_txn *txn)
+{
+    struct buf row = { 0 };
+    enum err err = table_read(txn, TABLE_META, span_text(held_row), &row);
+
+    if (err == ERR_OK && row.size == sizeof journal->held) {
+        for (size_t n = 0; n < JOURNAL_DETAILS_MAX; n++) {
+            journal->held[n] = bytes_read_u64(row.data + n * 8);
+        }
+    } else if (err == ERR_OK) {
+        err = ERR_CORRUPT;
+    }
+    buf_free(&row);
+    return err == ERR_ABSENT ? ERR_OK : err;
+}
+
+static void
+held_write(struct journal *journal, struct table_txn *txn)
+{
+    uint8_t row[sizeof journal->held];
+
+    for (size_t n = 0; n < JOURNAL_DETAILS_MAX; n++) {
+        bytes_write_u64(row + n * 8, journal->held[n]);
+    }
+    table_put(txn, TABLE_META, span_text(held_row), span_of(row, sizeof row));
+    journal->held_dirty = false;
 }
 
 static enum err
@@ -214,7 +250,8 @@ journal_load(struct journal *journal, struct table_txn *txn)
         journal->place_last = bytes_read_u64(key.data);
     }
     table_cursor_end(&cursor);
-    return table_error(txn);
+    err = held_load(journal, txn);
+    return err == ERR_OK ? table_error(txn) : err;
 }
 
 enum err
@@ -363,6 +400,33 @@ state_idles(enum entry_state state)
     return state == STATE_HELD || state_waits(state);
 }
 
+/* Count what an entry of this state holds, or take it off again. */
+static void
+count_idle(struct journal *journal, struct log_branch *branch, enum entry_state state, uint8_t detail,
+           uint64_t payload_bytes, bool on)
+{
+    if (!state_idles(state)) {
+        return;
+    }
+    if (on) {
+        branch->idle_bytes += payload_bytes;
+    } else {
+        branch->idle_bytes -= payload_bytes < branch->idle_bytes ? payload_bytes : branch->idle_bytes;
+    }
+    if (state == STATE_HELD) {
+        uint64_t *held = &journal->held[detail % JOURNAL_DETAILS_MAX];
+
+        if (on) {
+            branch->held_count++;
+            ++*held;
+        } else {
+            branch->held_count -= branch->held_count > 0;
+            *held -= *held > 0;
+        }
+        journal->held_dirty = true;
+    }
+}
+
 /* What stands for a payload that is not in the row. Gives its size. */
 static size_t
 stub_write(uint8_t *at, const struct entry *entry, const struct ident *order)
@@ -417,7 +481,7 @@ append(struct journal *journal, struct table_txn *txn, struct log_branch *branch
         branch->visible_next++;
     }
     branch->pending_count += state_waits(state);
-    branch->idle_bytes += state_idles(state) ? entry->payload_size : 0;
+    count_idle(journal, branch, state, detail, entry->payload_size, true);
     run_step(&branch->run, entry->payload_size);
     branch->next_seq++;
     branch->head_id = entry->id;
@@ -465,6 +529,9 @@ journal_flush(struct journal *journal, struct table_txn *txn)
             branch_write(txn, branch);
             branch->dirty = false;
         }
+    }
+    if (journal->held_dirty) {
+        held_write(journal, txn);
     }
 }
 
@@ -717,14 +784,8 @@ journal_state(struct journal *journal, struct table_txn *txn, uint32_t log_no, u
 
 /* An entry goes from one state to another: the marks of its branch follow. */
 static void
-count_state(struct log_branch *branch, uint64_t seq, uint64_t payload_bytes, enum entry_state before,
-            enum entry_state after)
+count_state(struct log_branch *branch, uint64_t seq, enum entry_state before, enum entry_state after)
 {
-    if (state_idles(before) && !state_idles(after)) {
-        branch->idle_bytes -= payload_bytes < branch->idle_bytes ? payload_bytes : branch->idle_bytes;
-    } else if (!state_idles(before) && state_idles(after)) {
-        branch->idle_bytes += payload_bytes;
-    }
     if (state_waits(before) && !state_waits(after) && branch->pending_count > 0) {
         branch->pending_count--;
     } else if (!state_waits(before) && state_waits(after)) {
@@ -752,7 +813,9 @@ journal_set_state(struct journal *journal, struct table_txn *txn, uint32_t log_n
     uint8_t copy[ENTRY_ROW_HEAD_BYTES + PAYLOAD_BYTES_MAX];
     uint8_t key[ENTRY_KEY_BYTES];
     size_t size = row.size;
+    struct log_branch *branch = journal_branch(journal, log_no);
     enum entry_state before = (enum entry_state)(row.data[0] & ~STUB_BIT);
+    uint8_t detail_before = row.data[1];
     uint64_t payload_bytes = (row.data[0] & STUB_BIT) != 0
                                  ? bytes_read_u32(row.data + ENTRY_ROW_HEAD_BYTES + HASH_BYTES)
                                  : row.size - ENTRY_ROW_HEAD_BYTES;
@@ -769,7 +832,9 @@ journal_set_state(struct journal *journal, struct table_txn *txn, uint32_t log_n
     copy[1] = detail;
     entry_key(key, log_no, seq);
     table_put(txn, TABLE_ENT, span_of(key, sizeof key), span_of(copy, size));
-    count_state(journal_branch(journal, log_no), seq, payload_bytes, before, state);
+    count_idle(journal, branch, before, detail_before, payload_bytes, false);
+    count_idle(journal, branch, state, detail, payload_bytes, true);
+    count_state(branch, seq, before, state);
     return table_error(txn);
 }
 
@@ -813,7 +878,8 @@ journal_erase(struct journal *journal, struct table_txn *txn, uint32_t log_no, u
     copy[1] = 0;
     (void)stub_write(copy + ENTRY_ROW_HEAD_BYTES, &stored.entry, order);
     table_put(txn, TABLE_ENT, span_of(key, sizeof key), span_of(copy, sizeof copy));
-    count_state(branch, seq, stored.entry.payload_size, stored.state, STATE_ERASED);
+    count_idle(journal, branch, stored.state, stored.detail, stored.entry.payload_size, false);
+    count_state(branch, seq, stored.state, STATE_ERASED);
     return table_error(txn);
 }
 
@@ -894,6 +960,13 @@ journal_idle_bytes(const struct journal *journal, const struct hash *device_id,
         }
     }
     return bytes;
+}
+
+uint64_t
+journal_held_count(const struct journal *journal, uint8_t detail)
+{
+    assert(detail < JOURNAL_DETAILS_MAX);
+    return journal->held[detail];
 }
 
 uint64_t

@@ -18,7 +18,10 @@
 #include "store/entry.h"
 #include "store/table.h"
 
-enum { LOG_NONE = 0 };
+enum {
+    LOG_NONE = 0,
+    JOURNAL_DETAILS_MAX = 32, /* of a held entry */
+};
 
 /* What an entry's row says of it. Pending entries are kept and not merged until what they wait
  * for is here; that is a state of this replica, not a standing. */
@@ -49,6 +52,7 @@ struct log_branch {
     uint64_t pending_count;
     uint64_t visible_next; /* every entry below it is merged, carried, held or erased */
     uint64_t idle_bytes;   /* payload bytes of its entries that are held or wait: see journal_idle_bytes */
+    uint64_t held_count;   /* entries that are held */
     uint64_t limit_next;   /* from here on its entries do not count: see sync/limit.h; not stored */
     uint64_t limit_was;    /* of sync/limit.c, while it computes */
     uint64_t limit_work;
@@ -149,6 +153,9 @@ uint32_t journal_find(struct journal *journal, struct table_txn *txn, const stru
  * upgrade. One walk over the branches that are here. */
 uint64_t journal_idle_bytes(const struct journal *journal, const struct hash *device_id,
                             const struct ident *compartment);
+
+/* How many entries are held for this reason: the `detail` of their rows, below JOURNAL_DETAILS_MAX. */
+uint64_t journal_held_count(const struct journal *journal, uint8_t detail);
 
 /* Places: the order of arrival. journal_place_last is 0 when empty. ERR_ABSENT: no such place. */
 uint64_t journal_place_last(const struct journal *journal);

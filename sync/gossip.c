@@ -201,6 +201,31 @@ gossip_compare(struct gossip *gossip, const struct hash *device_id, uint64_t now
     }
 }
 
+size_t
+gossip_ask_beyond(struct gossip *gossip, const struct hash *device_id, const struct ident *compartment,
+                  uint64_t now_ms)
+{
+    size_t asked = 0;
+
+    gossip->now_ms = now_ms;
+    for (size_t n = 0; n < gossip->conn_count; n++) {
+        struct conn *conn = gossip->conns[n];
+
+        if (!session_is_open(conn) || (device_id != NULL && !hash_equal(device_id, &conn->peer->device_id))) {
+            continue;
+        }
+        for (size_t k = 0; k < conn->part_count; k++) {
+            struct part *part = &conn->parts[k];
+
+            if (part->shared && ident_equal(&part->id, compartment)) {
+                part->beyond_due = true;
+                asked++;
+            }
+        }
+    }
+    return asked;
+}
+
 void
 gossip_stop(struct gossip *gossip)
 {

@@ -85,6 +85,13 @@ struct gossip_store {
     void (*take)(void *self, const struct hash *device_id, const struct gossip_log *log, struct span chunk,
                  struct taken *taken_out);
 
+    /* What is kept here beyond the limits of a compartment's logs, for a device with admin there, be it the peer or we: the next path
+     * after *cursor (0: the first), which moves on; the tip that it ends in, and the seq to begin with: the first beyond
+     * the limit, or behind the one of `known` that is furthest on it. False: there is no more for that device. */
+    bool (*beyond)(void *self, const struct hash *device_id, const struct ident *compartment,
+                   const struct heads_tip *known, size_t known_count, uint32_t *cursor, struct tip *tip_out,
+                   uint64_t *from_out);
+
     /* One more than the highest seq of a log that is opened, merged and indexed. */
     uint64_t (*visible)(void *self, const struct hash *log_id);
 
@@ -145,6 +152,11 @@ uint64_t gossip_wait_ms(const struct gossip *gossip, uint64_t now_ms);
 
 /* Ask for a comparison with a peer (NULL: all) now instead of when its time comes. */
 void gossip_compare(struct gossip *gossip, const struct hash *device_id, uint64_t now_ms);
+
+/* Ask a peer (NULL: all) that is connected for what it keeps of a compartment beyond the cuts of its logs. Gives how many are
+ * asked; what comes is taken in like anything else. It must be a compartment in which we have admin. */
+size_t gossip_ask_beyond(struct gossip *gossip, const struct hash *device_id, const struct ident *compartment,
+                         uint64_t now_ms);
 
 /* Say BYE to all at the next flush, checkpoints kept: we are about to stop. */
 void gossip_stop(struct gossip *gossip);

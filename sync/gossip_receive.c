@@ -5,6 +5,7 @@
 #include "store/base/world.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 static void
@@ -305,8 +306,11 @@ refuse_later(struct gossip *gossip, struct conn *conn, struct part *part, struct
         break;
     case LATER_LIMIT:
     case LATER_FULL:
-        /* Credit that is not returned stops the peer where it is. */
-        park(conn, chunk_bytes);
+        /* Credit that is not returned stops the peer where it is; but there will never be room for more of a log that ends
+         * at a cut, and the others need not wait for it. */
+        if (!taken->limited) {
+            park(conn, chunk_bytes);
+        }
         session_say(conn->peer,
                     taken->later == LATER_FULL ? "this side is full" : "a limit of this side is reached");
         break;
@@ -343,6 +347,9 @@ receive_chunk(struct gossip *gossip, struct conn *conn, const struct chunk_item 
     part->announced_bytes -=
         item->chunk.size < part->announced_bytes ? item->chunk.size : part->announced_bytes;
     part->bytes_received += item->chunk.size;
+    if (gossip->now_ms < part->beyond_until_ms) {
+        part->beyond_until_ms = gossip->now_ms + BEYOND_MS;
+    }
     const struct hash *log_id = &heard->log.log_id;
     if (heard->refused == part->retries + 1) {
         /* What follows a refusal, sent before it was known: all of it comes again. */
@@ -584,6 +591,36 @@ sum_of(uint64_t a, uint64_t b)
     return b < UINT64_MAX - a ? a + b : UINT64_MAX;
 }
 
+/* What an admin asks for is noted, and sent when nothing else is waiting. Who has no admin there is given nothing: the store
+ * looks at that whenever it is asked. */
+static void
+receive_beyond(struct gossip *gossip, struct conn *conn, const struct beyond *asked)
+{
+    struct part *part = session_part(conn, asked->tag);
+    struct reader tips = asked->tips;
+    struct heads_tip tip;
+    size_t count = 0;
+
+    if (part == NULL) {
+        conn->peer->status.frames_stray++;
+        return;
+    }
+    while (heads_next(&tips, &tip)) {
+        count++;
+    }
+    struct heads_tip *known = calloc(count + 1, sizeof *known);
+    if (known == NULL) {
+        session_end_memory(gossip, conn);
+        return;
+    }
+    tips = asked->tips;
+    for (size_t n = 0; n < count && heads_next(&tips, &known[n]); n++) {
+    }
+    free(part->beyond.known);
+    part->beyond = (struct beyond_job){ .asked = true, .known = known, .known_count = count };
+    session_stir(gossip, part);
+}
+
 static void
 receive_announce(struct conn *conn, const struct announce *announce)
 {
@@ -688,6 +725,9 @@ gossip_receive(struct gossip *gossip, uint32_t number, struct span bytes, uint64
         break;
     case FRAME_HEADS:
         receive_heads(gossip, conn, &frame.heads);
+        break;
+    case FRAME_BEYOND:
+        receive_beyond(gossip, conn, &frame.beyond);
         break;
     case FRAME_CREDIT:
         conn->credit += frame.credit_bytes;

@@ -275,6 +275,31 @@ send_credit(struct gossip *gossip, struct conn *conn)
     return send_or_hold(gossip, conn, &gossip->frame);
 }
 
+/* Ask for what lies beyond the cuts, and say what of it is here. */
+static bool
+send_beyond(struct gossip *gossip, struct conn *conn, struct part *part)
+{
+    enum { TIP_BYTES_MAX = SHORT_BYTES + 10 + SHORT_BYTES };
+    const struct gossip_store *store = gossip->store;
+    uint32_t cursor = 0;
+    struct tip tip;
+    uint64_t from;
+
+    buf_clear(&gossip->frame);
+    beyond_write(&gossip->frame, part->id.bytes);
+    while (gossip->frame.size + TIP_BYTES_MAX <= FRAME_SMALL_BYTES_MAX &&
+           store->beyond(store->self, &gossip->options.device_id, &part->id, NULL, 0, &cursor, &tip, &from)) {
+        struct heads_tip here = { .seq = tip.seq };
+
+        memcpy(here.log_short, tip.log_id.bytes, SHORT_BYTES);
+        memcpy(here.entry_short, tip.entry_id.bytes, SHORT_BYTES);
+        heads_tip_write(&gossip->frame, &here);
+    }
+    part->beyond_due = false;
+    part->beyond_until_ms = gossip->now_ms + BEYOND_MS;
+    return send_or_hold(gossip, conn, &gossip->frame);
+}
+
 /* The small frames of one compartment. False: one is held, or the session has ended. */
 static bool
 send_part(struct gossip *gossip, struct conn *conn, struct part *part)
@@ -286,6 +311,9 @@ send_part(struct gossip *gossip, struct conn *conn, struct part *part)
         return false;
     }
     if (part->slices_due && !send_slices(gossip, conn, part)) {
+        return false;
+    }
+    if (part->beyond_due && !send_beyond(gossip, conn, part)) {
         return false;
     }
     while (part->heads_due != 0) {
@@ -334,6 +362,7 @@ struct pick {
     struct part *part;
     struct job *job; /* or else: */
     struct flow *row;
+    struct beyond_job *beyond; /* or else this */
     struct tip tip;
     uint64_t from;
     bool headers_only;
@@ -358,6 +387,29 @@ pick_job(struct gossip *gossip, struct conn *conn, struct job *job, struct pick 
                 .part = part, .job = job, .tip = *tip, .from = job->at, .headers_only = job->headers_only
             };
             return true;
+        }
+    }
+    return false;
+}
+
+/* The next entries that an admin is to have of what lies beyond the cuts. */
+static bool
+pick_beyond(struct gossip *gossip, struct conn *conn, struct pick *pick)
+{
+    const struct gossip_store *store = gossip->store;
+
+    for (size_t n = 0; n < conn->part_count; n++) {
+        struct part *part = &conn->parts[n];
+        struct beyond_job *job = &part->beyond;
+
+        while (part->shared && job->asked) {
+            if (job->has_tip && job->at <= job->tip.seq) {
+                *pick = (struct pick){ .part = part, .beyond = job, .tip = job->tip, .from = job->at };
+                return true;
+            }
+            job->has_tip = store->beyond(store->self, &conn->peer->device_id, &part->id, job->known,
+                                         job->known_count, &job->cursor, &job->tip, &job->at);
+            job->asked = job->has_tip;
         }
     }
     return false;
@@ -422,7 +474,8 @@ pick_next(struct gossip *gossip, struct conn *conn, struct pick *pick)
 
     return pick_lane(gossip, conn, LANE_CONTROL, pick) || pick_lane(gossip, conn, LANE_URGENT, pick) ||
            pick_lane(gossip, conn, bulk_first ? LANE_BULK : LANE_NORMAL, pick) ||
-           pick_lane(gossip, conn, bulk_first ? LANE_NORMAL : LANE_BULK, pick);
+           pick_lane(gossip, conn, bulk_first ? LANE_NORMAL : LANE_BULK, pick) ||
+           pick_beyond(gossip, conn, pick);
 }
 
 /* Read the chunk that was picked into gossip->chunk. False: there is none; what was picked is put aside. */
@@ -437,7 +490,9 @@ read_pick(struct gossip *gossip, struct conn *conn, struct pick *pick, uint64_t 
     if (err == ERR_OK && !gossip->chunk.failed && gossip->chunk.size > 0 && *next > pick->from) {
         return true;
     }
-    if (pick->job != NULL) {
+    if (pick->beyond != NULL) {
+        pick->beyond->has_tip = false;
+    } else if (pick->job != NULL) {
         pick->job->branch++;
         pick->job->at = pick->job->from;
     } else if (err != ERR_OK && err != ERR_MEMORY && pick->from < pick->tip.branch_first) {
@@ -472,6 +527,11 @@ name_log(struct gossip *gossip, struct conn *conn, const struct pick *pick,
         }
     }
     *introduces = false;
+    if (pick->beyond != NULL && pick->beyond->place > 0 &&
+        hash_equal(&pick->beyond->log_id, &pick->tip.log_id)) {
+        *ref = (struct log_ref){ pick->beyond->place - 1 + LOG_REF_FIRST, span_of(NULL, 0) };
+        return true;
+    }
     if (row != NULL && row->place > 0) {
         *ref = (struct log_ref){ row->place - 1 + LOG_REF_FIRST, span_of(NULL, 0) };
         return true;
@@ -540,13 +600,19 @@ push(struct gossip *gossip, struct conn *conn)
                 return PUSH_NOTHING;
             }
             flows_introduced(&pick.part->flows, &pick.tip.log_id, (uint32_t)conn->spoken_count);
+            if (pick.beyond != NULL) {
+                pick.beyond->log_id = pick.tip.log_id;
+                pick.beyond->place = (uint32_t)conn->spoken_count;
+            }
         }
-        if (pick.job != NULL) {
+        if (pick.beyond != NULL) {
+            pick.beyond->at = next;
+        } else if (pick.job != NULL) {
             pick.job->at = next;
         } else {
             pick.row->next = next;
         }
-        uint8_t lane = pick.row != NULL ? pick.row->lane : pick.job->lane;
+        uint8_t lane = pick.row != NULL ? pick.row->lane : pick.job != NULL ? pick.job->lane : LANE_BULK;
         uint64_t sent = next - pick.from;
         conn->lane_bytes[lane] += item.chunk.size;
         conn->lane_entries[lane] += sent;
@@ -605,6 +671,9 @@ consider_bye(struct gossip *gossip, struct conn *conn)
     }
     for (size_t n = 0; n < conn->part_count; n++) {
         const struct part *part = &conn->parts[n];
+        if (part->beyond_due || part->beyond.asked || gossip->now_ms < part->beyond_until_ms) {
+            return;
+        }
         if (part->shared &&
             (!part->equal || memcmp(part->told_digest, part->peer_digest, DIGEST_BYTES) != 0)) {
             return;

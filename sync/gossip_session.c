@@ -155,6 +155,7 @@ session_free_part(struct part *part)
     peer_view_free(&part->view);
     checkpoint_free(&part->kept[0]);
     checkpoint_free(&part->kept[1]);
+    free(part->beyond.known);
     memset(part, 0, sizeof *part);
 }
 

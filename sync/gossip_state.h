@@ -33,6 +33,7 @@ enum {
     RESTART_MS = 30 * 1000,   /* before a session that broke begins anew */
     LAG_MS = 2 * 1000,        /* between looks at what has become visible */
     KEEP_MS = 10 * 60 * 1000, /* between writes of a checkpoint that keeps changing */
+    BEYOND_MS = 60 * 1000,    /* an answer from beyond the cuts is waited for on a line that would close */
     BATCH_MS = 20 * 1000,     /* on a wan, lanes 2 and 3 wait this long for more */
     CREDIT_BYTES_MIN = 64 * 1024,
     CREDIT_BYTES_MAX = 1 << 30,
@@ -57,6 +58,19 @@ struct trouble {
     uint64_t step;       /* how far down the next probe goes: 1, 2, 4, 8 ... */
     uint32_t attempts;
     uint64_t until_ms; /* nothing is asked of this log before */
+};
+
+/* The peer, an admin, asked for what lies beyond the cuts of a compartment's logs. */
+struct beyond_job {
+    bool asked; /* and not all has gone */
+    struct heads_tip *known;
+    size_t known_count;
+    uint32_t cursor;
+    bool has_tip;
+    struct tip tip; /* of the path being sent */
+    uint64_t at;    /* the next seq of it */
+    struct hash log_id;
+    uint32_t place; /* where that log was introduced, plus 1; 0: not yet */
 };
 
 /* One compartment within a session. */
@@ -109,6 +123,10 @@ struct part {
     uint64_t said;
     uint64_t bytes_sent;
     uint64_t bytes_received;
+    /* beyond the cuts */
+    bool beyond_due;          /* we are to ask */
+    uint64_t beyond_until_ms; /* we asked: an answer may come until then, or later */
+    struct beyond_job beyond; /* the peer asked */
 };
 
 /* A log the peer introduced, in its order. */

@@ -563,6 +563,131 @@ intake_open_entry(struct intake *intake, uint32_t log_no, uint64_t seq, struct a
 }
 
 static enum err
+err_of_outcome(const struct intake *intake, const struct outcome *outcome)
+{
+    switch (outcome->state) {
+    case STATE_MERGED:
+        return ERR_OK;
+    case STATE_NEEDS_KEY:
+        return ERR_LOCKED;
+    case STATE_NEEDS_SCHEMA:
+        return intake->failed ? ERR_MEMORY : ERR_NEWER;
+    default:
+        return ERR_INVALID;
+    }
+}
+
+/* The record key that an entry brings: of it only the record's id is given. */
+static struct outcome
+open_key(struct intake *intake, const struct log_branch *branch, const struct entry *entry,
+         const struct epoch_keys *keys, struct intake_words *out)
+{
+    struct record_key record = { .log_no = branch->log_no, .seq = entry->seq };
+    struct change_key content;
+    enum entry_fault fault = open_payload(intake, branch, entry, keys, NULL, &intake->plain);
+
+    if (fault != FAULT_NONE) {
+        return outcome_of_fault(intake, fault);
+    }
+    enum change_verdict verdict = change_decode_key(buf_span(&intake->plain), &content);
+    crypto_wipe(intake->plain.data, intake->plain.size);
+    if (verdict == CHANGE_OK) {
+        out->hlc = content.hlc;
+        out->actor = content.actor;
+        memcpy(record.key.bytes, content.record_key, KEY_BYTES);
+        out->has_record = record_key_fits(intake, branch, entry, keys, &record);
+        out->record_id = record.record_id;
+    }
+    crypto_wipe(&content, sizeof content);
+    crypto_wipe(&record, sizeof record);
+    return outcome_of_change(intake, verdict);
+}
+
+static struct outcome
+open_statements(struct intake *intake, const struct log_branch *branch, const struct entry *entry,
+                const struct epoch_keys *keys, struct arena *arena, struct intake_words *out)
+{
+    struct change_statements control;
+    enum entry_fault fault = open_payload(intake, branch, entry, keys, NULL, &intake->plain);
+
+    if (fault != FAULT_NONE) {
+        return outcome_of_fault(intake, fault);
+    }
+    enum change_verdict verdict =
+        change_decode_statements(arena_copy(arena, buf_span(&intake->plain)), arena, &control);
+    if (arena->failed) {
+        verdict = CHANGE_FAILED;
+    }
+    if (verdict == CHANGE_OK) {
+        out->hlc = control.hlc;
+        out->actor = control.actor;
+        out->statements = control.statements;
+        out->statement_count = control.count;
+    }
+    return outcome_of_change(intake, verdict);
+}
+
+static struct outcome
+open_words(struct intake *intake, const struct log_branch *branch, const struct entry *entry,
+           const struct epoch_keys *keys, struct arena *arena, struct intake_words *out)
+{
+    struct outcome outcome = held(HELD_WRONG_SHAPE);
+
+    switch (entry->kind) {
+    case ENTRY_DATA:
+        outcome =
+            open_change(intake, intake->main_txn, branch, entry, keys, arena, &out->change, &out->record_id);
+        out->has_record = outcome.state == STATE_MERGED;
+        out->hlc = out->has_record ? out->change.change.hlc : 0;
+        out->actor = out->has_record ? out->change.change.actor : 0;
+        break;
+    case ENTRY_KEY:
+        outcome = open_key(intake, branch, entry, keys, out);
+        break;
+    case ENTRY_CONTROL:
+        outcome = open_statements(intake, branch, entry, keys, arena, out);
+        break;
+    default:
+        break;
+    }
+    return outcome;
+}
+
+enum err
+intake_open_any(struct intake *intake, uint32_t log_no, uint64_t seq, struct arena *arena,
+                struct intake_words *out)
+{
+    struct journal_entry stored;
+    bool failed = intake->failed;
+    enum err err = journal_read(intake->options.journal, intake->main_txn, log_no, seq, &stored);
+
+    memset(out, 0, sizeof *out);
+    if (err != ERR_OK) {
+        return err == ERR_ABSENT ? ERR_CORRUPT : err;
+    }
+    out->kind = stored.entry.kind;
+    if (stored.entry.kind == ENTRY_KEY &&
+        keys_get_payload(intake->keys_txn, stored.log_no, seq, &stored.entry.payload) != ERR_OK) {
+        return ERR_ABSENT;
+    }
+    if (stored.entry.payload.data == NULL || stored.state == STATE_ERASED) {
+        return ERR_ABSENT;
+    }
+    const struct log_branch *branch = journal_branch(intake->options.journal, stored.log_no);
+    const struct epoch_keys *keys =
+        keyring_find(intake->options.keyring, &branch->descriptor.compartment, stored.entry.epoch);
+    if (keys == NULL) {
+        return ERR_LOCKED;
+    }
+    intake->failed = false;
+    struct outcome outcome = open_words(intake, branch, &stored.entry, keys, arena, out);
+    err = err_of_outcome(intake, &outcome);
+    /* What somebody only looks at gives no turn up. */
+    intake->failed = failed;
+    return err;
+}
+
+static enum err
 source_open(void *self, uint32_t log_no, uint64_t seq, struct arena *arena, struct signed_change *out)
 {
     struct ident record_id;

@@ -161,6 +161,24 @@ MUST_CHECK enum err intake_open_entry(struct intake *intake, uint32_t log_no, ui
                                       struct arena *arena, struct signed_change *out,
                                       struct ident *record_id_out);
 
+/* What an entry says, whatever its standing. Nobody acts on it: it is for people to look at. */
+struct intake_words {
+    uint8_t kind;
+    uint64_t hlc;
+    uint32_t actor;
+    bool has_record;
+    struct ident record_id;        /* of a data or key entry */
+    struct signed_change change;   /* of a data entry */
+    const struct span *statements; /* of a control entry, each signed */
+    size_t statement_count;
+};
+
+/* Open any entry of kind data, key or control, within a turn or after intake_read_with; a record's key itself is not given. What
+ * it says lives in `arena`. ERR_ABSENT: its payload is not here. ERR_LOCKED: its key is not. ERR_NEWER: it needs an upgrade.
+ * ERR_INVALID: it does not open, or says nothing in any form that is known. ERR_CORRUPT, ERR_MEMORY. */
+MUST_CHECK enum err intake_open_any(struct intake *intake, uint32_t log_no, uint64_t seq, struct arena *arena,
+                                    struct intake_words *out);
+
 /* Write a statement's row, under a keyed hash of its id: what the roster is read from at start. */
 void intake_keep_statement(const struct table_env *env, struct table_txn *txn, const struct hash *stmt_id,
                            struct span signed_statement);

@@ -334,6 +334,10 @@ frame_read(struct span bytes, struct frame *frame)
         frame->bye.reason = reader_u8(&in);
         frame->bye.items = lend_list(&in, check_byes);
         break;
+    case FRAME_BEYOND:
+        reader_copy(&in, frame->beyond.tag, TAG_BYTES);
+        frame->beyond.tips = lend_list(&in, check_heads);
+        break;
     case FRAME_UNKNOWN:
     default:
         frame->type = FRAME_UNKNOWN;
@@ -607,6 +611,13 @@ heads_tip_write(struct buf *out, const struct heads_tip *tip)
 }
 
 void
+beyond_write(struct buf *out, const uint8_t tag[TAG_BYTES])
+{
+    begin(out, FRAME_BEYOND);
+    buf_put(out, tag, TAG_BYTES);
+}
+
+void
 proof_write(struct buf *out, struct span signed_statement)
 {
     begin(out, FRAME_PROOF);
@@ -673,6 +684,8 @@ frame_type_text(enum frame_type type)
         return "deny";
     case FRAME_BYE:
         return "bye";
+    case FRAME_BEYOND:
+        return "beyond";
     case FRAME_UNKNOWN:
     default:
         return "unknown";

@@ -38,6 +38,7 @@ enum frame_type {
     FRAME_CREDIT = 11,
     FRAME_DENY = 12,
     FRAME_BYE = 13,
+    FRAME_BEYOND = 14,
 };
 
 enum link_profile { PROFILE_LAN = 1, PROFILE_WAN = 2, PROFILE_METERED = 3, PROFILE_ONEWAY = 4 };
@@ -139,6 +140,11 @@ struct heads_tip {
     uint8_t entry_short[SHORT_BYTES];
 };
 
+struct beyond {
+    uint8_t tag[TAG_BYTES];
+    struct reader tips; /* each a heads_tip */
+};
+
 struct deny {
     uint8_t code;
     uint32_t retry_after_s; /* 0: never */
@@ -170,6 +176,7 @@ struct frame {
             struct reader items;
         } ack;
         struct heads heads;
+        struct beyond beyond;
         struct span proof;
         uint32_t credit_bytes;
         struct deny deny;
@@ -213,6 +220,7 @@ void heads_slices_write(struct buf *out, const uint8_t tag[TAG_BYTES],
                         const uint8_t slices[SLICE_COUNT * SHORT_BYTES]);
 void heads_write(struct buf *out, const uint8_t tag[TAG_BYTES], uint16_t slice_bits);
 void heads_tip_write(struct buf *out, const struct heads_tip *tip);
+void beyond_write(struct buf *out, const uint8_t tag[TAG_BYTES]); /* its tips follow, by heads_tip_write */
 void proof_write(struct buf *out, struct span signed_statement);
 void credit_write(struct buf *out, uint32_t bytes);
 void deny_write(struct buf *out, const struct deny *deny);

@@ -1186,6 +1186,38 @@ replica_open_entry(struct replica *replica, uint32_t log_no, uint64_t seq, struc
     return intake_open_entry(replica->intake, log_no, seq, arena, out, record_id_out);
 }
 
+/* Open an entry for a device that has at least `level` where it was written. */
+static enum err
+open_any(struct replica *replica, uint32_t log_no, uint64_t seq, enum level level, struct arena *arena,
+         struct intake_words *out)
+{
+    const struct log_branch *branch = journal_branch(replica->journal, log_no);
+    const struct roster_device *own = roster_device(replica->roster, &replica->identity.device_id);
+
+    if (roster_level(replica->roster, own, &branch->descriptor.compartment) < level) {
+        return ERR_DENIED;
+    }
+    return intake_open_any(replica->intake, log_no, seq, arena, out);
+}
+
+enum err
+replica_open_held(struct replica *replica, uint32_t log_no, uint64_t seq, struct arena *arena,
+                  struct intake_words *out)
+{
+    return open_any(replica, log_no, seq, LEVEL_ADMIN, arena, out);
+}
+
+enum err
+replica_stamp_of(struct replica *replica, uint32_t log_no, uint64_t seq, struct arena *arena,
+                 uint64_t *hlc_out)
+{
+    struct intake_words words;
+    enum err err = open_any(replica, log_no, seq, LEVEL_READ, arena, &words);
+
+    *hlc_out = err == ERR_OK ? words.hlc : 0;
+    return err;
+}
+
 static int
 compartment_order(const void *a, const void *b)
 {

@@ -194,6 +194,16 @@ const struct record_source *replica_source(const struct replica *replica);
 MUST_CHECK enum err replica_open_entry(struct replica *replica, uint32_t log_no, uint64_t seq,
                                        struct arena *arena, struct signed_change *out,
                                        struct ident *record_id_out);
+
+/* Open any entry, held ones too, for whoever has admin in its compartment. ERR_DENIED: this device has not. Otherwise as
+ * intake_open_any. */
+MUST_CHECK enum err replica_open_held(struct replica *replica, uint32_t log_no, uint64_t seq,
+                                      struct arena *arena, struct intake_words *out);
+
+/* The claimed stamp of any entry of kind data, key or control, for whoever may read it: 0 where it cannot be told.
+ * ERR_DENIED: this device may not read there. Otherwise as intake_open_any. */
+MUST_CHECK enum err replica_stamp_of(struct replica *replica, uint32_t log_no, uint64_t seq,
+                                     struct arena *arena, uint64_t *hlc_out);
 const struct intake_counts *replica_counts(const struct replica *replica);
 struct journal *replica_journal(struct replica *replica);
 

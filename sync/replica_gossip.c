@@ -178,6 +178,13 @@ entry_begins(struct replica *replica, const struct hash *log_id, uint64_t seq,
     return found;
 }
 
+/* Where what lies beyond the limit of a branch begins, in what is its own. */
+static uint64_t
+branch_limit(const struct log_branch *branch)
+{
+    return branch->limit_next > branch->branch_first ? branch->limit_next : branch->branch_first;
+}
+
 static enum gossip_link
 store_links(void *self, const struct hash *log_id, uint64_t first_seq, const uint8_t prev_short[SHORT_BYTES])
 {
@@ -266,6 +273,60 @@ read_chunk(struct replica *replica, struct table_txn *txn, const struct log_bran
     return chunk_out->failed ? ERR_MEMORY : ERR_OK;
 }
 
+/* Of what a peer has, what it named: one more than the seq of the named entry that is furthest on the way to a branch's head;
+ * 0: none of them is on it. */
+static uint64_t
+known_next(struct replica *replica, struct table_txn *txn, const struct log_branch *branch,
+           const struct heads_tip *known, size_t known_count)
+{
+    uint64_t next = 0;
+
+    for (size_t n = 0; n < known_count; n++) {
+        struct journal_entry stored;
+
+        if (memcmp(known[n].log_short, branch->log_id.bytes, SHORT_BYTES) == 0 &&
+            known[n].seq < branch->next_seq && known[n].seq >= next &&
+            journal_read(replica->journal, txn, branch->log_no, known[n].seq, &stored) == ERR_OK &&
+            memcmp(stored.entry.id.bytes, known[n].entry_short, SHORT_BYTES) == 0) {
+            next = known[n].seq + 1;
+        }
+    }
+    return next;
+}
+
+static bool
+store_beyond(void *self, const struct hash *device_id, const struct ident *compartment,
+             const struct heads_tip *known, size_t known_count, uint32_t *cursor, struct tip *tip_out,
+             uint64_t *from_out)
+{
+    struct replica *replica = self;
+    const struct roster_device *device = roster_device(replica->roster, device_id);
+    struct table_txn *txn = NULL;
+    bool found = false;
+
+    if (roster_level(replica->roster, device, compartment) < LEVEL_ADMIN ||
+        replica_begin_read(replica, &txn) != ERR_OK) {
+        return false;
+    }
+    while (!found && *cursor < journal_branch_count(replica->journal)) {
+        ++*cursor;
+        const struct log_branch *branch = journal_branch(replica->journal, *cursor);
+        uint64_t end = branch_limit(branch);
+
+        if (branch->next_seq > end && ident_equal(&branch->descriptor.compartment, compartment)) {
+            uint64_t next = known_next(replica, txn, branch, known, known_count);
+
+            *tip_out = (struct tip){ .log_id = branch->log_id,
+                                     .seq = branch->next_seq - 1,
+                                     .entry_id = branch->head_id };
+            *from_out = next > end ? next : end;
+            found = true;
+        }
+    }
+    replica_end_read(replica, &txn);
+    return found;
+}
+
 static enum err
 store_read_chunk(void *self, const struct tip *tip, uint64_t from_seq, bool headers_only,
                  struct buf *chunk_out, uint64_t *next_seq_out)
@@ -350,6 +411,7 @@ store_take(void *self, const struct hash *device_id, const struct gossip_log *lo
     }
     *taken_out =
         (struct taken){ .verdict = result.verdict, .later = result.later, .entry_count = result.new_count };
+    taken_out->limited = result.later == LATER_LIMIT && limit_applies(replica->roster, &log->descriptor);
     if (result.verdict == VERDICT_TAKEN && is_current_log(replica, &log->descriptor)) {
         /* Somebody else holds what we signed and do not have: we were set back. The tail is taken, and never signed anew. */
         replica->lost_tails++;
@@ -490,6 +552,7 @@ replica_gossip_init(struct replica *replica)
         .has = store_has,
         .read_chunk = store_read_chunk,
         .take = store_take,
+        .beyond = store_beyond,
         .visible = store_visible,
         .load_checkpoint = store_load_checkpoint,
         .save_checkpoint = store_save_checkpoint,

@@ -34,4 +34,5 @@ struct taken {
                               the log is forked here, of the chunk's last entry that is here; 0: none */
     uint64_t visible_next; /* the same for opened, merged and indexed; never more than durable_next */
     uint32_t entry_count;  /* entries that were new here */
+    bool limited;          /* this log ends at a cut here: what is refused of it is never taken */
 };

@@ -129,6 +129,15 @@ write_again(struct buf *out, const struct frame *frame)
         }
         break;
     }
+    case FRAME_BEYOND: {
+        struct heads_tip tip;
+        list = frame->beyond.tips;
+        beyond_write(out, frame->beyond.tag);
+        while (heads_next(&list, &tip)) {
+            heads_tip_write(out, &tip);
+        }
+        break;
+    }
     case FRAME_UNKNOWN:
         break;
     }

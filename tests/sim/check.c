@@ -94,6 +94,9 @@ check_frame(struct sim *sim, const struct sim_conn *conn, int way, struct span b
     case FRAME_HEADS:
         check_tag(sim, device, frame.heads.tag, "HEADS");
         break;
+    case FRAME_BEYOND:
+        check_tag(sim, device, frame.beyond.tag, "BEYOND");
+        break;
     case FRAME_BYE:
         while (bye_next(&frame.bye.items, &bye)) {
             check_tag(sim, device, bye.tag, "BYE");

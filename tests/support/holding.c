@@ -141,6 +141,16 @@ add_entry(struct held_log *held, const struct entry *entry, size_t parent)
     return held->count++;
 }
 
+static uint64_t
+limit_of(const struct holding *holding, const struct held_log *held)
+{
+    static const uint8_t nobody[SIGN_PK_BYTES];
+    bool cut = memcmp(holding->cut_author, nobody, SIGN_PK_BYTES) != 0 &&
+               memcmp(holding->cut_author, held->log.descriptor.sign_pk, SIGN_PK_BYTES) == 0;
+
+    return cut ? holding->cut_next : UINT64_MAX;
+}
+
 /* The tips of a log, with their branches, into the frontier. */
 static void
 refresh_frontier(struct holding *holding, const struct held_log *held)
@@ -150,7 +160,8 @@ refresh_frontier(struct holding *holding, const struct held_log *held)
 
     for (size_t n = 0; n < held->count && count < 64; n++) {
         const struct held_entry *entry = &held->entries[n];
-        if (entry->child_count > 0) {
+        uint64_t limit = limit_of(holding, held);
+        if (entry->entry.seq >= limit || (entry->child_count > 0 && entry->entry.seq + 1 < limit)) {
             continue;
         }
         struct tip *tip = &tips[count++];
@@ -384,6 +395,62 @@ store_take(void *self, const struct hash *device_id, const struct gossip_log *lo
     taken->visible_next = holding->invisible ? 0 : taken->durable_next;
 }
 
+/* One more than the seq of the entry furthest up the way to `at` that is named; 0: none is. */
+static uint64_t
+known_next(const struct held_log *held, size_t at, const struct heads_tip *known, size_t known_count)
+{
+    for (; at != NO_PARENT; at = held->entries[at].parent) {
+        for (size_t n = 0; n < known_count; n++) {
+            if (memcmp(known[n].log_short, held->log.log_id.bytes, SHORT_BYTES) == 0 &&
+                memcmp(known[n].entry_short, held->entries[at].entry.id.bytes, SHORT_BYTES) == 0) {
+                return held->entries[at].entry.seq + 1;
+            }
+        }
+    }
+    return 0;
+}
+
+static bool
+may_ask(const struct holding *holding, const struct hash *device_id)
+{
+    bool may = hash_equal(device_id, &holding->device_id);
+
+    for (size_t p = 0; p < holding->peer_count; p++) {
+        may = may || ((holding->admins >> p & 1) != 0 && hash_equal(&holding->peers[p], device_id));
+    }
+    return may;
+}
+
+/* The cursor counts entries of all logs. */
+static bool
+store_beyond(void *self, const struct hash *device_id, const struct ident *compartment,
+             const struct heads_tip *known, size_t known_count, uint32_t *cursor, struct tip *tip,
+             uint64_t *from)
+{
+    const struct holding *holding = self;
+    uint32_t at = 0;
+
+    for (size_t n = 0; may_ask(holding, device_id) && n < holding->log_count; n++) {
+        const struct held_log *held = holding->logs[n];
+        uint64_t limit = limit_of(holding, held);
+
+        for (size_t k = 0; k < held->count; k++) {
+            const struct entry *entry = &held->entries[k].entry;
+
+            if (at++ < *cursor || held->entries[k].child_count > 0 || entry->seq < limit ||
+                !ident_equal(&held->log.descriptor.compartment, compartment)) {
+                continue;
+            }
+            uint64_t next = known_next(held, k, known, known_count);
+            *tip = (struct tip){ .log_id = held->log.log_id, .seq = entry->seq, .entry_id = entry->id };
+            *from = next > limit ? next : limit;
+            *cursor = at;
+            return true;
+        }
+    }
+    return false;
+}
+
 static uint64_t
 store_visible(void *self, const struct hash *log_id)
 {
@@ -473,6 +540,7 @@ holding_init(struct holding *holding, const struct hash *device_id)
         .has = store_has,
         .read_chunk = store_read_chunk,
         .take = store_take,
+        .beyond = store_beyond,
         .visible = store_visible,
         .load_checkpoint = store_load_checkpoint,
         .save_checkpoint = store_save_checkpoint,
@@ -524,6 +592,24 @@ holding_share(struct holding *holding, uint8_t name, const struct hash *device_i
     }
     struct holding_part *part = holding_part(holding, name);
     part->shared_with = shared ? part->shared_with | 1u << p : part->shared_with & ~(1u << p);
+}
+
+void
+holding_cut(struct holding *holding, const struct key_pair *author, uint64_t next)
+{
+    memcpy(holding->cut_author, author->public_key, SIGN_PK_BYTES);
+    holding->cut_next = next;
+    for (size_t n = 0; n < holding->log_count; n++) {
+        refresh_frontier(holding, holding->logs[n]);
+    }
+}
+
+void
+holding_admin(struct holding *holding, const struct hash *device_id)
+{
+    for (size_t p = 0; p < holding->peer_count; p++) {
+        holding->admins |= hash_equal(&holding->peers[p], device_id) ? 1u << p : 0;
+    }
 }
 
 void

@@ -56,6 +56,9 @@ struct holding {
     struct kept_checkpoint *checkpoints;
     size_t checkpoint_count;
     uint8_t refused_author[SIGN_PK_BYTES]; /* zero: none */
+    uint8_t cut_author[SIGN_PK_BYTES];     /* the logs of this author end ...; zero: nobody's do */
+    uint64_t cut_next;                     /* ... before this seq, and what lies beyond is kept apart */
+    uint32_t admins;                       /* bit n: device n of `peers` has admin everywhere */
     bool full;
     bool invisible; /* nothing becomes visible */
     /* what happened */
@@ -89,6 +92,12 @@ uint64_t holding_write(struct holding *holding, const struct key_pair *author, c
 /* Write an entry after `parent_seq` (the first of that seq): a fork, if that has a child. UINT64_MAX: at seq 0. */
 void holding_fork(struct holding *holding, const struct key_pair *author, const struct gossip_log *log,
                   uint64_t parent_seq, uint32_t payload_bytes, uint64_t *random);
+
+/* End the logs of an author before `next`: what lies beyond is in no frontier, and only admins are given it. */
+void holding_cut(struct holding *holding, const struct key_pair *author, uint64_t next);
+
+/* Give a device admin everywhere. */
+void holding_admin(struct holding *holding, const struct hash *device_id);
 
 struct held_log *holding_find(struct holding *holding, const struct hash *log_id);
 

@@ -1685,6 +1685,101 @@ START_TEST(whatever_happens_they_become_equal_and_then_silent)
 }
 END_TEST
 
+/* Two nodes that agree where the logs of a third device end, and of which the first keeps more. */
+static struct key_pair *
+cut_logs(void)
+{
+    struct key_pair *author = &add_node()->author;
+
+    write_entries(2, 0, CASES, LANE_NORMAL, 200, 60);
+    write_entries(2, 0, CASES, LANE_URGENT, 70, 60);
+    for (uint32_t n = 0; n < 2; n++) {
+        holding_cut(&nodes[n].holding, author, 10);
+    }
+    connect_nodes(0, 1);
+    ck_assert(run(60 * 1000, all_know));
+    run(120 * 1000, NULL);
+    expect_whole(1, 20);
+    return author;
+}
+
+START_TEST(what_lies_beyond_a_cut_comes_only_to_an_admin_who_asks)
+{
+    two_nodes();
+    (void)cut_logs();
+    struct ident cases = holding_part(&nodes[1].holding, CASES)->id;
+
+    ck_assert_uint_eq(gossip_ask_beyond(nodes[1].gossip, NULL, &cases, now_ms), 1);
+    run(60 * 1000, NULL);
+    expect_whole(1, 20);
+    holding_admin(&nodes[0].holding, &nodes[1].device_id);
+    run(120 * 1000, NULL);
+    expect_whole(1, 20);
+    ck_assert_uint_eq(gossip_ask_beyond(nodes[1].gossip, &nodes[2].device_id, &cases, now_ms), 0);
+    ck_assert_uint_eq(gossip_ask_beyond(nodes[1].gossip, &nodes[0].device_id, &cases, now_ms), 1);
+    run(10 * 1000, NULL);
+    expect_whole(1, 270);
+    ck_assert(all_know());
+    /* It is in no digest, and goes to nobody unasked. */
+    forget_frames();
+    run(600 * 1000, NULL);
+    ck_assert_uint_eq(frames_of(FRAME_CHUNK), 0);
+    ck_assert_uint_eq(frames_of(FRAME_FRONT), 0);
+}
+END_TEST
+
+START_TEST(what_lies_beyond_a_cut_and_is_here_is_not_sent_again)
+{
+    two_nodes();
+    (void)cut_logs();
+    struct ident cases = holding_part(&nodes[1].holding, CASES)->id;
+
+    holding_admin(&nodes[0].holding, &nodes[1].device_id);
+    ck_assert_uint_eq(gossip_ask_beyond(nodes[1].gossip, NULL, &cases, now_ms), 1);
+    run(10 * 1000, NULL);
+    write_entries(2, 0, CASES, LANE_NORMAL, 3, 60);
+    write_entries(2, 0, CASES, LANE_BULK, 12, 60); /* a log that the asker has never heard of */
+    struct gossip_log log;
+    holding_log(&log, &nodes[2].author, CASES, LANE_NORMAL);
+    holding_fork(&nodes[0].holding, &nodes[2].author, &log, 150, 60, &seed);
+    uint64_t seen = nodes[1].holding.seen_count;
+    ck_assert_uint_eq(gossip_ask_beyond(nodes[1].gossip, NULL, &cases, now_ms), 1);
+    run(60 * 1000, NULL);
+    expect_whole(1, 270 + 3 + 12 + 1);
+    ck_assert_uint_eq(nodes[1].holding.seen_count - seen, 2); /* the runs below the fork, again */
+    ck_assert(all_know());
+}
+END_TEST
+
+START_TEST(a_metered_session_waits_for_what_lies_beyond_a_cut)
+{
+    add_node_with(PROFILE_METERED, 65536);
+    add_node();
+    share(0, 1, CONTROL);
+    share(0, 1, CASES);
+    add_node();
+    write_entries(2, 0, CASES, LANE_NORMAL, 300, 2000);
+    for (uint32_t n = 0; n < 2; n++) {
+        holding_cut(&nodes[n].holding, &nodes[2].author, 1);
+    }
+    holding_admin(&nodes[0].holding, &nodes[1].device_id);
+    connect_nodes(0, 1);
+    struct ident cases = holding_part(&nodes[1].holding, CASES)->id;
+    /* Before all is compared and equal, and the line closed. */
+    size_t asked = 0;
+    while (asked == 0) {
+        ck_assert_uint_eq(frames_of(FRAME_BYE), 0);
+        for (uint32_t n = 0; n < node_count; n++) {
+            turn(n, 1);
+        }
+        asked = gossip_ask_beyond(nodes[1].gossip, NULL, &cases, now_ms);
+    }
+    run(200 * 1000, NULL);
+    expect_whole(1, 300);
+    ck_assert_uint_ge(frames_of(FRAME_BYE), 1);
+}
+END_TEST
+
 /* Check's list of tests has no loops: each is a program's test with a range of its own. */
 int
 main(void)
@@ -1726,6 +1821,9 @@ main(void)
         on_a_wan_only_urgent_entries_go_at_once,
         flags_keep_a_compartment_from_being_complete,
         what_becomes_visible_later_is_acknowledged_again,
+        what_lies_beyond_a_cut_comes_only_to_an_admin_who_asks,
+        what_lies_beyond_a_cut_and_is_here_is_not_sent_again,
+        a_metered_session_waits_for_what_lies_beyond_a_cut,
     };
     Suite *suite = suite_create("gossip");
     TCase *tcase = tcase_create("gossip");

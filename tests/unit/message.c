@@ -42,7 +42,7 @@ load_vectors(void)
         vector_count++;
     }
     (void)fclose(file);
-    ck_assert_uint_eq(vector_count, 16);
+    ck_assert_uint_eq(vector_count, 17);
 }
 
 static struct span
@@ -294,6 +294,16 @@ START_TEST(the_other_frames_are_written_and_read_as_their_vectors)
     ck_assert(heads_next(&frame.heads.tips, &tip));
     ck_assert_uint_eq(tip.seq, 300);
     ck_assert(!heads_next(&frame.heads.tips, &tip));
+
+    buf_clear(&out);
+    beyond_write(&out, tag);
+    heads_tip_write(&out, &tip);
+    frame = expect("beyond", FRAME_BEYOND);
+    ck_assert_mem_eq(frame.beyond.tag, tag, TAG_BYTES);
+    memset(&tip, 0, sizeof tip);
+    ck_assert(heads_next(&frame.beyond.tips, &tip));
+    ck_assert_uint_eq(tip.seq, 300);
+    ck_assert(!heads_next(&frame.beyond.tips, &tip));
 
     buf_clear(&out);
     proof_write(&out, span_of("\x82\x41\x00\x80", 4));
