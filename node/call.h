@@ -8,6 +8,7 @@
 #include "node/names.h"
 #include "node/serve.h"
 #include "node/value.h"
+#include "sync/policy.h"
 
 enum { CALL_MESSAGE_BYTES = 320 };
 
@@ -78,6 +79,46 @@ struct backup_watch *call_backup(struct call *call);
 /* A slice of it. False: it is over, and that was told. `api` may be NULL: nobody is told. */
 bool backup_watch_step(struct backup_watch *watch, struct call *call, struct api *api, uint64_t now_ms);
 
+/* A device that was ever certified, by what people type: name, id, the beginning of it, fingerprint. NULL: the call failed. */
+const struct roster_device *call_author(struct call *call, const char *text);
+/* A living one that this node may meet; likewise. */
+const struct roster_device *call_peer_device(struct call *call, const char *text);
+
+/* Refuse because our own certificate does not count, and say why that is. */
+void call_fail_without_own(struct call *call);
+
+/* A sentence about a device. */
+struct device_words {
+    char text[256];
+};
+
+/* "revoked by its office: stolen"; "" if it is not. */
+struct device_words device_revoked_words(const struct roster *roster, const struct roster_device *device);
+
+/* Why an entry of this log is held, with the name of its author. */
+struct device_words held_words(const struct roster *roster, const struct log_branch *branch,
+                               enum held_reason reason);
+
+/* Forks of a device's logs, NULL: of everybody's; and whether there are any. */
+json_t *forks_json(struct call *call, const struct hash *device_id);
+bool device_has_forked(struct call *call, const struct hash *device_id);
+
+/* True if this very device was revoked. */
+bool own_is_revoked(const struct call *call);
+
+/* What `status` says of revocations, forks, setbacks and entries that are held; adds a sentence to `warnings` for each thing
+ * that an operator should do something about. */
+json_t *alarms_json(struct call *call, json_t *warnings);
+
+/* Add a sentence; `format` as for printf. */
+void warn(json_t *warnings, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+/* [{"device","ahead_s"}] of those whose last readable stamp is ahead of our clock. */
+json_t *clocks_ahead_json(struct call *call);
+
+/* The name of a role, or of the lowest of several; "" if none is known. */
+const char *role_name(uint32_t role);
+
 /* {"id","name","office"} of a device; {"number","name"} of an actor, null for none. */
 json_t *device_json(const struct roster *roster, const struct hash *device_id);
 json_t *actor_json(const struct roster *roster, const struct hash *device_id, uint32_t number);
@@ -90,7 +131,7 @@ const char *office_name(const struct roster *roster, const struct ident *compart
 bool stamp_is_suspect(const struct call *call, uint64_t hlc);
 
 /* --- the calls: serve_record.c, serve_save.c, serve_list.c, serve_conflict.c, serve_peer.c, serve_status.c,
- * serve_backup.c --- */
+ * serve_alarm.c, serve_backup.c, serve_device.c, serve_held.c, serve_epoch.c, serve_frontier.c --- */
 void call_backup_make(struct call *call);
 void call_backup_accept(struct call *call);
 void call_record_save(struct call *call);
@@ -113,6 +154,15 @@ void call_codebook_show(struct call *call);
 void call_actor_list(struct call *call);
 void call_actor_add(struct call *call);
 void call_journal_watch(struct call *call);
+void call_device_list(struct call *call);
+void call_device_show(struct call *call);
+void call_held_list(struct call *call);
+void call_held_show(struct call *call);
+void call_held_fetch(struct call *call);
+void call_epoch_list(struct call *call);
+void call_epoch_rotate(struct call *call);
+void call_frontier_cut(struct call *call);
+void call_frontier_write(struct call *call);
 
 /* An array of the peer objects of sync.status. NULL: no memory. */
 json_t *peers_json(struct call *call);
@@ -120,7 +170,10 @@ json_t *peers_json(struct call *call);
 /* The event of a place, and the next place to look at; NULL: nothing there for people. */
 json_t *place_json(struct call *call, uint64_t place);
 
-/* --- shared by save, show and conflicts --- */
+/* --- shared by save, show, history and what is held --- */
+
+/* One op as the history shows it. */
+json_t *op_json(struct call *call, const struct op *op);
 
 /* All elements of both halves, those that are absent among them. False: no memory, and the call failed. */
 MUST_CHECK bool view_elements(struct call *call, const struct replica_view *view,

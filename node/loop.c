@@ -288,13 +288,22 @@ on_down(struct loop *loop, const struct hash *device_id, enum link_reason reason
 static void
 on_message(struct loop *loop, const struct hash *device_id, struct span bytes)
 {
-    const struct peer *peer = peers_by_device(loop->peers, device_id);
+    struct peer *peer = peers_by_device(loop->peers, device_id);
 
-    if (peer == NULL || peer->state != PEER_UP ||
-        roster_device(replica_roster(loop->options.replica), device_id) == NULL) {
+    if (roster_device(replica_roster(loop->options.replica), device_id) == NULL) {
+        /* It was let in, and is a member no longer: what it says is dropped unread, and its line is cut in this very turn. */
+        loop->status.strays++;
+        channel_put_hangup(&loop->channel, device_id);
+        if (peer != NULL && peer->state == PEER_UP) {
+            peer_went(loop, peer, reason_text(LINK_OFF_ROSTER));
+        }
+        return;
+    }
+    if (peer == NULL || peer->state != PEER_UP) {
         loop->status.strays++;
         return;
     }
+    peer->contact_ms = world_wall_ms(&loop->options.world->world);
     gossip_receive(loop->gossip, peer->connection, bytes, steady_ms(loop));
 }
 
@@ -519,6 +528,18 @@ confirm_is_due(const struct loop *loop)
     return false;
 }
 
+/* When each peer was last heard of outlives us, in a turn. */
+static void
+keep_contacts(struct loop *loop, bool all)
+{
+    struct table_txn *txn = NULL;
+
+    if (replica_begin_read(loop->options.replica, &txn) == ERR_OK) {
+        peers_keep_contacts(loop->peers, txn, all);
+        replica_end_read(loop->options.replica, &txn);
+    }
+}
+
 /* The part between begin and commit. */
 static enum err
 fill_turn(struct loop *loop, struct channel_frame *frame, bool pending)
@@ -533,6 +554,7 @@ fill_turn(struct loop *loop, struct channel_frame *frame, bool pending)
     if (confirm) {
         replica_confirm_restored(replica);
     }
+    keep_contacts(loop, false);
     if (tend_is_due(loop)) {
         state_address(loop);
         loop->tend_due = replica_tend(replica);
@@ -896,6 +918,7 @@ stop(struct loop *loop)
     /* Checkpoints are written with a turn; without one, a later session costs a few bytes more. */
     err = replica_begin(loop->options.replica);
     if (err == ERR_OK) {
+        keep_contacts(loop, true);
         err = replica_commit(loop->options.replica);
     }
     return ends_the_node(err) ? err : ERR_OK;

@@ -9,7 +9,13 @@
 #include <string.h>
 #include <strings.h>
 
-enum { ADDRESS_VERSION = 1, DIGITS_MIN = 6 };
+/* The first byte of a row of `peer`: an address, or the last contact with a device: its id, then the wall clock u64. */
+enum { ADDRESS_ROW = 1, CONTACT_ROW = 2, CONTACT_ROW_BYTES = 1 + HASH_BYTES + 8, DIGITS_MIN = 6 };
+
+struct contact {
+    struct hash device_id;
+    uint64_t wall_ms; /* as it is kept */
+};
 
 struct peers {
     struct peer **all; /* each stays where it is */
@@ -19,6 +25,8 @@ struct peers {
     const struct peer_address **waiting; /* lent by `addresses` */
     size_t waiting_count;
     uint32_t last_connection;
+    struct contact *contacts;
+    size_t contact_count;
 };
 
 /* --- addresses --- */
@@ -94,6 +102,7 @@ peers_free(struct peers **peers_in)
     free(peers->all);
     free(peers->addresses);
     free(peers->waiting);
+    free(peers->contacts);
     free(peers);
     *peers_in = NULL;
 }
@@ -106,11 +115,11 @@ row_key(struct table_txn *txn, const char *device, uint8_t key[16])
     table_hash(table_txn_env(txn), key, "vigil.row.addr", &part, 1);
 }
 
-/* A row: version u8, then device, endpoint and name, each after its length u16. */
+/* A row of an address: its first byte, then device, endpoint and name, each after its length u16. */
 static void
 row_write(struct buf *out, const char *const parts[3])
 {
-    buf_put_u8(out, ADDRESS_VERSION);
+    buf_put_u8(out, ADDRESS_ROW);
     for (int n = 0; n < 3; n++) {
         buf_put_u16(out, (uint16_t)strlen(parts[n]));
         buf_put_text(out, parts[n]);
@@ -124,7 +133,7 @@ row_read(struct peers *peers, struct span row)
     struct reader reader = reader_of(row);
     uint8_t version = reader_u8(&reader);
 
-    if (version > ADDRESS_VERSION) {
+    if (version != ADDRESS_ROW) {
         return ERR_NEWER;
     }
     for (int n = 0; n < 3; n++) {
@@ -141,6 +150,97 @@ row_read(struct peers *peers, struct span row)
     return address_append(peers, parts[0], parts[1], parts[2], true);
 }
 
+static struct contact *
+contact_of(const struct peers *peers, const struct hash *device_id)
+{
+    for (size_t n = 0; n < peers->contact_count; n++) {
+        if (hash_equal(&peers->contacts[n].device_id, device_id)) {
+            return &peers->contacts[n];
+        }
+    }
+    return NULL;
+}
+
+/* The place where the contact with a device is remembered; NULL: no memory. */
+static struct contact *
+contact_for(struct peers *peers, const struct hash *device_id)
+{
+    struct contact *contact = contact_of(peers, device_id);
+
+    if (contact != NULL) {
+        return contact;
+    }
+    struct contact *grown = realloc(peers->contacts, (peers->contact_count + 1) * sizeof *grown);
+    if (grown == NULL) {
+        return NULL;
+    }
+    peers->contacts = grown;
+    contact = &grown[peers->contact_count];
+    peers->contact_count++;
+    *contact = (struct contact){ .device_id = *device_id };
+    return contact;
+}
+
+static enum err
+contact_read(struct peers *peers, struct span row)
+{
+    struct hash device_id;
+
+    if (row.size != CONTACT_ROW_BYTES) {
+        return ERR_CORRUPT;
+    }
+    memcpy(device_id.bytes, row.data + 1, HASH_BYTES);
+    struct contact *contact = contact_for(peers, &device_id);
+    if (contact == NULL) {
+        return ERR_MEMORY;
+    }
+    contact->wall_ms = bytes_read_u64(row.data + 1 + HASH_BYTES);
+    return ERR_OK;
+}
+
+static void
+contact_write(struct table_txn *txn, const struct contact *contact)
+{
+    const struct span part = hash_span(&contact->device_id);
+    uint8_t row[CONTACT_ROW_BYTES] = { CONTACT_ROW };
+    uint8_t key[16];
+
+    memcpy(row + 1, contact->device_id.bytes, HASH_BYTES);
+    bytes_write_u64(row + 1 + HASH_BYTES, contact->wall_ms);
+    table_hash(table_txn_env(txn), key, "vigil.row.seen", &part, 1);
+    table_put(txn, TABLE_PEER, span_of(key, sizeof key), span_of(row, sizeof row));
+}
+
+void
+peers_keep_contacts(struct peers *peers, struct table_txn *txn, bool all)
+{
+    for (size_t n = 0; n < peers->count; n++) {
+        const struct peer *peer = peers->all[n];
+        struct contact *contact = peer->contact_ms == 0 ? NULL : contact_for(peers, &peer->device_id);
+
+        /* What memory ran out for is written the next time. A clock that was set back is believed. */
+        if (contact != NULL && contact->wall_ms != peer->contact_ms &&
+            (all || peer->contact_ms < contact->wall_ms ||
+             peer->contact_ms - contact->wall_ms >= PEER_CONTACT_MS)) {
+            contact->wall_ms = peer->contact_ms;
+            contact_write(txn, contact);
+        }
+    }
+}
+
+uint64_t
+peers_last_contact(const struct peers *peers, const struct hash *device_id)
+{
+    const struct contact *contact = contact_of(peers, device_id);
+
+    for (size_t n = 0; n < peers->count; n++) {
+        if (hash_equal(&peers->all[n]->device_id, device_id) && peers->all[n]->contact_ms != 0) {
+            return peers->all[n]->contact_ms;
+        }
+    }
+    return contact == NULL ? 0 : contact->wall_ms;
+}
+
 enum err
 peers_load(struct peers *peers, struct table_txn *txn)
 {
@@ -154,10 +254,13 @@ peers_load(struct peers *peers, struct table_txn *txn)
             address_drop(peers, n - 1);
         }
     }
+    peers->contact_count = 0;
     table_cursor_init(&cursor, txn, TABLE_PEER, span_of(NULL, 0));
     while (err == ERR_OK && table_cursor_next(&cursor, &key, &value)) {
         /* A row that does not verify is counted; its peer is added again by hand. */
-        err = value.data == NULL ? ERR_OK : row_read(peers, value);
+        if (value.data != NULL && value.size > 0) {
+            err = value.data[0] == CONTACT_ROW ? contact_read(peers, value) : row_read(peers, value);
+        }
     }
     table_cursor_end(&cursor);
     return err;
@@ -288,8 +391,8 @@ fingerprint_digits(const char *text, char digits[61])
     return count == 60;
 }
 
-static bool
-is_called(const struct roster_device *device, const char *text)
+bool
+peers_is_called(const struct roster_device *device, const char *text)
 {
     char hex[2 * HASH_BYTES + 1];
     char typed[61];
@@ -315,7 +418,7 @@ peers_find_device(const struct roster *roster, const char *text)
     for (size_t n = 0; n < roster_device_count(roster); n++) {
         const struct roster_device *device = roster_device_at(roster, n);
 
-        if (!is_called(device, text)) {
+        if (!peers_is_called(device, text)) {
             continue;
         }
         if (found != NULL) {

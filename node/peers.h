@@ -17,7 +17,11 @@ struct table_txn;
 
 enum peer_state { PEER_DOWN = 0, PEER_CONNECTING, PEER_UP };
 
-enum { PEER_REDIAL_MS = 60 * 1000, PEER_WORDS_BYTES = 96 };
+enum {
+    PEER_REDIAL_MS = 60 * 1000,
+    PEER_WORDS_BYTES = 96,
+    PEER_CONTACT_MS = 10 * 60 * 1000, /* how far what is kept of the last contact may be behind */
+};
 
 /* How to reach a device, as somebody said. */
 struct peer_address {
@@ -38,6 +42,7 @@ struct peer {
     bool dropped;        /* it has no endpoint any more: stop dialling */
     bool due;            /* to be dialled once dial_ms has come */
     uint64_t dial_ms;
+    uint64_t contact_ms;           /* wall clock of its last frame since we started; 0: none */
     char reason[PEER_WORDS_BYTES]; /* why it is down, in words; "": never tried */
 };
 
@@ -67,6 +72,13 @@ MUST_CHECK enum err peers_unpack(struct peers *peers, struct table_txn *txn, str
 MUST_CHECK enum err peers_update(struct peers *peers, const struct roster *roster,
                                  const struct hash *own_device);
 
+/* Keep when each was last heard of, in a turn, where that is not kept yet or is PEER_CONTACT_MS behind (`all`: or is behind at all).
+ * Errors stay in `txn`. */
+void peers_keep_contacts(struct peers *peers, struct table_txn *txn, bool all);
+
+/* When a device was last heard of, before this start too: wall clock; 0: never, or nobody wrote it down. */
+uint64_t peers_last_contact(const struct peers *peers, const struct hash *device_id);
+
 size_t peers_count(const struct peers *peers);
 struct peer *peers_at(struct peers *peers, size_t n);
 struct peer *peers_by_device(struct peers *peers, const struct hash *device_id);
@@ -86,6 +98,9 @@ const struct roster_device *peers_find_device(const struct roster *roster, const
 /* The same, or a peer by the name that it was given here. */
 const struct roster_device *peers_find(const struct peers *peers, const struct roster *roster,
                                        const char *text);
+
+/* True if `text` is what people may call this device. */
+bool peers_is_called(const struct roster_device *device, const char *text);
 
 /* "up", "connecting", "down". */
 const char *peer_state_name(enum peer_state state);

@@ -50,6 +50,15 @@ static const struct call_kind kinds[] = {
     { "journal.watch", call_journal_watch, false, true },
     { "backup.make", call_backup_make, false, false },
     { "backup.accept", call_backup_accept, true, false },
+    { "device.list", call_device_list, false, false },
+    { "device.show", call_device_show, false, false },
+    { "held.list", call_held_list, false, false },
+    { "held.show", call_held_show, false, true },
+    { "held.fetch", call_held_fetch, false, false },
+    { "epoch.list", call_epoch_list, false, false },
+    { "epoch.rotate", call_epoch_rotate, true, false },
+    { "frontier.cut", call_frontier_cut, false, false },
+    { "frontier.write", call_frontier_write, false, false },
 };
 
 /* A request that was taken over and is not answered yet. */
@@ -303,12 +312,50 @@ call_record(struct call *call, struct named *named_out)
     return text != NULL && call_named(call, text, named_out);
 }
 
+/* What a turn, or a replica that had to open itself again, may have moved. */
+static void
+call_refresh(struct call *call)
+{
+    call->roster = replica_roster(call->replica);
+    call->codebook = NULL;
+    call->own = NULL;
+    if (call->roster == NULL) {
+        return; /* it could not open itself again, and every transaction is refused */
+    }
+    call->codebook = replica_codebook(call->replica);
+    call->own = roster_device(call->roster, &replica_identity(call->replica)->device_id);
+}
+
+/* A record that has to be made anew first is: that takes a turn, and between turns no reader may be open then. */
+static enum err
+read_view(struct call *call, const struct named *named, struct replica_view *view_out)
+{
+    bool between = !replica_in_turn(call->replica);
+
+    if (between) {
+        replica_end_read(call->replica, &call->txn);
+    }
+    enum err err =
+        replica_read(call->replica, &named->compartment, &named->record_id, &call->arena, view_out);
+    if (between) {
+        enum err begun = replica_begin_read(call->replica, &call->txn);
+
+        call_refresh(call);
+        if (begun != ERR_OK) {
+            call_fail(call, begun, "", "%s", err_text(begun));
+        }
+    }
+    return err;
+}
+
 bool
 call_view(struct call *call, const struct named *named, struct replica_view *view_out)
 {
-    enum err err =
-        replica_read(call->replica, &named->compartment, &named->record_id, &call->arena, view_out);
+    enum err err = read_view(call, named, view_out);
 
+    if (call->failed) {
+        return false;
+    }
     if (err == ERR_ABSENT) {
         call_fail(call, err, "it is shown once the key of its compartment has arrived",
                   "nothing of this record can be read here yet");
@@ -379,14 +426,12 @@ call_begin(struct serve *serve, struct call *call, const struct api_request *req
     *call = (struct call){
         .serve = serve,
         .replica = replica,
-        .roster = replica_roster(replica),
-        .codebook = replica_codebook(replica),
-        .own = roster_device(replica_roster(replica), &replica_identity(replica)->device_id),
         .txn = txn,
         .body = request->body,
         .client_no = request->client_no,
         .id = request->id,
     };
+    call_refresh(call);
 }
 
 /* Nobody is shown what may have been erased since the backup was made. */
@@ -410,7 +455,6 @@ call_run(struct call *call, const struct call_kind *kind)
     if (!call->failed && call->ok == NULL && !call->subscribed) {
         call_ok(call, json_object());
     }
-    call->txn = NULL;
 }
 
 /* In a transaction of the replica's choosing: the turn's, or one that reads. */
@@ -426,7 +470,9 @@ run_in(struct serve *serve, struct pending *pending)
         return;
     }
     call_run(&pending->call, pending->kind);
-    replica_end_read(serve->options.replica, &txn);
+    if (pending->call.txn != NULL) {
+        replica_end_read(serve->options.replica, &pending->call.txn);
+    }
 }
 
 static const struct call_kind *

@@ -95,14 +95,15 @@ peer_json(struct call *call, const struct peer *peer, const struct gossip_peer_s
     struct progress progress = progress_of(status);
     const char *error = status == NULL || status->last_error[0] == '\0' ? peer->reason : status->last_error;
 
-    return json_pack(
-        "{s:s,s:o,s:s,s:s,s:f,s:f,s:b,s:b,s:o,s:s,s:I,s:I,s:o}", "name", peer->name, "device",
-        device_json(call->roster, &peer->device_id), "state", peer_state_name(peer->state), "session",
-        gossip_state_text(status == NULL ? GOSSIP_DOWN : status->state), "stored", progress.stored / 1000.0,
-        "visible", progress.visible / 1000.0, "complete", progress.complete, "visible_complete",
-        progress.visible_complete, "last_contact", time_json(status == NULL ? 0 : status->last_contact_ms),
-        "error", peer->state == PEER_UP ? "" : error, "waiting_in", (json_int_t)progress.waiting_in,
-        "waiting_out", (json_int_t)progress.waiting_out, "compartments", compartments_json(call, status));
+    return json_pack("{s:s,s:o,s:s,s:s,s:f,s:f,s:b,s:b,s:o,s:s,s:I,s:I,s:o}", "name", peer->name, "device",
+                     device_json(call->roster, &peer->device_id), "state", peer_state_name(peer->state),
+                     "session", gossip_state_text(status == NULL ? GOSSIP_DOWN : status->state), "stored",
+                     progress.stored / 1000.0, "visible", progress.visible / 1000.0, "complete",
+                     progress.complete, "visible_complete", progress.visible_complete, "last_contact",
+                     time_json(peers_last_contact(call_options(call)->peers, &peer->device_id)), "error",
+                     peer->state == PEER_UP ? "" : error, "waiting_in", (json_int_t)progress.waiting_in,
+                     "waiting_out", (json_int_t)progress.waiting_out, "compartments",
+                     compartments_json(call, status));
 }
 
 json_t *
@@ -139,8 +140,8 @@ call_sync_watch(struct call *call)
 /* --- sync.now --- */
 
 /* The device that a person means, by the roster or by the name of an address. */
-static const struct roster_device *
-device_named(struct call *call, const char *text)
+const struct roster_device *
+call_peer_device(struct call *call, const char *text)
 {
     const struct roster_device *device = peers_find(call_options(call)->peers, call->roster, text);
 
@@ -157,7 +158,7 @@ call_sync_now(struct call *call)
 {
     const struct serve_options *options = call_options(call);
     const char *text = call_text(call, "peer");
-    const struct roster_device *device = text == NULL ? NULL : device_named(call, text);
+    const struct roster_device *device = text == NULL ? NULL : call_peer_device(call, text);
     uint64_t now_ms = world_steady_ms(options->world);
     json_int_t asked = 0;
 

@@ -2,6 +2,7 @@
 #include "node/call.h"
 
 #include "store/journal.h"
+#include "sync/held.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -286,6 +287,76 @@ add_elements(struct call *call, const struct replica_view *view, json_t *element
     }
 }
 
+/* --- what of it is held --- */
+
+/* Of an entry that is held: its name, and why. */
+static void
+add_held(struct call *call, const struct record_place *place, json_t *json)
+{
+    struct journal *journal = replica_journal(call->replica);
+    struct journal_entry stored;
+
+    if (journal_read(journal, call->txn, place->log_no, place->seq, &stored) == ERR_OK) {
+        const struct held_entry held = { .log_no = stored.log_no,
+                                         .seq = place->seq,
+                                         .entry_id = stored.entry.id };
+        const struct log_branch *branch = journal_branch(journal, stored.log_no);
+        enum held_reason reason = (enum held_reason)stored.detail;
+
+        (void)json_object_set_new(json, "held", json_string(held_name(journal, &held).text));
+        (void)json_object_set_new(json, "reason", json_string(held_reason_name(reason)));
+        (void)json_object_set_new(json, "why",
+                                  text_json(span_text(held_words(call->roster, branch, reason).text)));
+    }
+}
+
+/* How many entries of one half are held; with the first of them, why. */
+static void
+count_held(struct call *call, const struct ident *compartment, const struct ident *record_id, json_t *held)
+{
+    struct journal *journal = replica_journal(call->replica);
+    const struct record_place *places = NULL;
+    uint32_t record_no = 0;
+    size_t count = 0;
+
+    if (record_find(call->txn, compartment, record_id, &record_no) != ERR_OK ||
+        record_history(call->txn, record_no, &call->arena, &places, &count) != ERR_OK) {
+        return;
+    }
+    for (size_t n = 0; n < count; n++) {
+        const json_t *before = json_object_get(held, "count");
+        enum entry_state state;
+
+        if (journal_state(journal, call->txn, places[n].log_no, places[n].seq, &state) != ERR_OK ||
+            state != STATE_HELD) {
+            continue;
+        }
+        if (before == NULL) {
+            add_held(call, &places[n], held);
+            (void)json_object_del(held, "held");
+        }
+        (void)json_object_set_new(held, "count", json_integer(json_integer_value(before) + 1));
+    }
+}
+
+/* {"count","reason","why"} of the entries of a record that do not count; null if all do. */
+static json_t *
+held_of_record(struct call *call, const struct named *named)
+{
+    const struct roster_compartment *compartment = roster_compartment(call->roster, &named->compartment);
+    json_t *held = json_object();
+
+    count_held(call, &named->compartment, &named->record_id, held);
+    if (compartment != NULL && compartment->twin != NULL) {
+        count_held(call, &compartment->twin->id, &named->record_id, held);
+    }
+    if (json_object_get(held, "count") == NULL) {
+        json_decref(held);
+        held = json_null();
+    }
+    return held;
+}
+
 /* --- record.show --- */
 
 /* The number as the view has it now. */
@@ -329,13 +400,14 @@ call_record_show(struct call *call)
     add_withheld(call, &view, 0, NULL, fields);
     add_elements(call, &view, elements, notes);
     const struct roster_compartment *compartment = roster_compartment(call->roster, &named.compartment);
-    call_ok(call, json_pack("{s:o,s:o,s:s,s:s,s:s,s:b,s:b,s:o,s:o,s:o,s:o,s:o}", "id",
-                            hex_json(ident_span(&named.record_id)), "number", number_json(call, &view),
-                            "kind", kind_name(call->codebook, view_kind(&view)), "office",
-                            office_name(call->roster, &named.compartment), "compartment",
-                            compartment == NULL ? "" : compartment->name, "conflict", conflicts > 0,
-                            "withheld", view.withheld, "created", hlc_json(created), "updated",
-                            hlc_json(updated), "fields", fields, "elements", elements, "notes", notes));
+    call_ok(call,
+            json_pack("{s:o,s:o,s:s,s:s,s:s,s:b,s:b,s:o,s:o,s:o,s:o,s:o,s:o}", "id",
+                      hex_json(ident_span(&named.record_id)), "number", number_json(call, &view), "kind",
+                      kind_name(call->codebook, view_kind(&view)), "office",
+                      office_name(call->roster, &named.compartment), "compartment",
+                      compartment == NULL ? "" : compartment->name, "conflict", conflicts > 0, "withheld",
+                      view.withheld, "created", hlc_json(created), "updated", hlc_json(updated), "held",
+                      held_of_record(call, &named), "fields", fields, "elements", elements, "notes", notes));
 }
 
 /* --- record.history --- */
@@ -354,7 +426,7 @@ history_order(const void *a, const void *b)
     return left->hlc < right->hlc ? -1 : left->hlc > right->hlc;
 }
 
-static json_t *
+json_t *
 op_json(struct call *call, const struct op *op)
 {
     static const char *const names[] = { "newer", "set", "add", "remove" };
@@ -411,11 +483,15 @@ entry_json(struct call *call, const struct ident *compartment, const struct reco
         call_fail(call, err, err == ERR_CORRUPT ? "stop the node and run vigild verify" : "", "%s",
                   err_text(err));
     }
-    return json_pack("{s:o,s:o,s:o,s:s,s:o,s:I,s:o,s:s}", "at", hlc_json(*hlc_out), "device",
-                     device_json(call->roster, &branch->device_id), "actor",
-                     actor_json(call->roster, &branch->device_id, actor), "compartment",
-                     named == NULL ? "" : named->name, "log", hex_json(hash_span(&branch->log_id)), "seq",
-                     (json_int_t)place->seq, "ops", ops, "state", state_name(state));
+    json_t *json = json_pack("{s:o,s:o,s:o,s:s,s:o,s:I,s:o,s:s}", "at", hlc_json(*hlc_out), "device",
+                             device_json(call->roster, &branch->device_id), "actor",
+                             actor_json(call->roster, &branch->device_id, actor), "compartment",
+                             named == NULL ? "" : named->name, "log", hex_json(hash_span(&branch->log_id)),
+                             "seq", (json_int_t)place->seq, "ops", ops, "state", state_name(state));
+    if (json != NULL && state == STATE_HELD) {
+        add_held(call, place, json);
+    }
+    return json;
 }
 
 /* Append the entries of one half. */

@@ -493,8 +493,7 @@ choose_compartment(struct draft *draft, const struct codebook_kind *kind, const 
             return false;
         }
     } else if (office == NULL) {
-        call_fail(call, ERR_DENIED, "import the news of your organisation: vigil peer add --statements FILE",
-                  "this node's certificate does not count here");
+        call_fail_without_own(call);
         return false;
     }
     *code_out = office->code;
@@ -608,6 +607,9 @@ explain_refusal(struct call *call, enum err err, const struct save *save, size_t
                   "%s holds more than one value", target.text);
         break;
     case ERR_DENIED:
+        if (call->own == NULL) {
+            call_fail_without_own(call);
+        }
         call_fail(call, err, "ask for a right to write there, or leave the field to another office",
                   "this node may not write %s", target.text);
         break;

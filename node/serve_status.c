@@ -5,7 +5,6 @@
 #include "sync/gossip.h"
 #include "sync/policy.h"
 
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -44,8 +43,10 @@ count_pend(struct table_txn *txn)
         case PEND_SCHEMA:
             counts.schema++;
             break;
-        default:
+        case PEND_REBUILD:
             counts.rebuild++;
+            break;
+        default:
             break;
         }
     }
@@ -75,20 +76,6 @@ refused_json(const struct call *call, const struct intake_counts *counts)
                      "strays", (json_int_t)status->strays);
 }
 
-static json_t *
-held_json(const struct intake_counts *counts)
-{
-    json_t *held = json_object();
-
-    for (int n = 1; n < HELD_COUNT; n++) {
-        if (counts->held[n] > 0) {
-            (void)json_object_set_new(held, held_reason_name((enum held_reason)n),
-                                      json_integer((json_int_t)counts->held[n]));
-        }
-    }
-    return held;
-}
-
 /* Keep the greatest lead of each device. */
 static void
 add_ahead(json_t *devices, json_t *device, json_int_t ahead_s)
@@ -111,8 +98,8 @@ add_ahead(json_t *devices, json_t *device, json_int_t ahead_s)
 }
 
 /* Devices whose last readable stamp is ahead of our clock: one of the two clocks is wrong. */
-static json_t *
-ahead_json(struct call *call)
+json_t *
+clocks_ahead_json(struct call *call)
 {
     struct journal *journal = replica_journal(call->replica);
     uint32_t count = journal_branch_count(journal);
@@ -157,18 +144,6 @@ disk_json(const struct call *call, struct table_stat *stat)
                      (json_int_t)free_bytes);
 }
 
-__attribute__((format(printf, 2, 3))) static void
-warn(json_t *warnings, const char *format, ...)
-{
-    char text[CALL_MESSAGE_BYTES];
-    va_list args;
-
-    va_start(args, format);
-    (void)vsnprintf(text, sizeof text, format, args);
-    va_end(args);
-    (void)json_array_append_new(warnings, text_json(span_text(text)));
-}
-
 /* What an operator should look at, a sentence each. */
 static json_t *
 warnings_json(const struct call *call, const struct table_stat *stat, bool clock_suspect, const json_t *ahead)
@@ -178,7 +153,11 @@ warnings_json(const struct call *call, const struct table_stat *stat, bool clock
     json_t *warnings = json_array();
 
     if (call->own == NULL) {
-        warn(warnings, "this device's certificate does not count here: import the news of your organisation");
+        /* One that was revoked is told so by alarms_json. */
+        if (!own_is_revoked(call)) {
+            warn(warnings,
+                 "this device's certificate does not count here: import the news of your organisation");
+        }
     } else if (clock_suspect) {
         warn(warnings,
              "the clock says that this device's certificate is over: check the clock, then renew it");
@@ -312,9 +291,10 @@ call_status(struct call *call)
     }
     uint64_t records = count_records(call, held, count);
     uint64_t conflicts = count_conflicts(call, held, count);
-    json_t *ahead = ahead_json(call);
+    json_t *ahead = clocks_ahead_json(call);
     json_t *disk = disk_json(call, &stat);
     json_t *warnings = warnings_json(call, &stat, clock_suspect, ahead);
+    json_t *alarms = alarms_json(call, warnings);
     json_t *ok = json_pack("{s:s,s:s,s:o,s:s,s:s,s:s,s:o,s:I,s:I,s:I}", "version", options->version, "state",
                            restored ? "restored" : "running", "device",
                            device_json(call->roster, &identity->device_id), "fingerprint",
@@ -323,18 +303,21 @@ call_status(struct call *call)
                            time_json(status->started_ms), "entries", (json_int_t)count_entries(held, count),
                            "records", (json_int_t)records, "conflicts", (json_int_t)conflicts);
     json_t *more = json_pack(
-        "{s:{s:I,s:I,s:I,s:b},s:o,s:o,s:o,s:{s:o,s:b,s:o},s:{s:I,s:I},s:{s:I,s:I,s:s},s:o}", "pending", "key",
+        "{s:{s:I,s:I,s:I},s:b,s:o,s:o,s:{s:o,s:b,s:o},s:{s:I,s:I},s:{s:I,s:I,s:s},s:o}", "pending", "key",
         (json_int_t)pend.key, "schema", (json_int_t)pend.schema, "rebuild", (json_int_t)pend.rebuild,
-        "rebuilding", replica_is_rebuilding(call->replica), "held", held_json(counts), "refused",
-        refused_json(call, counts), "disk", disk, "clock", "now", time_json(now_ms), "suspect", clock_suspect,
-        "devices", ahead, "peers", "up", (json_int_t)peers_up_now, "all", (json_int_t)peers_all, "net", "pid",
-        (json_int_t)status->net_pid, "restarts", (json_int_t)status->net_restarts, "listening",
-        status->listening, "warnings", warnings);
+        "rebuilding", replica_is_rebuilding(call->replica), "refused", refused_json(call, counts), "disk",
+        disk, "clock", "now", time_json(now_ms), "suspect", clock_suspect, "devices", ahead, "peers", "up",
+        (json_int_t)peers_up_now, "all", (json_int_t)peers_all, "net", "pid", (json_int_t)status->net_pid,
+        "restarts", (json_int_t)status->net_restarts, "listening", status->listening, "warnings", warnings);
     if (ok != NULL && more != NULL) {
         (void)json_object_update(ok, more);
         (void)json_object_set_new(ok, "restored", restored ? time_json(made_ms) : json_null());
     }
+    if (ok != NULL && alarms != NULL) {
+        (void)json_object_update(ok, alarms);
+    }
     json_decref(more);
+    json_decref(alarms);
     call_ok(call, ok);
 }
 
@@ -482,7 +465,7 @@ static const struct {
     { ROLE_OPERATOR, "operator" },   { ROLE_AUDITOR, "auditor" }, { ROLE_RELAY, "relay" },
 };
 
-static const char *
+const char *
 role_name(uint32_t role)
 {
     for (size_t n = 0; n < sizeof roles / sizeof roles[0]; n++) {
@@ -498,8 +481,7 @@ static const struct roster_office *
 own_office(struct call *call)
 {
     if (call->own == NULL || call->own->office == NULL) {
-        call_fail(call, ERR_DENIED, "import the news of your organisation: vigil peer add --statements FILE",
-                  "this node's certificate does not count here");
+        call_fail_without_own(call);
         return NULL;
     }
     return call->own->office;

@@ -6,6 +6,7 @@
 
 #include <inttypes.h>
 #include <stdarg.h>
+#include <ctype.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -507,6 +508,60 @@ time_print(uint64_t wall_ms)
     }
     (void)snprintf(out.text, sizeof out.text, "%s.%03uZ", day, (unsigned)(wall_ms % 1000));
     return out;
+}
+
+/* Take exactly `digits` digits at *at; false: there are none. */
+static bool
+take_number(const char **at, int digits, int least, int most, int *out)
+{
+    *out = 0;
+    for (int n = 0; n < digits; n++, ++*at) {
+        if (!isdigit((unsigned char)**at)) {
+            return false;
+        }
+        *out = *out * 10 + (**at - '0');
+    }
+    return *out >= least && *out <= most;
+}
+
+static bool
+take_mark(const char **at, const char *marks)
+{
+    bool found = **at != '\0' && strchr(marks, **at) != NULL;
+
+    *at += found;
+    return found;
+}
+
+bool
+time_parse(const char *text, uint64_t *wall_ms_out)
+{
+    struct tm parts = { 0 };
+    int ms = 0;
+
+    if (!take_number(&text, 4, 1970, 9999, &parts.tm_year) || !take_mark(&text, "-") ||
+        !take_number(&text, 2, 1, 12, &parts.tm_mon) || !take_mark(&text, "-") ||
+        !take_number(&text, 2, 1, 31, &parts.tm_mday)) {
+        return false;
+    }
+    if (take_mark(&text, "T ")) {
+        if (!take_number(&text, 2, 0, 23, &parts.tm_hour) || !take_mark(&text, ":") ||
+            !take_number(&text, 2, 0, 59, &parts.tm_min) ||
+            (take_mark(&text, ":") && !take_number(&text, 2, 0, 59, &parts.tm_sec)) ||
+            (take_mark(&text, ".") && !take_number(&text, 3, 0, 999, &ms))) {
+            return false;
+        }
+        (void)take_mark(&text, "Z");
+    }
+    parts.tm_year -= 1900;
+    parts.tm_mon -= 1;
+    int day = parts.tm_mday;
+    time_t seconds = timegm(&parts);
+    if (*text != '\0' || seconds < 0 || parts.tm_mday != day) {
+        return false; /* something follows, or the month has no such day */
+    }
+    *wall_ms_out = (uint64_t)seconds * 1000 + (uint64_t)ms;
+    return true;
 }
 
 json_t *

@@ -85,6 +85,8 @@ struct time_text {
     char text[32];
 };
 struct time_text time_print(uint64_t wall_ms);
+/* A time in UTC as people type it: 2026-03-01, 2026-03-01T17:30, 2026-03-01 17:30:05.250Z. False: it is none. */
+bool time_parse(const char *text, uint64_t *wall_ms_out);
 /* The same as JSON; null for 0. */
 json_t *time_json(uint64_t wall_ms);
 json_t *hlc_json(uint64_t hlc);

@@ -304,28 +304,47 @@ epoch_rank(const struct replica *replica, const struct roster_device *own,
 static const char epoch_row[] =
     "epoch-since:"; /* in meta: when an epoch was first seen here, u64 ms of our clock */
 
+enum { EPOCH_ROW_BYTES = sizeof epoch_row - 1 + HASH_BYTES };
+
+static void
+epoch_row_key(const struct hash *epoch_id, uint8_t key[EPOCH_ROW_BYTES])
+{
+    memcpy(key, epoch_row, sizeof epoch_row - 1);
+    memcpy(key + sizeof epoch_row - 1, epoch_id->bytes, HASH_BYTES);
+}
+
+uint64_t
+replica_epoch_since(struct table_txn *txn, const struct hash *epoch_id)
+{
+    uint8_t key[EPOCH_ROW_BYTES];
+    struct buf value = { 0 };
+    uint64_t since = 0;
+
+    epoch_row_key(epoch_id, key);
+    if (table_read(txn, TABLE_META, span_of(key, sizeof key), &value) == ERR_OK && value.size == 8) {
+        since = bytes_read_u64(value.data);
+    }
+    buf_free(&value);
+    return since;
+}
+
 /* How long the epoch in force has been known here. */
 static uint64_t
 epoch_age_ms(struct replica *replica, const struct roster_epoch *epoch)
 {
-    struct buf key = { 0 };
-    struct buf value = { 0 };
-    uint8_t now_bytes[8];
     uint64_t now = world_wall_ms(replica->world);
-    uint64_t since = now;
+    uint64_t since = replica_epoch_since(replica->main_txn, &epoch->epoch_id);
 
-    buf_put(&key, epoch_row, sizeof epoch_row - 1);
-    buf_put_span(&key, hash_span(&epoch->epoch_id));
-    if (!key.failed) {
-        if (table_read(replica->main_txn, TABLE_META, buf_span(&key), &value) == ERR_OK && value.size == 8) {
-            since = bytes_read_u64(value.data);
-        } else {
-            bytes_write_u64(now_bytes, now);
-            table_put(replica->main_txn, TABLE_META, buf_span(&key), span_of(now_bytes, sizeof now_bytes));
-        }
+    if (since == 0) {
+        uint8_t key[EPOCH_ROW_BYTES];
+        uint8_t now_bytes[8];
+
+        epoch_row_key(&epoch->epoch_id, key);
+        bytes_write_u64(now_bytes, now);
+        table_put(replica->main_txn, TABLE_META, span_of(key, sizeof key),
+                  span_of(now_bytes, sizeof now_bytes));
+        since = now;
     }
-    buf_free(&key);
-    buf_free(&value);
     return now > since ? now - since : 0;
 }
 

@@ -1161,6 +1161,12 @@ replica_env(struct replica *replica)
     return replica->main_env;
 }
 
+struct replica_setbacks
+replica_setbacks(const struct replica *replica)
+{
+    return (struct replica_setbacks){ replica->incarnations, replica->lost_tails };
+}
+
 const struct intake_counts *
 replica_counts(const struct replica *replica)
 {

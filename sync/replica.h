@@ -121,6 +121,17 @@ void replica_on_ended(struct replica *replica,
 bool replica_tend(struct replica *replica);
 bool replica_tend_is_due(const struct replica *replica);
 
+/* When this node first looked at an epoch in force, by its wall clock in ms; 0: never, or the row does not verify. */
+uint64_t replica_epoch_since(struct table_txn *txn, const struct hash *epoch_id);
+
+/* What happened since it was opened that operators should know: incarnations that were begun, and lost tails of our own logs that
+ * peers gave back. */
+struct replica_setbacks {
+    uint64_t incarnations;
+    uint64_t lost_tails;
+};
+struct replica_setbacks replica_setbacks(const struct replica *replica);
+
 /* Make a new epoch for a compartment now, in a turn. ERR_ABSENT: no such compartment, or one whose key is never rotated.
  * ERR_DENIED: no admin there. ERR_LOCKED: an epoch before it is not open here. */
 MUST_CHECK enum err replica_rotate(struct replica *replica, const struct ident *compartment);

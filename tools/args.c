@@ -50,6 +50,11 @@ const struct option_text option_texts[OPT_COUNT] = {
     [OPT_KEY_MEMORY] = { "key-memory", "MIB", "Memory that opening it takes; without this it is measured" },
     [OPT_PASSPHRASE_FD] = { "passphrase-fd", "N",
                             "Read the passphrase from descriptor N, up to the first newline" },
+    [OPT_OWN] = { "own", NULL, "Only what this device wrote" },
+    [OPT_FRONTIER] = { "frontier", "FILE",
+                       "Write what is held of every log to a new file, for the key ceremony" },
+    [OPT_BEFORE] = { "before", "TIME",
+                     "End each log before the first entry that claims this time or a later one" },
     [OPT_CHECK] = { "check", NULL, "End with status 6 if there is something to look at" },
 };
 

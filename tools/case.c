@@ -263,7 +263,11 @@ history_rows(const json_t *entries)
             (void)json_array_append_new(rows, row);
         }
         if (json_array_size(json_object_get(entry, "ops")) == 0) {
-            (void)json_array_append(rows, entry);
+            json_t *row = json_copy(entry);
+            /* Where others say what changed, one that is held says why it does not count. */
+            (void)json_object_set(row, "target", json_object_get(entry, "held"));
+            (void)json_object_set(row, "value", json_object_get(entry, "why"));
+            (void)json_array_append_new(rows, row);
         }
     }
     return rows;

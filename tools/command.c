@@ -1,9 +1,11 @@
 #include "tools/command.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 enum exit_status
 command_fail(const struct command *command, const struct client_fault *because, const char *what, ...)
@@ -107,6 +109,38 @@ command_open(const char *path, FILE **file_out, struct client_fault *fault_out)
                               : errno == EACCES ? ERR_DENIED
                                                 : ERR_IO),
                      "see that the path is right and the file can be read", "%s: %s", path, strerror(errno));
+}
+
+bool
+command_write(const char *path, const char *text, struct client_fault *fault_out)
+{
+    size_t size = strlen(text);
+    int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
+
+    if (fd < 0) {
+        return fault_set(fault_out,
+                         err_code(errno == EEXIST   ? ERR_EXISTS
+                                  : errno == EACCES ? ERR_DENIED
+                                                    : ERR_IO),
+                         errno == EEXIST ? "give another name, or remove that file first"
+                                         : "see that the folder is there and can be written to",
+                         "%s: %s", path, strerror(errno));
+    }
+    bool good = true;
+    for (size_t done = 0; good && done < size;) {
+        ssize_t written = write(fd, text + done, size - done);
+        good = written > 0 || (written < 0 && errno == EINTR);
+        done += written > 0 ? (size_t)written : 0;
+    }
+    good = good && fsync(fd) == 0;
+    int why = errno;
+    good = close(fd) == 0 && good;
+    if (!good) {
+        (void)unlink(path);
+        return fault_set(fault_out, err_code(ERR_IO), "see that there is room where it is written to",
+                         "%s: %s", path, strerror(why));
+    }
+    return true;
 }
 
 void

@@ -52,6 +52,9 @@ enum opt {
     OPT_WITH_DEVICE_KEYS,
     OPT_KEY_MEMORY,
     OPT_PASSPHRASE_FD,
+    OPT_OWN,
+    OPT_FRONTIER,
+    OPT_BEFORE,
     OPT_COUNT,
     OPT_NONE = OPT_COUNT /* something that stands on its own */
 };
@@ -110,7 +113,7 @@ struct noun {
 };
 
 extern const struct noun case_noun, record_noun, conflict_noun, peer_noun, sync_noun, status_noun,
-    digest_noun, codebook_noun, backup_noun, completion_noun;
+    device_noun, held_noun, epoch_noun, digest_noun, codebook_noun, backup_noun, completion_noun;
 
 /* All of them, in the order of the help; ends with NULL. */
 extern const struct noun *const nouns[];
@@ -158,6 +161,9 @@ void command_say(const struct command *command, const char *format, ...)
 /* A remark on stderr; nothing with --quiet or --json. */
 void command_remark(const struct command *command, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
+
+/* Write a new file of mode 0600; one that is there is never overwritten. False, and `fault_out`. */
+MUST_CHECK bool command_write(const char *path, const char *text, struct client_fault *fault_out);
 
 /* Open the file of --file or --statements; "-" is stdin. False, and `fault_out`. Close with command_close. */
 MUST_CHECK bool command_open(const char *path, FILE **file_out, struct client_fault *fault_out);

@@ -36,15 +36,151 @@ run_digest(struct command *command)
     return status;
 }
 
+/* --- The frontier, for the ceremony ------------------------------------------ */
+
+/* The node looks at some entries a call; false, and `fault`: it refused. */
+static bool
+find_cuts(struct command *command, json_t *cuts, struct client_fault *fault)
+{
+    json_t *next = NULL;
+    bool good = true;
+
+    do {
+        json_t *ok = NULL;
+        json_t *request =
+            json_pack("{s:s, s:s, s:s}", "do", "frontier.cut", "device", args_value(command, OPT_DEVICE),
+                      "before", args_value(command, OPT_BEFORE));
+        if (next != NULL) {
+            (void)json_object_set_new(request, "after", next);
+            next = NULL;
+        }
+        good = command_ask(command, request, &ok, fault);
+        (void)json_array_extend(cuts, json_object_get(ok, "cuts"));
+        if (json_is_string(json_object_get(ok, "next"))) {
+            next = json_incref(json_object_get(ok, "next"));
+        }
+        json_decref(ok);
+    } while (good && next != NULL);
+    json_decref(next);
+    return good;
+}
+
+/* Say where each log ends, and what this node could not tell. */
+static void
+tell_cuts(const struct command *command, const json_t *cuts)
+{
+    json_int_t closed = 0;
+    size_t index;
+    json_t *cut;
+
+    json_array_foreach((json_t *)cuts, index, cut)
+    {
+        const char *place = json_string_value(json_object_get(cut, "compartment"));
+        const json_t *seq = json_object_get(cut, "seq");
+        char ends[48];
+
+        if (json_is_integer(seq)) {
+            (void)snprintf(ends, sizeof ends, "ends after entry %lld", (long long)json_integer_value(seq));
+        } else {
+            (void)snprintf(ends, sizeof ends, "ends before its first entry");
+        }
+        command_say(command, "%s, lane %lld: %s; %lld left out\n", place == NULL ? "" : place,
+                    (long long)json_integer_value(json_object_get(cut, "lane")), ends,
+                    (long long)json_integer_value(json_object_get(cut, "dropped")));
+        closed += json_integer_value(json_object_get(cut, "closed"));
+    }
+    if (closed > 0) {
+        command_remark(
+            command,
+            "the time of %lld entries could not be told here, and they were let pass: make the file on a "
+            "node that reads them\n",
+            (long long)closed);
+    }
+}
+
+static bool
+check_frontier(const struct command *command, struct client_fault *fault)
+{
+    bool alone = args_value(command, OPT_DEVICE) == NULL && args_value(command, OPT_BEFORE) == NULL;
+
+    if (args_value(command, OPT_FRONTIER) == NULL) {
+        return alone || fault_set(fault, "usage", "add --frontier FILE",
+                                  "--device and --before are of use with --frontier only");
+    }
+    return args_value(command, OPT_BEFORE) == NULL || args_value(command, OPT_DEVICE) != NULL ||
+           fault_set(fault, "usage", "add --device with the one that is to be cut",
+                     "--before cuts the logs of one device");
+}
+
+static enum exit_status
+write_frontier(struct command *command)
+{
+    const char *device = args_value(command, OPT_DEVICE);
+    const char *path = args_value(command, OPT_FRONTIER);
+    json_t *cuts = args_value(command, OPT_BEFORE) == NULL ? NULL : json_array();
+    json_t *request = json_pack("{s:s}", "do", "frontier.write");
+    struct client_fault fault;
+    json_t *ok = NULL;
+
+    bool good = device == NULL || json_object_set_new(request, "device", json_string(device)) == 0 ||
+                fault_set(&fault, "usage", "use a terminal that is set to UTF-8", "the text is not UTF-8");
+    good = good && (cuts == NULL || find_cuts(command, cuts, &fault));
+    if (good && cuts != NULL) {
+        (void)json_object_set(request, "cuts", cuts);
+    }
+    good = good && command_ask(command, json_incref(request), &ok, &fault);
+    const char *text = json_string_value(json_object_get(ok, "file"));
+    good = good && command_write(path, text == NULL ? "" : text, &fault);
+    enum exit_status status =
+        good ? STATUS_DONE : command_fail(command, &fault, "no frontier file was written");
+    if (good) {
+        (void)json_object_del(ok, "file");
+        (void)json_object_set_new(ok, "path", json_string(path));
+        if (cuts != NULL) {
+            (void)json_object_set(ok, "cuts", cuts);
+            tell_cuts(command, cuts);
+        }
+        if (command->out.json) {
+            output_json(command->out.to, ok);
+        }
+        command_say(command, "%s holds what is here of %lld logs; carry it to the ceremony\n", path,
+                    (long long)json_integer_value(json_object_get(ok, "logs")));
+    }
+    json_decref(ok);
+    json_decref(request);
+    json_decref(cuts);
+    return status;
+}
+
+static enum exit_status
+run(struct command *command)
+{
+    struct client_fault fault;
+
+    if (!check_frontier(command, &fault)) {
+        return command_fail(command, &fault, "nothing was done");
+    }
+    return args_value(command, OPT_FRONTIER) == NULL ? run_digest(command) : write_frontier(command);
+}
+
 static const struct verb verbs[] = {
-    { NULL, NULL, 0, 0, OPTION(CHECK), "Print what this node holds of each compartment",
+    { NULL, NULL, 0, 0, OPTION(CHECK) | OPTION(FRONTIER) | OPTION(DEVICE) | OPTION(BEFORE),
+      "Print what this node holds of each compartment",
       "Two nodes that print the same frontier for a compartment hold the same updates of it. The "
       "state is complete, pending (something waits for a key or a newer program) or rebuilding.\n\n"
       "Examples:\n"
       "  vigil digest\n"
       "  vigil --json digest\n"
-      "  vigil digest --check     ends with 6 unless all is complete\n",
-      run_digest },
+      "  vigil digest --check     ends with 6 unless all is complete\n"
+      "  vigil digest --frontier ken.frontier --device 'KEN laptop'\n"
+      "  vigil digest --frontier ken.frontier --device 'KEN laptop' --before 2026-03-01T17:30Z\n\n"
+      "A revocation says up to which entry each log of a device counts, and vigil-org revoke takes that from "
+      "a "
+      "frontier file. With --before each log of the device ends before its first entry that claims that time "
+      "(UTC) or a later one; what a thief dated back lies before it, so look at it with vigil case history "
+      "first. "
+      "The file is sealed for the organisation and signed by this device; FILE must not be there yet.\n",
+      run },
 };
 
 const struct noun digest_noun = { "digest", "Compare what two nodes hold", verbs, 1 };

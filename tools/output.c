@@ -222,6 +222,21 @@ output_time(char out[32], const char *text)
     }
 }
 
+void
+output_span(char out[32], json_int_t seconds)
+{
+    static const struct {
+        json_int_t seconds;
+        const char *name;
+    } units[] = { { 86400, "days" }, { 3600, "hours" }, { 60, "minutes" }, { 1, "seconds" } };
+    size_t n = 0;
+
+    while (n + 1 < sizeof units / sizeof units[0] && seconds < 2 * units[n].seconds) {
+        n++;
+    }
+    (void)snprintf(out, 32, "%lld %s", (long long)(seconds / units[n].seconds), units[n].name);
+}
+
 static const char *
 color_of(const char *state)
 {
@@ -231,7 +246,9 @@ color_of(const char *state)
     } colors[] = {
         { "complete", "green" }, { "up", "green" },          { "running", "green" },
         { "pending", "yellow" }, { "connecting", "yellow" }, { "rebuilding", "yellow" },
-        { "down", "red" },       { "locked", "red" },
+        { "down", "red" },       { "locked", "red" },        { "ok", "green" },
+        { "revoked", "red" },    { "forked", "red" },        { "expired", "yellow" },
+        { "clock", "yellow" },   { "in force", "green" },
     };
 
     for (size_t n = 0; n < sizeof colors / sizeof colors[0]; n++) {

@@ -57,6 +57,9 @@ char *output_value(const json_t *value);
 /* "2026-03-01 10:00 UTC" of a time of the API; anything else is copied as it is. */
 void output_time(char out[32], const char *text);
 
+/* "4 days" of seconds, in the largest unit that fits twice. */
+void output_span(char out[32], json_int_t seconds);
+
 /* Print `rows` (an array of objects) as a table with a heading, or as JSON with one row a line. No
  * rows: nothing. ERR_MEMORY. */
 MUST_CHECK enum err output_table(const struct output *output, const struct output_column *columns,

@@ -432,6 +432,19 @@ text_of(const json_t *record, const char *key)
     return text == NULL ? "" : text;
 }
 
+/* Entries of the record that do not count: nothing of them is among what follows. */
+static void
+print_held(const struct output *output, const json_t *held, const char *name)
+{
+    json_int_t count = json_integer_value(json_object_get(held, "count"));
+
+    if (count > 0) {
+        output_printf(output->to, "%lld %s held and %s not count: %s. To see which: vigil case history %s\n",
+                      (long long)count, count == 1 ? "entry is" : "entries are", count == 1 ? "does" : "do",
+                      text_of(held, "why"), name);
+    }
+}
+
 void
 show_record(const struct output *output, const json_t *record, bool ids)
 {
@@ -459,6 +472,7 @@ show_record(const struct output *output, const json_t *record, bool ids)
     if (json_is_true(json_object_get(record, "withheld"))) {
         (void)fputs("Part of it is withheld: this node may not read the protected half.\n", output->to);
     }
+    print_held(output, json_object_get(record, "held"), number[0] != '\0' ? number : text_of(record, "id"));
     (void)fputc('\n', output->to);
     size_t width = label_width(fields, ids, 12);
     json_array_foreach(elements, index, element)

@@ -84,22 +84,6 @@ print_disk(FILE *to, const json_t *disk)
     output_printf(to, "%-14s %s used of %s mapped, %s free on the disk\n", "Disk", used, map, room);
 }
 
-/* "4 days" of seconds, in the largest unit that fits twice. */
-static void
-span_text_of(char out[32], json_int_t seconds)
-{
-    static const struct {
-        json_int_t seconds;
-        const char *name;
-    } units[] = { { 86400, "days" }, { 3600, "hours" }, { 60, "minutes" }, { 1, "seconds" } };
-    size_t n = 0;
-
-    while (n + 1 < sizeof units / sizeof units[0] && seconds < 2 * units[n].seconds) {
-        n++;
-    }
-    (void)snprintf(out, 32, "%lld %s", (long long)(seconds / units[n].seconds), units[n].name);
-}
-
 static void
 print_clock(FILE *to, const json_t *clock)
 {
@@ -118,7 +102,7 @@ print_clock(FILE *to, const json_t *clock)
     json_array_foreach(json_object_get(clock, "devices"), index, device)
     {
         char *name = output_value(json_object_get(device, "device"));
-        span_text_of(ahead, (json_int_t)json_number_value(json_object_get(device, "ahead_s")));
+        output_span(ahead, (json_int_t)json_number_value(json_object_get(device, "ahead_s")));
         output_printf(to, "%-14s the clock of %s is %s ahead\n", "", name == NULL ? "" : name, ahead);
         free(name);
     }
@@ -146,6 +130,16 @@ print_net(FILE *to, const json_t *net)
 }
 
 static void
+print_own_held(FILE *to, const json_t *status)
+{
+    json_int_t own = json_integer_value(json_object_get(status, "own_held"));
+
+    if (own > 0) {
+        output_printf(to, "%-14s %lld of them by this very device\n", "", (long long)own);
+    }
+}
+
+static void
 print_status(FILE *to, const json_t *status)
 {
     char started[32];
@@ -164,7 +158,11 @@ print_status(FILE *to, const json_t *status)
     value_line(to, "Entries", json_object_get(status, "entries"));
     value_line(to, "Conflicts", json_object_get(status, "conflicts"));
     counts_line(to, "Pending", json_object_get(status, "pending"));
+    if (json_is_true(json_object_get(status, "rebuilding"))) {
+        line(to, "Rebuilding", "records are being made anew: lists and counts may be behind for a while");
+    }
     counts_line(to, "Held", json_object_get(status, "held"));
+    print_own_held(to, status);
     counts_line(to, "Refused", json_object_get(status, "refused"));
     print_peers(to, json_object_get(status, "peers"));
     print_net(to, json_object_get(status, "net"));
@@ -220,8 +218,10 @@ run_status(struct command *command)
 
 static const struct verb verbs[] = {
     { NULL, NULL, 0, 0, OPTION(WATCH) | OPTION(CHECK), "Show whether this node is well",
-      "A line that begins with ! is a warning. Held: entries whose author had no right to write them. "
-      "Refused: what arrived malformed or forged, and what waits for something else.\n\n"
+      "A line that begins with ! is a warning, with what to do. Held: entries that are kept and do not "
+      "count; "
+      "vigil held list shows them. Refused: what arrived malformed or forged, and what waits for something "
+      "else.\n\n"
       "Examples:\n"
       "  vigil status\n"
       "  vigil status --check     ends with 6 if there is something to look at\n",
