@@ -31,14 +31,10 @@ revoke_reason_name(uint32_t reason)
 static const char *
 revoked_by(const struct roster_revocation *revocation)
 {
-    return revocation->by_roots ? "the organisation's root keys" : "its office";
-}
-
-/* The office whose key certified a device, standing or not. NULL: that cannot be told. */
-static const uint8_t *
-office_key(const struct roster_device *device)
-{
-    return device->office == NULL ? NULL : device->office->office_pk;
+    if (revocation->by_roots) {
+        return "the root keys";
+    }
+    return revocation->office == NULL ? "its office" : revocation->office->code;
 }
 
 struct device_words
@@ -47,15 +43,14 @@ device_revoked_words(const struct roster *roster, const struct roster_device *de
     struct device_words words = { "" };
     size_t count = 0;
     const struct roster_revocation *revocations = roster_revocations_of(roster, device->sign_pk, &count);
-    const uint8_t *office = office_key(device);
 
     if (count > 0) {
         (void)snprintf(words.text, sizeof words.text, "revoked by %s: %s", revoked_by(&revocations[0]),
                        revoke_reason_name(revocations[0].reason));
         return words;
     }
-    if (office != NULL) {
-        revocations = roster_revocations_of(roster, office, &count);
+    if (device->office != NULL) {
+        revocations = roster_revocations_of(roster, device->office->office_pk, &count);
     }
     if (device->revoked && count > 0) {
         (void)snprintf(words.text, sizeof words.text, "the key of its office was revoked by %s: %s",
@@ -260,7 +255,7 @@ cut_waits(struct call *call, const struct log_branch *branch)
 
     for (size_t n = 0; n < count; n++) {
         for (size_t m = 0; m < revocations[n].cut_count; m++) {
-            const struct roster_cut *cut = &revocations[n].cuts[m];
+            const struct statement_cut *cut = &revocations[n].cuts[m];
 
             if (hash_equal(&cut->log_id, &branch->log_id) &&
                 journal_find(journal, call->txn, &cut->log_id, cut->seq, &cut->entry_id) == LOG_NONE) {

@@ -137,7 +137,7 @@ call_held_list(struct call *call)
 static bool
 find_held(struct call *call, struct held_entry *entry)
 {
-    const char *id = call_text_needed(call, "id");
+    const char *id = call_text_needed(call, "entry");
 
     if (id == NULL) {
         return false;

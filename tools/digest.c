@@ -112,6 +112,25 @@ check_frontier(const struct command *command, struct client_fault *fault)
                      "--before cuts the logs of one device");
 }
 
+/* What the file is to say: where logs end, and nothing of those of which nothing is left. */
+static json_t *
+places_of(const json_t *cuts)
+{
+    json_t *places = json_array();
+    size_t index;
+    json_t *cut;
+
+    json_array_foreach((json_t *)cuts, index, cut)
+    {
+        if (json_is_string(json_object_get(cut, "entry"))) {
+            (void)json_array_append_new(
+                places, json_pack("{s:O, s:O, s:O}", "log", json_object_get(cut, "log"), "seq",
+                                  json_object_get(cut, "seq"), "entry", json_object_get(cut, "entry")));
+        }
+    }
+    return places;
+}
+
 static enum exit_status
 write_frontier(struct command *command)
 {
@@ -126,7 +145,7 @@ write_frontier(struct command *command)
                 fault_set(&fault, "usage", "use a terminal that is set to UTF-8", "the text is not UTF-8");
     good = good && (cuts == NULL || find_cuts(command, cuts, &fault));
     if (good && cuts != NULL) {
-        (void)json_object_set(request, "cuts", cuts);
+        (void)json_object_set_new(request, "cuts", places_of(cuts));
     }
     good = good && command_ask(command, json_incref(request), &ok, &fault);
     const char *text = json_string_value(json_object_get(ok, "file"));

@@ -143,7 +143,7 @@ run_show(struct command *command)
     struct client_fault fault;
     json_t *ok = NULL;
 
-    if (!command_ask(command, json_pack("{s:s, s:s}", "do", "held.show", "id", command->words[0]), &ok,
+    if (!command_ask(command, json_pack("{s:s, s:s}", "do", "held.show", "entry", command->words[0]), &ok,
                      &fault)) {
         return command_fail(command, &fault, "cannot show %s", command->words[0]);
     }

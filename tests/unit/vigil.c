@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -599,6 +600,207 @@ START_TEST(a_watch_that_takes_too_long_says_to_try_again)
 }
 END_TEST
 
+static const struct fake_step devices = {
+    "{\"do\":\"device.list\"}",
+    "{\"id\":$ID,\"ok\":{\"devices\":["
+    "{\"id\":\"aa\",\"name\":\"KEN laptop\",\"office\":\"KEN\",\"fingerprint\":\"1 2\",\"state\":\"revoked\","
+    "\"notes\":[\"revoked by KEN: stolen\"],\"roles\":[\"case-work\"],\"until\":\"2027-01-01T00:00:00.000Z\","
+    "\"last_contact\":\"2026-03-05T10:13:00.000Z\",\"own\":false},"
+    "{\"id\":\"bb\",\"name\":\"HQ\",\"office\":\"HQ\",\"state\":\"ok\",\"notes\":[],\"roles\":[],"
+    "\"until\":\"2027-01-01T00:00:00.000Z\",\"last_contact\":null,\"own\":true}]}}"
+};
+
+START_TEST(devices_are_listed_with_what_became_of_them)
+{
+    static const struct fake_step forked = {
+        NULL, "{\"id\":$ID,\"ok\":{\"devices\":[{\"name\":\"KEN\",\"state\":\"forked\"}]}}"
+    };
+    static const struct fake_step device = {
+        "{\"do\":\"device.show\",\"device\":\"KEN laptop\"}",
+        "{\"id\":$ID,\"ok\":{\"id\":\"aa\",\"name\":\"KEN laptop\",\"office\":\"KEN\",\"state\":\"revoked\","
+        "\"notes\":[\"revoked by KEN: stolen\"],\"until\":\"2027-01-01T00:00:00.000Z\",\"levels\":["
+        "{\"compartment\":\"KEN cases\",\"level\":\"admin\"}],\"revocations\":[{\"id\":\"3f09a1c2b1d4\","
+        "\"reason\":\"stolen\",\"by\":\"KEN\",\"cuts\":2,\"keep\":0}],\"forks\":[],\"logs\":["
+        "{\"log\":\"b1d4b1d4b1d4b1d4\",\"compartment\":\"KEN cases\",\"lane\":2,\"first\":0,\"next\":20,"
+        "\"counts_to\":18,\"held\":2,\"cut\":true,\"cut_waits\":false},"
+        "{\"log\":\"c1d4b1d4b1d4b1d4\",\"compartment\":\"KEN audit\",\"lane\":2,\"first\":0,\"next\":1,"
+        "\"counts_to\":0,\"held\":1,\"cut\":true,\"cut_waits\":false},"
+        "{\"log\":\"d1d4b1d4b1d4b1d4\",\"compartment\":\"control\",\"lane\":0,\"first\":0,\"next\":4,"
+        "\"counts_to\":4,\"held\":0,\"cut\":true,\"cut_waits\":true}]}}"
+    };
+
+    answer(STEPS(devices, devices, devices, forked, device, device));
+    ck_assert_int_eq(RUN("device", "list"), 0);
+    ck_assert_ptr_nonnull(strstr(out, "KEN laptop"));
+    ck_assert_ptr_nonnull(strstr(out, "revoked by KEN: stolen"));
+    ck_assert_ptr_nonnull(strstr(out, "2026-03-05 10:13"));
+    ck_assert_int_eq(RUN("--json", "device", "list"), 0);
+    ck_assert_ptr_nonnull(strstr(out, "\"fingerprint\":\"1 2\""));
+    /* What was revoked has been dealt with. */
+    ck_assert_int_eq(RUN("device", "list", "--check"), 0);
+    ck_assert_int_eq(RUN("device", "list", "--check"), 6);
+    ck_assert_int_eq(RUN("device", "show", "KEN laptop"), 0);
+    ck_assert_ptr_nonnull(strstr(out, "! revoked by KEN: stolen\n"));
+    ck_assert_ptr_nonnull(strstr(out, "Rights        admin in KEN cases\n"));
+    ck_assert_ptr_nonnull(strstr(out, "Revoked       by KEN: stolen (3f09a1c2, 2 cuts)\n"));
+    ck_assert_ptr_nonnull(strstr(out, "after entry 17\n"));
+    ck_assert_ptr_nonnull(strstr(out, "before its first entry\n"));
+    ck_assert_ptr_nonnull(strstr(out, "at a cut whose entry has not arrived here\n"));
+    ck_assert_int_eq(RUN("--json", "device", "show", "KEN laptop"), 0);
+    ck_assert_uint_eq(fake_api_end(&api), 6);
+}
+END_TEST
+
+START_TEST(what_is_held_is_fetched_until_there_is_no_more)
+{
+    answer(STEPS(
+        { "{\"do\":\"held.list\",\"device\":\"KEN laptop\"}",
+          "{\"id\":$ID,\"ok\":{\"entries\":[],\"next\":\"7:256\"}}" },
+        { "{\"do\":\"held.list\",\"device\":\"KEN laptop\",\"after\":\"7:256\"}",
+          "{\"id\":$ID,\"ok\":{\"entries\":[{\"id\":\"b1d4b1d4b1d4:17\",\"device\":{\"name\":\"KEN laptop\"},"
+          "\"compartment\":\"KEN cases\",\"kind\":\"data\",\"bytes\":120,\"why\":\"beyond the cut\"},"
+          "{\"id\":\"b1d4b1d4b1d4:18\"}],\"next\":\"7:258\"}}" },
+        { "{\"do\":\"held.list\",\"own\":true}", "{\"id\":$ID,\"ok\":{\"entries\":[],\"next\":null}}" }));
+    ck_assert_int_eq(RUN("held", "list", "--device", "KEN laptop", "--limit", "1"), 0);
+    ck_assert_str_eq(out, "ID              DEVICE     COMPARTMENT KIND BYTES WHY\n"
+                          "b1d4b1d4b1d4:17 KEN laptop KEN cases   data   120 beyond the cut\n");
+    ck_assert_int_eq(RUN("held", "list", "--own"), 0);
+    ck_assert_str_eq(err, "nothing is held\n");
+    ck_assert_int_eq(RUN("held", "list", "--own", "--device", "x"), 2);
+    ck_assert_uint_eq(fake_api_end(&api), 3);
+}
+END_TEST
+
+START_TEST(what_an_entry_says_is_printed_only_if_the_node_opened_it)
+{
+    answer(STEPS(
+        { "{\"do\":\"held.show\",\"entry\":\"b1d4b1:17\"}",
+          "{\"id\":$ID,\"ok\":{\"id\":\"b1d4b1d4b1d4:17\",\"device\":{\"name\":\"KEN laptop\"},"
+          "\"compartment\":\"KEN cases\",\"kind\":\"data\",\"bytes\":120,\"why\":\"beyond the cut of KEN "
+          "laptop\","
+          "\"opened\":true,\"at\":\"2026-03-05T10:13:00.000Z\",\"suspect_time\":true,\"actor\":null,"
+          "\"record\":\"aa\",\"number\":\"KEN-2026-0042\",\"ops\":[{\"op\":\"set\",\"label\":\"Title\","
+          "\"value\":\"T\",\"shown\":\"T\"},{\"op\":\"remove\",\"label\":\"Act\"}],\"statements\":[]}}" },
+        { NULL, "{\"id\":$ID,\"ok\":{\"id\":\"b1d4b1d4b1d4:17\",\"why\":\"w\",\"opened\":false,"
+                "\"closed\":\"only a device with admin in its compartment may read it\"}}" },
+        { "{\"do\":\"held.fetch\",\"peer\":\"hq\"}",
+          "{\"id\":$ID,\"ok\":{\"asked\":1,\"compartments\":[\"KEN cases\"]}}" },
+        { "{\"do\":\"held.fetch\"}", "{\"id\":$ID,\"ok\":{\"asked\":0,\"compartments\":[\"KEN cases\"]}}" }));
+    ck_assert_int_eq(RUN("held", "show", "b1d4b1:17"), 0);
+    ck_assert_str_eq(out, "Entry        b1d4b1d4b1d4:17\n"
+                          "Device       KEN laptop\n"
+                          "Compartment  KEN cases\n"
+                          "Kind         data\n"
+                          "Bytes        120\n"
+                          "Held         beyond the cut of KEN laptop\n"
+                          "Claims       2026-03-05 10:13 UTC, a clock far ahead\n"
+                          "Record       KEN-2026-0042\n"
+                          "It says, and nothing of it counts:\n"
+                          "  set    Title: T\n"
+                          "  remove Act\n");
+    ck_assert_int_eq(RUN("held", "show", "b1d4b1:17"), 0);
+    ck_assert_ptr_nonnull(
+        strstr(out, "Not shown    only a device with admin in its compartment may read it\n"));
+    ck_assert_int_eq(RUN("held", "fetch", "hq"), 0);
+    ck_assert_int_eq(RUN("held", "fetch"), 75);
+    ck_assert_uint_eq(fake_api_end(&api), 4);
+}
+END_TEST
+
+START_TEST(epochs_are_listed_and_made)
+{
+    answer(
+        STEPS({ "{\"do\":\"epoch.list\",\"compartment\":\"KEN cases\"}",
+                "{\"id\":$ID,\"ok\":{\"epochs\":[{\"compartment\":\"KEN cases\",\"number\":2,\"id\":\"cc\","
+                "\"state\":\"in force\",\"age_s\":864000,\"by\":{\"name\":\"HQ\"},\"boxes\":3,\"without\":["
+                "{\"name\":\"KEN two\"}]}],\"old_epoch\":4}}" },
+              { "{\"do\":\"epoch.rotate\",\"compartment\":\"KEN cases\"}",
+                "{\"id\":$ID,\"ok\":{\"compartment\":\"KEN cases\",\"was\":2}}" }));
+    ck_assert_int_eq(RUN("epoch", "list", "KEN cases"), 0);
+    ck_assert_str_eq(out, "COMPARTMENT NUMBER STATE    AGE     BY BOXES WITHOUT\n"
+                          "KEN cases        2 in force 10 days HQ     3 KEN two\n");
+    ck_assert_ptr_nonnull(strstr(err, "4 entries came under an older epoch"));
+    ck_assert_int_eq(RUN("epoch", "rotate", "KEN cases", "--dry-run"), 0);
+    ck_assert_str_eq(out, "{\"do\":\"epoch.rotate\",\"compartment\":\"KEN cases\"}\n");
+    ck_assert_int_eq(RUN("epoch", "rotate", "KEN cases"), 0);
+    ck_assert_ptr_nonnull(strstr(out, "a new epoch of KEN cases is made"));
+    ck_assert_uint_eq(fake_api_end(&api), 2);
+}
+END_TEST
+
+START_TEST(a_frontier_goes_to_a_new_file_for_its_owner_alone)
+{
+    static const struct fake_step cut = {
+        "{\"do\":\"frontier.cut\",\"device\":\"KEN laptop\",\"before\":\"2026-03-01\"}",
+        "{\"id\":$ID,\"ok\":{\"cuts\":[{\"log\":\"aa\",\"compartment\":\"KEN cases\",\"lane\":2,\"seq\":4,"
+        "\"entry\":\"bb\",\"dropped\":3,\"closed\":0}],\"next\":\"2:0:0\"}}"
+    };
+    static const struct fake_step more = {
+        "{\"do\":\"frontier.cut\",\"after\":\"2:0:0\"}",
+        "{\"id\":$ID,\"ok\":{\"cuts\":[{\"log\":\"cc\",\"compartment\":\"KEN audit\",\"lane\":2,\"seq\":null,"
+        "\"entry\":null,\"dropped\":1,\"closed\":2}],\"next\":null}}"
+    };
+    static const struct fake_step file = {
+        "{\"do\":\"frontier.write\",\"device\":\"KEN laptop\",\"cuts\":[{\"log\":\"aa\",\"seq\":4,"
+        "\"entry\":\"bb\"}]}",
+        "{\"id\":$ID,\"ok\":{\"file\":\"VIGIL FRONTIER 1\\nabc\\n\",\"logs\":1}}"
+    };
+    char path[160];
+    char line[64] = "";
+    struct stat stat;
+
+    answer(STEPS(cut, more, file, cut, more, file));
+    (void)snprintf(path, sizeof path, "%s/ken.frontier", api.dir);
+    ck_assert_int_eq(RUN("digest", "--frontier", path, "--device", "KEN laptop", "--before", "2026-03-01"),
+                     0);
+    ck_assert_ptr_nonnull(strstr(out, "KEN cases, lane 2: ends after entry 4; 3 left out\n"));
+    ck_assert_ptr_nonnull(strstr(out, "KEN audit, lane 2: ends before its first entry; 1 left out\n"));
+    ck_assert_ptr_nonnull(strstr(err, "the time of 2 entries could not be told here"));
+    ck_assert_int_eq(lstat(path, &stat), 0);
+    ck_assert_int_eq(stat.st_mode & 0777, 0600);
+    FILE *written = fopen(path, "re");
+    ck_assert_ptr_nonnull(written);
+    ck_assert_ptr_nonnull(fgets(line, sizeof line, written));
+    ck_assert_str_eq(line, "VIGIL FRONTIER 1\n");
+    (void)fclose(written);
+    /* One that is there is somebody's, and stays. */
+    ck_assert_int_eq(RUN("digest", "--frontier", path, "--device", "KEN laptop", "--before", "2026-03-01"),
+                     1);
+    ck_assert_ptr_nonnull(strstr(err, "no frontier file was written"));
+    ck_assert_int_eq(unlink(path), 0);
+    ck_assert_int_eq(RUN("digest", "--device", "KEN laptop"), 2);
+    ck_assert_int_eq(RUN("digest", "--frontier", path, "--before", "2026-03-01"), 2);
+    ck_assert_uint_eq(fake_api_end(&api), 6);
+}
+END_TEST
+
+START_TEST(people_are_told_what_is_held_of_a_record_and_of_their_own)
+{
+    answer(STEPS(
+        { NULL,
+          "{\"id\":$ID,\"ok\":{\"id\":\"3f09\",\"number\":\"KEN-2026-0042\",\"kind\":\"case\","
+          "\"office\":\"KEN\",\"held\":{\"count\":2,\"reason\":\"beyond-cut\",\"why\":\"beyond the cut of "
+          "KEN laptop\"},\"fields\":[],\"elements\":[],\"notes\":[]}}" },
+        { NULL,
+          "{\"id\":$ID,\"ok\":{\"entries\":[{\"at\":null,\"device\":{\"name\":\"KEN laptop\"},\"state\":"
+          "\"held\",\"ops\":[],\"held\":\"b1d4b1d4b1d4:17\",\"why\":\"beyond the cut of KEN laptop\"}]}}" },
+        { NULL, "{\"id\":$ID,\"ok\":{\"state\":\"running\",\"held\":{\"beyond-cut\":3},\"own_held\":2,"
+                "\"rebuilding\":true,\"warnings\":[\"2 entries of this device are held\"]}}" }));
+    ck_assert_int_eq(RUN("case", "show", "KEN-2026-0042"), 0);
+    ck_assert_ptr_nonnull(strstr(out, "2 entries are held and do not count: beyond the cut of KEN laptop. To "
+                                      "see which: vigil case history KEN-2026-0042\n"));
+    ck_assert_int_eq(RUN("case", "history", "KEN-2026-0042"), 0);
+    ck_assert_ptr_nonnull(strstr(out, "b1d4b1d4b1d4:17"));
+    ck_assert_ptr_nonnull(strstr(out, "beyond the cut of KEN laptop"));
+    ck_assert_int_eq(RUN("status"), 0);
+    ck_assert_ptr_nonnull(
+        strstr(out, "Held           3 beyond-cut\n               2 of them by this very device\n"));
+    ck_assert_ptr_nonnull(strstr(out, "records are being made anew"));
+    ck_assert_ptr_nonnull(strstr(out, "! 2 entries of this device are held\n"));
+    ck_assert_uint_eq(fake_api_end(&api), 3);
+}
+END_TEST
+
 START_TEST(help_is_there_for_every_verb_and_fits_a_terminal)
 {
     char listed[OUT_BYTES];
@@ -695,5 +897,9 @@ SUITE_MAIN("vigil", each_exit_status_is_reached, findings_end_with_six_only_wher
            after_a_refused_record_the_rest_waits_unless_told_otherwise,
            a_node_that_goes_away_during_a_file_is_told, a_record_is_shown_whole_with_every_sibling,
            the_digest_and_the_peers_are_lines_of_json, a_watch_ends_when_every_peer_is_complete,
-           a_watch_that_takes_too_long_says_to_try_again, help_is_there_for_every_verb_and_fits_a_terminal,
-           the_completion_offers_what_the_help_lists)
+           a_watch_that_takes_too_long_says_to_try_again, devices_are_listed_with_what_became_of_them,
+           what_is_held_is_fetched_until_there_is_no_more,
+           what_an_entry_says_is_printed_only_if_the_node_opened_it, epochs_are_listed_and_made,
+           a_frontier_goes_to_a_new_file_for_its_owner_alone,
+           people_are_told_what_is_held_of_a_record_and_of_their_own,
+           help_is_there_for_every_verb_and_fits_a_terminal, the_completion_offers_what_the_help_lists)

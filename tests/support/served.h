@@ -1,0 +1,29 @@
+/* served.h - a node of a test organisation with everything that serving needs, and no socket. */
+#pragma once
+
+#include "node/serve.h"
+#include "sync/gossip.h"
+#include "tests/support/organisation.h"
+
+#include <jansson.h>
+
+struct served {
+    struct test_node *node;
+    struct config config;
+    struct peers *peers;
+    struct gossip *gossip;
+    struct status status;
+    struct serve *serve;
+};
+
+void served_begin(struct served *served, struct test_node *node);
+void served_end(struct served *served);
+
+/* Ask (apostrophes stand for quotation marks) and give the whole answer; the caller frees it. */
+json_t *served_ask(struct served *served, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+/* The "ok" of an answer. */
+json_t *served_granted(json_t *answer);
+
+/* It was refused with this code, a message and a hint; frees it. */
+void served_refused(json_t *answer, const char *code);
