@@ -1,7 +1,14 @@
-#include "tools/org_backup.h"
-
+/* org_backup.c - vigil-org open: what an office does with its offline key when a backup is to be restored without the
+ * passphrase that was chosen for it.
+ *
+ *     NAME.main or NAME.keys   sealed to the office   --+
+ *     machine.request          who is to restore it   --+--> machine.request.backup-key
+ *
+ * Only the first bytes of the backup are read, so it need not be brought to the ceremony whole, nor both files.
+ */
 #include "node/backup_file.h"
 #include "sync/backup.h"
+#include "tools/org_command.h"
 
 #include <stdio.h>
 
@@ -52,9 +59,19 @@ read_request(const char *path, struct request *request_out, ceremony_fault *faul
     return err;
 }
 
-enum err
-org_open_backup(struct ceremony *ceremony, const struct org_open *open, const char **about_out,
-                ceremony_fault *fault_out)
+/* What the command is told. Lent. */
+struct org_open {
+    const char *backup;
+    const char *request;
+    const char *key_name; /* "office-KEN" */
+    const struct world *world;
+};
+
+/* Open the file key with the office's and seal it to the machine; prints where it was written. `about_out` names the file or
+ * the key that an error is about. Errors as ceremony_open_backup; ERR_INVALID: no backup, or no request. */
+static enum err
+open_backup(struct ceremony *ceremony, const struct org_open *open, const char **about_out,
+            ceremony_fault *fault_out)
 {
     struct stream_header header;
     struct request request;
@@ -97,3 +114,59 @@ org_open_backup(struct ceremony *ceremony, const struct org_open *open, const ch
     buf_free(&file);
     return err;
 }
+
+static const struct argp_option open_options[] = {
+    { "office", OPTION_OFFICE, "CODE", 0, "Code of the office that the node of the backup belonged to", 0 },
+    { "key", OPTION_KEY, "KEY", 0, "Open with this key, such as office-KEN, instead of the one of --office",
+      0 },
+    { 0 },
+};
+
+static const struct argp open_argp = {
+    open_options,
+    org_parse,
+    "DIR BACKUP REQUEST",
+    "Let the machine of this request restore a backup, whose passphrase nobody knows any more.\v"
+    "BACKUP is its .main or its .keys file; only its beginning is read. Writes REQUEST.backup-key, which "
+    "opens "
+    "the backup on that machine and nowhere else: vigild restore --key.\n\n"
+    "Example:\n"
+    "  vigil-org open ceremony --office KEN ken-2026-03-01.main spare.request\n\n"
+    "Compare the number that is printed with the one the device shows.",
+    org_children,
+    NULL,
+    NULL
+};
+
+static int
+do_open(struct arguments *arguments)
+{
+    struct org_session session;
+    ceremony_fault fault = { NULL, NULL, NULL };
+    char key_name[CEREMONY_KEY_NAME_BYTES_MAX];
+    const char *about = arguments->directory;
+
+    if (arguments->file_count != 2 || (arguments->office == NULL && arguments->key == NULL)) {
+        return org_complain_usage(NULL, "nothing was opened",
+                                  arguments->file_count != 2 ? "a backup and a request are needed"
+                                                             : "--office is missing",
+                                  "see vigil-org open --help");
+    }
+    if (arguments->key == NULL) {
+        (void)snprintf(key_name, sizeof key_name, "office-%.*s", OFFICE_CODE_BYTES_MAX, arguments->office);
+        arguments->key = key_name;
+    }
+    int code = org_open(&session, arguments);
+    if (code == EXIT_DONE) {
+        const struct org_open open = { .backup = arguments->files[0],
+                                       .request = arguments->files[1],
+                                       .key_name = arguments->key,
+                                       .world = session.options.world };
+        enum err err = open_backup(session.ceremony, &open, &about, &fault);
+        code = err == ERR_OK ? EXIT_DONE : org_complain_step(&session, err, about, &fault);
+    }
+    org_close(&session);
+    return code;
+}
+
+const struct org_command open_command = { "open", "let a machine restore a backup", &open_argp, do_open };

@@ -2,16 +2,19 @@
  *
  *     e2e-device request NAME FILE
  *     e2e-device welcome NAME FILE [NEWS]
+ *     e2e-device frontier NAME WELCOME FILE OF COUNT
  *
  * Its keys follow from its name. A welcome is printed as one line for each device and compartment that
- * the statements in it, and in NEWS, let stand: "ken-1 KEN cases admin".
+ * the statements in it, and in NEWS, let stand: "ken-1 KEN cases admin". A frontier file is what a
+ * node would write that holds COUNT logs of the device OF, always the same ones.
  */
 #include "store/vault.h"
-#include "sync/joining.h"
+#include "sync/frontier_file.h"
 #include "sync/roster.h"
 #include "tests/support/world.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 struct device {
@@ -127,6 +130,58 @@ open_welcome(const char *name, const char *path, const char *news)
     return good ? 0 : 1;
 }
 
+/* Add log n of a device. */
+static enum err
+add_log(struct frontier_file *file, const struct device *of, uint64_t n)
+{
+    struct descriptor descriptor = { .lane = LANE_NORMAL };
+    struct frontier_file_tip tip = { .seq = 100 + n };
+
+    memcpy(descriptor.sign_pk, of->sign.public_key, SIGN_PK_BYTES);
+    bytes_write_u64(descriptor.compartment.bytes, n);
+    CRYPTO_HASH(&tip.entry_id, "vigil.test.tip", ident_span(&descriptor.compartment));
+    return frontier_file_add(file, &descriptor, &tip, 1);
+}
+
+static int
+write_frontier(const char *name, const char *welcome_path, const char *path, const char *of_name,
+               unsigned count)
+{
+    struct frontier_file frontier = { .made = 1760000000 };
+    struct joining_fault fault = { "the file cannot be read", "", "" };
+    struct welcome welcome = { 0 };
+    struct test_world world;
+    struct device device;
+    struct device of;
+    struct buf file = { 0 };
+
+    test_world_init(&world, 1);
+    device_of(&device, name);
+    device_of(&of, of_name);
+    enum err err = vault_read_plain(welcome_path, JOINING_FILE_BYTES_MAX, &file);
+    if (err == ERR_OK) {
+        err = welcome_read(buf_span(&file), &device.box, &welcome, &fault);
+    }
+    frontier.org = welcome.org;
+    for (uint64_t n = 0; n < count && err == ERR_OK; n++) {
+        err = add_log(&frontier, &of, n);
+    }
+    buf_clear(&file);
+    if (err == ERR_OK) {
+        err = frontier_file_write(&file, &frontier, &device.sign, &welcome.control_key, &world.world);
+    }
+    if (err == ERR_OK) {
+        err = vault_write_plain(path, buf_span(&file));
+    }
+    if (err != ERR_OK) {
+        (void)fprintf(stderr, "%s: %s\n", welcome_path, fault.what);
+    }
+    buf_free(&file);
+    welcome_free(&welcome);
+    frontier_file_free(&frontier);
+    return err == ERR_OK ? 0 : 1;
+}
+
 int
 main(int argc, char **argv)
 {
@@ -139,6 +194,9 @@ main(int argc, char **argv)
     if ((argc == 4 || argc == 5) && strcmp(argv[1], "welcome") == 0) {
         return open_welcome(argv[2], argv[3], argc == 5 ? argv[4] : NULL);
     }
-    (void)fprintf(stderr, "usage: %s request|welcome NAME FILE [NEWS]\n", argv[0]);
+    if (argc == 7 && strcmp(argv[1], "frontier") == 0) {
+        return write_frontier(argv[2], argv[3], argv[4], argv[5], (unsigned)strtoul(argv[6], NULL, 10));
+    }
+    (void)fprintf(stderr, "usage: %s request|welcome|frontier NAME FILE ...\n", argv[0]);
     return 2;
 }
