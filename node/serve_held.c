@@ -199,6 +199,27 @@ add_record(struct call *call, const struct intake_words *words, json_t *ok)
     (void)json_object_set_new(ok, "number", json_string(known ? named.number : ""));
 }
 
+/* True if one half of the record is restricted: then nothing that anybody wrote in it is shown, be it held or not. */
+static bool
+is_restricted(struct call *call, const struct log_branch *branch, const struct intake_words *words)
+{
+    const struct roster_compartment *own = roster_compartment(call->roster, &branch->descriptor.compartment);
+    const struct roster_compartment *const halves[2] = { own, own == NULL ? NULL : own->twin };
+    bool restricted = false;
+
+    for (int half = 0; words->has_record && half < 2; half++) {
+        struct record_summary summary = { .restricted = false };
+        uint32_t record_no = 0;
+
+        if (halves[half] != NULL &&
+            record_find(call->txn, &halves[half]->id, &words->record_id, &record_no) == ERR_OK &&
+            record_summary_read(call->txn, call->codebook, record_no, &call->arena, &summary) == ERR_OK) {
+            restricted = restricted || summary.restricted;
+        }
+    }
+    return restricted;
+}
+
 static void
 add_words(struct call *call, const struct log_branch *branch, const struct intake_words *words, json_t *ok)
 {
@@ -248,7 +269,10 @@ call_held_show(struct call *call)
     const struct log_branch *branch = journal_branch(replica_journal(call->replica), entry.log_no);
     json_t *ok = held_json(call, &entry);
     enum err err = replica_open_held(call->replica, entry.log_no, entry.seq, &call->arena, &words);
-    if (err == ERR_OK) {
+    if (err == ERR_OK && is_restricted(call, branch, &words)) {
+        (void)json_object_set_new(ok, "opened", json_false());
+        (void)json_object_set_new(ok, "closed", json_string("its record is restricted"));
+    } else if (err == ERR_OK) {
         add_words(call, branch, &words, ok);
     } else if (closed_text(err)[0] != '\0') {
         (void)json_object_set_new(ok, "opened", json_false());

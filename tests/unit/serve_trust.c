@@ -395,6 +395,17 @@ START_TEST(an_admin_opens_what_is_held_and_nobody_else)
     answer = served_ask(&lost, "{'id':1,'do':'held.show','entry':'%s'}", id);
     ck_assert(json_is_false(json_object_get(served_granted(answer), "opened")));
     json_decref(answer);
+    /* Of a record that is restricted nothing is shown to anybody. */
+    answer = served_ask(&ken,
+                        "{'id':1,'do':'record.save','record':'%s','add':[{'to':'restriction','fields':"
+                        "{'reason':'consent_withdrawn'}}]}",
+                        number);
+    (void)served_granted(answer);
+    json_decref(answer);
+    answer = served_ask(&ken, "{'id':1,'do':'held.show','entry':'%s'}", id);
+    ck_assert(json_is_false(json_object_get(served_granted(answer), "opened")));
+    ck_assert_str_eq(text(served_granted(answer), "closed"), "its record is restricted");
+    json_decref(answer);
     served_refused(served_ask(&ken, "{'id':1,'do':'held.show','entry':'%.12s:0'}", id), "absent");
     served_refused(served_ask(&ken, "{'id':1,'do':'held.show','entry':'KEN-2025-0001'}"), "invalid");
     served_refused(served_ask(&ken, "{'id':1,'do':'held.show'}"), "usage");
