@@ -1,26 +1,13 @@
 #include "tests/support/check.h"
-#include "tests/support/organisation.h"
+#include "tests/support/served.h"
 
-#include "node/serve.h"
 #include "store/base/log.h"
-#include "sync/gossip.h"
 
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 static struct test_organisation org;
-
-/* A node with everything that serving needs, and no socket. */
-struct served {
-    struct test_node *node;
-    struct config config;
-    struct peers *peers;
-    struct gossip *gossip;
-    struct status status;
-    struct serve *serve;
-};
 
 static struct served ken;
 static struct served hq;
@@ -30,44 +17,6 @@ silent(void *self, const char *line)
 {
     (void)self;
     (void)line;
-}
-
-static void
-serve_begin(struct served *served, struct test_node *node)
-{
-    struct replica *replica = node->replica;
-
-    served->node = node;
-    served->peers = peers_new(&served->config);
-    ck_assert_ptr_nonnull(served->peers);
-    ck_assert_int_eq(peers_update(served->peers, replica_roster(replica), &node->identity.device_id), ERR_OK);
-    ck_assert_int_eq(
-        gossip_open(&served->gossip,
-                    &(struct gossip_options){ .world = &node->world.world,
-                                              .store = replica_gossip_store(replica),
-                                              .device_id = node->identity.device_id,
-                                              .control = *roster_control(replica_roster(replica)),
-                                              .profile = PROFILE_LAN,
-                                              .version = "test",
-                                              .credit_bytes = 1 << 20 }),
-        ERR_OK);
-    served->serve = serve_new(&(struct serve_options){ .replica = replica,
-                                                       .gossip = served->gossip,
-                                                       .peers = served->peers,
-                                                       .status = &served->status,
-                                                       .config = &served->config,
-                                                       .world = &node->world.world,
-                                                       .version = "test",
-                                                       .directory = node->directory });
-    ck_assert_ptr_nonnull(served->serve);
-}
-
-static void
-serve_end(struct served *served)
-{
-    serve_free(&served->serve);
-    gossip_close(&served->gossip);
-    peers_free(&served->peers);
 }
 
 static void
@@ -83,60 +32,17 @@ setup(void)
     test_node_join(&org, first);
     test_node_join(&org, second);
     test_node_exchange(first, second);
-    serve_begin(&ken, first);
-    serve_begin(&hq, second);
+    served_begin(&ken, first);
+    served_begin(&hq, second);
 }
 
 static void
 teardown(void)
 {
-    serve_end(&ken);
-    serve_end(&hq);
+    served_end(&ken);
+    served_end(&hq);
     test_organisation_free(&org);
     log_to(NULL, NULL);
-}
-
-/* Ask, and give the whole answer; the caller frees it. */
-__attribute__((format(printf, 2, 3))) static json_t *
-ask(struct served *served, const char *format, ...)
-{
-    char text[4096];
-    va_list args;
-
-    va_start(args, format);
-    ck_assert_int_lt(vsnprintf(text, sizeof text, format, args), (int)sizeof text);
-    va_end(args);
-    for (char *at = text; *at != '\0'; at++) {
-        *at = (char)(*at == '\'' ? '"' : *at);
-    }
-    json_t *body = json_loads(text, 0, NULL);
-    ck_assert_msg(body != NULL, "no JSON: %s", text);
-    json_t *answer = serve_one(served->serve, body);
-    ck_assert_ptr_nonnull(answer);
-    return answer;
-}
-
-/* The "ok" of an answer. */
-static json_t *
-granted(json_t *answer)
-{
-    json_t *ok = json_object_get(answer, "ok");
-
-    ck_assert_msg(ok != NULL, "refused: %s", json_dumps(answer, JSON_COMPACT));
-    return ok;
-}
-
-static void
-refused(json_t *answer, const char *code)
-{
-    const json_t *error = json_object_get(answer, "error");
-    const char *message = json_string_value(json_object_get(error, "message"));
-
-    ck_assert_msg(error != NULL, "granted: %s", json_dumps(answer, JSON_COMPACT));
-    ck_assert_str_eq(json_string_value(json_object_get(error, "code")), code);
-    ck_assert_int_gt((int)strlen(message), 0);
-    ck_assert_ptr_nonnull(json_object_get(error, "hint"));
-    json_decref(answer);
 }
 
 /* The field called `target` among those of an object with "fields". NULL: it is not there. */
@@ -183,11 +89,11 @@ element(const json_t *record, const char *collection)
 static void
 new_case(char number[40])
 {
-    json_t *answer =
-        ask(&ken, "{'id':1,'do':'record.save','kind':'case','set':{'title':'A march','status':'triage',"
-                  "'country_of_act':['KEN','UGA']},'add':[{'to':'act','fields':{'type_of_act':'death_threat',"
-                  "'date_from':'2026-03~'}}],'note':['first seen']}");
-    json_t *ok = granted(answer);
+    json_t *answer = served_ask(
+        &ken, "{'id':1,'do':'record.save','kind':'case','set':{'title':'A march','status':'triage',"
+              "'country_of_act':['KEN','UGA']},'add':[{'to':'act','fields':{'type_of_act':'death_threat',"
+              "'date_from':'2026-03~'}}],'note':['first seen']}");
+    json_t *ok = served_granted(answer);
 
     (void)snprintf(number, 40, "%s", json_string_value(json_object_get(ok, "number")));
     ck_assert_int_eq((int)strlen(json_string_value(json_object_get(ok, "record"))), 32);
@@ -197,12 +103,12 @@ new_case(char number[40])
 static void
 frontier_of_ken(char out[64])
 {
-    json_t *answer = ask(&ken, "{'id':1,'do':'digest'}");
+    json_t *answer = served_ask(&ken, "{'id':1,'do':'digest'}");
     size_t index;
     json_t *one;
 
     out[0] = '\0';
-    json_array_foreach(json_object_get(granted(answer), "compartments"), index, one)
+    json_array_foreach(json_object_get(served_granted(answer), "compartments"), index, one)
     {
         if (strcmp(json_string_value(json_object_get(one, "name")), "KEN cases") == 0) {
             (void)snprintf(out, 64, "%s", json_string_value(json_object_get(one, "frontier")));
@@ -218,8 +124,8 @@ START_TEST(a_saved_case_is_shown_with_all_that_was_said)
 
     new_case(number);
     ck_assert_str_eq(number, "KEN-2025-0001");
-    json_t *answer = ask(&ken, "{'id':2,'do':'record.show','record':'%s'}", number);
-    json_t *record = granted(answer);
+    json_t *answer = served_ask(&ken, "{'id':2,'do':'record.show','record':'%s'}", number);
+    json_t *record = served_granted(answer);
     ck_assert_str_eq(json_string_value(json_object_get(record, "number")), number);
     ck_assert_str_eq(json_string_value(json_object_get(record, "kind")), "case");
     ck_assert_str_eq(json_string_value(json_object_get(record, "office")), "KEN");
@@ -248,8 +154,8 @@ START_TEST(numbers_go_on_where_they_were)
     new_case(first);
     new_case(second);
     ck_assert_str_eq(second, "KEN-2025-0002");
-    serve_end(&ken);
-    serve_begin(&ken, ken.node);
+    served_end(&ken);
+    served_begin(&ken, ken.node);
     new_case(second);
     ck_assert_str_eq(second, "KEN-2025-0003");
 }
@@ -260,17 +166,17 @@ START_TEST(a_record_is_named_by_number_id_or_prefix)
     char number[40];
 
     new_case(number);
-    json_t *answer = ask(&ken, "{'id':1,'do':'record.show','record':'ken-2025-0001'}");
+    json_t *answer = served_ask(&ken, "{'id':1,'do':'record.show','record':'ken-2025-0001'}");
     char id[40];
-    (void)snprintf(id, sizeof id, "%s", json_string_value(json_object_get(granted(answer), "id")));
+    (void)snprintf(id, sizeof id, "%s", json_string_value(json_object_get(served_granted(answer), "id")));
     json_decref(answer);
-    json_decref(ask(&ken, "{'id':1,'do':'record.show','record':'%s'}", id));
-    answer = ask(&ken, "{'id':1,'do':'record.show','record':'%.8s'}", id);
-    ck_assert_str_eq(json_string_value(json_object_get(granted(answer), "id")), id);
+    json_decref(served_ask(&ken, "{'id':1,'do':'record.show','record':'%s'}", id));
+    answer = served_ask(&ken, "{'id':1,'do':'record.show','record':'%.8s'}", id);
+    ck_assert_str_eq(json_string_value(json_object_get(served_granted(answer), "id")), id);
     json_decref(answer);
-    refused(ask(&ken, "{'id':1,'do':'record.show','record':'%.5s'}", id), "invalid");
-    refused(ask(&ken, "{'id':1,'do':'record.show','record':'KEN-2025-0009'}"), "absent");
-    refused(ask(&ken, "{'id':1,'do':'record.show','record':'00000000'}"), "absent");
+    served_refused(served_ask(&ken, "{'id':1,'do':'record.show','record':'%.5s'}", id), "invalid");
+    served_refused(served_ask(&ken, "{'id':1,'do':'record.show','record':'KEN-2025-0009'}"), "absent");
+    served_refused(served_ask(&ken, "{'id':1,'do':'record.show','record':'00000000'}"), "absent");
 }
 END_TEST
 
@@ -291,15 +197,19 @@ START_TEST(one_wrong_value_and_nothing_of_a_save_happens)
     new_case(number);
     frontier_of_ken(before);
     for (size_t n = 0; n < sizeof changes / sizeof changes[0]; n++) {
-        refused(ask(&ken, "{'id':1,'do':'record.save','record':'%s',%s}", number, changes[n]), "invalid");
-        refused(ask(&ken, "{'id':1,'do':'record.save','kind':'case',%s}", changes[n]), "invalid");
+        served_refused(served_ask(&ken, "{'id':1,'do':'record.save','record':'%s',%s}", number, changes[n]),
+                       "invalid");
+        served_refused(served_ask(&ken, "{'id':1,'do':'record.save','kind':'case',%s}", changes[n]),
+                       "invalid");
     }
-    refused(ask(&ken,
-                "{'id':1,'do':'record.save','record':'%s','set':{'title':'x'},'remove':['act[00000000]']}",
-                number),
-            "absent");
-    refused(ask(&ken, "{'id':1,'do':'record.save','record':'%s'}", number), "usage");
-    refused(ask(&ken, "{'id':1,'do':'record.save','record':'%s','set':['title']}", number), "usage");
+    served_refused(
+        served_ask(&ken,
+                   "{'id':1,'do':'record.save','record':'%s','set':{'title':'x'},'remove':['act[00000000]']}",
+                   number),
+        "absent");
+    served_refused(served_ask(&ken, "{'id':1,'do':'record.save','record':'%s'}", number), "usage");
+    served_refused(served_ask(&ken, "{'id':1,'do':'record.save','record':'%s','set':['title']}", number),
+                   "usage");
     frontier_of_ken(after);
     ck_assert_str_eq(before, after);
 }
@@ -311,23 +221,23 @@ START_TEST(elements_are_edited_and_removed_by_the_beginning_of_their_id)
     char id[32];
 
     new_case(number);
-    json_t *answer = ask(&ken, "{'id':1,'do':'record.show','record':'%s'}", number);
+    json_t *answer = served_ask(&ken, "{'id':1,'do':'record.show','record':'%s'}", number);
     (void)snprintf(id, sizeof id, "%s",
-                   json_string_value(json_object_get(element(granted(answer), "act"), "element")));
+                   json_string_value(json_object_get(element(served_granted(answer), "act"), "element")));
     json_decref(answer);
-    answer =
-        ask(&ken, "{'id':1,'do':'record.save','record':'%s','set':{'act[%.8s].type_of_act':'detention'}}",
-            number, id);
-    (void)granted(answer);
+    answer = served_ask(
+        &ken, "{'id':1,'do':'record.save','record':'%s','set':{'act[%.8s].type_of_act':'detention'}}", number,
+        id);
+    (void)served_granted(answer);
     json_decref(answer);
-    answer = ask(&ken, "{'id':1,'do':'record.show','record':'%s'}", number);
-    ck_assert_str_eq(value_of(element(granted(answer), "act"), "act.type_of_act", 0), "detention");
+    answer = served_ask(&ken, "{'id':1,'do':'record.show','record':'%s'}", number);
+    ck_assert_str_eq(value_of(element(served_granted(answer), "act"), "act.type_of_act", 0), "detention");
     json_decref(answer);
-    answer = ask(&ken, "{'id':1,'do':'record.save','record':'%s','remove':['act[%s]']}", number, id);
-    (void)granted(answer);
+    answer = served_ask(&ken, "{'id':1,'do':'record.save','record':'%s','remove':['act[%s]']}", number, id);
+    (void)served_granted(answer);
     json_decref(answer);
-    answer = ask(&ken, "{'id':1,'do':'record.show','record':'%s'}", number);
-    ck_assert_ptr_null(element(granted(answer), "act"));
+    answer = served_ask(&ken, "{'id':1,'do':'record.show','record':'%s'}", number);
+    ck_assert_ptr_null(element(served_granted(answer), "act"));
     json_decref(answer);
 }
 END_TEST
@@ -339,43 +249,50 @@ START_TEST(concurrent_values_are_shown_listed_and_resolved)
     new_case(number);
     test_node_exchange(ken.node, hq.node);
     json_decref(
-        ask(&ken, "{'id':1,'do':'record.save','record':'%s','set':{'title':'From Nairobi'}}", number));
-    json_decref(ask(&hq, "{'id':1,'do':'record.save','record':'%s','set':{'title':'From Geneva'}}", number));
+        served_ask(&ken, "{'id':1,'do':'record.save','record':'%s','set':{'title':'From Nairobi'}}", number));
+    json_decref(
+        served_ask(&hq, "{'id':1,'do':'record.save','record':'%s','set':{'title':'From Geneva'}}", number));
     test_node_exchange(ken.node, hq.node);
 
-    json_t *answer = ask(&ken, "{'id':1,'do':'record.show','record':'%s'}", number);
-    ck_assert(json_is_true(json_object_get(granted(answer), "conflict")));
-    ck_assert_uint_eq(json_array_size(json_object_get(field(granted(answer), "title"), "values")), 2);
+    json_t *answer = served_ask(&ken, "{'id':1,'do':'record.show','record':'%s'}", number);
+    ck_assert(json_is_true(json_object_get(served_granted(answer), "conflict")));
+    ck_assert_uint_eq(json_array_size(json_object_get(field(served_granted(answer), "title"), "values")), 2);
     json_decref(answer);
-    answer = ask(&hq, "{'id':1,'do':'conflict.list'}");
-    const json_t *list = json_object_get(granted(answer), "conflicts");
+    answer = served_ask(&hq, "{'id':1,'do':'conflict.list'}");
+    const json_t *list = json_object_get(served_granted(answer), "conflicts");
     ck_assert_uint_eq(json_array_size(list), 1);
     ck_assert_str_eq(json_string_value(json_object_get(json_array_get(list, 0), "target")), "title");
     ck_assert_str_eq(json_string_value(json_object_get(json_array_get(list, 0), "number")), number);
     json_decref(answer);
 
     /* Nobody overwrites a conflict unseen. */
-    refused(ask(&ken, "{'id':1,'do':'record.save','record':'%s','set':{'title':'Third'}}", number),
-            "conflict");
-    answer = ask(&ken, "{'id':1,'do':'conflict.show','record':'%s'}", number);
+    served_refused(
+        served_ask(&ken, "{'id':1,'do':'record.save','record':'%s','set':{'title':'Third'}}", number),
+        "conflict");
+    answer = served_ask(&ken, "{'id':1,'do':'conflict.show','record':'%s'}", number);
     const json_t *siblings =
-        json_object_get(json_array_get(json_object_get(granted(answer), "conflicts"), 0), "siblings");
+        json_object_get(json_array_get(json_object_get(served_granted(answer), "conflicts"), 0), "siblings");
     ck_assert_uint_eq(json_array_size(siblings), 2);
     char second[64];
     (void)snprintf(second, sizeof second, "%s",
                    json_string_value(json_object_get(json_array_get(siblings, 1), "value")));
     json_decref(answer);
-    refused(ask(&ken, "{'id':1,'do':'conflict.resolve','record':'%s','target':'title','choose':3}", number),
-            "absent");
-    refused(ask(&ken, "{'id':1,'do':'conflict.resolve','record':'%s','target':'status','choose':1}", number),
-            "absent");
-    answer = ask(&ken, "{'id':1,'do':'conflict.resolve','record':'%s','target':'title','choose':2}", number);
-    (void)granted(answer);
+    served_refused(served_ask(&ken,
+                              "{'id':1,'do':'conflict.resolve','record':'%s','target':'title','choose':3}",
+                              number),
+                   "absent");
+    served_refused(served_ask(&ken,
+                              "{'id':1,'do':'conflict.resolve','record':'%s','target':'status','choose':1}",
+                              number),
+                   "absent");
+    answer = served_ask(&ken, "{'id':1,'do':'conflict.resolve','record':'%s','target':'title','choose':2}",
+                        number);
+    (void)served_granted(answer);
     json_decref(answer);
     test_node_exchange(ken.node, hq.node);
-    answer = ask(&hq, "{'id':1,'do':'record.show','record':'%s'}", number);
-    ck_assert(!json_is_true(json_object_get(granted(answer), "conflict")));
-    ck_assert_str_eq(value_of(granted(answer), "title", 0), second);
+    answer = served_ask(&hq, "{'id':1,'do':'record.show','record':'%s'}", number);
+    ck_assert(!json_is_true(json_object_get(served_granted(answer), "conflict")));
+    ck_assert_str_eq(value_of(served_granted(answer), "title", 0), second);
     json_decref(answer);
 }
 END_TEST
@@ -388,26 +305,28 @@ START_TEST(an_element_edited_while_removed_is_kept_whole_or_removed)
 
         new_case(number);
         test_node_exchange(ken.node, hq.node);
-        json_t *answer = ask(&ken, "{'id':1,'do':'record.show','record':'%s'}", number);
+        json_t *answer = served_ask(&ken, "{'id':1,'do':'record.show','record':'%s'}", number);
         (void)snprintf(id, sizeof id, "%s",
-                       json_string_value(json_object_get(element(granted(answer), "act"), "element")));
+                       json_string_value(json_object_get(element(served_granted(answer), "act"), "element")));
         json_decref(answer);
-        json_decref(ask(&ken, "{'id':1,'do':'record.save','record':'%s','remove':['act[%s]']}", number, id));
-        json_decref(ask(&hq,
-                        "{'id':1,'do':'record.save','record':'%s','set':{'act[%s].type_of_act':'detention'}}",
-                        number, id));
+        json_decref(
+            served_ask(&ken, "{'id':1,'do':'record.save','record':'%s','remove':['act[%s]']}", number, id));
+        json_decref(served_ask(
+            &hq, "{'id':1,'do':'record.save','record':'%s','set':{'act[%s].type_of_act':'detention'}}",
+            number, id));
         test_node_exchange(ken.node, hq.node);
-        answer = ask(&ken, "{'id':1,'do':'record.show','record':'%s'}", number);
-        ck_assert_str_eq(json_string_value(json_object_get(element(granted(answer), "act"), "state")),
+        answer = served_ask(&ken, "{'id':1,'do':'record.show','record':'%s'}", number);
+        ck_assert_str_eq(json_string_value(json_object_get(element(served_granted(answer), "act"), "state")),
                          "edited while removed");
         json_decref(answer);
-        answer = ask(&ken, "{'id':1,'do':'conflict.resolve','record':'%s','target':'act[%s]','choose':'%s'}",
-                     number, id, keep ? "keep" : "remove");
-        (void)granted(answer);
+        answer = served_ask(&ken,
+                            "{'id':1,'do':'conflict.resolve','record':'%s','target':'act[%s]','choose':'%s'}",
+                            number, id, keep ? "keep" : "remove");
+        (void)served_granted(answer);
         json_decref(answer);
-        answer = ask(&ken, "{'id':1,'do':'record.show','record':'%s'}", number);
-        const json_t *act = element(granted(answer), "act");
-        ck_assert(!json_is_true(json_object_get(granted(answer), "conflict")));
+        answer = served_ask(&ken, "{'id':1,'do':'record.show','record':'%s'}", number);
+        const json_t *act = element(served_granted(answer), "act");
+        ck_assert(!json_is_true(json_object_get(served_granted(answer), "conflict")));
         if (keep) {
             ck_assert_str_eq(value_of(act, "act.type_of_act", 0), "detention");
             ck_assert_str_eq(value_of(act, "act.date_from", 0), "2026-03~");
@@ -426,26 +345,27 @@ START_TEST(lists_and_counts_follow_the_index)
     for (int n = 0; n < 5; n++) {
         new_case(number);
     }
-    json_decref(ask(&ken, "{'id':1,'do':'record.save','record':'%s','set':{'status':'assessment'}}", number));
-    json_t *answer = ask(&ken, "{'id':1,'do':'record.list','kind':'case','limit':2}");
-    const json_t *rows = json_object_get(granted(answer), "records");
+    json_decref(
+        served_ask(&ken, "{'id':1,'do':'record.save','record':'%s','set':{'status':'assessment'}}", number));
+    json_t *answer = served_ask(&ken, "{'id':1,'do':'record.list','kind':'case','limit':2}");
+    const json_t *rows = json_object_get(served_granted(answer), "records");
     ck_assert_uint_eq(json_array_size(rows), 2);
-    ck_assert_int_eq(json_integer_value(json_object_get(granted(answer), "total")), 5);
+    ck_assert_int_eq(json_integer_value(json_object_get(served_granted(answer), "total")), 5);
     ck_assert_str_eq(json_string_value(json_object_get(json_array_get(rows, 0), "number")), number);
     ck_assert_str_eq(json_string_value(json_object_get(json_array_get(rows, 0), "kind")), "case");
-    json_int_t next = json_integer_value(json_object_get(granted(answer), "next"));
+    json_int_t next = json_integer_value(json_object_get(served_granted(answer), "next"));
     json_decref(answer);
-    answer = ask(&ken, "{'id':1,'do':'record.list','kind':'case','after':%lld}", (long long)next);
-    ck_assert_uint_eq(json_array_size(json_object_get(granted(answer), "records")), 3);
-    ck_assert(json_is_null(json_object_get(granted(answer), "next")));
+    answer = served_ask(&ken, "{'id':1,'do':'record.list','kind':'case','after':%lld}", (long long)next);
+    ck_assert_uint_eq(json_array_size(json_object_get(served_granted(answer), "records")), 3);
+    ck_assert(json_is_null(json_object_get(served_granted(answer), "next")));
     json_decref(answer);
-    answer = ask(
+    answer = served_ask(
         &ken, "{'id':1,'do':'record.list','kind':'case','where':{'status':'triage','country_of_act':'UGA'},"
               "'month':{'act.date_from':'2026-03'}}");
-    ck_assert_uint_eq(json_array_size(json_object_get(granted(answer), "records")), 4);
+    ck_assert_uint_eq(json_array_size(json_object_get(served_granted(answer), "records")), 4);
     json_decref(answer);
-    answer = ask(&ken, "{'id':1,'do':'record.count','kind':'case','by':['country_of_act','status']}");
-    rows = json_object_get(granted(answer), "rows");
+    answer = served_ask(&ken, "{'id':1,'do':'record.count','kind':'case','by':['country_of_act','status']}");
+    rows = json_object_get(served_granted(answer), "rows");
     ck_assert_uint_eq(json_array_size(rows), 4);
     json_int_t sum = 0;
     for (size_t n = 0; n < 4; n++) {
@@ -453,9 +373,10 @@ START_TEST(lists_and_counts_follow_the_index)
     }
     ck_assert_int_eq(sum, 10);
     json_decref(answer);
-    refused(ask(&ken, "{'id':1,'do':'record.list','kind':'case','where':{'title':'x'}}"), "invalid");
-    refused(ask(&ken, "{'id':1,'do':'record.list','kind':'cases'}"), "invalid");
-    refused(ask(&ken, "{'id':1,'do':'record.list','kind':'case','limit':0}"), "usage");
+    served_refused(served_ask(&ken, "{'id':1,'do':'record.list','kind':'case','where':{'title':'x'}}"),
+                   "invalid");
+    served_refused(served_ask(&ken, "{'id':1,'do':'record.list','kind':'cases'}"), "invalid");
+    served_refused(served_ask(&ken, "{'id':1,'do':'record.list','kind':'case','limit':0}"), "usage");
 }
 END_TEST
 
@@ -465,9 +386,10 @@ START_TEST(the_history_tells_each_save_once_oldest_first)
 
     new_case(number);
     test_world_pass(&ken.node->world, 5000);
-    json_decref(ask(&ken, "{'id':1,'do':'record.save','record':'%s','set':{'title':'Renamed'}}", number));
-    json_t *answer = ask(&ken, "{'id':1,'do':'record.history','record':'%s'}", number);
-    const json_t *entries = json_object_get(granted(answer), "entries");
+    json_decref(
+        served_ask(&ken, "{'id':1,'do':'record.save','record':'%s','set':{'title':'Renamed'}}", number));
+    json_t *answer = served_ask(&ken, "{'id':1,'do':'record.history','record':'%s'}", number);
+    const json_t *entries = json_object_get(served_granted(answer), "entries");
     ck_assert_uint_eq(json_array_size(entries), 2);
     const json_t *op = json_array_get(json_object_get(json_array_get(entries, 1), "ops"), 0);
     ck_assert_str_eq(json_string_value(json_object_get(op, "target")), "title");
@@ -492,15 +414,15 @@ START_TEST(a_device_without_the_protected_half_sees_its_fields_withheld)
     test_node_join(&org, node);
     test_node_import(&org, ken.node);
     test_node_tend(ken.node);
-    json_t *answer = ask(&ken, "{'id':1,'do':'record.save','kind':'person','set':{'pseudonym':'P-1'},"
-                               "'add':[{'to':'name','fields':{'text':'Somebody'}}]}");
+    json_t *answer = served_ask(&ken, "{'id':1,'do':'record.save','kind':'person','set':{'pseudonym':'P-1'},"
+                                      "'add':[{'to':'name','fields':{'text':'Somebody'}}]}");
     (void)snprintf(number, sizeof number, "%s",
-                   json_string_value(json_object_get(granted(answer), "record")));
+                   json_string_value(json_object_get(served_granted(answer), "record")));
     json_decref(answer);
     test_node_exchange(ken.node, node);
-    serve_begin(&guest, node);
-    answer = ask(&guest, "{'id':1,'do':'record.show','record':'%s'}", number);
-    json_t *record = granted(answer);
+    served_begin(&guest, node);
+    answer = served_ask(&guest, "{'id':1,'do':'record.show','record':'%s'}", number);
+    json_t *record = served_granted(answer);
     ck_assert(json_is_true(json_object_get(record, "withheld")));
     ck_assert_str_eq(value_of(record, "pseudonym", 0), "P-1");
     size_t withheld = 0;
@@ -516,9 +438,10 @@ START_TEST(a_device_without_the_protected_half_sees_its_fields_withheld)
     }
     ck_assert_uint_gt(withheld, 0);
     json_decref(answer);
-    refused(ask(&guest, "{'id':1,'do':'record.save','record':'%s','set':{'gender':'woman'}}", number),
-            "denied");
-    serve_end(&guest);
+    served_refused(
+        served_ask(&guest, "{'id':1,'do':'record.save','record':'%s','set':{'gender':'woman'}}", number),
+        "denied");
+    served_end(&guest);
 }
 END_TEST
 
@@ -529,12 +452,13 @@ START_TEST(a_stamp_a_day_ahead_is_suspect)
     test_world_pass(&ken.node->world, UINT64_C(5) * 365 * 24 * 3600 * 1000);
     new_case(number);
     test_node_exchange(ken.node, hq.node);
-    json_t *answer = ask(&hq, "{'id':1,'do':'record.show','record':'%s'}", number);
-    const json_t *value = json_array_get(json_object_get(field(granted(answer), "title"), "values"), 0);
+    json_t *answer = served_ask(&hq, "{'id':1,'do':'record.show','record':'%s'}", number);
+    const json_t *value =
+        json_array_get(json_object_get(field(served_granted(answer), "title"), "values"), 0);
     ck_assert(json_is_true(json_object_get(value, "suspect_time")));
     json_decref(answer);
-    answer = ask(&hq, "{'id':1,'do':'status'}");
-    const json_t *devices = json_object_get(json_object_get(granted(answer), "clock"), "devices");
+    answer = served_ask(&hq, "{'id':1,'do':'status'}");
+    const json_t *devices = json_object_get(json_object_get(served_granted(answer), "clock"), "devices");
     ck_assert_uint_ge(json_array_size(devices), 1);
     json_decref(answer);
 }
@@ -547,20 +471,21 @@ START_TEST(the_status_counts_what_the_digests_count)
     size_t index;
     json_t *one;
 
-    json_t *answer = ask(&ken, "{'id':1,'do':'record.save','kind':'person','set':{'pseudonym':'Dove',"
-                               "'gender':'woman'},'add':[{'to':'name','fields':{'text':'Jane Rand'}}]}");
-    (void)granted(answer);
+    json_t *answer =
+        served_ask(&ken, "{'id':1,'do':'record.save','kind':'person','set':{'pseudonym':'Dove',"
+                         "'gender':'woman'},'add':[{'to':'name','fields':{'text':'Jane Rand'}}]}");
+    (void)served_granted(answer);
     json_decref(answer);
     test_node_exchange(ken.node, hq.node);
-    json_t *digest = ask(&hq, "{'id':2,'do':'digest'}");
-    json_array_foreach(json_object_get(granted(digest), "compartments"), index, one)
+    json_t *digest = served_ask(&hq, "{'id':2,'do':'digest'}");
+    json_array_foreach(json_object_get(served_granted(digest), "compartments"), index, one)
     {
         entries += json_integer_value(json_object_get(one, "entries"));
     }
-    json_t *status = ask(&hq, "{'id':3,'do':'status'}");
+    json_t *status = served_ask(&hq, "{'id':3,'do':'status'}");
     ck_assert_int_ge(entries, 4);
-    ck_assert_int_eq(json_integer_value(json_object_get(granted(status), "entries")), entries);
-    ck_assert_int_eq(json_integer_value(json_object_get(granted(status), "records")), 1);
+    ck_assert_int_eq(json_integer_value(json_object_get(served_granted(status), "entries")), entries);
+    ck_assert_int_eq(json_integer_value(json_object_get(served_granted(status), "records")), 1);
     json_decref(digest);
     json_decref(status);
 }
@@ -571,19 +496,23 @@ START_TEST(peers_are_added_listed_and_removed_and_stay_over_a_restart)
     char device[80];
 
     bytes_hex(device, hash_span(&hq.node->identity.device_id));
-    refused(ask(&ken, "{'id':1,'do':'peer.add','endpoint':'tcp://hq.example.org:7700'}"), "usage");
-    refused(ask(&ken, "{'id':1,'do':'peer.add','endpoint':'http://hq.example.org','device':'%s'}", device),
-            "invalid");
-    refused(ask(&ken, "{'id':1,'do':'peer.add','endpoint':'tcp://hq.example.org:7700','device':'nobody'}"),
-            "absent");
-    json_t *answer = ask(
+    served_refused(served_ask(&ken, "{'id':1,'do':'peer.add','endpoint':'tcp://hq.example.org:7700'}"),
+                   "usage");
+    served_refused(
+        served_ask(&ken, "{'id':1,'do':'peer.add','endpoint':'http://hq.example.org','device':'%s'}", device),
+        "invalid");
+    served_refused(
+        served_ask(&ken, "{'id':1,'do':'peer.add','endpoint':'tcp://hq.example.org:7700','device':'nobody'}"),
+        "absent");
+    json_t *answer = served_ask(
         &ken, "{'id':1,'do':'peer.add','endpoint':'tcp://hq.example.org:7700','device':'%s','name':'Geneva'}",
         device);
-    ck_assert_str_eq(json_string_value(json_object_get(json_object_get(granted(answer), "peer"), "name")),
-                     "Geneva");
+    ck_assert_str_eq(
+        json_string_value(json_object_get(json_object_get(served_granted(answer), "peer"), "name")),
+        "Geneva");
     json_decref(answer);
-    serve_end(&ken);
-    serve_begin(&ken, ken.node);
+    served_end(&ken);
+    served_begin(&ken, ken.node);
     struct table_txn *txn = NULL;
     ck_assert_int_eq(replica_begin_read(ken.node->replica, &txn), ERR_OK);
     ck_assert_int_eq(peers_load(ken.peers, txn), ERR_OK);
@@ -594,39 +523,43 @@ START_TEST(peers_are_added_listed_and_removed_and_stay_over_a_restart)
     ck_assert_ptr_nonnull(peer);
     ck_assert_str_eq(peer->endpoint, "tcp://hq.example.org:7700");
     ck_assert(peer->due);
-    answer = ask(&ken, "{'id':1,'do':'peer.list'}");
-    ck_assert_uint_eq(json_array_size(json_object_get(granted(answer), "peers")), 1);
+    answer = served_ask(&ken, "{'id':1,'do':'peer.list'}");
+    ck_assert_uint_eq(json_array_size(json_object_get(served_granted(answer), "peers")), 1);
     json_decref(answer);
-    answer = ask(&ken, "{'id':1,'do':'sync.now','peer':'geneva'}");
-    ck_assert_int_eq(json_integer_value(json_object_get(granted(answer), "asked")), 1);
+    answer = served_ask(&ken, "{'id':1,'do':'sync.now','peer':'geneva'}");
+    ck_assert_int_eq(json_integer_value(json_object_get(served_granted(answer), "asked")), 1);
     json_decref(answer);
-    refused(ask(&ken, "{'id':1,'do':'sync.now','peer':'bern'}"), "absent");
-    answer = ask(&ken, "{'id':1,'do':'sync.status'}");
-    const json_t *status = json_array_get(json_object_get(granted(answer), "peers"), 0);
+    served_refused(served_ask(&ken, "{'id':1,'do':'sync.now','peer':'bern'}"), "absent");
+    answer = served_ask(&ken, "{'id':1,'do':'sync.status'}");
+    const json_t *status = json_array_get(json_object_get(served_granted(answer), "peers"), 0);
     ck_assert_str_eq(json_string_value(json_object_get(status, "state")), "down");
     ck_assert_str_eq(json_string_value(json_object_get(status, "name")), "Geneva");
     ck_assert(json_is_null(json_object_get(status, "last_contact")));
     json_decref(answer);
-    answer = ask(&ken, "{'id':1,'do':'peer.remove','peer':'%.8s'}", device);
-    (void)granted(answer);
+    answer = served_ask(&ken, "{'id':1,'do':'peer.remove','peer':'%.8s'}", device);
+    (void)served_granted(answer);
     json_decref(answer);
-    refused(ask(&ken, "{'id':1,'do':'peer.remove','peer':'%.8s'}", device), "absent");
+    served_refused(served_ask(&ken, "{'id':1,'do':'peer.remove','peer':'%.8s'}", device), "absent");
 }
 END_TEST
 
 START_TEST(actors_are_named_by_their_office_and_shown_with_what_they_wrote)
 {
-    json_t *answer = ask(&ken, "{'id':1,'do':'actor.add','number':4,'name':'A. Officer','role':'case-work'}");
-    (void)granted(answer);
+    json_t *answer =
+        served_ask(&ken, "{'id':1,'do':'actor.add','number':4,'name':'A. Officer','role':'case-work'}");
+    (void)served_granted(answer);
     json_decref(answer);
-    refused(ask(&ken, "{'id':1,'do':'actor.add','number':4,'name':'A. Officer','role':'king'}"), "usage");
-    answer = ask(&ken, "{'id':1,'do':'record.save','kind':'case','actor':4,'set':{'title':'By somebody'}}");
+    served_refused(served_ask(&ken, "{'id':1,'do':'actor.add','number':4,'name':'A. Officer','role':'king'}"),
+                   "usage");
+    answer =
+        served_ask(&ken, "{'id':1,'do':'record.save','kind':'case','actor':4,'set':{'title':'By somebody'}}");
     char number[40];
     (void)snprintf(number, sizeof number, "%s",
-                   json_string_value(json_object_get(granted(answer), "number")));
+                   json_string_value(json_object_get(served_granted(answer), "number")));
     json_decref(answer);
-    answer = ask(&ken, "{'id':1,'do':'record.show','record':'%s'}", number);
-    const json_t *value = json_array_get(json_object_get(field(granted(answer), "title"), "values"), 0);
+    answer = served_ask(&ken, "{'id':1,'do':'record.show','record':'%s'}", number);
+    const json_t *value =
+        json_array_get(json_object_get(field(served_granted(answer), "title"), "values"), 0);
     ck_assert_str_eq(json_string_value(json_object_get(json_object_get(value, "actor"), "name")),
                      "A. Officer");
     json_decref(answer);
@@ -638,7 +571,7 @@ START_TEST(fields_may_point_at_elements_and_records_of_the_same_request)
     char number[40];
 
     new_case(number);
-    json_t *answer = ask(
+    json_t *answer = served_ask(
         &ken,
         "{'id':1,'do':'record.save','kind':'case','set':{'title':'Two'},"
         "'add':[{'to':'act','fields':{'type_of_act':'detention','perpetrator':['element:perpetrator:1']}},"
@@ -647,26 +580,26 @@ START_TEST(fields_may_point_at_elements_and_records_of_the_same_request)
         number);
     char second[40];
     (void)snprintf(second, sizeof second, "%s",
-                   json_string_value(json_object_get(granted(answer), "number")));
+                   json_string_value(json_object_get(served_granted(answer), "number")));
     json_decref(answer);
-    answer = ask(&ken, "{'id':1,'do':'record.show','record':'%s'}", second);
-    const char *points = value_of(element(granted(answer), "act"), "act.perpetrator", 0);
+    answer = served_ask(&ken, "{'id':1,'do':'record.show','record':'%s'}", second);
+    const char *points = value_of(element(served_granted(answer), "act"), "act.perpetrator", 0);
     ck_assert_ptr_nonnull(points);
-    ck_assert_str_eq(points,
-                     json_string_value(json_object_get(element(granted(answer), "perpetrator"), "element")));
-    ck_assert_int_eq((int)strlen(value_of(element(granted(answer), "linked_case"), "linked_case.case", 0)),
-                     32);
+    ck_assert_str_eq(points, json_string_value(
+                                 json_object_get(element(served_granted(answer), "perpetrator"), "element")));
+    ck_assert_int_eq(
+        (int)strlen(value_of(element(served_granted(answer), "linked_case"), "linked_case.case", 0)), 32);
     json_decref(answer);
 }
 END_TEST
 
 START_TEST(what_is_no_call_is_unknown)
 {
-    json_t *answer = ask(&ken, "{'id':1,'do':'record.eat'}");
+    json_t *answer = served_ask(&ken, "{'id':1,'do':'record.eat'}");
     ck_assert_str_eq(json_string_value(json_object_get(json_object_get(answer, "error"), "code")), "unknown");
     json_decref(answer);
-    answer = ask(&ken, "{'id':1,'do':'codebook.show','kind':'case'}");
-    ck_assert_uint_gt(json_array_size(json_object_get(granted(answer), "fields")), 20);
+    answer = served_ask(&ken, "{'id':1,'do':'codebook.show','kind':'case'}");
+    ck_assert_uint_gt(json_array_size(json_object_get(served_granted(answer), "fields")), 20);
     json_decref(answer);
 }
 END_TEST
