@@ -626,7 +626,7 @@ replica_tend_is_due(const struct replica *replica)
     return (fork_count(replica) != replica->forks_proved &&
             (fork_count(replica) != replica->forks_seen ||
              world_steady_ms(replica->world) >= replica->forks_due_ms)) ||
-           wall_ms / EPOCH_LOOK_MS != replica->epochs_looked;
+           wall_ms / EPOCH_LOOK_MS != replica->epochs_looked || erase_wants_turn(replica->erase);
 }
 
 bool

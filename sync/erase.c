@@ -66,6 +66,8 @@ struct erase {
     bool due;   /* old bytes lie in the files */
     bool waits; /* for room */
     bool owes;  /* a receipt, as far as is known without looking */
+    bool later; /* one of late copies, from look_ms of the steady clock on */
+    uint64_t look_ms;
     uint64_t destroyed;
     bool followed;
     uint64_t generation; /* of the roster, when orders were looked at last */
@@ -535,7 +537,9 @@ erase_owes_receipt(struct erase *erase, struct table_txn *main_txn, struct chang
             return true;
         }
     }
-    erase->owes = waits;
+    erase->owes = false;
+    erase->later = waits;
+    erase->look_ms = world_steady_ms(erase->options.world) + LATE_RECEIPT_MS / 10;
     return false;
 }
 
@@ -936,7 +940,8 @@ erase_compaction_waits(struct erase *erase)
 bool
 erase_wants_turn(const struct erase *erase)
 {
-    return erase->scanning || erase->owes;
+    return erase->scanning || erase->owes ||
+           (erase->later && world_steady_ms(erase->options.world) >= erase->look_ms);
 }
 
 uint64_t

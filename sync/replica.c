@@ -1130,7 +1130,8 @@ replica_read(struct replica *replica, const struct ident *compartment, const str
         return err;
     }
     err = read_half(replica, txn, compartment, record_id, arena, &view_out->open);
-    if (err == ERR_OK && open->twin != NULL && open->role == COMPARTMENT_CASES) {
+    view_out->restricted = err == ERR_OK && view_out->open->restricted;
+    if (err == ERR_OK && !view_out->restricted && open->twin != NULL && open->role == COMPARTMENT_CASES) {
         if (policy_opens(replica->roster, own, &open->twin->id)) {
             enum err other =
                 read_half(replica, txn, &open->twin->id, record_id, arena, &view_out->protected_half);

@@ -96,6 +96,26 @@ void replica_give_back(struct replica *replica, struct table_txn **main_txn, str
 /* True while derived rows are being made anew: lists and counts may be behind. */
 bool replica_is_rebuilding(struct replica *replica);
 
+/* What became of an order given here. */
+struct replica_order {
+    struct ident order;
+    uint32_t needed; /* signatures: 1 or 2 */
+    bool second;     /* it had been given before, and waited for this device's signature */
+};
+
+/* Order that a record be erased, in every compartment that holds a half of it: sign the order for just these that waits for
+ * a signature, or else a new one. Until it stands the record is restricted, for `reason` (of the field restriction.reason). In
+ * a turn, a narrow one too.
+ * ERR_ABSENT: no such record. ERR_LOCKED: the key of a half is not here, so nobody can be told what to erase. ERR_DENIED: this
+ * device has not admin in each of them. ERR_EXISTS: it has signed that order already; `out` says which. */
+MUST_CHECK enum err replica_order_erasure(struct replica *replica, const struct ident *compartment,
+                                          const struct ident *record_id, uint32_t reason, uint32_t actor,
+                                          struct replica_order *out);
+
+/* How far an order is here, and what a device has said of it: see erase.h. Between replica_begin_read and
+ * replica_end_read. */
+const struct erase *replica_erase(const struct replica *replica);
+
 /* True when the files hold old bytes of something that was erased, and nothing else is to be erased first. */
 bool replica_compact_is_due(const struct replica *replica);
 
@@ -183,6 +203,7 @@ struct replica_view {
     struct record_view *open;           /* the case half */
     struct record_view *protected_half; /* NULL when withheld or when there is none */
     bool withheld;
+    bool restricted; /* `open` shows why, and nothing else is shown: see record.h */
 };
 
 MUST_CHECK enum err replica_read(struct replica *replica, const struct ident *compartment,

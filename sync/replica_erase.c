@@ -1,5 +1,6 @@
 #include "sync/replica_state.h"
 
+#include "store/base/cbor.h"
 #include "store/base/log.h"
 #include "store/base/world.h"
 #include "store/keys.h"
@@ -63,6 +64,252 @@ replica_tend_erasures(struct replica *replica)
         worked = worked || err == ERR_OK;
     }
     return worked;
+}
+
+/* --- orders --- */
+
+enum { HALVES_MAX = 2 };
+
+/* What an order would name: ascending by (compartment, key). */
+struct order_keys {
+    struct statement_erase keys[HALVES_MAX];
+    size_t count;
+};
+
+/* The key of one half, if there is one. */
+static enum err
+add_half(struct replica *replica, const struct ident *compartment, const struct ident *record_id,
+         struct order_keys *out)
+{
+    const struct roster_device *own = roster_device(replica->roster, &replica->identity.device_id);
+    struct record_key record;
+    uint32_t record_no;
+    enum err known = record_find(replica->main_txn, compartment, record_id, &record_no);
+    enum err err = keys_get_record(replica->keys_txn, compartment, record_id, &record);
+
+    if (err != ERR_OK) {
+        crypto_wipe(&record, sizeof record);
+        return err == ERR_ABSENT && known == ERR_OK ? ERR_LOCKED : err;
+    }
+    struct statement_erase item = { .compartment = *compartment };
+    record_key_erase(&item.erase_key, &record.key);
+    crypto_wipe(&record, sizeof record);
+    if (roster_level(replica->roster, own, compartment) < LEVEL_ADMIN) {
+        return ERR_DENIED;
+    }
+    out->keys[out->count] = item;
+    if (out->count > 0 && ident_compare(&out->keys[0].compartment, compartment) > 0) {
+        out->keys[out->count] = out->keys[0];
+        out->keys[0] = item;
+    }
+    out->count++;
+    return ERR_OK;
+}
+
+static enum err
+gather_keys(struct replica *replica, const struct ident *compartment, const struct ident *record_id,
+            struct order_keys *out)
+{
+    const struct roster_device *own = roster_device(replica->roster, &replica->identity.device_id);
+    const struct roster_compartment *open = roster_compartment(replica->roster, compartment);
+
+    out->count = 0;
+    if (open == NULL || own == NULL || open->role == COMPARTMENT_PROTECTED) {
+        return ERR_ABSENT;
+    }
+    enum err err = add_half(replica, &open->id, record_id, out);
+    if (err != ERR_OK || open->twin == NULL) {
+        return err;
+    }
+    /* Who may not read the other half cannot know whether there is one, nor name it. */
+    if (!policy_may(replica->roster, own, OPERATION_READ, &open->twin->id)) {
+        return ERR_DENIED;
+    }
+    err = add_half(replica, &open->twin->id, record_id, out);
+    return err == ERR_ABSENT ? ERR_OK : err;
+}
+
+static bool
+names_just(const struct roster_erasure *erasure, const struct order_keys *keys)
+{
+    bool same = erasure->keys.count == keys->count;
+
+    for (size_t n = 0; same && n < keys->count; n++) {
+        struct statement_erase item = statement_erase_at(&erasure->keys, n);
+
+        same = ident_equal(&item.compartment, &keys->keys[n].compartment) &&
+               crypto_equal(item.erase_key.bytes, keys->keys[n].erase_key.bytes, KEY_BYTES);
+    }
+    return same;
+}
+
+static const struct roster_erasure *
+order_for(const struct replica *replica, const struct order_keys *keys)
+{
+    for (size_t n = 0; n < roster_erasure_count(replica->roster); n++) {
+        const struct roster_erasure *erasure = roster_erasure_at(replica->roster, n);
+
+        if (!erasure->stands && names_just(erasure, keys)) {
+            return erasure;
+        }
+    }
+    return NULL;
+}
+
+static bool
+has_signed(const struct replica *replica, const struct roster_erasure *erasure)
+{
+    for (size_t n = 0; n < erasure->signer_count; n++) {
+        if (hash_equal(&erasure->signers[n], &replica->identity.device_id)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Our signature beside the one that is there: the same statement, so copies unite. */
+static enum err
+sign_again(struct replica *replica, const struct hash *stmt_id)
+{
+    const struct key_pair *const signers[] = { &replica->identity.sign };
+    struct statement statement;
+    struct buf known = { 0 };
+    struct buf again = { 0 };
+    struct hash id;
+
+    enum err err = ERR_ABSENT;
+    if (roster_write(replica->roster, stmt_id, &known) && !known.failed &&
+        statement_read(buf_span(&known), &statement)) {
+        err = statement_sign(&again, &statement, signers, 1, &id);
+        assert(err != ERR_OK || hash_equal(&id, stmt_id));
+    }
+    if (err == ERR_OK) {
+        err = replica_state(replica, buf_span(&again));
+    }
+    buf_free(&known);
+    buf_free(&again);
+    return err;
+}
+
+static enum err
+sign_new(struct replica *replica, const struct order_keys *keys, const struct ident *order)
+{
+    const struct key_pair *const signers[] = { &replica->identity.sign };
+    struct statement statement = { .type = STATEMENT_ERASE, .org = replica->identity.org };
+    struct buf items = { 0 };
+    struct buf signed_statement = { 0 };
+
+    for (size_t n = 0; n < keys->count; n++) {
+        statement_put_erase(&items, &keys->keys[n].compartment, &keys->keys[n].erase_key);
+    }
+    world_random(replica->world, statement.random, sizeof statement.random);
+    statement.erase.order = *order;
+    statement.erase.keys = statement_list_of(&items, keys->count);
+    enum err err =
+        items.failed ? ERR_MEMORY : statement_sign(&signed_statement, &statement, signers, 1, NULL);
+    if (err == ERR_OK) {
+        err = replica_state(replica, buf_span(&signed_statement));
+    }
+    buf_wipe(&items);
+    buf_wipe(&signed_statement);
+    return err;
+}
+
+/* Hide the record until the order stands. */
+static enum err
+restrict_record(struct replica *replica, const struct ident *compartment, const struct ident *record_id,
+                uint32_t reason, uint32_t actor)
+{
+    const struct codebook_field *field =
+        codebook_field_by_name(replica_codebook(replica), 1, "restriction.reason");
+    struct target element = { .collection = COLLECTION_RESTRICTION };
+    struct target target;
+    struct buf value = { 0 };
+    struct saved saved;
+    size_t op;
+
+    world_random(replica->world, element.element, sizeof element.element);
+    target = element;
+    target.field = field == NULL ? 0 : field->number;
+    cbor_put_uint(&value, reason);
+    if (value.failed) {
+        return ERR_MEMORY;
+    }
+    const struct save_op ops[] = { { .code = OP_ADD, .target = element },
+                                   { .code = OP_SET, .target = target, .value = buf_span(&value) } };
+    struct save save = { .compartment = *compartment,
+                         .record_id = *record_id,
+                         .urgent = true,
+                         .although_full = true,
+                         .actor = actor,
+                         .ops = ops,
+                         .op_count = field == NULL ? 1 : 2 };
+    enum err err = replica_save(replica, &save, &saved, &op);
+    buf_free(&value);
+    return err;
+}
+
+static bool
+is_restricted(struct replica *replica, const struct ident *compartment, const struct ident *record_id)
+{
+    struct record_summary summary;
+    struct arena arena = { 0 };
+    uint32_t record_no;
+
+    bool found = record_find(replica->main_txn, compartment, record_id, &record_no) == ERR_OK;
+    if (found && intake_touched(replica->intake, record_no) &&
+        intake_bring_up_to_date(replica->intake) != ERR_OK) {
+        return false; /* the turn is given up */
+    }
+    bool restricted = found &&
+                      record_summary_read(replica->main_txn, replica_codebook(replica), record_no, &arena,
+                                          &summary) == ERR_OK &&
+                      summary.restricted;
+    arena_free(&arena);
+    return restricted;
+}
+
+enum err
+replica_order_erasure(struct replica *replica, const struct ident *compartment, const struct ident *record_id,
+                      uint32_t reason, uint32_t actor, struct replica_order *out)
+{
+    struct order_keys keys;
+
+    assert(replica->in_turn);
+    *out = (struct replica_order){ .needed = roster_erasure_signatures(replica->roster) };
+    enum err err = gather_keys(replica, compartment, record_id, &keys);
+    if (err != ERR_OK) {
+        crypto_wipe(&keys, sizeof keys);
+        return err;
+    }
+    const struct roster_erasure *waiting = order_for(replica, &keys);
+    if (waiting != NULL) {
+        out->order = waiting->order;
+        out->second = true;
+        if (has_signed(replica, waiting)) {
+            err = ERR_EXISTS;
+        }
+    } else {
+        world_random(replica->world, out->order.bytes, IDENT_BYTES);
+    }
+    /* On a full disk this is what there is room for. */
+    intake_narrow(replica->intake, false);
+    if (err == ERR_OK && out->needed > 1 && !is_restricted(replica, compartment, record_id)) {
+        err = restrict_record(replica, compartment, record_id, reason, actor);
+    }
+    if (err == ERR_OK) {
+        err =
+            waiting != NULL ? sign_again(replica, &waiting->stmt_id) : sign_new(replica, &keys, &out->order);
+    }
+    intake_narrow(replica->intake, replica->narrow);
+    crypto_wipe(&keys, sizeof keys);
+    return err;
+}
+
+const struct erase *
+replica_erase(const struct replica *replica)
+{
+    return replica->erase;
 }
 
 /* --- nothing readable in free pages --- */

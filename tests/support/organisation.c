@@ -19,6 +19,13 @@ ask(void *self, const char *key_name, bool fresh, struct buf *passphrase_out)
 void
 test_organisation_init(struct test_organisation *org, uint64_t seed)
 {
+    test_organisation_init_with(org, seed, 1, 1);
+}
+
+void
+test_organisation_init_with(struct test_organisation *org, uint64_t seed, uint32_t root_count,
+                            uint32_t needed)
+{
     ceremony_fault fault;
 
     memset(org, 0, sizeof *org);
@@ -32,8 +39,9 @@ test_organisation_init(struct test_organisation *org, uint64_t seed)
     org->options = (struct ceremony_options){
         .directory = org->ceremony_directory, .world = &org->world.world, .work = &org->work, .ask = ask
     };
-    ck_assert_int_eq(ceremony_found(&org->ceremony, &org->options, "Test organisation", 1, 1, &fault),
-                     ERR_OK);
+    ck_assert_int_eq(
+        ceremony_found(&org->ceremony, &org->options, "Test organisation", root_count, needed, &fault),
+        ERR_OK);
 }
 
 void

@@ -41,6 +41,10 @@ struct test_organisation {
 
 void test_organisation_init(struct test_organisation *org, uint64_t seed);
 
+/* The same with several roots, of which `needed` sign together: then an erasure needs two signatures. */
+void test_organisation_init_with(struct test_organisation *org, uint64_t seed, uint32_t root_count,
+                                 uint32_t needed);
+
 /* Closes every node and removes the directory. */
 void test_organisation_free(struct test_organisation *org);
 
