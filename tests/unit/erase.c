@@ -14,6 +14,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -552,8 +553,794 @@ START_TEST(w2_the_keys_are_under_a_fresh_wrapping_key)
 }
 END_TEST
 
+/* --- W3, W4 --- */
+
+/* A second device of the office, which held the person and then went away. */
+static struct test_node *
+goes_away(void)
+{
+    struct test_node *away = test_organisation_enrol(&org, "KEN", LEVEL_ADMIN, NULL, 0);
+
+    for (size_t n = 0; n < org.node_count; n++) {
+        if (org.nodes[n] != away) {
+            test_node_import(&org, org.nodes[n]);
+        }
+    }
+    test_node_join(&org, away);
+    test_node_exchange(ken, away);
+    test_node_exchange(hq, away);
+    test_node_exchange(ken, away);
+    ck_assert(saves_has_pseudonym(away, &cases, &person, "P-19"));
+    return away;
+}
+
+static void
+pass_days(uint64_t days)
+{
+    for (size_t n = 0; n < org.node_count; n++) {
+        test_world_pass(&org.nodes[n]->world, days * 24 * 3600 * 1000);
+    }
+}
+
+static struct erase_receipt
+receipt_of(struct test_node *reader, const struct ident *id, const struct test_node *node)
+{
+    struct table_txn *txn = NULL;
+    struct erase_receipt receipt;
+
+    ck_assert_int_eq(replica_begin_read(reader->replica, &txn), ERR_OK);
+    (void)erase_receipt_of(txn, id, &node->identity.device_id, &receipt);
+    replica_end_read(reader->replica, &txn);
+    return receipt;
+}
+
+START_TEST(w3_a_node_400_days_away_brings_nothing_back)
+{
+    struct test_node *away = goes_away();
+
+    saves_pseudonym(away, &cases, &person, "P-20");
+    saves_pseudonym(away, &cases, &bystander, "B-20");
+    note_traces(away);
+    struct ident id = order(ken);
+    test_node_exchange(ken, hq);
+    (void)order(hq);
+    for (int round = 0; round < 2; round++) {
+        test_node_exchange(hq, ken);
+        test_node_exchange(hq, relay);
+        compact(ken);
+        compact(hq);
+        compact(relay);
+    }
+    pass_days(400);
+    /* It hands over what it has before it has heard anything: to a reader, and to a carrier. */
+    test_node_give(away, hq, false);
+    test_node_give(away, relay, true);
+    expect_gone(hq);
+    expect_gone(relay);
+    ck_assert(saves_has_pseudonym(hq, &cases, &bystander, "B-20"));
+    ck_assert_uint_eq(held_by(hq, &id).by_order, held_by(hq, NULL).all);
+    /* Then it hears, and erases its own, what it wrote alone included. */
+    test_node_give(hq, away, false);
+    compact(away);
+    expect_gone(away);
+    test_node_exchange(hq, away);
+    test_node_exchange(hq, relay);
+    test_node_exchange(hq, ken);
+    for (size_t p = 0; p < traces.place_count; p++) {
+        for (size_t n = 0; n < org.node_count; n++) {
+            if (org.nodes[n] != gva) {
+                ck_assert_uint_eq(
+                    marker_count_bytes(org.nodes[n]->directory, span_of(traces.places[p].sealed, 32)), 0);
+            }
+        }
+    }
+    ck_assert_mem_eq(saves_digest(away, &cases), saves_digest(hq, &cases), DIGEST_BYTES);
+    ck_assert_mem_eq(saves_digest(ken, &twin), saves_digest(hq, &twin), DIGEST_BYTES);
+    expect_gone(ken);
+    /* The late copies were told of. */
+    ck_assert_uint_ge(receipt_of(ken, &id, hq).late, 1);
+    ck_assert_uint_ge(receipt_of(ken, &id, relay).late, 1);
+    ck_assert_uint_eq(receipt_of(ken, &id, away).stage, RECEIPT_DONE);
+    prove(away);
+    prove(hq);
+}
+END_TEST
+
+START_TEST(w3_who_joins_later_is_given_headers_alone)
+{
+    struct ident id = order_and_tell();
+    struct test_node *late = test_organisation_enrol(&org, "KEN", LEVEL_ADMIN, NULL, 0);
+
+    for (size_t n = 0; n < org.node_count; n++) {
+        if (org.nodes[n] != late) {
+            test_node_import(&org, org.nodes[n]);
+        }
+    }
+    test_node_join(&org, late);
+    test_node_exchange(ken, late);
+    test_node_exchange(hq, late);
+    test_node_exchange(ken, late);
+    ck_assert_mem_eq(saves_digest(late, &cases), saves_digest(ken, &cases), DIGEST_BYTES);
+    expect_gone(late);
+    ck_assert_uint_eq(held_by(late, &id).by_order, held_by(ken, NULL).all);
+    struct erase_receipt receipt = receipt_of(ken, &id, late);
+    ck_assert_uint_eq(receipt.stage, RECEIPT_DONE);
+    ck_assert_uint_eq(receipt.erased, 0);
+    ck_assert_uint_eq(receipt.late, 0);
+    prove(late);
+}
+END_TEST
+
+/* A header whose payload somebody stripped, of a record that nobody erased, is taken by nobody. */
+START_TEST(a_hash_in_the_place_of_a_payload_is_taken_of_erased_entries_alone)
+{
+    const struct gossip_store *source = replica_gossip_store(ken->replica);
+    const struct gossip_store *sink = replica_gossip_store(hq->replica);
+    struct table_txn *txn = NULL;
+    struct taken taken;
+    size_t refused = 0;
+
+    (void)order_and_tell();
+    saves_pseudonym(ken, &cases, &bystander, "B-3");
+    ck_assert_int_eq(replica_begin_read(ken->replica, &txn), ERR_OK);
+    const struct frontier *frontier = source->frontier(source->self, &cases);
+    saves_begin(hq);
+    for (size_t n = 0; n < frontier->count; n++) {
+        struct gossip_log log = { .log_id = frontier->tips[n].log_id };
+        struct buf chunk = { 0 };
+        uint64_t next;
+
+        ck_assert(source->descriptor(source->self, &log.log_id, &log.descriptor));
+        ck_assert_int_eq(
+            source->read_chunk(source->self, &frontier->tips[n], frontier->tips[n].seq, true, &chunk, &next),
+            ERR_OK);
+        sink->take(sink->self, &ken->identity.device_id, &log, buf_span(&chunk), &taken);
+        refused += taken.verdict == VERDICT_LATER;
+        ck_assert(taken.verdict == VERDICT_LATER || taken.verdict == VERDICT_SEEN);
+        buf_free(&chunk);
+    }
+    saves_commit(hq);
+    replica_end_read(ken->replica, &txn);
+    ck_assert_uint_eq(refused, 1);
+}
+END_TEST
+
+START_TEST(w4_late_copies_are_told_of_at_once_and_then_now_and_then)
+{
+    struct test_node *away = goes_away();
+    struct ident id = order(ken);
+
+    test_node_exchange(ken, hq);
+    (void)order(hq);
+    compact(hq);
+    for (int n = 0; n < 3; n++) {
+        saves_pseudonym(away, &cases, &person, "P-21");
+        test_world_pass(&hq->world, n == 0 ? 11 * 60 * 1000 : 1000);
+        test_node_give(away, hq, false);
+        /* The first is told of, the others wait. */
+        ck_assert_uint_eq(receipt_of(hq, &id, hq).late, 1);
+    }
+    test_node_tend(hq);
+    ck_assert_uint_eq(receipt_of(hq, &id, hq).late, 1);
+    test_world_pass(&hq->world, 11 * 60 * 1000);
+    ck_assert(replica_tend_is_due(hq->replica));
+    test_node_tend(hq);
+    ck_assert_uint_eq(receipt_of(hq, &id, hq).late, 3);
+    ck_assert(!replica_tend_is_due(hq->replica));
+    expect_gone(hq);
+}
+END_TEST
+
+/* --- whatever the standing was --- */
+
+START_TEST(erased_takes_precedence_over_held_and_waiting_and_carried)
+{
+    struct statement statement = { .type = STATEMENT_REVOKE };
+    struct buf revocation = { 0 };
+    struct test_node *away = goes_away();
+    struct test_node *waiting = test_organisation_enrol(&org, "KEN", LEVEL_ADMIN, NULL, 0);
+
+    saves_pseudonym(away, &cases, &person, "P-22");
+    test_node_exchange(away, hq);
+    test_node_exchange(hq, ken);
+    /* One node knows the office and the entries, and has no key yet: they wait. */
+    for (size_t n = 0; n < org.node_count; n++) {
+        if (org.nodes[n] != waiting) {
+            test_node_import(&org, org.nodes[n]);
+        }
+    }
+    test_node_join(&org, waiting);
+    saves_begin(waiting);
+    test_node_give_lane(hq, waiting, &cases, LANE_NORMAL);
+    test_node_give_lane(hq, waiting, &twin, LANE_NORMAL);
+    saves_commit(waiting);
+    ck_assert_uint_gt(journal_pending_count(replica_journal(waiting->replica), &cases), 0);
+    /* The device is revoked before everything: what it wrote is held. */
+    memcpy(statement.revoke.key, away->identity.sign.public_key, SIGN_PK_BYTES);
+    (void)test_organisation_sign(&org, &statement, "office-KEN", &revocation);
+    test_node_state(hq, buf_span(&revocation));
+    buf_free(&revocation);
+    test_node_exchange(hq, ken);
+    ck_assert(!saves_has_pseudonym(ken, &cases, &person, "P-22"));
+    note_traces(ken);
+    struct ident id = order_and_tell();
+    ck_assert_uint_eq(held_by(ken, &id).by_order, held_by(ken, NULL).all);
+    expect_gone(ken);
+    expect_gone(relay);
+    saves_begin(waiting);
+    test_node_give_lane(hq, waiting, roster_control(replica_roster(hq->replica)), LANE_CONTROL);
+    saves_commit(waiting);
+    test_node_tend(waiting);
+    struct held held = held_by(waiting, &id);
+    ck_assert_uint_gt(held.all, 0);
+    ck_assert_uint_eq(held.by_order, held.all);
+    compact(waiting);
+    prove(waiting);
+    test_node_exchange(hq, waiting);
+    expect_gone(waiting);
+    prove(waiting);
+    prove(ken);
+}
+END_TEST
+
+/* --- W5 --- */
+
+START_TEST(w5_a_full_disk_erases_and_says_what_it_waits_for)
+{
+    struct replica_order out;
+    struct ident id = order(hq);
+
+    test_node_exchange(hq, ken);
+    ken->world.disk_full = true;
+    /* Nothing else is written. */
+    saves_begin(ken);
+    ck_assert(replica_turn_is_narrow(ken->replica));
+    ck_assert_int_eq(saves_change(ken, &cases, &bystander, saves_set("person", "pseudonym", "B-4")),
+                     ERR_FULL);
+    saves_commit(ken);
+    ck_assert_int_eq(try_order(ken, &out), ERR_OK);
+    ck_assert(ident_equal(&out.order, &id));
+    expect_gone(ken);
+    ck_assert(replica_compact_is_due(ken->replica));
+    ck_assert_int_eq(replica_compact(ken->replica), ERR_FULL);
+    ck_assert_uint_gt(replica_compact_bytes(ken->replica), 0);
+    ck_assert(!replica_compact_is_due(ken->replica));
+    test_node_tend(ken);
+    ck_assert_uint_eq(receipt_of(ken, &id, ken).stage, RECEIPT_CLOSED);
+    ck_assert_uint_gt(receipt_of(ken, &id, ken).erased, 0);
+    test_world_pass(&ken->world, 61 * 1000);
+    ck_assert(replica_compact_is_due(ken->replica));
+    ken->world.disk_full = false;
+    compact(ken);
+    ck_assert_uint_eq(replica_compact_bytes(ken->replica), 0);
+    ck_assert_uint_eq(receipt_of(ken, &id, ken).stage, RECEIPT_DONE);
+    for (size_t p = 0; p < traces.place_count; p++) {
+        ck_assert_uint_eq(marker_count_bytes(ken->directory, span_of(traces.places[p].sealed, 32)), 0);
+    }
+}
+END_TEST
+
+/* A narrow turn takes the order that a peer brings, and no data; the first order too is given on a full disk. */
+START_TEST(w5_a_full_disk_hears_of_an_order_and_gives_one)
+{
+    struct replica_order out;
+
+    ken->world.disk_full = true;
+    ck_assert_int_eq(try_order(ken, &out), ERR_OK);
+    ck_assert(!out.second);
+    test_node_give(ken, hq, false);
+    (void)order(hq);
+    saves_pseudonym(hq, &cases, &bystander, "B-5");
+    test_node_give(hq, ken, false);
+    ck_assert(!saves_has_pseudonym(ken, &cases, &bystander, "B-5"));
+    expect_gone(ken);
+    ken->world.disk_full = false;
+    test_node_exchange(hq, ken);
+    ck_assert(saves_has_pseudonym(ken, &cases, &bystander, "B-5"));
+}
+END_TEST
+
+/* Write nonsense in the place of a row of main/ or keys/. */
+static void
+damage(struct test_node *node, enum table_id table, struct span key)
+{
+    struct table_env *env = NULL;
+    struct table_txn *txn = NULL;
+    struct wrap wrap;
+    char path[256];
+    char folder[WRAP_FOLDER_BYTES];
+    bool main = table < TABLE_KEYS_RECORD;
+
+    test_node_close(node);
+    ck_assert_int_eq(wrap_read(node->directory, &node->storage_key, &wrap), ERR_OK);
+    wrap_folder(wrap.generation, folder);
+    (void)snprintf(path, sizeof path, "%s/%s", node->directory, main ? "main" : folder);
+    ck_assert_int_eq(
+        table_env_open(&env, &(struct table_options){ .path = path,
+                                                      .set = main ? TABLE_SET_MAIN : TABLE_SET_KEYS,
+                                                      .key = main ? &node->storage_key : &wrap.key,
+                                                      .world = &node->world.world,
+                                                      .map_bytes = 1 << 20 }),
+        ERR_OK);
+    ck_assert_int_eq(table_begin_write(env, &txn), ERR_OK);
+    struct table_cursor cursor;
+    struct span found;
+    struct span value;
+    size_t count = 0;
+    table_cursor_init(&cursor, txn, table, key);
+    while (table_cursor_next(&cursor, &found, &value)) {
+        table_put(txn, table, found, span_text("?"));
+        count++;
+    }
+    table_cursor_end(&cursor);
+    ck_assert_uint_gt(count, 0);
+    ck_assert_int_eq(table_commit(&txn), ERR_OK);
+    table_env_close(&env);
+    test_node_open(node);
+}
+
+/* The place of an entry of the person: the n-th of data. */
+static void
+place_of(struct test_node *node, size_t nth, uint8_t key[12])
+{
+    struct journal *journal = replica_journal(node->replica);
+    size_t met = 0;
+
+    for (size_t n = 0; n < traces.place_count; n++) {
+        struct hash log_id;
+
+        descriptor_log_id(&traces.places[n].descriptor, &log_id);
+        const struct log_branch *branch = journal_log(journal, &log_id);
+        if (branch != NULL && traces.places[n].entry.kind == ENTRY_DATA && met++ == nth) {
+            bytes_write_u32(key, branch->log_no);
+            bytes_write_u64(key + 4, traces.places[n].entry.seq);
+            return;
+        }
+    }
+    ck_abort_msg("no such entry");
+}
+
+START_TEST(w5_a_damaged_record_is_erased_too)
+{
+    static const enum table_id tables[] = { TABLE_SUM,   TABLE_CELL, TABLE_REC,
+                                            TABLE_RECNO, TABLE_IDX,  TABLE_KEYS_RECORD };
+    uint8_t place[12];
+
+    /* An entry of it, and everything derived of all records. */
+    place_of(hq, 1, place);
+    damage(hq, TABLE_ENT, span_of(place, sizeof place));
+    for (size_t n = 0; n < sizeof tables / sizeof tables[0]; n++) {
+        damage(ken, tables[n], span_of(NULL, 0));
+    }
+    ck_assert_uint_eq(saves_pseudonym_count(ken, &cases, &person), 0);
+    struct ident id;
+    world_random(&org.world.world, id.bytes, sizeof id.bytes);
+    /* Nobody whose keys are damaged can name what is to be erased: others do. */
+    struct statement statement = { .type = STATEMENT_ERASE, .org = ken->identity.org };
+    struct buf items = { 0 };
+    struct buf out = { 0 };
+    const struct key_pair *signers[] = { &ken->identity.sign, &hq->identity.sign };
+    size_t first = ident_compare(&cases, &twin) < 0 ? 0 : 1;
+    statement_put_erase(&items, &traces.halves[first].compartment, &traces.halves[first].erase);
+    statement_put_erase(&items, &traces.halves[1 - first].compartment, &traces.halves[1 - first].erase);
+    statement.erase.order = id;
+    statement.erase.keys = statement_list_of(&items, 2);
+    ck_assert_int_eq(statement_sign(&out, &statement, signers, 2, NULL), ERR_OK);
+    test_node_state(hq, buf_span(&out));
+    test_node_state(ken, buf_span(&out));
+    compact(hq);
+    compact(ken);
+    buf_free(&items);
+    buf_free(&out);
+    for (size_t p = 0; p < traces.place_count; p++) {
+        ck_assert_uint_eq(marker_count_bytes(ken->directory, span_of(traces.places[p].sealed, 32)), 0);
+        ck_assert_uint_eq(marker_count_bytes(hq->directory, span_of(traces.places[p].sealed, 32)), 0);
+    }
+    ck_assert_uint_eq(held_by(ken, &id).by_order, held_by(ken, NULL).all);
+    ck_assert_uint_eq(try_to_open(hq).opened, 0);
+    ck_assert_uint_eq(receipt_of(hq, &id, hq).stage, RECEIPT_DONE);
+    ck_assert_uint_eq(receipt_of(ken, &id, ken).stage, RECEIPT_DONE);
+    ck_assert_uint_eq(receipt_of(ken, &id, ken).unread, 0);
+}
+END_TEST
+
+/* Entries behind a damaged one cannot be told apart: a receipt says how many. */
+START_TEST(w5_a_receipt_says_what_could_not_be_read)
+{
+    uint8_t place[12];
+
+    place_of(relay, 0, place);
+    damage(relay, TABLE_ENT, span_of(place, sizeof place));
+    struct ident id = order(ken);
+    test_node_exchange(ken, hq);
+    (void)order(hq);
+    test_node_give(hq, relay, false);
+    compact(relay);
+    saves_begin(hq);
+    test_node_give_lane(relay, hq, roster_control(replica_roster(hq->replica)), LANE_CONTROL);
+    saves_commit(hq);
+    ck_assert_uint_eq(receipt_of(hq, &id, relay).stage, RECEIPT_DONE);
+    ck_assert_uint_gt(receipt_of(hq, &id, relay).unread, 0);
+    compact(hq);
+    ck_assert_uint_eq(receipt_of(hq, &id, hq).unread, 0);
+}
+END_TEST
+
+/* The rows that say how far it is are damaged: everything is looked at again. */
+START_TEST(w5_damaged_rows_of_erasures_cost_another_look)
+{
+    struct ident id = order_and_tell();
+    static const char *const prefixes[] = { "o", "r" };
+
+    for (size_t n = 0; n < 2; n++) {
+        damage(ken, TABLE_ERASE, span_text(prefixes[n]));
+        test_node_tend(ken);
+        compact(ken);
+        expect_gone(ken);
+        ck_assert_uint_eq(receipt_of(ken, &id, ken).stage, RECEIPT_DONE);
+    }
+}
+END_TEST
+
+/* --- W6 --- */
+
+/* LMDB and the vault call these: what the test defines here is what they get. */
+static unsigned dies_at; /* the call that is the process's last */
+
+static void
+maybe_die(void)
+{
+    if (dies_at > 0 && --dies_at == 0) {
+        _exit(9);
+    }
+}
+
+int
+fdatasync(int descriptor)
+{
+    maybe_die();
+    return (int)syscall(SYS_fdatasync, descriptor);
+}
+
+int
+fsync(int descriptor)
+{
+    maybe_die();
+    return (int)syscall(SYS_fsync, descriptor);
+}
+
+int
+renameat(int from_directory, const char *from, int to_directory, const char *to)
+{
+    maybe_die();
+    int rc = (int)syscall(SYS_renameat, from_directory, from, to_directory, to);
+    maybe_die();
+    return rc;
+}
+
+int
+unlinkat(int directory, const char *name, int flags)
+{
+    maybe_die();
+    return (int)syscall(SYS_unlinkat, directory, name, flags);
+}
+
+ssize_t
+pwrite(int descriptor, const void *data, size_t size, off_t offset)
+{
+    maybe_die();
+    return syscall(SYS_pwrite64, descriptor, data, size, offset);
+}
+
+/* What a node does of itself when an order has come. An error ends it, as it does the daemon. */
+static enum err
+go_on(struct test_node *node)
+{
+    for (int turn = 0; turn < 20; turn++) {
+        bool more = false;
+        enum err err = replica_begin(node->replica);
+
+        if (err == ERR_OK) {
+            more = replica_tend(node->replica);
+            err = replica_commit(node->replica);
+        }
+        if (err == ERR_OK && replica_compact_is_due(node->replica)) {
+            err = replica_compact(node->replica);
+            more = true;
+        }
+        if (err != ERR_OK || !more) {
+            return err;
+        }
+    }
+    return ERR_BUSY;
+}
+
+static enum err
+take_order(struct test_node *node, struct span statement)
+{
+    enum err err = replica_begin(node->replica);
+
+    if (err == ERR_OK) {
+        err = replica_state(node->replica, statement);
+    }
+    return err == ERR_OK ? replica_commit(node->replica) : err;
+}
+
+static void
+copy_directory(const char *from, const char *to)
+{
+    char command[400];
+
+    (void)snprintf(command, sizeof command, "rm -rf '%s' && cp -rp '%s' '%s'", to, from, to);
+    ck_assert_int_eq(system(command), 0);
+}
+
+/* A statement with both signatures. */
+static struct ident
+signed_by_both(struct buf *out)
+{
+    struct replica_order order_of;
+    struct hash stmt_id;
+
+    ck_assert_int_eq(try_order(ken, &order_of), ERR_OK);
+    test_node_exchange(ken, hq);
+    ck_assert_int_eq(try_order(hq, &order_of), ERR_OK);
+    const struct roster *roster = replica_roster(hq->replica);
+    ck_assert_uint_eq(roster_erasure_count(roster), 1);
+    ck_assert(roster_erasure_at(roster, 0)->stands);
+    stmt_id = roster_erasure_at(roster, 0)->stmt_id;
+    ck_assert(roster_write(roster, &stmt_id, out));
+    return order_of.order;
+}
+
+static void
+expect_finished(struct test_node *node, const struct ident *id)
+{
+    char command[300];
+
+    expect_gone(node);
+    ck_assert_uint_eq(receipt_of(node, id, node).stage, RECEIPT_DONE);
+    for (size_t p = 0; p < traces.place_count; p++) {
+        ck_assert_uint_eq(marker_count_bytes(node->directory, span_of(traces.places[p].sealed, 32)), 0);
+    }
+    ck_assert_uint_eq(marker_count(node->directory, span_of(traces.halves[0].record.bytes, KEY_BYTES)), 0);
+    /* One folder of keys, and nothing half-done beside. */
+    (void)snprintf(command, sizeof command, "test $(ls -d '%s'/keys* | wc -l) = 1", node->directory);
+    ck_assert_int_eq(system(command), 0);
+    (void)snprintf(command, sizeof command, "! ls -A '%s' '%s'/* | grep -q new", node->directory,
+                   node->directory);
+    ck_assert_int_eq(system(command), 0);
+    prove(node);
+}
+
+/* The disk says no at its n-th step, and the node ends; it goes on after it was opened again. */
+START_TEST(w6_an_erasure_goes_on_after_a_disk_that_failed_at_any_step)
+{
+    char image[160];
+    struct buf statement = { 0 };
+    struct ident id = signed_by_both(&statement);
+    bool failed = true;
+
+    test_node_close(ken);
+    (void)snprintf(image, sizeof image, "%s.image", ken->directory);
+    copy_directory(ken->directory, image);
+    for (uint64_t step = 1; failed; step++) {
+        ck_assert_uint_lt(step, 200);
+        copy_directory(image, ken->directory);
+        test_node_open(ken);
+        test_world_fail_disk(&ken->world, step, step % 2 == 0 ? ERR_IO : ERR_FULL);
+        enum err err = take_order(ken, buf_span(&statement));
+        err = err == ERR_OK ? go_on(ken) : err;
+        failed = ken->world.disk_calls >= ken->world.disk_fails_at;
+        ken->world.disk_fails_at = 0;
+        if (err != ERR_OK) {
+            test_node_close(ken);
+            test_node_open(ken);
+            ck_assert_int_eq(take_order(ken, buf_span(&statement)), ERR_OK);
+            test_world_pass(&ken->world, 61 * 1000);
+        }
+        ck_assert_int_eq(go_on(ken), ERR_OK);
+        expect_finished(ken, &id);
+        test_node_close(ken);
+    }
+    test_node_open(ken);
+    (void)snprintf(image, sizeof image, "rm -rf '%s.image'", ken->directory);
+    ck_assert_int_eq(system(image), 0);
+    buf_free(&statement);
+}
+END_TEST
+
+/* The process dies at its n-th write, sync, rename or removal. */
+START_TEST(w6_an_erasure_goes_on_after_a_death_at_any_step)
+{
+    enum { STRIDE = 5 };
+    char image[160];
+    struct buf statement = { 0 };
+    struct ident id = signed_by_both(&statement);
+    int status = 0;
+    unsigned deaths = 0;
+
+    test_node_close(ken);
+    (void)snprintf(image, sizeof image, "%s.image", ken->directory);
+    copy_directory(ken->directory, image);
+    for (unsigned nth = 1; nth < 5000; nth += deaths < 20 ? 1 : STRIDE) {
+        copy_directory(image, ken->directory);
+        pid_t child = fork();
+        if (child == 0) {
+            test_node_open(ken);
+            dies_at = nth;
+            enum err err = take_order(ken, buf_span(&statement));
+            err = err == ERR_OK ? go_on(ken) : err;
+            dies_at = 0;
+            _exit(err == ERR_OK ? 0 : 1);
+        }
+        ck_assert_int_eq(waitpid(child, &status, 0), child);
+        ck_assert(WIFEXITED(status));
+        test_node_open(ken);
+        ck_assert_int_eq(take_order(ken, buf_span(&statement)), ERR_OK);
+        ck_assert_int_eq(go_on(ken), ERR_OK);
+        expect_finished(ken, &id);
+        test_node_close(ken);
+        if (WEXITSTATUS(status) != 9) {
+            break;
+        }
+        deaths++;
+    }
+    ck_assert_int_eq(WEXITSTATUS(status), 0);
+    ck_assert_uint_ge(deaths, 20);
+    test_node_open(ken);
+    (void)snprintf(image, sizeof image, "rm -rf '%s.image'", ken->directory);
+    ck_assert_int_eq(system(image), 0);
+    buf_free(&statement);
+}
+END_TEST
+
+/* --- W7, W9 --- */
+
+START_TEST(w7_every_device_that_held_it_says_that_it_is_done)
+{
+    struct ident id = order_and_tell();
+
+    for (size_t n = 0; n < org.node_count; n++) {
+        for (size_t m = 0; m < org.node_count; m++) {
+            struct erase_receipt receipt = receipt_of(org.nodes[n], &id, org.nodes[m]);
+
+            ck_assert_uint_eq(receipt.stage, RECEIPT_DONE);
+            ck_assert_uint_gt(receipt.done_hlc, 0);
+            /* What came after the order came without a payload. */
+            ck_assert_uint_le(receipt.erased, held_by(org.nodes[m], NULL).all);
+            ck_assert_uint_ge(receipt.erased, org.nodes[m] == gva ? 3 : traces.place_count);
+            ck_assert_uint_eq(receipt.late, 0);
+        }
+    }
+    /* They are derived: a rebuild finds them again, and erases nothing anew. */
+    struct erase_receipt before = receipt_of(ken, &id, hq);
+    ck_assert_int_eq(replica_rebuild(ken->replica, NULL, NULL), ERR_OK);
+    test_node_tend(ken);
+    struct erase_receipt after = receipt_of(ken, &id, hq);
+    ck_assert_mem_eq(&before, &after, sizeof before);
+    expect_gone(ken);
+    prove(ken);
+}
+END_TEST
+
+START_TEST(w7_no_receipt_comes_before_everything_is_gone)
+{
+    struct ident id = order(ken);
+
+    test_node_exchange(ken, hq);
+    (void)order(hq);
+    test_node_give(hq, ken, false);
+    /* Erased, and old bytes lie in free pages still. */
+    expect_gone(ken);
+    ck_assert(replica_compact_is_due(ken->replica));
+    ck_assert_uint_eq(receipt_of(ken, &id, ken).stage, 0);
+    compact(ken);
+    ck_assert_uint_eq(receipt_of(ken, &id, ken).stage, RECEIPT_DONE);
+    ck_assert_uint_eq(receipt_of(ken, &id, hq).stage, 0);
+}
+END_TEST
+
+/* Looks through every row of main/ and keys/, opened, for what names the person. */
+static void
+look_through(struct table_txn *txn, enum table_id first, enum table_id end)
+{
+    for (enum table_id table = first; table < end; table++) {
+        struct table_cursor cursor;
+        struct span key;
+        struct span value;
+
+        table_cursor_init(&cursor, txn, table, span_of(NULL, 0));
+        while (table_cursor_next(&cursor, &key, &value)) {
+            ck_assert_ptr_nonnull(value.data);
+            ck_assert_ptr_null(memmem(value.data, value.size, person.bytes, IDENT_BYTES));
+            ck_assert_ptr_null(memmem(value.data, value.size, "P-19", 4));
+            ck_assert_ptr_null(memmem(value.data, value.size, traces.halves[0].record.bytes, KEY_BYTES));
+            ck_assert_ptr_null(memmem(value.data, value.size, traces.halves[1].record.bytes, KEY_BYTES));
+        }
+        table_cursor_end(&cursor);
+    }
+}
+
+START_TEST(w9_what_is_left_names_the_order_and_nobody)
+{
+    struct ident id = order_and_tell();
+
+    for (size_t n = 0; n < org.node_count; n++) {
+        struct table_txn *txn = NULL;
+
+        ck_assert_int_eq(replica_begin_read(org.nodes[n]->replica, &txn), ERR_OK);
+        look_through(txn, 0, TABLE_KEYS_RECORD);
+        look_through(org.nodes[n]->replica->keys_txn, TABLE_KEYS_RECORD, TABLE_COUNT);
+        replica_end_read(org.nodes[n]->replica, &txn);
+    }
+    ck_assert_uint_eq(held_by(ken, &id).by_order, held_by(ken, NULL).all);
+}
+END_TEST
+
+/* Where one signature is enough, an order stands at once. */
+START_TEST(a_trial_erases_with_one_signature)
+{
+    struct replica_order out;
+
+    test_organisation_free(&org);
+    make_scene(1, 1);
+    ck_assert_int_eq(try_order(ken, &out), ERR_OK);
+    ck_assert_uint_eq(out.needed, 1);
+    expect_gone(ken);
+    compact(ken);
+    ck_assert_uint_eq(receipt_of(ken, &out.order, ken).stage, RECEIPT_DONE);
+}
+END_TEST
+
+/* Several orders at once are one walk, and one that comes while it is under way begins it anew. */
+START_TEST(orders_that_come_together_are_looked_for_together)
+{
+    struct ident persons[2] = { person, bystander };
+    struct replica_order out;
+
+    for (size_t n = 0; n < 2; n++) {
+        person = persons[n];
+        (void)order(ken);
+    }
+    test_node_exchange(ken, hq);
+    saves_begin(hq);
+    for (size_t n = 0; n < 2; n++) {
+        ck_assert_int_eq(replica_order_erasure(hq->replica, &cases, &persons[n], CONSENT_WITHDRAWN, 1, &out),
+                         ERR_OK);
+    }
+    saves_commit(hq);
+    test_node_tend(hq);
+    compact(hq);
+    test_node_exchange(hq, ken);
+    compact(ken);
+    for (size_t n = 0; n < 2; n++) {
+        ck_assert_uint_eq(saves_pseudonym_count(ken, &cases, &persons[n]), 0);
+        ck_assert_uint_eq(saves_pseudonym_count(hq, &cases, &persons[n]), 0);
+    }
+    ck_assert_uint_eq(marker_count(ken->directory, span_text("Otieno")), 0);
+    const struct roster *roster = replica_roster(ken->replica);
+    ck_assert_uint_eq(roster_erasure_count(roster), 2);
+    for (size_t n = 0; n < 2; n++) {
+        ck_assert_uint_eq(receipt_of(ken, &roster_erasure_at(roster, n)->order, ken).stage, RECEIPT_DONE);
+    }
+}
+END_TEST
+
 SUITE_MAIN_WITH("erase", setup, teardown, w1_an_order_destroys_the_record_on_readers_and_on_carriers,
                 one_signature_hides_the_record_and_two_of_one_office_do_no_more,
                 who_has_not_admin_in_every_half_orders_nothing,
                 w2_c1_no_file_of_any_node_holds_or_opens_what_was_erased,
-                w2_the_keys_are_under_a_fresh_wrapping_key)
+                w2_the_keys_are_under_a_fresh_wrapping_key, w3_a_node_400_days_away_brings_nothing_back,
+                w3_who_joins_later_is_given_headers_alone,
+                a_hash_in_the_place_of_a_payload_is_taken_of_erased_entries_alone,
+                w4_late_copies_are_told_of_at_once_and_then_now_and_then,
+                erased_takes_precedence_over_held_and_waiting_and_carried,
+                w5_a_full_disk_erases_and_says_what_it_waits_for,
+                w5_a_full_disk_hears_of_an_order_and_gives_one, w5_a_damaged_record_is_erased_too,
+                w5_a_receipt_says_what_could_not_be_read, w5_damaged_rows_of_erasures_cost_another_look,
+                w6_an_erasure_goes_on_after_a_disk_that_failed_at_any_step,
+                w6_an_erasure_goes_on_after_a_death_at_any_step,
+                w7_every_device_that_held_it_says_that_it_is_done,
+                w7_no_receipt_comes_before_everything_is_gone, w9_what_is_left_names_the_order_and_nobody,
+                a_trial_erases_with_one_signature, orders_that_come_together_are_looked_for_together)
