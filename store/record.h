@@ -17,7 +17,7 @@
  *     sum     record_no                                 -> summary
  *     conf    record_no                                 -> open conflicts
  *
- * A record with an element of COLLECTION_RESTRICTION is *restricted*: until that is removed it shows its kind and its
+ * A record with an element of COLLECTION_RESTRICTION is *restricted*: until that is removed it shows its kind, its number and its
  * restrictions, and nothing else of it is in any view, list, count or index.
  *
  * log_no and seq are in the keys because dots are short: an author who forges two ops with
@@ -139,7 +139,7 @@ struct record_view {
     size_t element_count;
     size_t conflict_count; /* as many as record_conflicts_read gives */
     bool newer;            /* something in it needs a newer version */
-    bool restricted;       /* only its kind and its restrictions are shown */
+    bool restricted;       /* only its kind, its number and its restrictions are shown */
 };
 
 /* Read a record whole; all of it lives in `arena`. ERR_ABSENT: no such record. ERR_CORRUPT, ERR_MEMORY,
@@ -173,7 +173,7 @@ struct record_summary {
     uint64_t created_hlc;
     uint64_t updated_hlc;
     size_t conflict_count;
-    bool restricted;                 /* then its kind is its only item */
+    bool restricted;                 /* then its kind and its number are its only items */
     const struct record_item *items; /* listed and indexed fields, ascending by target */
     size_t item_count;
 };

@@ -179,12 +179,15 @@ make_targets(struct view *view, size_t first, size_t end, struct record_target *
     return err;
 }
 
-/* May the target be shown of a restricted record? */
+/* May the target be shown of a restricted record? What it is called, and why it is restricted. */
 static bool
-is_open_in_spite(const struct target *target)
+is_open_in_spite(const struct codebook *codebook, const struct target *target)
 {
+    const struct codebook_field *field = cell_field(codebook, target);
+
     return target->collection == COLLECTION_RESTRICTION ||
-           (target->collection == 0 && target->field == FIELD_KIND);
+           (target->collection == 0 &&
+            (target->field == FIELD_KIND || (field != NULL && strcmp(field->name, "number") == 0)));
 }
 
 static enum err
@@ -201,7 +204,7 @@ make_view(struct view *view, struct record_view *out)
     for (size_t first = 0; err == ERR_OK && first < view->found_count; first = next) {
         const struct target *target = &view->found[first].target;
         next = end_of(view, first, target->collection != 0);
-        if (out->restricted && !is_open_in_spite(target)) {
+        if (out->restricted && !is_open_in_spite(view->codebook, target)) {
             continue;
         }
         if (target->collection != 0) {
@@ -353,7 +356,8 @@ record_summary_read(struct table_txn *txn, const struct codebook *codebook, uint
     summary_out->restricted = summary_is_restricted(&summary);
     for (size_t n = 0; n < summary.item_count; n++) {
         const struct summary_item *item = &summary.items[n];
-        if (summary_out->restricted && (item->target.collection != 0 || item->target.field != FIELD_KIND)) {
+        if (summary_out->restricted &&
+            (item->target.collection != 0 || !is_open_in_spite(codebook, &item->target))) {
             continue;
         }
         items[item_count++] = (struct record_item){ .target = item->target,

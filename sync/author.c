@@ -944,6 +944,13 @@ replica_save(struct replica *replica, const struct save *save, struct saved *sav
             err = intake_bring_up_to_date(replica->intake);
         }
     }
+    if (err == ERR_OK && !save->create &&
+        replica_is_restricted(replica, &save->compartment, &save->record_id)) {
+        for (size_t n = 0; n < save->op_count && err == ERR_OK; n++) {
+            *op_out = n;
+            err = save->ops[n].target.collection == COLLECTION_RESTRICTION ? ERR_OK : ERR_DENIED;
+        }
+    }
     if (err == ERR_OK) {
         err = draft_save(replica, save, halves, &arena, op_out);
     }

@@ -184,7 +184,7 @@ struct saved {
 /* Sign one edit and take it in: at most one data entry in the case compartment and one in its twin, each op where
  * the codebook puts its field; a new record's key entries first.
  * ERR_CONFLICT: an op sets a field that holds several values and does not resolve; `op_out` says which.
- * ERR_DENIED: no write here. ERR_LOCKED: the record's key is not here. ERR_ABSENT: no such record.
+ * ERR_DENIED: no write here, or the record is restricted and this does not change its restrictions. ERR_LOCKED: the record's key is not here. ERR_ABSENT: no such record.
  * ERR_FULL: larger than an entry may be. */
 MUST_CHECK enum err replica_save(struct replica *replica, const struct save *save, struct saved *saved_out,
                                  size_t *op_out);
@@ -214,6 +214,11 @@ MUST_CHECK enum err replica_read(struct replica *replica, const struct ident *co
  * turn's own transaction, lent. */
 MUST_CHECK enum err replica_begin_read(struct replica *replica, struct table_txn **txn_out);
 void replica_end_read(struct replica *replica, struct table_txn **txn);
+
+/* True if the record is hidden behind a restriction; either half may be named. In a turn, or between replica_begin_read and
+ * replica_end_read. */
+bool replica_is_restricted(struct replica *replica, const struct ident *compartment,
+                           const struct ident *record_id);
 
 struct roster *replica_roster(struct replica *replica);
 const struct codebook *replica_codebook(const struct replica *replica);

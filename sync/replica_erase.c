@@ -249,15 +249,21 @@ restrict_record(struct replica *replica, const struct ident *compartment, const 
     return err;
 }
 
-static bool
-is_restricted(struct replica *replica, const struct ident *compartment, const struct ident *record_id)
+bool
+replica_is_restricted(struct replica *replica, const struct ident *compartment_id,
+                      const struct ident *record_id)
 {
+    const struct roster_compartment *compartment = roster_compartment(replica->roster, compartment_id);
     struct record_summary summary;
     struct arena arena = { 0 };
     uint32_t record_no;
 
-    bool found = record_find(replica->main_txn, compartment, record_id, &record_no) == ERR_OK;
-    if (found && intake_touched(replica->intake, record_no) &&
+    /* The restriction stands in the case half. */
+    if (compartment != NULL && compartment->role == COMPARTMENT_PROTECTED && compartment->twin != NULL) {
+        compartment_id = &compartment->twin->id;
+    }
+    bool found = record_find(replica->main_txn, compartment_id, record_id, &record_no) == ERR_OK;
+    if (found && replica->in_turn && intake_touched(replica->intake, record_no) &&
         intake_bring_up_to_date(replica->intake) != ERR_OK) {
         return false; /* the turn is given up */
     }
@@ -294,7 +300,7 @@ replica_order_erasure(struct replica *replica, const struct ident *compartment, 
     }
     /* On a full disk this is what there is room for. */
     intake_narrow(replica->intake, false);
-    if (err == ERR_OK && out->needed > 1 && !is_restricted(replica, compartment, record_id)) {
+    if (err == ERR_OK && out->needed > 1 && !replica_is_restricted(replica, compartment, record_id)) {
         err = restrict_record(replica, compartment, record_id, reason, actor);
     }
     if (err == ERR_OK) {
