@@ -627,46 +627,50 @@ START_TEST(a_restored_node_takes_saves_and_shows_no_record_before_it_is_accepted
     char number[40];
 
     new_case(number);
-    refused(ask(&ken, "{'id':1,'do':'backup.accept'}"), "absent");
+    served_refused(served_ask(&ken, "{'id':1,'do':'backup.accept'}"), "absent");
     mark_restored(&ken);
     for (size_t n = 0; n < sizeof shown / sizeof shown[0]; n++) {
-        refused(
-            ask(&ken,
+        served_refused(
+            served_ask(
+                &ken,
                 "{'id':1,'do':'%s','record':'%s','kind':'case','by':['status'],'target':'title','choose':1}",
                 shown[n], number),
             "locked");
     }
-    json_t *answer = ask(&ken, "{'id':1,'do':'status'}");
-    ck_assert_str_eq(json_string_value(json_object_get(granted(answer), "state")), "restored");
-    ck_assert_str_eq(json_string_value(json_object_get(granted(answer), "restored")),
+    json_t *answer = served_ask(&ken, "{'id':1,'do':'status'}");
+    ck_assert_str_eq(json_string_value(json_object_get(served_granted(answer), "state")), "restored");
+    ck_assert_str_eq(json_string_value(json_object_get(served_granted(answer), "restored")),
                      "2025-01-01T00:00:00.000Z");
     json_decref(answer);
-    answer = ask(&ken, "{'id':1,'do':'record.save','record':'%s','note':['they called']}", number);
-    ck_assert_ptr_nonnull(granted(answer));
+    answer = served_ask(&ken, "{'id':1,'do':'record.save','record':'%s','note':['they called']}", number);
+    ck_assert_ptr_nonnull(served_granted(answer));
     json_decref(answer);
     new_case(number);
-    answer = ask(&ken, "{'id':1,'do':'backup.accept'}");
-    ck_assert_ptr_nonnull(granted(answer));
+    answer = served_ask(&ken, "{'id':1,'do':'backup.accept'}");
+    ck_assert_ptr_nonnull(served_granted(answer));
     json_decref(answer);
-    answer = ask(&ken, "{'id':1,'do':'record.show','record':'%s'}", number);
-    ck_assert_ptr_nonnull(granted(answer));
+    answer = served_ask(&ken, "{'id':1,'do':'record.show','record':'%s'}", number);
+    ck_assert_ptr_nonnull(served_granted(answer));
     json_decref(answer);
-    answer = ask(&ken, "{'id':1,'do':'status'}");
-    ck_assert_str_eq(json_string_value(json_object_get(granted(answer), "state")), "running");
+    answer = served_ask(&ken, "{'id':1,'do':'status'}");
+    ck_assert_str_eq(json_string_value(json_object_get(served_granted(answer), "state")), "running");
     json_decref(answer);
 }
 END_TEST
 
 START_TEST(a_backup_is_asked_for_with_a_path_and_a_recipient)
 {
-    refused(ask(&ken, "{'id':1,'do':'backup.make'}"), "usage");
-    refused(ask(&ken, "{'id':1,'do':'backup.make','path':'relative'}"), "usage");
-    refused(ask(&ken, "{'id':1,'do':'backup.make','path':'/tmp/x','recipient':{'salt':'00'}}"), "usage");
-    refused(ask(&ken, "{'id':1,'do':'backup.make','path':'/nowhere/x','recipient':{"
-                      "'salt':'000102030405060708090a0b0c0d0e0f','passes':1,'memory':67108864,"
-                      "'key':'4701d08488451f545a409fb58ae3e58581ca40ac3f7f114698cd71deac73ca01'}}"),
-            "absent");
-    refused(ask(&ken, "{'id':1,'do':'backup.make','path':'/tmp/x','with_device_keys':1}"), "usage");
+    served_refused(served_ask(&ken, "{'id':1,'do':'backup.make'}"), "usage");
+    served_refused(served_ask(&ken, "{'id':1,'do':'backup.make','path':'relative'}"), "usage");
+    served_refused(served_ask(&ken, "{'id':1,'do':'backup.make','path':'/tmp/x','recipient':{'salt':'00'}}"),
+                   "usage");
+    served_refused(served_ask(&ken,
+                              "{'id':1,'do':'backup.make','path':'/nowhere/x','recipient':{"
+                              "'salt':'000102030405060708090a0b0c0d0e0f','passes':1,'memory':67108864,"
+                              "'key':'4701d08488451f545a409fb58ae3e58581ca40ac3f7f114698cd71deac73ca01'}}"),
+                   "absent");
+    served_refused(served_ask(&ken, "{'id':1,'do':'backup.make','path':'/tmp/x','with_device_keys':1}"),
+                   "usage");
 }
 END_TEST
 
