@@ -288,7 +288,7 @@ epoch_rank(const struct replica *replica, const struct roster_device *own,
 
     for (size_t n = 0; n < roster_device_count(roster); n++) {
         const struct roster_device *device = roster_device_at(roster, n);
-        bool of_office = compartment->owner != NULL && device->office == compartment->owner;
+        bool of_office = compartment->owner != NULL && device->office->house == compartment->owner->house;
 
         if (policy_may(roster, device, OPERATION_EPOCH, &compartment->id)) {
             office_has_one = office_has_one || of_office;
@@ -296,7 +296,7 @@ epoch_rank(const struct replica *replica, const struct roster_device *own,
             rank[1] += of_office && device->index < own->index;
         }
     }
-    bool own_of_office = own->office == compartment->owner;
+    bool own_of_office = compartment->owner != NULL && own->office->house == compartment->owner->house;
     *rank_out = rank[office_has_one];
     return policy_may(roster, own, OPERATION_EPOCH, &compartment->id) && (own_of_office || !office_has_one);
 }

@@ -702,18 +702,22 @@ roster_office(const struct roster *roster, const uint8_t office_pk[SIGN_PK_BYTES
 static const struct roster_office *
 office_by_code(const struct state *state, const char *code, size_t code_bytes)
 {
-    const struct roster_office *lowest = NULL;
+    const struct roster_office *best = NULL;
 
     /* Few offices, asked by people: a walk will do. */
     for (size_t n = 0; n < state->office_count; n++) {
         const struct roster_office *office = &state->offices[n];
-        if (strlen(office->code) == code_bytes && memcmp(office->code, code, code_bytes) == 0 &&
-            (lowest == NULL || hash_compare(&state->office_states[n].lowest_id,
-                                            &state->office_states[lowest - state->offices].lowest_id) < 0)) {
-            lowest = office;
+        if (strlen(office->code) != code_bytes || memcmp(office->code, code, code_bytes) != 0) {
+            continue;
+        }
+        if (best == NULL || (best->revoked && !office->revoked) ||
+            (best->revoked == office->revoked &&
+             hash_compare(&state->office_states[n].lowest_id,
+                          &state->office_states[best - state->offices].lowest_id) < 0)) {
+            best = office;
         }
     }
-    return lowest;
+    return best;
 }
 
 const struct roster_office *
@@ -824,7 +828,7 @@ roster_compartment_by_name(const struct roster *roster, const char *name)
     const struct roster_office *office = office_by_code(state, name, (size_t)(gap - name));
     for (size_t n = 0; office != NULL && n < OWN_COUNT; n++) {
         const struct roster_compartment *own = state_compartment(state, &office->own[n]);
-        if (strcmp(gap + 1, words[n]) == 0 && own->owner == office) {
+        if (strcmp(gap + 1, words[n]) == 0 && own->owner != NULL && own->owner->house == office->house) {
             return own;
         }
     }
@@ -965,10 +969,11 @@ const struct roster_actor *
 roster_actor(const struct roster *roster, const struct roster_office *office, uint32_t number)
 {
     const struct state *state = roster->state;
-    size_t at = actor_from(state, office->office_pk, number);
+    const uint8_t *house = office->house->office_pk;
+    size_t at = actor_from(state, house, number);
 
     return at < state->actor_count && state->actors[at].number == number &&
-                   memcmp(state->actors[at].office_pk, office->office_pk, SIGN_PK_BYTES) == 0
+                   memcmp(state->actors[at].office_pk, house, SIGN_PK_BYTES) == 0
                ? &state->actors[at]
                : NULL;
 }
@@ -977,8 +982,9 @@ const struct roster_actor *
 roster_actors_of(const struct roster *roster, const struct roster_office *office, size_t *count_out)
 {
     const struct state *state = roster->state;
-    size_t from = actor_from(state, office->office_pk, 0);
+    const uint8_t *house = office->house->office_pk;
+    size_t from = actor_from(state, house, 0);
 
-    *count_out = actor_from(state, office->office_pk, (uint64_t)UINT32_MAX + 1) - from;
+    *count_out = actor_from(state, house, (uint64_t)UINT32_MAX + 1) - from;
     return state->actors + from;
 }

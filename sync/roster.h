@@ -31,6 +31,9 @@ struct roster_office {
     struct ident own[OWN_COUNT];
     uint64_t until; /* seconds; the latest of its certificates */
     bool revoked;   /* what it signs counts no more, but for what its revocations keep */
+    /* The lowest, by key, of those that have the same three compartments for their own: one office under several keys, of
+     * which some follow upon others. Itself, where it has had but one. */
+    const struct roster_office *house;
 };
 
 struct roster_device {
@@ -87,7 +90,7 @@ struct roster_compartment {
 };
 
 struct roster_actor {
-    uint8_t office_pk[SIGN_PK_BYTES];
+    uint8_t office_pk[SIGN_PK_BYTES]; /* of the office's house */
     uint32_t number;
     const char *name;
     uint32_t role;
@@ -265,7 +268,7 @@ size_t roster_office_count(const struct roster *roster);
 const struct roster_office *roster_office_at(const struct roster *roster, size_t n); /* ascending by key */
 const struct roster_office *roster_office(const struct roster *roster,
                                           const uint8_t office_pk[SIGN_PK_BYTES]);
-/* Of several offices with one code, that of the lowest stmt_id. */
+/* Of several offices with one code, one that is not revoked before one that is, and then that of the lowest stmt_id. */
 const struct roster_office *roster_office_by_code(const struct roster *roster, const char *code);
 /* What the office may grant there at most. */
 enum level roster_office_level(const struct roster *roster, const struct roster_office *office,

@@ -79,6 +79,22 @@ office_add(struct state *state, struct kept *const *certificates, size_t count)
     return office_unite_grants(more, certificates, count);
 }
 
+/* Offices that have the same compartments are one, whose key was replaced: what counts for an office by itself, counts
+ * for all of its keys together. */
+static void
+settle_houses(struct state *state)
+{
+    for (size_t n = 0; n < state->office_count; n++) {
+        struct roster_office *office = &state->offices[n];
+        office->house = office;
+        for (size_t before = 0; before < n && office->house == office; before++) {
+            if (memcmp(state->offices[before].own, office->own, sizeof office->own) == 0) {
+                office->house = &state->offices[before];
+            }
+        }
+    }
+}
+
 /* Offices from their certificates, which are sorted by key and id. */
 enum err
 settle_offices(struct state *state, struct kept *const *certificates, size_t count)
@@ -100,6 +116,7 @@ settle_offices(struct state *state, struct kept *const *certificates, size_t cou
         }
         from = to;
     }
+    settle_houses(state);
     return ERR_OK;
 }
 

@@ -78,7 +78,10 @@ erasure_judge(const struct state *state, const struct kept *kept, struct roster_
         const struct device_state *more = &genuine->device_states[device - genuine->devices];
         size_t before = count;
         for (size_t at = 0; at < more->certificate_count; at++) {
-            uint32_t office = genuine->certificates[more->first_certificate + at].office;
+            const struct roster_office *by =
+                &genuine->offices[genuine->certificates[more->first_certificate + at].office];
+            /* Two keys of one office are one office, whichever certified whom. */
+            uint32_t office = (uint32_t)(by->house - genuine->offices);
             if (is_vouched_for(genuine, device, office, &kept->statement.erase.keys)) {
                 vouched[count++] = (struct vouched){ device, office };
             }

@@ -51,7 +51,8 @@ state_signature_counts(const struct state *state, const uint8_t *key, const stru
     const struct roster_revocation *of = revocations_of(&state->revocations, key, &count);
 
     for (size_t n = 0; n < count; n++) {
-        if ((of[n].office == NULL || of[n].office == office) && !keeps(&of[n], stmt_id)) {
+        bool reaches = of[n].office == NULL || (office != NULL && of[n].office->house == office->house);
+        if (reaches && !keeps(&of[n], stmt_id)) {
             return false;
         }
     }
@@ -106,7 +107,7 @@ has_certified(const struct state *state, const struct roster_office *office, con
 {
     for (size_t n = 0; n < state->certificate_count; n++) {
         const struct certificate *certificate = &state->certificates[n];
-        if (&state->offices[certificate->office] == office &&
+        if (state->offices[certificate->office].house == office->house &&
             memcmp(certificate->kept->statement.device.sign_pk, sign_pk, SIGN_PK_BYTES) == 0) {
             return true;
         }
@@ -171,13 +172,26 @@ unite(struct buf *items, size_t from, size_t item_bytes, int (*order)(const void
     return count;
 }
 
+/* True if a key of this office signed, and that counts. */
+static bool
+signed_by_house(const struct state *state, const struct kept *kept, const struct roster_office *office)
+{
+    for (size_t n = 0; n < kept->signature_count; n++) {
+        const struct roster_office *signer = state_office(state, kept->signatures[n].sign_pk);
+        if (signer != NULL && signer->house == office->house && state_signed_by_office(state, kept, signer)) {
+            return true;
+        }
+    }
+    return false;
+}
+
 /* True if the extension adds to the revocation: it is of whoever revoked, or of the roots. */
 static bool
 extends(const struct state *state, const struct kept *extension, const struct draft *draft)
 {
     return hash_equal(&extension->statement.extend.revoke, &draft->kept->statement.id) &&
            (state_signed_by_roots(state, extension) ||
-            (draft->office != NULL && state_signed_by_office(state, extension, draft->office)));
+            (draft->office != NULL && signed_by_house(state, extension, draft->office)));
 }
 
 /* One revocation, with what it and its extensions let pass. */

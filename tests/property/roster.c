@@ -260,6 +260,7 @@ draw_office(struct naive_fact *fact, struct statement *statement, struct buf *li
     memcpy(statement->office.office_pk, signers[ROOTS + fact->office].public_key, SIGN_PK_BYTES);
     statement->office.code = span_text("X");
     statement->office.name = span_text("X");
+    statement->office.until = (uint64_t)fact->until;
     for (int n = 0; n < 3; n++) {
         statement->office.own[n] = compartments[fact->own[n]];
     }

@@ -58,6 +58,36 @@ rooted(const struct naive_roster *all, int n)
     return false;
 }
 
+/* --- offices that are one --- */
+
+/* The certificate whose words about the office are shown, or -1. */
+static int
+shown_of(const struct naive_roster *all, int office)
+{
+    int best = -1;
+
+    for (int n = 0; n < all->count; n++) {
+        const struct naive_fact *fact = &all->facts[n];
+        if (fact->type == 3 && all->stands[n] && fact->office == office &&
+            (best < 0 || fact->until > all->facts[best].until ||
+             (fact->until == all->facts[best].until && before(all, best, n)))) {
+            best = n;
+        }
+    }
+    return best;
+}
+
+/* True if both are keys of one office: they have the same compartments for their own. */
+static bool
+one_house(const struct naive_roster *all, int a, int b)
+{
+    int of_a = shown_of(all, a);
+    int of_b = shown_of(all, b);
+
+    return a == b || (of_a >= 0 && of_b >= 0 &&
+                      memcmp(all->facts[of_a].own, all->facts[of_b].own, sizeof all->facts[of_a].own) == 0);
+}
+
 /* --- what is taken back --- */
 
 /* True if a revocation of the office's key by the roots does not keep fact `n`. */
@@ -92,7 +122,7 @@ naive_revokes(const struct naive_roster *all, int n, int by)
     }
     for (int c = 0; c < all->count; c++) {
         if (all->facts[c].type == 4 && all->counts[c] && all->facts[c].device == fact->device &&
-            all->facts[c].office == by) {
+            one_house(all, all->facts[c].office, by)) {
             return true;
         }
     }
@@ -103,8 +133,12 @@ naive_revokes(const struct naive_roster *all, int n, int by)
 static bool
 adds(const struct naive_roster *all, int e, int n, int by)
 {
-    return all->facts[e].type == 6 && all->facts[e].revoke == n &&
-           (rooted(all, e) || (by != NAIVE_BY_ROOTS && signed_by_office(all, e, by)));
+    bool said = rooted(all, e);
+
+    for (int office = 0; office < NAIVE_OFFICES && by != NAIVE_BY_ROOTS; office++) {
+        said |= one_house(all, office, by) && signed_by_office(all, e, office);
+    }
+    return all->facts[e].type == 6 && all->facts[e].revoke == n && said;
 }
 
 bool
@@ -141,8 +175,8 @@ speaks_by(const struct naive_roster *all, int c, int n)
             continue;
         }
         for (int by = NAIVE_BY_ROOTS; by < NAIVE_OFFICES; by++) {
-            if ((by == NAIVE_BY_ROOTS || by == certificate->office) && naive_revokes(all, r, by) &&
-                !naive_keeps(all, r, by, n)) {
+            if ((by == NAIVE_BY_ROOTS || one_house(all, by, certificate->office)) &&
+                naive_revokes(all, r, by) && !naive_keeps(all, r, by, n)) {
                 return false;
             }
         }
@@ -289,7 +323,8 @@ static bool
 is_asked(const struct naive_roster *all, int c, int device, int said, int office)
 {
     return all->facts[c].type == 4 && all->stands[c] && all->facts[c].device == device &&
-           (office < 0 || all->facts[c].office == office) && (said == ASK_ALL || speaks_by(all, c, said));
+           (office < 0 || one_house(all, all->facts[c].office, office)) &&
+           (said == ASK_ALL || speaks_by(all, c, said));
 }
 
 static int
@@ -441,7 +476,7 @@ signed_together(const struct naive_roster *genuine, int n)
         for (int b = 0; b < NAIVE_DEVICES * NAIVE_OFFICES; b++) {
             int together = vouches(genuine, n, a / NAIVE_OFFICES, a % NAIVE_OFFICES);
             if (together == 1 && a / NAIVE_OFFICES != b / NAIVE_OFFICES &&
-                a % NAIVE_OFFICES != b % NAIVE_OFFICES) {
+                !one_house(genuine, a % NAIVE_OFFICES, b % NAIVE_OFFICES)) {
                 together += vouches(genuine, n, b / NAIVE_OFFICES, b % NAIVE_OFFICES);
             }
             most = together > most ? together : most;

@@ -1010,6 +1010,157 @@ START_TEST(a_revoked_node_keeps_what_it_has_and_is_given_no_more)
 }
 END_TEST
 
+/* --- an office under several keys --- */
+
+/* Another key of KEN's, with the same three compartments. */
+static struct test_office
+ken_under_another_key(void)
+{
+    struct test_office next = ken_office;
+
+    crypto_sign_pair(&next.pair, &world.world);
+    (void)test_office_statement(&out, &org, &next, 2);
+    give();
+    return next;
+}
+
+/* Two people of one office must not erase, because its key was replaced between their certificates. */
+START_TEST(two_keys_of_one_office_erase_nothing)
+{
+    struct test_device second;
+    struct test_office next = ken_under_another_key();
+    const struct ident cases = ken_office.own[OWN_CASES];
+    const struct key_pair *signers[] = { &ken.sign, &second.sign };
+
+    test_enrol_device(roster, &org, &next, &second, LEVEL_ADMIN);
+    struct hash id = test_erase_statement(&out, &org, 1, &cases, 1, signers, 2);
+    give();
+    ck_assert(!roster_stands(roster, &id));
+    ck_assert_uint_eq(roster_erasure_at(roster, 0)->signed_count, 1);
+    /* With one of headquarters they do. */
+    id = erase(2, &cases, 1, BY_KEN | BY_HQ);
+    ck_assert(roster_stands(roster, &id));
+}
+END_TEST
+
+START_TEST(an_office_takes_back_what_its_earlier_key_gave)
+{
+    struct hash keep[] = { certificate_of(&ken), certificate_of(&clerk) };
+    struct test_office next = ken_under_another_key();
+    const struct key_pair *by_next[] = { &next.pair };
+
+    if (hash_compare(&keep[0], &keep[1]) > 0) {
+        keep[0] = keep[1];
+        keep[1] = certificate_of(&ken);
+    }
+    (void)revoke(ken_office.pair.public_key, keep, 2, BY_ROOTS);
+    ck_assert_ptr_nonnull(roster_device(roster, &clerk.id));
+    struct hash id = test_revoke_statement(&out, &org, clerk.sign.public_key, NULL, 0, by_next, 1);
+    give();
+    ck_assert(roster_stands(roster, &id));
+    ck_assert_ptr_null(roster_device(roster, &clerk.id));
+    ck_assert_ptr_nonnull(roster_device(roster, &ken.id));
+    /* And extends what the earlier key revoked, but nobody else does. */
+    struct hash stmt = certificate_of(&ken);
+    struct hash foreign = extend(&id, &stmt, 1, BY_COL_OFFICE);
+    ck_assert(!roster_stands(roster, &foreign));
+    (void)test_extend_statement(&out, &org, &id, &stmt, 1, by_next, 1);
+    give();
+    size_t count = 0;
+    ck_assert_uint_eq(roster_revocations_of(roster, clerk.sign.public_key, &count)->keep_count, 1);
+    ck_assert_uint_eq(count, 1);
+}
+END_TEST
+
+START_TEST(the_next_key_extends_what_the_earlier_one_revoked)
+{
+    struct hash keep[3] = { certificate_of(&ken), certificate_of(&clerk) };
+    struct hash mine = certificate_of(&clerk);
+    struct hash id = revoke(clerk.sign.public_key, NULL, 0, BY_KEN_OFFICE);
+    struct test_office next = ken_under_another_key();
+    const struct key_pair *by_next[] = { &next.pair };
+    size_t count = 0;
+
+    keep[2] = id;
+    for (size_t n = 1; n < 3; n++) {
+        for (size_t at = n; at > 0 && hash_compare(&keep[at - 1], &keep[at]) > 0; at--) {
+            struct hash other = keep[at];
+            keep[at] = keep[at - 1];
+            keep[at - 1] = other;
+        }
+    }
+    (void)revoke(ken_office.pair.public_key, keep, 3, BY_ROOTS);
+    ck_assert(roster_stands(roster, &id));
+    (void)test_extend_statement(&out, &org, &id, &mine, 1, by_next, 1);
+    give();
+    ck_assert_uint_eq(roster_revocations_of(roster, clerk.sign.public_key, &count)->keep_count, 1);
+    ck_assert_uint_eq(count, 1);
+}
+END_TEST
+
+/* People keep their names, compartments their office, and a code names the key that is in force: whichever of the
+ * keys, or of the certificates, happens to be the lower. */
+START_TEST(an_office_is_one_whichever_key_is_asked)
+{
+    struct statement actor = { .type = STATEMENT_ACTOR };
+    const struct key_pair *by_ken[] = { &ken.sign };
+
+    memcpy(actor.actor.office_pk, ken_office.pair.public_key, 32);
+    actor.actor.number = 7;
+    actor.actor.name = span_text("Amina");
+    actor.actor.active = true;
+    struct hash named = test_sign(&out, &org, &actor, by_ken, 1);
+    give();
+    for (uint32_t round = 0; round < 8; round++) {
+        struct test_office before = ken_office;
+        struct hash keep[8];
+        size_t kept = 0;
+        ken_office = ken_under_another_key();
+        for (size_t n = 0; n < roster_device_count(roster); n++) {
+            const struct roster_device *device = roster_device_at(roster, n);
+            if (memcmp(device->office->office_pk, before.pair.public_key, 32) == 0) {
+                keep[kept++] = device->certificate;
+            }
+        }
+        for (size_t n = 1; n < kept; n++) {
+            for (size_t at = n; at > 0 && hash_compare(&keep[at - 1], &keep[at]) > 0; at--) {
+                struct hash other = keep[at];
+                keep[at] = keep[at - 1];
+                keep[at - 1] = other;
+            }
+        }
+        (void)revoke(before.pair.public_key, keep, kept, BY_ROOTS);
+        ken.until++;
+        (void)test_device_statement(&out, &org, &ken_office, &ken);
+        give();
+        clerk.until++;
+        (void)test_device_statement(&out, &org, &ken_office, &clerk);
+        give();
+        const struct roster_office *office = roster_office(roster, ken_office.pair.public_key);
+        const struct roster_office *old = roster_office(roster, before.pair.public_key);
+        ck_assert_ptr_eq(office->house, old->house);
+        ck_assert_ptr_ne(office->house, roster_office(roster, col_office.pair.public_key)->house);
+        ck_assert(old->revoked);
+        ck_assert_ptr_eq(roster_office_by_code(roster, "KEN"), office);
+        ck_assert_ptr_eq(roster_compartment(roster, &ken_office.own[0])->owner->house, office->house);
+        ck_assert_ptr_eq(roster_compartment_by_name(roster, "KEN:cases"),
+                         roster_compartment(roster, &ken_office.own[0]));
+        ck_assert_ptr_nonnull(roster_compartment(roster, &ken_office.own[0])->twin);
+        ck_assert(roster_stands(roster, &named));
+        ck_assert_str_eq(roster_actor(roster, office, 7)->name, "Amina");
+        ck_assert_ptr_eq(roster_actor(roster, old, 7), roster_actor(roster, office, 7));
+        ck_assert_ptr_eq(roster_device(roster, &ken.id)->office, office);
+        /* A name given under the key in force counts, whichever is lower. */
+        memcpy(actor.actor.office_pk, ken_office.pair.public_key, 32);
+        actor.actor.number = 100 + round;
+        (void)test_sign(&out, &org, &actor, by_ken, 1);
+        give();
+        office = roster_office(roster, ken_office.pair.public_key);
+        ck_assert_ptr_nonnull(roster_actor(roster, office, 100 + round));
+    }
+}
+END_TEST
+
 SUITE_MAIN_WITH("roster over time", found, dissolve,
                 u11_a_statement_counts_only_with_the_signatures_its_type_asks_for,
                 u11_a_signer_counts_once_however_often_it_is_brought,
@@ -1025,6 +1176,8 @@ SUITE_MAIN_WITH("roster over time", found, dissolve,
                 an_erasure_waits_for_the_second_office_and_names_its_keys_then,
                 an_erasure_needs_admin_in_everything_it_names, two_signatures_of_one_office_erase_nothing,
                 nothing_takes_an_erasure_back, an_erasure_does_not_ask_when_it_was_signed,
+                two_keys_of_one_office_erase_nothing, an_office_takes_back_what_its_earlier_key_gave,
+                the_next_key_extends_what_the_earlier_one_revoked, an_office_is_one_whichever_key_is_asked,
                 a_fork_proof_stands_about_whoever_was_certified, u13_a_revoked_device_may_do_nothing,
                 what_was_written_by_right_is_taken_in_whatever_was_revoked,
                 a_revoked_node_keeps_what_it_has_and_is_given_no_more)
