@@ -293,8 +293,8 @@ open_any_root(struct ceremony *ceremony, ceremony_fault *fault_out)
         root_key_name(name, n);
         err = ceremony_key_open(ceremony, name, fault_out);
     }
-    if (err == ERR_ABSENT && ceremony->options.key_in_question != NULL) {
-        ceremony->options.key_in_question[0] = '\0';
+    if (err == ERR_ABSENT) {
+        ceremony_ask_on(ceremony);
     }
     return err == ERR_ABSENT
                ? ceremony_fail(fault_out, err, "no root key is at hand",

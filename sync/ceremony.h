@@ -183,7 +183,7 @@ struct ceremony_roots {
 MUST_CHECK enum err ceremony_replace_roots(struct ceremony *ceremony, const struct ceremony_roots *change,
                                            ceremony_fault *fault_out);
 
-/* Give an office a new key: the same code, name, compartments and grants; certify its devices and name its actors under it; and have the
+/* Give an office a new key: the same code, name, compartments and grants; certify its devices under it; and have the
  * roots revoke the old key for `reason`, with everything kept. The old key is not needed. Then certify the devices of these
  * requests, as ceremony_device does. ERR_ABSENT: no such office. ERR_EXISTS: a new key of it waits already.
  * ERR_INVALID: a device was certified by two signatures, and has to be enrolled anew. */

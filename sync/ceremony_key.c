@@ -250,6 +250,14 @@ key_fault(const struct ceremony *ceremony, const char *name, ceremony_fault *out
     }
 }
 
+void
+ceremony_ask_on(const struct ceremony *ceremony)
+{
+    if (ceremony->options.key_in_question != NULL) {
+        ceremony->options.key_in_question[0] = '\0';
+    }
+}
+
 static enum err
 read_file(const struct ceremony *ceremony, const char *name, struct buf *out)
 {
@@ -430,6 +438,9 @@ ceremony_key_root(struct ceremony *ceremony, const uint8_t root_pk[SIGN_PK_BYTES
     for (unsigned n = 1; n <= ROOT_NUMBER_MAX && *pair_out == NULL && err == ERR_ABSENT; n++) {
         root_key_name(name, n);
         err = try_file(ceremony, name, root_pk, pair_out, fault_out);
+    }
+    if (err == ERR_ABSENT) {
+        ceremony_ask_on(ceremony);
     }
     return *pair_out != NULL ? ERR_OK : err;
 }

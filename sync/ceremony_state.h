@@ -78,6 +78,9 @@ MUST_CHECK enum err ceremony_key_office(struct ceremony *ceremony, const char *c
                                         const uint8_t office_pk[SIGN_PK_BYTES],
                                         const struct key_pair **pair_out, ceremony_fault *fault_out);
 
+/* It goes on without the key that the last fault was about. */
+void ceremony_ask_on(const struct ceremony *ceremony);
+
 /* "root-3"; "office-KEN", and from the second on "office-KEN.2". */
 void root_key_name(char out[CEREMONY_KEY_NAME_BYTES_MAX], unsigned number);
 void office_key_name(char out[CEREMONY_KEY_NAME_BYTES_MAX], const char *code, unsigned number);

@@ -505,38 +505,56 @@ issue_extensions(struct ceremony *ceremony, const struct issuer *issuer, const s
 struct certifier_search {
     const struct ceremony *ceremony;
     const uint8_t *device_pk;
-    struct buf office_keys; /* each once */
+    struct buf houses; /* the lowest key of each, once */
 };
 
 static void
 find_certifier(void *self, const struct hash *id, uint32_t type, struct span stmt)
 {
     struct certifier_search *search = self;
+    const struct roster *roster = search->ceremony->roster;
     struct statement statement;
 
     (void)type;
-    if (!roster_stands(search->ceremony->roster, id) || !statement_read_again(stmt, &statement) ||
+    if (!roster_stands(roster, id) || !statement_read_again(stmt, &statement) ||
         memcmp(statement.device.sign_pk, search->device_pk, SIGN_PK_BYTES) != 0) {
         return;
     }
-    put_new_key(&search->office_keys, statement.device.office_pk);
+    const struct roster_office *office = roster_office(roster, statement.device.office_pk);
+    if (office != NULL) {
+        put_new_key(&search->houses, office->house->office_pk);
+    }
 }
 
-/* Open the keys of these offices. None are given unless all are in force and at hand. */
+/* A key in force of an office that may have had several. ERR_ABSENT: none is at hand. */
 static enum err
-open_offices(struct ceremony *ceremony, const struct buf *office_keys, struct issuer *issuer,
+open_house(struct ceremony *ceremony, const uint8_t *house_pk, const struct key_pair **pair_out,
+           ceremony_fault *fault_out)
+{
+    for (size_t n = 0; n < roster_office_count(ceremony->roster); n++) {
+        const struct roster_office *office = roster_office_at(ceremony->roster, n);
+        if (office->revoked || memcmp(office->house->office_pk, house_pk, SIGN_PK_BYTES) != 0) {
+            continue;
+        }
+        enum err err = ceremony_key_office(ceremony, office->code, office->office_pk, pair_out, fault_out);
+        if (err != ERR_ABSENT) {
+            return err;
+        }
+        ceremony_ask_on(ceremony);
+    }
+    return ERR_ABSENT;
+}
+
+/* Open a key of each of these offices. None is given unless all are at hand. */
+static enum err
+open_offices(struct ceremony *ceremony, const struct buf *houses, struct issuer *issuer,
              ceremony_fault *fault_out)
 {
-    size_t count = office_keys->size / SIGN_PK_BYTES;
+    size_t count = houses->size / SIGN_PK_BYTES;
 
     issuer->count = 0;
     for (size_t n = 0; n < count && count <= ISSUERS_MAX; n++) {
-        const struct roster_office *office =
-            roster_office(ceremony->roster, office_keys->data + n * SIGN_PK_BYTES);
-        enum err err = office == NULL || office->revoked
-                           ? ERR_ABSENT
-                           : ceremony_key_office(ceremony, office->code, office->office_pk,
-                                                 &issuer->offices[n], fault_out);
+        enum err err = open_house(ceremony, houses->data + n * SIGN_PK_BYTES, &issuer->offices[n], fault_out);
         if (err != ERR_OK) {
             issuer->count = 0;
             return err == ERR_ABSENT ? ERR_OK : err;
@@ -554,9 +572,9 @@ choose_issuer(struct ceremony *ceremony, const uint8_t key[SIGN_PK_BYTES], struc
     struct certifier_search search = { .ceremony = ceremony, .device_pk = key };
 
     roster_each(ceremony->roster, STATEMENT_DEVICE, find_certifier, &search);
-    enum err err = search.office_keys.failed ? ceremony_no_memory(fault_out)
-                                             : open_offices(ceremony, &search.office_keys, issuer, fault_out);
-    buf_free(&search.office_keys);
+    enum err err = search.houses.failed ? ceremony_no_memory(fault_out)
+                                        : open_offices(ceremony, &search.houses, issuer, fault_out);
+    buf_free(&search.houses);
     return err;
 }
 
@@ -591,7 +609,7 @@ ceremony_revoke(struct ceremony *ceremony, const struct ceremony_cuts *cuts, boo
                          : err;
 }
 
-/* The office whose signature a revocation stands by, if its key is at hand; else the roots, who may extend all. */
+/* The office whose signature a revocation stands by, if a key of it is at hand; else the roots, who may extend all. */
 static enum err
 issuer_of(struct ceremony *ceremony, const struct roster_revocation *revocation, struct issuer *issuer,
           ceremony_fault *fault_out)
@@ -602,7 +620,7 @@ issuer_of(struct ceremony *ceremony, const struct roster_revocation *revocation,
     if (revocation->office == NULL) {
         return ERR_OK;
     }
-    put_new_key(&keys, revocation->office->office_pk);
+    put_new_key(&keys, revocation->office->house->office_pk);
     enum err err =
         keys.failed ? ceremony_no_memory(fault_out) : open_offices(ceremony, &keys, issuer, fault_out);
     buf_free(&keys);
@@ -1009,35 +1027,6 @@ certify_again(struct ceremony *ceremony, const struct key_pair *office, struct c
     return err;
 }
 
-/* Name the actors of an office under another key of it. */
-static enum err
-name_actors_again(struct ceremony *ceremony, const struct roster_office *before,
-                  const struct key_pair *office, ceremony_fault *fault_out)
-{
-    size_t count = 0;
-    const struct roster_actor *actors = roster_actors_of(ceremony->roster, before, &count);
-    struct roster_actor *copies = calloc(count + 1, sizeof *copies);
-    char(*names)[STATEMENT_NAME_BYTES_MAX + 1] = calloc(count + 1, sizeof *names);
-    enum err err = copies == NULL || names == NULL ? ceremony_no_memory(fault_out) : ERR_OK;
-
-    for (size_t n = 0; n < count && err == ERR_OK; n++) {
-        copies[n] = actors[n];
-        (void)snprintf(names[n], sizeof names[n], "%s", actors[n].name);
-    }
-    for (size_t n = 0; n < count && err == ERR_OK; n++) {
-        struct statement statement = { .type = STATEMENT_ACTOR };
-        memcpy(statement.actor.office_pk, office->public_key, SIGN_PK_BYTES);
-        statement.actor.number = copies[n].number;
-        statement.actor.name = span_text(names[n]);
-        statement.actor.role = copies[n].role;
-        statement.actor.active = copies[n].active;
-        err = ceremony_take(ceremony, &statement, &office, 1, NULL, fault_out);
-    }
-    free(copies);
-    free(names);
-    return err;
-}
-
 /* An office in words of its own: those of the roster are lent until it settles. */
 struct office_copy {
     uint8_t office_pk[SIGN_PK_BYTES];
@@ -1112,10 +1101,6 @@ rotate(struct ceremony *ceremony, const struct office_copy *office, uint32_t rea
     }
     for (size_t n = 0; n < devices->count && err == ERR_OK; n++) {
         err = certify_again(ceremony, *pair_out, &devices->items[n], fault_out);
-    }
-    if (err == ERR_OK) {
-        err = name_actors_again(ceremony, roster_office(ceremony->roster, office->office_pk), *pair_out,
-                                fault_out);
     }
     return err == ERR_OK ? revoke_office_key(ceremony, office, reason, fault_out) : err;
 }
