@@ -188,6 +188,7 @@ look(struct restoring *restoring, struct setup_fault *fault)
     const struct backup_about *about = restore_about(restore);
     memcpy(restoring->device, about->device, sizeof restoring->device);
     restoring->org = about->org;
+    restoring->device_id = about->device_id;
     restoring->made_ms = about->made_ms;
     restoring->has_device_keys = about->has_device_keys;
     restore_close(&restore);
@@ -317,6 +318,36 @@ read_news(struct restoring *restoring, const struct key *control_key, const char
     return err == ERR_OK || refuse_words(fault, err, path, &words);
 }
 
+struct known {
+    struct roster *roster;
+    bool failed;
+};
+
+static void
+add_one(void *self, struct span signed_statement)
+{
+    struct known *known = self;
+
+    known->failed |= roster_add(known->roster, signed_statement, NULL) == ROSTER_MEMORY;
+}
+
+/* By the statements of the backup and the newer ones: may the device that it is of do anything still? */
+static enum err
+look_at_device(struct restoring *restoring)
+{
+    struct known known = { .roster = roster_new(&restoring->org) };
+
+    if (known.roster == NULL) {
+        return ERR_MEMORY;
+    }
+    (void)joining_each(buf_span(&restoring->statements), add_one, &known);
+    (void)joining_each(buf_span(&restoring->news), add_one, &known);
+    enum err err = known.failed ? ERR_MEMORY : roster_settle(known.roster);
+    restoring->device_counts = err == ERR_OK && roster_device(known.roster, &restoring->device_id) != NULL;
+    roster_free(&known.roster);
+    return err;
+}
+
 bool
 restoring_check(struct restoring *restoring, const char *statements_path, restore_progress *progress,
                 void *self, struct setup_fault *fault_out)
@@ -333,6 +364,10 @@ restoring_check(struct restoring *restoring, const char *statements_path, restor
         good = read_news(restoring, restore_control_key(restore), statements_path, fault_out);
     }
     restore_close(&restore);
+    if (good) {
+        err = look_at_device(restoring);
+        good = err == ERR_OK || refuse_backup(fault_out, err, restoring->paths[0]);
+    }
     return good;
 }
 
@@ -369,6 +404,13 @@ restoring_make(struct restoring *restoring, const char *directory, enum restorin
     enum err err = ERR_OK;
 
     assert(place != PLACE_JOINED);
+    if (!restoring->device_counts) {
+        return refuse(
+            fault_out, ERR_DENIED, directory, "the device of the backup is not restored",
+            "it was revoked, and a revoked key never returns",
+            "vigild init DIR, vigil-org enrol, vigild init DIR --welcome FILE, then this again: the new "
+            "device takes the backup in");
+    }
     if (passphrase.size == 0) {
         return refuse(fault_out, ERR_INVALID, directory, "the passphrase is empty",
                       "anybody who takes the machine could open it",

@@ -20,9 +20,11 @@ struct restoring {
     struct buf statements;
     struct buf news;
     struct hash org;
+    struct hash device_id;
     char device[STATEMENT_NAME_BYTES_MAX + 1]; /* that the backup is of */
     uint64_t made_ms;
     bool has_device_keys;
+    bool device_counts; /* after the check: nothing that is known here has revoked it */
     struct restore_counts counts;
 };
 
@@ -51,12 +53,13 @@ MUST_CHECK bool restoring_unseal_with(struct restoring *restoring, const char *k
 MUST_CHECK bool restoring_place(const char *directory, enum restoring_place *place_out,
                                 struct setup_fault *fault_out);
 
-/* Read both files to the end, verifying every chunk; and the file of newer statements, unless its path is NULL. Changes
- * nothing. */
+/* Read both files to the end, verifying every chunk; and the file of newer statements, unless its path is NULL; and see
+ * whether the device still counts. Changes nothing. */
 MUST_CHECK bool restoring_check(struct restoring *restoring, const char *statements_path,
                                 restore_progress *progress, void *self, struct setup_fault *fault_out);
 
-/* Make the directory, its vault and the device of the backup, with a new incarnation, and unlock it. `work` is not looked at
+/* Make the directory, its vault and the device of the backup, with a new incarnation, and unlock it. Refused for a device that
+ * counts no more: a revoked key never returns. `work` is not looked at
  * where the vault is there already: then the passphrase is that of the restore that was cut off. */
 MUST_CHECK bool restoring_make(struct restoring *restoring, const char *directory, enum restoring_place place,
                                struct span passphrase, const struct vault_work *work,

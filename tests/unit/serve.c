@@ -660,6 +660,7 @@ END_TEST
 
 START_TEST(a_backup_is_asked_for_with_a_path_and_a_recipient)
 {
+    ck_assert(!serve_work(ken.serve));
     served_refused(served_ask(&ken, "{'id':1,'do':'backup.make'}"), "usage");
     served_refused(served_ask(&ken, "{'id':1,'do':'backup.make','path':'relative'}"), "usage");
     served_refused(served_ask(&ken, "{'id':1,'do':'backup.make','path':'/tmp/x','recipient':{'salt':'00'}}"),
