@@ -134,6 +134,10 @@ bool stamp_is_suspect(const struct call *call, uint64_t hlc);
  * serve_alarm.c, serve_backup.c, serve_device.c, serve_held.c, serve_epoch.c, serve_frontier.c --- */
 void call_backup_make(struct call *call);
 void call_backup_accept(struct call *call);
+void call_erase_plan(struct call *call);
+void call_erase_order(struct call *call);
+void call_erase_list(struct call *call);
+void call_erase_report(struct call *call);
 void call_record_save(struct call *call);
 void call_record_show(struct call *call);
 void call_record_history(struct call *call);
@@ -163,6 +167,9 @@ void call_epoch_list(struct call *call);
 void call_epoch_rotate(struct call *call);
 void call_frontier_cut(struct call *call);
 void call_frontier_write(struct call *call);
+
+/* Refuse because the record is hidden behind a restriction. */
+void call_fail_restricted(struct call *call);
 
 /* An array of the peer objects of sync.status. NULL: no memory. */
 json_t *peers_json(struct call *call);

@@ -711,12 +711,28 @@ sleep_until(struct loop *loop, uint64_t most)
     api_gather(loop->api);
 }
 
+/* What was erased is to be in no free page either: between turns, since it takes as long as the replica is large. */
+static enum err
+rewrite_if_due(struct loop *loop)
+{
+    if (!replica_compact_is_due(loop->options.replica)) {
+        return ERR_OK;
+    }
+    enum err err = replica_compact(loop->options.replica);
+    /* A receipt says that it was done, or waits for room. */
+    loop->tend_due = true;
+    return err;
+}
+
 enum err
 loop_turn(struct loop *loop, uint64_t most)
 {
     sleep_until(loop, most);
     serve_take(loop->serve);
     enum err err = work(loop);
+    if (err == ERR_OK) {
+        err = rewrite_if_due(loop);
+    }
     watch_net(loop);
     follow_roster(loop);
     if (ends_the_node(err)) {

@@ -3,6 +3,7 @@
 #include "store/base/cbor.h"
 #include "store/base/log.h"
 #include "store/base/world.h"
+#include "sync/erase.h"
 
 #include <assert.h>
 #include <inttypes.h>
@@ -25,40 +26,45 @@ struct call_kind {
     bool writes;
     bool
         shows; /* what records say: not from a replica that was restored and may hold what was erased since */
+    bool frees; /* it deletes: on a full disk too */
 };
 
 static const struct call_kind kinds[] = {
-    { "status", call_status, false, false },
-    { "digest", call_digest, false, false },
-    { "sync.status", call_sync_status, false, false },
-    { "sync.now", call_sync_now, false, false },
-    { "sync.watch", call_sync_watch, false, false },
-    { "peer.add", call_peer_add, true, false },
-    { "peer.list", call_peer_list, false, false },
-    { "peer.remove", call_peer_remove, true, false },
-    { "record.save", call_record_save, true, false },
-    { "record.show", call_record_show, false, true },
-    { "record.list", call_record_list, false, true },
-    { "record.history", call_record_history, false, true },
-    { "record.count", call_record_count, false, true },
-    { "conflict.list", call_conflict_list, false, true },
-    { "conflict.show", call_conflict_show, false, true },
-    { "conflict.resolve", call_conflict_resolve, true, true },
-    { "codebook.show", call_codebook_show, false, false },
-    { "actor.list", call_actor_list, false, false },
-    { "actor.add", call_actor_add, true, false },
-    { "journal.watch", call_journal_watch, false, true },
-    { "backup.make", call_backup_make, false, false },
-    { "backup.accept", call_backup_accept, true, false },
-    { "device.list", call_device_list, false, false },
-    { "device.show", call_device_show, false, false },
-    { "held.list", call_held_list, false, false },
-    { "held.show", call_held_show, false, true },
-    { "held.fetch", call_held_fetch, false, false },
-    { "epoch.list", call_epoch_list, false, false },
-    { "epoch.rotate", call_epoch_rotate, true, false },
-    { "frontier.cut", call_frontier_cut, false, false },
-    { "frontier.write", call_frontier_write, false, false },
+    { "status", call_status, false, false, false },
+    { "digest", call_digest, false, false, false },
+    { "sync.status", call_sync_status, false, false, false },
+    { "sync.now", call_sync_now, false, false, false },
+    { "sync.watch", call_sync_watch, false, false, false },
+    { "peer.add", call_peer_add, true, false, false },
+    { "peer.list", call_peer_list, false, false, false },
+    { "peer.remove", call_peer_remove, true, false, false },
+    { "record.save", call_record_save, true, false, false },
+    { "record.show", call_record_show, false, true, false },
+    { "record.list", call_record_list, false, true, false },
+    { "record.history", call_record_history, false, true, false },
+    { "record.count", call_record_count, false, true, false },
+    { "conflict.list", call_conflict_list, false, true, false },
+    { "conflict.show", call_conflict_show, false, true, false },
+    { "conflict.resolve", call_conflict_resolve, true, true, false },
+    { "codebook.show", call_codebook_show, false, false, false },
+    { "actor.list", call_actor_list, false, false, false },
+    { "actor.add", call_actor_add, true, false, false },
+    { "journal.watch", call_journal_watch, false, true, false },
+    { "erase.plan", call_erase_plan, false, true, false },
+    { "erase.order", call_erase_order, true, true, true },
+    { "erase.list", call_erase_list, false, false, false },
+    { "erase.report", call_erase_report, false, false, false },
+    { "backup.make", call_backup_make, false, false, false },
+    { "backup.accept", call_backup_accept, true, false, false },
+    { "device.list", call_device_list, false, false, false },
+    { "device.show", call_device_show, false, false, false },
+    { "held.list", call_held_list, false, false, false },
+    { "held.show", call_held_show, false, true, false },
+    { "held.fetch", call_held_fetch, false, false, false },
+    { "epoch.list", call_epoch_list, false, false, false },
+    { "epoch.rotate", call_epoch_rotate, true, false, false },
+    { "frontier.cut", call_frontier_cut, false, false, false },
+    { "frontier.write", call_frontier_write, false, false, false },
 };
 
 /* A request that was taken over and is not answered yet. */
@@ -89,6 +95,7 @@ struct serve {
     size_t watch_count;
     struct backup_watch backup;
     bool peers_changed;
+    uint64_t destroyed; /* erase_destroyed, when names were last sure to be of what is there */
 };
 
 struct serve *
@@ -434,6 +441,14 @@ call_begin(struct serve *serve, struct call *call, const struct api_request *req
     call_refresh(call);
 }
 
+/* On a full disk nothing is written but what deletes. */
+static void
+refuse_full(struct call *call)
+{
+    call_fail(call, ERR_FULL, "nothing of it was kept: make room on the disk, then try again",
+              "it could not be written: %s", err_text(ERR_FULL));
+}
+
 /* Nobody is shown what may have been erased since the backup was made. */
 static void
 refuse_restored(struct call *call)
@@ -449,6 +464,8 @@ call_run(struct call *call, const struct call_kind *kind)
 {
     if (kind->shows && replica_is_restored(call->replica, NULL)) {
         refuse_restored(call);
+    } else if (kind->writes && !kind->frees && replica_turn_is_narrow(call->replica)) {
+        refuse_full(call);
     } else {
         kind->run(call);
     }
@@ -590,6 +607,12 @@ serve_turn_ended(struct serve *serve, enum err err)
             pending->durable = pending->ran;
         }
         names_turn_ended(serve->names);
+        uint64_t destroyed = erase_destroyed(replica_erase(serve->options.replica));
+        if (destroyed != serve->destroyed) {
+            /* Of records that were erased no name is left in memory either, and their numbers may be given anew. */
+            serve->destroyed = destroyed;
+            names_clear(serve->names);
+        }
         return;
     }
     for (struct pending *pending = serve->first; pending != NULL; pending = pending->next) {

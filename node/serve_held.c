@@ -230,7 +230,11 @@ add_words(struct call *call, const struct log_branch *branch, const struct intak
     (void)json_object_set_new(ok, "suspect_time", json_boolean(stamp_is_suspect(call, words->hlc)));
     (void)json_object_set_new(ok, "actor", actor_json(call->roster, &branch->device_id, words->actor));
     add_record(call, words, ok);
-    for (size_t n = 0; words->kind == ENTRY_DATA && n < words->change.change.op_count; n++) {
+    bool restricted =
+        words->has_record &&
+        replica_is_restricted(call->replica, &branch->descriptor.compartment, &words->record_id);
+    (void)json_object_set_new(ok, "restricted", json_boolean(restricted));
+    for (size_t n = 0; words->kind == ENTRY_DATA && !restricted && n < words->change.change.op_count; n++) {
         (void)json_array_append_new(ops, op_json(call, &words->change.change.ops[n]));
     }
     (void)json_object_set_new(ok, "ops", ops);

@@ -239,7 +239,8 @@ item_json(struct call *call, const struct record_item *item)
 static void
 row_key(struct call *call, uint32_t kind, const struct codebook_field *field, char key[VALUE_TEXT_BYTES])
 {
-    static const char *const taken[] = { "id", "kind", "office", "conflict", "created", "updated" };
+    static const char *const taken[] = { "id",         "kind",    "office", "conflict",
+                                         "restricted", "created", "updated" };
 
     for (size_t n = 0; n < sizeof taken / sizeof taken[0]; n++) {
         if (strcmp(taken[n], field->name) == 0) {
@@ -282,10 +283,12 @@ add_item(struct call *call, json_t *row, uint32_t kind, const struct record_item
 static json_t *
 row_json(struct call *call, const struct record_summary *summary, bool conflict)
 {
-    json_t *row = json_pack("{s:o,s:s,s:s,s:s,s:b,s:o,s:o}", "id", hex_json(ident_span(&summary->record_id)),
-                            "number", "", "kind", kind_name(call->codebook, summary->kind), "office",
-                            office_name(call->roster, &summary->compartment), "conflict", conflict, "created",
-                            hlc_json(summary->created_hlc), "updated", hlc_json(summary->updated_hlc));
+    json_t *row =
+        json_pack("{s:o,s:s,s:s,s:s,s:b,s:b,s:o,s:o}", "id", hex_json(ident_span(&summary->record_id)),
+                  "number", "", "kind", kind_name(call->codebook, summary->kind), "office",
+                  office_name(call->roster, &summary->compartment), "conflict", conflict, "restricted",
+                  summary->restricted, "created", hlc_json(summary->created_hlc), "updated",
+                  hlc_json(summary->updated_hlc));
 
     for (size_t n = 0; row != NULL && n < summary->item_count; n++) {
         const struct record_item *item = &summary->items[n];
@@ -327,7 +330,7 @@ take_record(struct call *call, struct page *page, uint32_t record_no)
         call_fail(call, err, "", "%s", err_text(err));
         return;
     }
-    bool conflict = summary.conflict_count > 0 || twin_conflicts(call, &summary) > 0;
+    bool conflict = !summary.restricted && (summary.conflict_count > 0 || twin_conflicts(call, &summary) > 0);
     if (page->only_conflicts && !conflict) {
         page->matched--;
     } else if (json_array_size(page->rows) < (size_t)page->limit) {

@@ -395,22 +395,32 @@ call_record_show(struct call *call)
     json_t *fields = json_array();
     json_t *elements = json_array();
     json_t *notes = json_array();
-    add_fields(call, view.open, 0, NULL, fields);
-    add_fields(call, view.protected_half, 0, NULL, fields);
-    add_withheld(call, &view, 0, NULL, fields);
+    if (!view.restricted) {
+        add_fields(call, view.open, 0, NULL, fields);
+        add_fields(call, view.protected_half, 0, NULL, fields);
+        add_withheld(call, &view, 0, NULL, fields);
+    }
     add_elements(call, &view, elements, notes);
     const struct roster_compartment *compartment = roster_compartment(call->roster, &named.compartment);
     call_ok(call,
-            json_pack("{s:o,s:o,s:s,s:s,s:s,s:b,s:b,s:o,s:o,s:o,s:o,s:o,s:o}", "id",
+            json_pack("{s:o,s:o,s:s,s:s,s:s,s:b,s:b,s:b,s:o,s:o,s:o,s:o,s:o,s:o}", "id",
                       hex_json(ident_span(&named.record_id)), "number", number_json(call, &view), "kind",
                       kind_name(call->codebook, view_kind(&view)), "office",
                       office_name(call->roster, &named.compartment), "compartment",
                       compartment == NULL ? "" : compartment->name, "conflict", conflicts > 0, "withheld",
-                      view.withheld, "created", hlc_json(created), "updated", hlc_json(updated), "held",
-                      held_of_record(call, &named), "fields", fields, "elements", elements, "notes", notes));
+                      view.withheld, "restricted", view.restricted, "created", hlc_json(created), "updated",
+                      hlc_json(updated), "held", held_of_record(call, &named), "fields", fields, "elements",
+                      elements, "notes", notes));
 }
 
 /* --- record.history --- */
+
+void
+call_fail_restricted(struct call *call)
+{
+    call_fail(call, ERR_DENIED, "vigil record show says who restricted it; removing the restriction lifts it",
+              "the record is restricted: nothing of it is shown or changed");
+}
 
 struct history_entry {
     uint64_t hlc;
@@ -535,6 +545,10 @@ call_record_history(struct call *call)
     size_t count = 0;
 
     if (!call_record(call, &named)) {
+        return;
+    }
+    if (replica_is_restricted(call->replica, &named.compartment, &named.record_id)) {
+        call_fail_restricted(call);
         return;
     }
     const struct roster_compartment *compartment = roster_compartment(call->roster, &named.compartment);

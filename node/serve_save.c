@@ -610,6 +610,9 @@ explain_refusal(struct call *call, enum err err, const struct save *save, size_t
         if (call->own == NULL) {
             call_fail_without_own(call);
         }
+        if (!save->create && replica_is_restricted(call->replica, &save->compartment, &save->record_id)) {
+            call_fail_restricted(call);
+        }
         call_fail(call, err, "ask for a right to write there, or leave the field to another office",
                   "this node may not write %s", target.text);
         break;

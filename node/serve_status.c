@@ -144,6 +144,17 @@ disk_json(const struct call *call, struct table_stat *stat)
                      (json_int_t)free_bytes);
 }
 
+static size_t
+waiting_orders(const struct roster *roster)
+{
+    size_t count = 0;
+
+    for (size_t n = 0; n < roster_erasure_count(roster); n++) {
+        count += !roster_erasure_at(roster, n)->stands;
+    }
+    return count;
+}
+
 /* What an operator should look at, a sentence each. */
 static json_t *
 warnings_json(const struct call *call, const struct table_stat *stat, bool clock_suspect, const json_t *ahead)
@@ -168,6 +179,16 @@ warnings_json(const struct call *call, const struct table_stat *stat, bool clock
         warn(warnings,
              "restored from a backup: no record is shown before it has compared with a peer, or: vigil "
              "backup accept");
+    }
+    uint64_t needs = replica_compact_bytes(call->replica);
+    if (needs > 0) {
+        warn(warnings,
+             "what was erased lies in free pages still: rewriting the files needs %llu MiB of free disk",
+             (unsigned long long)(needs >> 20) + 1);
+    }
+    if (waiting_orders(call->roster) > 0) {
+        warn(warnings, "%zu orders to erase wait for a second signature: vigil erase list",
+             waiting_orders(call->roster));
     }
     if (stat->corrupt_count > 0) {
         warn(warnings, "%llu stored rows did not verify: stop the node and run vigild verify",

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 void
@@ -269,6 +270,21 @@ setup_close(struct setup *setup)
 
 /* --- open --- */
 
+enum { RESERVE_BYTES_MAX = 8 << 20, RESERVE_SHARE = 32 };
+
+/* What is kept for an erasure on a full disk: a few MiB, and less where the whole disk is small. */
+static uint64_t
+reserve_bytes(const char *directory)
+{
+    struct statvfs disk;
+
+    if (statvfs(directory, &disk) != 0) {
+        return 0;
+    }
+    uint64_t share = (uint64_t)disk.f_blocks * disk.f_frsize / RESERVE_SHARE;
+    return share < RESERVE_BYTES_MAX ? share : RESERVE_BYTES_MAX;
+}
+
 bool
 setup_open(struct setup *setup, const struct world *world, long map_mib, struct setup_fault *fault_out)
 {
@@ -278,6 +294,7 @@ setup_open(struct setup *setup, const struct world *world, long map_mib, struct 
                                                      .storage_key = setup->storage_key,
                                                      .codebook = codebook_reprisals(),
                                                      .map_bytes = (size_t)map_mib << 20,
+                                                     .reserve_bytes = reserve_bytes(setup->directory),
                                                  });
     const char *why = err_text(err);
     const char *todo = "look at the disk and at the system log";

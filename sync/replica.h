@@ -112,6 +112,24 @@ MUST_CHECK enum err replica_order_erasure(struct replica *replica, const struct 
                                           const struct ident *record_id, uint32_t reason, uint32_t actor,
                                           struct replica_order *out);
 
+/* What such an order would be, in the same words; nothing is changed. Between replica_begin_read and replica_end_read, or in a
+ * turn. */
+struct replica_plan {
+    struct ident compartments[2]; /* that hold a half of the record */
+    size_t compartment_count;
+    uint32_t needed;
+    const struct roster_erasure
+        *waiting; /* the order for just these that waits for a signature; NULL: none. Lent */
+};
+
+MUST_CHECK enum err replica_plan_erasure(struct replica *replica, const struct ident *compartment,
+                                         const struct ident *record_id, struct replica_plan *plan_out);
+
+/* The record that these keys of an order belong to, by one walk over the keys that are here: its case half. False: none of
+ * them is here. */
+bool replica_find_ordered(struct replica *replica, const struct statement_list *keys,
+                          struct ident *compartment_out, struct ident *record_id_out);
+
 /* How far an order is here, and what a device has said of it: see erase.h. Between replica_begin_read and
  * replica_end_read. */
 const struct erase *replica_erase(const struct replica *replica);

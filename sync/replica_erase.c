@@ -276,6 +276,78 @@ replica_is_restricted(struct replica *replica, const struct ident *compartment_i
 }
 
 enum err
+replica_plan_erasure(struct replica *replica, const struct ident *compartment, const struct ident *record_id,
+                     struct replica_plan *plan_out)
+{
+    struct order_keys keys;
+    enum err err = gather_keys(replica, compartment, record_id, &keys);
+
+    *plan_out = (struct replica_plan){ .needed = roster_erasure_signatures(replica->roster) };
+    if (err == ERR_OK) {
+        plan_out->waiting = order_for(replica, &keys);
+        plan_out->compartment_count = keys.count;
+        for (size_t n = 0; n < keys.count; n++) {
+            plan_out->compartments[n] = keys.keys[n].compartment;
+        }
+        if (plan_out->waiting != NULL && has_signed(replica, plan_out->waiting)) {
+            err = ERR_EXISTS;
+        }
+    }
+    crypto_wipe(&keys, sizeof keys);
+    return err;
+}
+
+struct ordered {
+    struct replica *replica;
+    const struct statement_list *keys;
+    struct ident *compartment;
+    struct ident *record_id;
+    bool found;
+};
+
+static void
+match_ordered(void *self, const struct ident *compartment_id, const struct record_key *record)
+{
+    struct ordered *ordered = self;
+    struct key erase_key;
+    bool derived = false;
+
+    for (size_t n = 0; n < ordered->keys->count && !ordered->found; n++) {
+        struct statement_erase item = statement_erase_at(ordered->keys, n);
+
+        if (!ident_equal(&item.compartment, compartment_id)) {
+            continue;
+        }
+        if (!derived) {
+            record_key_erase(&erase_key, &record->key);
+            derived = true;
+        }
+        if (crypto_equal(item.erase_key.bytes, erase_key.bytes, KEY_BYTES)) {
+            const struct roster_compartment *compartment =
+                roster_compartment(ordered->replica->roster, compartment_id);
+
+            ordered->found = true;
+            *ordered->record_id = record->record_id;
+            *ordered->compartment =
+                compartment != NULL && compartment->role == COMPARTMENT_PROTECTED && compartment->twin != NULL
+                    ? compartment->twin->id
+                    : *compartment_id;
+        }
+    }
+    crypto_wipe(&erase_key, sizeof erase_key);
+}
+
+bool
+replica_find_ordered(struct replica *replica, const struct statement_list *keys,
+                     struct ident *compartment_out, struct ident *record_id_out)
+{
+    struct ordered ordered = { replica, keys, compartment_out, record_id_out, false };
+
+    keys_each_record(replica->keys_txn, match_ordered, &ordered);
+    return ordered.found;
+}
+
+enum err
 replica_order_erasure(struct replica *replica, const struct ident *compartment, const struct ident *record_id,
                       uint32_t reason, uint32_t actor, struct replica_order *out)
 {

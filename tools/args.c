@@ -55,6 +55,9 @@ const struct option_text option_texts[OPT_COUNT] = {
                        "Write what is held of every log to a new file, for the key ceremony" },
     [OPT_BEFORE] = { "before", "TIME",
                      "End each log before the first entry that claims this time or a later one" },
+    [OPT_REASON] = { "reason", "REASON",
+                     "Why: consent_withdrawn, erasure_requested, safety, legal or other" },
+    [OPT_YES] = { "yes", NULL, "Go on without being asked" },
     [OPT_CHECK] = { "check", NULL, "End with status 6 if there is something to look at" },
 };
 

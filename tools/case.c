@@ -373,12 +373,12 @@ static size_t
 list_columns(const struct command *command, char *names, struct output_column *columns, size_t columns_max)
 {
     static const struct output_column of_cases[] = {
-        { "number", 0 },         { "status", 0 },   { "urgency", 0 },          { "country_of_act", 0 },
-        { "title", COLUMN_CUT }, { "conflict", 0 }, { "updated", COLUMN_DAY },
+        { "number", 0 },         { "status", 0 },   { "urgency", 0 },    { "country_of_act", 0 },
+        { "title", COLUMN_CUT }, { "conflict", 0 }, { "restricted", 0 }, { "updated", COLUMN_DAY },
     };
     static const struct output_column of_records[] = {
-        { "number", 0 }, { "title", COLUMN_CUT }, { "pseudonym", COLUMN_CUT },
-        { "office", 0 }, { "conflict", 0 },       { "updated", COLUMN_DAY },
+        { "number", 0 },   { "title", COLUMN_CUT }, { "pseudonym", COLUMN_CUT }, { "office", 0 },
+        { "conflict", 0 }, { "restricted", 0 },     { "updated", COLUMN_DAY },
     };
     size_t count = 0;
 
@@ -441,9 +441,10 @@ drop_empty(const json_t *rows, struct output_column *columns, size_t count)
     return kept;
 }
 
-/* What a row may have beside the listed fields of its kind; of those, one that is called like the first six has the name
+/* What a row may have beside the listed fields of its kind; of those, one that is called like the first seven has the name
  * of the kind before its own. */
-static const char *const row_names[] = { "id", "kind", "office", "conflict", "created", "updated", "number" };
+static const char *const row_names[] = { "id",         "kind",    "office",  "conflict",
+                                         "restricted", "created", "updated", "number" };
 enum { ROW_NAMES = sizeof row_names / sizeof row_names[0], COLUMN_NAMES_MAX = 128, COLUMN_NAME_BYTES = 96 };
 
 /* The columns that a list of records of this kind can have. Gives how many. */

@@ -55,6 +55,8 @@ enum opt {
     OPT_OWN,
     OPT_FRONTIER,
     OPT_BEFORE,
+    OPT_REASON,
+    OPT_YES,
     OPT_COUNT,
     OPT_NONE = OPT_COUNT /* something that stands on its own */
 };
@@ -113,7 +115,7 @@ struct noun {
 };
 
 extern const struct noun case_noun, record_noun, conflict_noun, peer_noun, sync_noun, status_noun,
-    device_noun, held_noun, epoch_noun, digest_noun, codebook_noun, backup_noun, completion_noun;
+    device_noun, held_noun, erase_noun, epoch_noun, digest_noun, codebook_noun, backup_noun, completion_noun;
 
 /* All of them, in the order of the help; ends with NULL. */
 extern const struct noun *const nouns[];

@@ -469,6 +469,10 @@ show_record(const struct output *output, const json_t *record, bool ids)
         free(more);
     }
     output_printf(output->to, "id %s, made %s, changed %s\n", text_of(record, "id"), created, updated);
+    if (json_is_true(json_object_get(record, "restricted"))) {
+        (void)fputs("Restricted: nothing else of it is shown until the restriction is removed.\n",
+                    output->to);
+    }
     if (json_is_true(json_object_get(record, "withheld"))) {
         (void)fputs("Part of it is withheld: this node may not read the protected half.\n", output->to);
     }
