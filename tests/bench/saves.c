@@ -71,14 +71,23 @@ save(struct replica *replica, const struct ident *compartment, struct ident *rec
     return err == ERR_OK;
 }
 
-/* `count` saves over RECORDS records, `batch` a turn; the anchor file too where `anchor` says so. Gives the rate, or 0. */
-static double
+/* What so many saves cost. */
+struct cost {
+    double rate;    /* a second; 0: one was refused */
+    double time_us; /* of one processor, each */
+    double bytes;   /* handed to files, each */
+};
+
+/* `count` saves over RECORDS records, `batch` a turn; the anchor file too where `anchor` says so. */
+static struct cost
 save_many(struct replica *replica, const struct ident *compartment, struct ident records[RECORDS],
           uint64_t count, uint64_t batch, bool create, bool anchor)
 {
     struct edit edit = { 0 };
     bool good = true;
 
+    uint64_t written = bench_written_bytes();
+    double processor = bench_processor();
     double start = bench_now();
     for (uint64_t n = 0; good && n < count;) {
         good = replica_begin(replica) == ERR_OK;
@@ -88,9 +97,18 @@ save_many(struct replica *replica, const struct ident *compartment, struct ident
         good = good && replica_commit(replica) == ERR_OK;
         good = good && (!anchor || replica_anchor(replica) == ERR_OK);
     }
-    double seconds = bench_now() - start;
+    double each = (double)count;
+    struct cost cost = { .rate = good ? each / (bench_now() - start) : 0,
+                         .time_us = (bench_processor() - processor) * 1e6 / each,
+                         .bytes = (double)(bench_written_bytes() - written) / each };
     edit_free(&edit);
-    return good ? (double)count / seconds : 0;
+    return cost;
+}
+
+static void
+note_cost(const struct cost *cost)
+{
+    bench_note("%.1f us of one processor and %.0f B written, a save", cost->time_us, cost->bytes);
 }
 
 void
@@ -107,36 +125,41 @@ save_measure(struct bench *bench)
     struct replica *replica = scene_copy(&scene, bench, 0, "saves", workload_codebook());
     if (replica != NULL) {
         (void)snprintf(path, sizeof path, "%s/raw", scene.directory);
-        bool good = save_many(replica, &compartment, records, RECORDS, RECORDS, true, false) > 0;
+        bool good = save_many(replica, &compartment, records, RECORDS, RECORDS, true, false).rate > 0;
         double lmdb = raw_lmdb_rows(path, bench->saves, 1, ROW_BYTES);
-        double single = good ? save_many(replica, &compartment, records, bench->saves, 1, false, false) : 0;
-        double anchored = good ? save_many(replica, &compartment, records, bench->saves, 1, false, true) : 0;
-        double many =
-            good ? save_many(replica, &compartment, records, (uint64_t)TURNS_OF_64 * 64, 64, false, false)
-                 : 0;
+        struct cost single = { 0 };
+        struct cost anchored = { 0 };
+        struct cost many = { 0 };
+        if (good) {
+            single = save_many(replica, &compartment, records, bench->saves, 1, false, false);
+            anchored = save_many(replica, &compartment, records, bench->saves, 1, false, true);
+            many = save_many(replica, &compartment, records, (uint64_t)TURNS_OF_64 * 64, 64, false, false);
+        }
         double lmdb_many = raw_lmdb_rows(path, (uint64_t)TURNS_OF_64 * 64, 64, ROW_BYTES);
-        if (single <= 0 || anchored <= 0 || many <= 0) {
+        if (single.rate <= 0 || anchored.rate <= 0 || many.rate <= 0) {
             bench_fail(bench, "a save was refused");
         }
         bench_report(&(struct figure){ .what = "local saves, one a commit",
-                                       .measured = single,
+                                       .measured = single.rate,
                                        .unit = "/s",
                                        .bound = AT_LEAST,
                                        .limit = lmdb * SHARE_MIN / 100,
                                        .raw = lmdb,
                                        .raw_what = "LMDB commits a row; the limit is 70 % of it" });
+        note_cost(&single);
         bench_report(&(struct figure){ .what = "  the same, with the anchor file after each",
-                                       .measured = anchored,
+                                       .measured = anchored.rate,
                                        .unit = "/s",
                                        .raw = lmdb,
                                        .raw_what = "LMDB commits a row" });
         bench_report(&(struct figure){ .what = "local saves, 64 a commit",
-                                       .measured = many,
+                                       .measured = many.rate,
                                        .unit = "/s",
                                        .bound = AT_LEAST,
                                        .limit = 10000,
                                        .raw = lmdb_many,
                                        .raw_what = "LMDB puts 64 rows a commit" });
+        note_cost(&many);
     }
     replica_close(&replica);
     scene_free(&scene);
