@@ -336,6 +336,37 @@ is_listed(const json_t *list, const char *log, json_int_t seq)
     return false;
 }
 
+/* What is here of the entries of one number that a log forked at: their names, what they claim, and how far the log goes on
+ * from each. */
+static json_t *
+branches_json(struct call *call, const struct hash *log_id, uint64_t seq)
+{
+    struct journal *journal = replica_journal(call->replica);
+    const struct log_branch *branch = journal_log(journal, log_id);
+    json_t *list = json_array();
+
+    for (; branch != NULL;
+         branch = branch->sibling == LOG_NONE ? NULL : journal_branch(journal, branch->sibling)) {
+        struct journal_entry stored;
+        struct arena arena = { 0 };
+        uint64_t hlc = 0;
+
+        if (seq < branch->branch_first || seq >= branch->next_seq ||
+            journal_read(journal, call->txn, branch->log_no, seq, &stored) != ERR_OK) {
+            continue;
+        }
+        const struct held_entry entry = { .log_no = stored.log_no, .seq = seq, .entry_id = stored.entry.id };
+        if (replica_stamp_of(call->replica, branch->log_no, seq, &arena, &hlc) != ERR_OK) {
+            hlc = 0;
+        }
+        (void)json_array_append_new(
+            list, json_pack("{s:s,s:o,s:I,s:b}", "id", held_name(journal, &entry).text, "at", hlc_json(hlc),
+                            "next", (json_int_t)branch->next_seq, "counts", stored.state != STATE_HELD));
+        arena_free(&arena);
+    }
+    return list;
+}
+
 static void
 add_fork(struct call *call, const struct hash *device_id, const struct hash *log_id,
          const struct ident *compartment_id, uint64_t seq, bool proved, json_t *list)
@@ -347,11 +378,12 @@ add_fork(struct call *call, const struct hash *device_id, const struct hash *log
     bytes_hex(log, hash_span(log_id));
     if (json_array_size(list) < FORKS_LISTED_MAX && !is_listed(list, log, (json_int_t)seq)) {
         (void)json_array_append_new(
-            list, json_pack("{s:o,s:s,s:I,s:s,s:b,s:b,s:b}", "device", device_json(call->roster, device_id),
-                            "log", log, "seq", (json_int_t)seq, "compartment",
-                            compartment == NULL ? "" : compartment->name, "proved", proved, "own",
-                            hash_equal(device_id, &replica_identity(call->replica)->device_id), "revoked",
-                            author != NULL && author->revoked));
+            list,
+            json_pack("{s:o,s:s,s:I,s:s,s:b,s:b,s:b,s:o}", "device", device_json(call->roster, device_id),
+                      "log", log, "seq", (json_int_t)seq, "compartment",
+                      compartment == NULL ? "" : compartment->name, "proved", proved, "own",
+                      hash_equal(device_id, &replica_identity(call->replica)->device_id), "revoked",
+                      author != NULL && author->revoked, "branches", branches_json(call, log_id, seq)));
     }
 }
 

@@ -3,6 +3,7 @@
 
 #include "store/base/world.h"
 #include "sync/frontier_file.h"
+#include "sync/held.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -140,11 +141,34 @@ call_frontier_cut(struct call *call)
 
 /* --- frontier.write --- */
 
+/* Entries at which logs are to end: nothing of what they lead to goes into the file. */
+struct ends {
+    struct held_entry *items;
+    size_t count;
+};
+
 /* The tips that one log gets in the file. */
 struct tips {
     struct frontier_file_tip *items;
     size_t count;
 };
+
+/* One more than the last entry of the way to the entry before `next` that stands, `ends` considered. */
+static uint64_t
+ends_at(const struct journal *journal, const struct ends *ends, uint32_t log_no, uint64_t next)
+{
+    const struct hash *log_id = &journal_branch(journal, log_no)->log_id;
+
+    for (size_t n = 0; n < ends->count; n++) {
+        const struct held_entry *end = &ends->items[n];
+
+        if (end->seq < next && hash_equal(log_id, &journal_branch(journal, end->log_no)->log_id) &&
+            journal_stored_in(journal, log_no, end->seq) == end->log_no) {
+            next = end->seq;
+        }
+    }
+    return next;
+}
 
 static void
 add_tip(struct tips *tips, uint64_t seq, const struct hash *entry_id)
@@ -158,22 +182,45 @@ add_tip(struct tips *tips, uint64_t seq, const struct hash *entry_id)
     tips->count++;
 }
 
-/* Every tip that is kept of a log, what counts or not. */
-static void
-own_tips(const struct journal *journal, const struct log_branch *first, struct tips *tips)
+/* Add where the way to the entry before `next` ends. False: the call failed. */
+static bool
+add_way(struct call *call, const struct ends *ends, uint32_t log_no, uint64_t next, struct tips *tips)
 {
-    for (uint32_t no = first->log_no; no != LOG_NONE; no = journal_branch(journal, no)->sibling) {
+    struct journal *journal = replica_journal(call->replica);
+    struct journal_entry last;
+
+    next = ends_at(journal, ends, log_no, next);
+    if (next == 0) {
+        return true;
+    }
+    enum err err = journal_read(journal, call->txn, log_no, next - 1, &last);
+    if (err != ERR_OK) {
+        call_fail(call, err, "stop the node and run vigild verify", "%s", err_text(err));
+        return false;
+    }
+    add_tip(tips, next - 1, &last.entry.id);
+    return true;
+}
+
+/* Every tip that is kept of a log, what counts or not. False: the call failed. */
+static bool
+own_tips(struct call *call, const struct ends *ends, const struct log_branch *first, struct tips *tips)
+{
+    const struct journal *journal = replica_journal(call->replica);
+    bool good = true;
+
+    for (uint32_t no = first->log_no; good && no != LOG_NONE; no = journal_branch(journal, no)->sibling) {
         const struct log_branch *branch = journal_branch(journal, no);
 
-        if (branch->next_seq > branch->branch_first) {
-            add_tip(tips, branch->next_seq - 1, &branch->head_id);
-        }
+        good = branch->next_seq == branch->branch_first || add_way(call, ends, no, branch->next_seq, tips);
     }
+    return good;
 }
 
 /* Those that the request names of a log. False: the call failed. */
 static bool
-given_tips(struct call *call, const json_t *cuts, const struct log_branch *first, struct tips *tips)
+given_tips(struct call *call, const json_t *cuts, const struct ends *ends, const struct log_branch *first,
+           struct tips *tips)
 {
     char log[2 * HASH_BYTES + 1];
     size_t index;
@@ -186,26 +233,32 @@ given_tips(struct call *call, const json_t *cuts, const struct log_branch *first
         const char *entry = json_string_value(json_object_get(cut, "entry"));
         json_int_t seq = json_integer_value(json_object_get(cut, "seq"));
         struct hash entry_id;
+        uint32_t log_no = LOG_NONE;
 
         if (named == NULL || strcmp(named, log) != 0 || entry == NULL) {
             continue;
         }
-        if (strlen(entry) != 2 * HASH_BYTES || !bytes_from_hex(entry_id.bytes, HASH_BYTES, entry) ||
-            seq < 0 ||
-            journal_find(replica_journal(call->replica), call->txn, &first->log_id, (uint64_t)seq,
-                         &entry_id) == LOG_NONE) {
+        if (strlen(entry) == 2 * HASH_BYTES && bytes_from_hex(entry_id.bytes, HASH_BYTES, entry) &&
+            seq >= 0) {
+            log_no = journal_find(replica_journal(call->replica), call->txn, &first->log_id, (uint64_t)seq,
+                                  &entry_id);
+        }
+        if (log_no == LOG_NONE) {
             call_fail(call, ERR_ABSENT, "take cuts as frontier.cut gives them",
                       "a cut names an entry that is not here");
             return false;
         }
-        add_tip(tips, (uint64_t)seq, &entry_id);
+        if (!add_way(call, ends, log_no, (uint64_t)seq + 1, tips)) {
+            return false;
+        }
     }
     return true;
 }
 
 /* Add what the file says of one log. False: the call failed. */
 static bool
-add_log(struct call *call, const json_t *cuts, const struct log_branch *first, struct frontier_file *file)
+add_log(struct call *call, const json_t *cuts, const struct ends *ends, const struct log_branch *first,
+        struct frontier_file *file)
 {
     const struct journal *journal = replica_journal(call->replica);
     size_t room = journal_branch_count(journal) + json_array_size(cuts);
@@ -215,9 +268,9 @@ add_log(struct call *call, const json_t *cuts, const struct log_branch *first, s
     if (!good) {
         call_fail(call, ERR_MEMORY, "", "%s", err_text(ERR_MEMORY));
     } else if (cuts != NULL) {
-        good = given_tips(call, cuts, first, &tips);
+        good = given_tips(call, cuts, ends, first, &tips);
     } else {
-        own_tips(journal, first, &tips);
+        good = own_tips(call, ends, first, &tips);
     }
     if (good && tips.count > 0) {
         enum err err = frontier_file_add(file, &first->descriptor, tips.items, tips.count);
@@ -228,6 +281,40 @@ add_log(struct call *call, const json_t *cuts, const struct log_branch *first, s
     }
     free(tips.items);
     return good;
+}
+
+/* Look up what member "without" names. False: the call failed. */
+static bool
+read_ends(struct call *call, struct ends *ends)
+{
+    const json_t *without = json_object_get(call->body, "without");
+    size_t count = json_array_size(without);
+
+    *ends = (struct ends){ .items = arena_take_array(&call->arena, count + 1, sizeof *ends->items) };
+    if (without != NULL && !json_is_array(without)) {
+        call_usage(call, "\"without\" is not a list");
+        return false;
+    }
+    if (ends->items == NULL) {
+        call_fail(call, ERR_MEMORY, "", "%s", err_text(ERR_MEMORY));
+        return false;
+    }
+    for (size_t n = 0; n < count; n++) {
+        const char *name = json_string_value(json_array_get(without, n));
+        enum err err = held_find_any(replica_journal(call->replica), call->txn, name == NULL ? "" : name,
+                                     &ends->items[n]);
+
+        if (err != ERR_OK) {
+            call_fail(call, err,
+                      "vigil device show names the entries at which a log forked, as in 3f09a1c2b1d4:17:b0c4",
+                      err == ERR_CONFLICT ? "more than one entry is called %.60s"
+                                          : "no entry is called %.60s",
+                      name == NULL ? "" : name);
+            return false;
+        }
+    }
+    ends->count = count;
+    return true;
 }
 
 static void
@@ -262,7 +349,8 @@ call_frontier_write(struct call *call)
     const struct roster_device *device = text == NULL ? NULL : call_author(call, text);
     struct frontier_file file = { .org = replica_identity(call->replica)->org,
                                   .made = world_wall_ms(call_options(call)->world) / 1000 };
-    bool good = !call->failed;
+    struct ends ends;
+    bool good = read_ends(call, &ends) && !call->failed;
 
     if (cuts != NULL && !json_is_array(cuts)) {
         call_usage(call, "\"cuts\" is not a list");
@@ -273,7 +361,7 @@ call_frontier_write(struct call *call)
 
         if (first->parent == LOG_NONE &&
             (device == NULL || hash_equal(&first->device_id, &device->device_id))) {
-            good = add_log(call, cuts, first, &file);
+            good = add_log(call, cuts, &ends, first, &file);
         }
     }
     if (good) {

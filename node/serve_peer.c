@@ -118,7 +118,8 @@ peers_json(struct call *call)
         const struct peer *peer = peers_at(options->peers, n);
         const struct gossip_peer_status *status = status_of(all, count, &peer->device_id);
 
-        if (is_met(peer, status)) {
+        /* Whoever is no member any more is not waited for. */
+        if (is_met(peer, status) && (peer->member || peer->state != PEER_DOWN)) {
             (void)json_array_append_new(list, peer_json(call, peer, status));
         }
     }

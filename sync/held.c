@@ -29,17 +29,17 @@ first_held(const struct log_branch *branch)
                                                                                       : branch->branch_first;
 }
 
-/* Read one entry. *held_out is false if it is not held. */
+/* Read one entry. *held_out is false if it is not held; then it is read only if `any` will do. */
 static enum err
-look_at(struct journal *journal, struct table_txn *txn, uint32_t log_no, uint64_t seq, struct held_entry *out,
-        bool *held_out)
+look_at(struct journal *journal, struct table_txn *txn, uint32_t log_no, uint64_t seq, bool any,
+        struct held_entry *out, bool *held_out)
 {
     struct journal_entry stored;
     enum entry_state state;
     enum err err = journal_state(journal, txn, log_no, seq, &state);
 
     *held_out = err == ERR_OK && state == STATE_HELD;
-    if (!*held_out) {
+    if (err != ERR_OK || !(*held_out || any)) {
         return err;
     }
     err = journal_read(journal, txn, log_no, seq, &stored);
@@ -78,7 +78,7 @@ held_next(struct journal *journal, struct table_txn *txn, const struct held_filt
         if (place->seq < first_held(branch)) {
             place->seq = first_held(branch);
         }
-        err = look_at(journal, txn, place->log_no, place->seq, &out[*count_out], &held);
+        err = look_at(journal, txn, place->log_no, place->seq, false, &out[*count_out], &held);
         *count_out += held;
         place->seq++;
         looked++;
@@ -150,8 +150,8 @@ begins(const struct hash *id, const char *digits)
     return strncasecmp(hex, digits, strlen(digits)) == 0;
 }
 
-enum err
-held_find(struct journal *journal, struct table_txn *txn, const char *name, struct held_entry *out)
+static enum err
+find(struct journal *journal, struct table_txn *txn, const char *name, bool any, struct held_entry *out)
 {
     enum err found = ERR_ABSENT;
     struct typed typed;
@@ -164,15 +164,15 @@ held_find(struct journal *journal, struct table_txn *txn, const char *name, stru
         struct held_entry entry;
         bool held = false;
 
-        if (branch->held_count == 0 || typed.seq < branch->branch_first || typed.seq >= branch->next_seq ||
-            !begins(&branch->log_id, typed.log)) {
+        if ((branch->held_count == 0 && !any) || typed.seq < branch->branch_first ||
+            typed.seq >= branch->next_seq || !begins(&branch->log_id, typed.log)) {
             continue;
         }
-        enum err err = look_at(journal, txn, no, typed.seq, &entry, &held);
+        enum err err = look_at(journal, txn, no, typed.seq, any, &entry, &held);
         if (err != ERR_OK) {
             return err;
         }
-        if (held && begins(&entry.entry_id, typed.entry)) {
+        if ((held || any) && begins(&entry.entry_id, typed.entry)) {
             if (found == ERR_OK) {
                 return ERR_CONFLICT;
             }
@@ -181,6 +181,18 @@ held_find(struct journal *journal, struct table_txn *txn, const char *name, stru
         }
     }
     return found;
+}
+
+enum err
+held_find(struct journal *journal, struct table_txn *txn, const char *name, struct held_entry *out)
+{
+    return find(journal, txn, name, false, out);
+}
+
+enum err
+held_find_any(struct journal *journal, struct table_txn *txn, const char *name, struct held_entry *out)
+{
+    return find(journal, txn, name, true, out);
 }
 
 /* True if another branch of its log has an entry of the same seq. */

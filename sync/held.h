@@ -51,6 +51,10 @@ MUST_CHECK enum err held_next(struct journal *journal, struct table_txn *txn,
 MUST_CHECK enum err held_find(struct journal *journal, struct table_txn *txn, const char *name,
                               struct held_entry *out);
 
+/* The same for any entry, be it held or not. */
+MUST_CHECK enum err held_find_any(struct journal *journal, struct table_txn *txn, const char *name,
+                                  struct held_entry *out);
+
 /* Its name. */
 struct held_name {
     char text[64];

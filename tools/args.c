@@ -58,6 +58,8 @@ const struct option_text option_texts[OPT_COUNT] = {
     [OPT_REASON] = { "reason", "REASON",
                      "Why: consent_withdrawn, erasure_requested, safety, legal or other" },
     [OPT_YES] = { "yes", NULL, "Go on without being asked" },
+    [OPT_WITHOUT] = { "without", "ENTRY",
+                      "End its log before this entry, such as the first of a thief's branch" },
     [OPT_CHECK] = { "check", NULL, "End with status 6 if there is something to look at" },
 };
 

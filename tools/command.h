@@ -57,6 +57,7 @@ enum opt {
     OPT_BEFORE,
     OPT_REASON,
     OPT_YES,
+    OPT_WITHOUT,
     OPT_COUNT,
     OPT_NONE = OPT_COUNT /* something that stands on its own */
 };

@@ -94,6 +94,38 @@ print_revocations(FILE *to, const json_t *revocations)
     }
 }
 
+/* The entries at which a log forked, by the names that digest --without takes. */
+static void
+print_forks(FILE *to, const json_t *forks)
+{
+    size_t index;
+    size_t at;
+    json_t *fork;
+    json_t *branch;
+
+    json_array_foreach((json_t *)forks, index, fork)
+    {
+        const char *place = json_string_value(json_object_get(fork, "compartment"));
+
+        output_printf(to, "\nTwo entries with number %lld in %s:\n",
+                      (long long)json_integer_value(json_object_get(fork, "seq")),
+                      place == NULL ? "" : place);
+        json_array_foreach(json_object_get(fork, "branches"), at, branch)
+        {
+            const char *id = json_string_value(json_object_get(branch, "id"));
+            const char *stamp = json_string_value(json_object_get(branch, "at"));
+            char when[32] = "an unknown time";
+
+            if (stamp != NULL) {
+                output_time(when, stamp);
+            }
+            output_printf(to, "  %s claims %s, goes on to entry %lld%s\n", id == NULL ? "" : id, when,
+                          (long long)json_integer_value(json_object_get(branch, "next")) - 1,
+                          json_is_false(json_object_get(branch, "counts")) ? "; held" : "");
+        }
+    }
+}
+
 /* "120 entries, 100 count: cut". */
 static json_t *
 log_row(const json_t *log)
@@ -173,6 +205,7 @@ print_device(const struct command *command, const json_t *device)
     line(to, "Endpoint", json_object_get(device, "endpoint"));
     print_levels(to, json_object_get(device, "levels"));
     print_revocations(to, json_object_get(device, "revocations"));
+    print_forks(to, json_object_get(device, "forks"));
     return print_logs(command, json_object_get(device, "logs"));
 }
 

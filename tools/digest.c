@@ -101,11 +101,12 @@ tell_cuts(const struct command *command, const json_t *cuts)
 static bool
 check_frontier(const struct command *command, struct client_fault *fault)
 {
-    bool alone = args_value(command, OPT_DEVICE) == NULL && args_value(command, OPT_BEFORE) == NULL;
+    bool alone = args_value(command, OPT_DEVICE) == NULL && args_value(command, OPT_BEFORE) == NULL &&
+                 args_value(command, OPT_WITHOUT) == NULL;
 
     if (args_value(command, OPT_FRONTIER) == NULL) {
         return alone || fault_set(fault, "usage", "add --frontier FILE",
-                                  "--device and --before are of use with --frontier only");
+                                  "--device, --before and --without are of use with --frontier only");
     }
     return args_value(command, OPT_BEFORE) == NULL || args_value(command, OPT_DEVICE) != NULL ||
            fault_set(fault, "usage", "add --device with the one that is to be cut",
@@ -147,6 +148,17 @@ write_frontier(struct command *command)
     if (good && cuts != NULL) {
         (void)json_object_set_new(request, "cuts", places_of(cuts));
     }
+    json_t *without = json_array();
+    for (size_t n = 0; good && n < command->given_count; n++) {
+        if (command->given[n].option == OPT_WITHOUT) {
+            good = json_array_append_new(without, json_string(command->given[n].text)) == 0 ||
+                   fault_set(&fault, "usage", "use a terminal that is set to UTF-8", "the text is not UTF-8");
+        }
+    }
+    if (json_array_size(without) > 0) {
+        (void)json_object_set(request, "without", without);
+    }
+    json_decref(without);
     good = good && command_ask(command, json_incref(request), &ok, &fault);
     const char *text = json_string_value(json_object_get(ok, "file"));
     good = good && command_write(path, text == NULL ? "" : text, &fault);
@@ -183,7 +195,7 @@ run(struct command *command)
 }
 
 static const struct verb verbs[] = {
-    { NULL, NULL, 0, 0, OPTION(CHECK) | OPTION(FRONTIER) | OPTION(DEVICE) | OPTION(BEFORE),
+    { NULL, NULL, 0, 0, OPTION(CHECK) | OPTION(FRONTIER) | OPTION(DEVICE) | OPTION(BEFORE) | OPTION(WITHOUT),
       "Print what this node holds of each compartment",
       "Two nodes that print the same frontier for a compartment hold the same updates of it. The "
       "state is complete, pending (something waits for a key or a newer program) or rebuilding.\n\n"
@@ -193,12 +205,11 @@ static const struct verb verbs[] = {
       "  vigil digest --check     ends with 6 unless all is complete\n"
       "  vigil digest --frontier ken.frontier --device 'KEN laptop'\n"
       "  vigil digest --frontier ken.frontier --device 'KEN laptop' --before 2026-03-01T17:30Z\n\n"
-      "A revocation says up to which entry each log of a device counts, and vigil-org revoke takes that from "
-      "a "
-      "frontier file. With --before each log of the device ends before its first entry that claims that time "
-      "(UTC) or a later one; what a thief dated back lies before it, so look at it with vigil case history "
-      "first. "
-      "The file is sealed for the organisation and signed by this device; FILE must not be there yet.\n",
+      "A revocation says up to which entry each log of a device counts: vigil-org revoke takes it from "
+      "a frontier file. With --before each log of the device ends before the first entry that claims that "
+      "time (UTC) or a later one; what a thief dated back stays, so look at it. With --without a log ends "
+      "before that entry, such as the first of a thief's branch, which vigil device show names. The file "
+      "is sealed for the organisation and signed by this device; FILE must not be there yet.\n",
       run },
 };
 

@@ -824,6 +824,71 @@ START_TEST(a_fork_is_an_alarm_that_names_device_log_and_entry_until_it_is_revoke
 }
 END_TEST
 
+/* The first data entry of each branch in the case compartment where the lost device's log forked. */
+static const json_t *
+branches_of_cases(const json_t *forks)
+{
+    size_t index;
+    json_t *fork;
+
+    json_array_foreach((json_t *)forks, index, fork)
+    {
+        if (strcmp(text(fork, "compartment"), "KEN cases") == 0) {
+            return json_object_get(fork, "branches");
+        }
+    }
+    ck_abort_msg("no log of cases forked");
+    return NULL;
+}
+
+START_TEST(a_frontier_leaves_the_branch_out_that_was_not_the_owners)
+{
+    char more[200];
+    struct buf statement = { 0 };
+
+    fork_lost();
+    test_world_pass(&lost.node->world, 3600 * 1000);
+    title(&lost, "On the other");
+    test_node_give(lost.node, hq.node, false);
+    test_node_exchange(ken.node, hq.node);
+    json_t *answer = served_ask(&ken, "{'id':1,'do':'device.show','device':'KEN node 4'}");
+    const json_t *branches = branches_of_cases(json_object_get(served_granted(answer), "forks"));
+    ck_assert_uint_eq(json_array_size(branches), 2);
+    /* The one that was written an hour later is the thief's. */
+    size_t later =
+        strcmp(text(json_array_get(branches, 0), "at"), text(json_array_get(branches, 1), "at")) > 0 ? 0 : 1;
+    ck_assert_str_ne(text(json_array_get(branches, 0), "at"), text(json_array_get(branches, 1), "at"));
+    (void)snprintf(more, sizeof more, ",'without':['%s']", text(json_array_get(branches, later), "id"));
+    struct frontier_file all = frontier_of_lost(&ken, "");
+    struct frontier_file honest = frontier_of_lost(&ken, more);
+    size_t tips[2] = { 0, 0 };
+    for (size_t n = 0; n < all.log_count; n++) {
+        tips[0] += all.logs[n].tip_count;
+    }
+    for (size_t n = 0; n < honest.log_count; n++) {
+        tips[1] += honest.logs[n].tip_count;
+    }
+    ck_assert_uint_eq(honest.log_count, all.log_count);
+    /* Where the branch left stays, as an ancestor of the other one. */
+    ck_assert_uint_ge(tips[0], tips[1]);
+    json_decref(answer);
+    (void)revoke(&honest, &statement);
+    test_node_state(ken.node, buf_span(&statement));
+    answer = served_ask(&ken, "{'id':1,'do':'record.show','record':'%s'}", number);
+    char *dumped = json_dumps(answer, 0);
+    ck_assert_ptr_nonnull(strstr(dumped, "On one branch"));
+    ck_assert_ptr_null(strstr(dumped, "On the other"));
+    free(dumped);
+    json_decref(answer);
+    frontier_file_free(&all);
+    frontier_file_free(&honest);
+    buf_free(&statement);
+    served_refused(served_ask(&ken, "{'id':1,'do':'frontier.write','without':'x'}"), "usage");
+    served_refused(served_ask(&ken, "{'id':1,'do':'frontier.write','without':['x']}"), "invalid");
+    served_refused(served_ask(&ken, "{'id':1,'do':'frontier.write','without':['000000:7']}"), "absent");
+}
+END_TEST
+
 START_TEST(a_node_that_was_set_back_says_so)
 {
     fork_lost();
@@ -886,4 +951,5 @@ SUITE_MAIN_WITH("serve_trust", setup, teardown, a_revoked_device_is_listed_with_
                 entries_under_an_epoch_that_is_no_longer_in_force_count_and_are_counted,
                 a_revoked_device_has_no_box_of_the_epoch_that_follows,
                 a_fork_is_an_alarm_that_names_device_log_and_entry_until_it_is_revoked,
-                a_node_that_was_set_back_says_so, the_last_contact_with_a_device_outlives_the_process)
+                a_frontier_leaves_the_branch_out_that_was_not_the_owners, a_node_that_was_set_back_says_so,
+                the_last_contact_with_a_device_outlives_the_process)
