@@ -180,15 +180,14 @@ read_number(const struct names_source *source, uint32_t record_no, char number[N
 static enum err
 catch_up(struct names *names, const struct names_source *source)
 {
-    for (;; names->next_no++) {
+    uint32_t last = record_last(source->txn);
+
+    for (; names->next_no <= last && names->next_no < UINT32_MAX; names->next_no++) {
         struct named named = { .record_no = names->next_no };
         enum err err = record_name(source->txn, named.record_no, &named.compartment, &named.record_id);
 
-        if (err == ERR_ABSENT) {
-            return ERR_OK;
-        }
-        if (err == ERR_CORRUPT) {
-            continue; /* counted by table; such a record has no name */
+        if (err == ERR_ABSENT || err == ERR_CORRUPT) {
+            continue; /* erased; or counted by table, and without a name */
         }
         if (err != ERR_OK) {
             return err;
@@ -215,6 +214,7 @@ catch_up(struct names *names, const struct names_source *source)
             names->all[first] = added;
         }
     }
+    return ERR_OK;
 }
 
 /* Read the numbers of those that had none: they may have one now. Only of those of which nothing was merged, or of all. */

@@ -39,6 +39,22 @@ record_find(struct table_txn *txn, const struct ident *compartment, const struct
     return ERR_OK;
 }
 
+uint32_t
+record_last(struct table_txn *txn)
+{
+    struct table_cursor cursor;
+    struct span key;
+    struct span value;
+    uint32_t last = 0;
+
+    table_cursor_init(&cursor, txn, TABLE_RECNO, span_of(NULL, 0));
+    if (table_cursor_last(&cursor, &key, &value)) {
+        last = key.size == RECORD_KEY_BYTES ? bytes_read_u32(key.data) : UINT32_MAX;
+    }
+    table_cursor_end(&cursor);
+    return last;
+}
+
 enum err
 record_intern(struct table_txn *txn, const struct ident *compartment, const struct ident *record_id,
               uint32_t *record_no_out)
@@ -46,20 +62,12 @@ record_intern(struct table_txn *txn, const struct ident *compartment, const stru
     uint8_t hash[RECORD_HASH_BYTES];
     uint8_t no[RECORD_KEY_BYTES];
     uint8_t name[NAME_BYTES];
-    struct table_cursor cursor;
-    struct span key;
-    struct span value;
-    uint32_t last = 0;
 
     enum err err = record_find(txn, compartment, record_id, record_no_out);
     if (err != ERR_ABSENT) {
         return err;
     }
-    table_cursor_init(&cursor, txn, TABLE_RECNO, span_of(NULL, 0));
-    if (table_cursor_last(&cursor, &key, &value)) {
-        last = key.size == RECORD_KEY_BYTES ? bytes_read_u32(key.data) : UINT32_MAX;
-    }
-    table_cursor_end(&cursor);
+    uint32_t last = record_last(txn);
     if (last >= UINT32_MAX - 1) {
         return ERR_FULL;
     }

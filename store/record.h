@@ -53,6 +53,9 @@ MUST_CHECK enum err record_intern(struct table_txn *txn, const struct ident *com
 MUST_CHECK enum err record_name(struct table_txn *txn, uint32_t record_no, struct ident *compartment_out,
                                 struct ident *record_id_out);
 
+/* The highest number of a record that is here, 0: none is. Numbers below it may be of nobody: such a record was erased. */
+uint32_t record_last(struct table_txn *txn);
+
 /* The record of a compartment whose id starts so: one walk over all names. ERR_ABSENT. */
 MUST_CHECK enum err record_find_prefix(struct table_txn *txn, const struct ident *compartment,
                                        const uint8_t prefix[8], struct ident *record_id_out);

@@ -76,9 +76,9 @@ print_plan(FILE *to, const json_t *plan, const char *name)
     }
 }
 
-/* Have a person type what is to be erased. */
+/* Show a person what is to be erased, and have its name typed. */
 static bool
-is_meant(const char *name, struct client_fault *fault_out)
+is_meant(const json_t *plan, const char *name, struct client_fault *fault_out)
 {
     char answer[ANSWER_BYTES];
 
@@ -87,6 +87,7 @@ is_meant(const char *name, struct client_fault *fault_out)
                          "erasing is confirmed at a terminal");
     }
     (void)fflush(stdout);
+    print_plan(stderr, plan, name);
     output_printf(stderr, "Type %s to go on: ", name);
     (void)fflush(stderr);
     if (fgets(answer, sizeof answer, stdin) == NULL) {
@@ -148,15 +149,14 @@ run_order(struct command *command)
     }
     name_of(plan, name);
     bool shown = args_has(command, OPT_DRY_RUN);
+    enum exit_status status = STATUS_DONE;
     if (shown && command->out.json) {
         output_json(command->out.to, plan);
-    } else if (shown || (!args_has(command, OPT_YES) && !command->out.json)) {
-        print_plan(shown ? command->out.to : stderr, plan, name);
-    }
-    enum exit_status status = STATUS_DONE;
-    if (!shown && !args_has(command, OPT_YES) && !is_meant(name, &fault)) {
+    } else if (shown) {
+        print_plan(command->out.to, plan, name);
+    } else if (!args_has(command, OPT_YES) && !is_meant(plan, name, &fault)) {
         status = command_fail(command, &fault, "nothing was erased");
-    } else if (!shown) {
+    } else {
         status = give_order(command,
                             json_pack("{s:s, s:s, s:s, s:I}", "do", "erase.order", "record", record, "reason",
                                       reason, "actor", (json_int_t)actor),
