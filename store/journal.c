@@ -143,6 +143,7 @@ branch_name(struct log_branch *branch, const struct descriptor *descriptor)
     descriptor_log_id(descriptor, &branch->log_id);
     device_id_of(descriptor->sign_pk, &branch->device_id);
     branch->limit_next = UINT64_MAX;
+    branch->told_next = UINT64_MAX;
 }
 
 static void

@@ -54,7 +54,9 @@ struct log_branch {
     uint64_t idle_bytes;   /* payload bytes of its entries that are held or wait: see journal_idle_bytes */
     uint64_t held_count;   /* entries that are held */
     uint64_t limit_next;   /* from here on its entries do not count: see sync/limit.h; not stored */
+    uint64_t told_next;    /* nor are they told to anybody: limit_next, or beyond it; not stored */
     uint64_t limit_was;    /* of sync/limit.c, while it computes */
+    uint64_t told_was;
     uint64_t limit_work;
     uint32_t sibling; /* log_no of the next branch of the same log */
     bool dirty;       /* to be written at the end of the turn */

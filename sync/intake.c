@@ -1072,16 +1072,16 @@ append(struct intake *intake, struct log_branch *branch, const struct entry *ent
     count_outcome(intake, branch, &outcome);
 }
 
-/* True if our limits leave room for these entries on the branch (NULL: of a log or branch that is new). Entries of
- * `control` have room as long as they count. */
+/* True if our limits for what counts for nothing leave room for these entries on the branch (NULL: of a log or branch that
+ * is new). Entries of `control` have room as long as they count. */
 static bool
-has_room(const struct intake *intake, const struct descriptor *descriptor, const struct log_branch *branch,
-         size_t entry_count, size_t bytes)
+within_quotas(const struct intake *intake, const struct descriptor *descriptor,
+              const struct log_branch *branch, size_t entry_count, size_t bytes)
 {
     const struct journal *journal = intake->options.journal;
     struct hash device_id;
 
-    if (branch != NULL && branch->next_seq > branch->limit_next) {
+    if (branch != NULL && branch->next_seq > branch->told_next) {
         uint64_t beyond_bytes;
         uint64_t beyond = limit_beyond(journal, branch, &beyond_bytes);
 
@@ -1091,6 +1091,24 @@ has_room(const struct intake *intake, const struct descriptor *descriptor, const
     }
     device_id_of(descriptor->sign_pk, &device_id);
     return journal_idle_bytes(journal, &device_id, &descriptor->compartment) < IDLE_BYTES_MAX;
+}
+
+/* True if entries from `first_seq` on may be the way to a cut whose entry is not here: until it is, all of its log is held. One
+ * such way has room, however long it is; what else the log has does not. */
+static bool
+may_lead_to_cut(const struct intake *intake, const struct descriptor *descriptor, const struct hash *log_id,
+                uint64_t first_seq, size_t entry_count)
+{
+    struct journal *journal = intake->options.journal;
+    uint64_t awaited = limit_awaited(intake->options.roster, journal, intake->main_txn, descriptor, log_id);
+    const struct log_branch *branch = journal_log(journal, log_id);
+    uint64_t held_count = 0;
+
+    while (branch != NULL) {
+        held_count += branch->held_count;
+        branch = branch->sibling == LOG_NONE ? NULL : journal_branch(journal, branch->sibling);
+    }
+    return first_seq < awaited && held_count + entry_count <= awaited + BEYOND_ENTRIES_MAX;
 }
 
 void
@@ -1172,7 +1190,9 @@ take_chunk(struct intake *intake, const struct descriptor *descriptor, struct sp
     if (!payloads_are_here(intake, descriptor, &log_id, chunk, known)) {
         return (struct intake_result){ .verdict = VERDICT_LATER, .later = LATER_LIMIT };
     }
-    if (!has_room(intake, descriptor, branch, chunk->entry_count - known, bytes.size)) {
+    size_t new_count = chunk->entry_count - known;
+    if (!within_quotas(intake, descriptor, branch, new_count, bytes.size) &&
+        !may_lead_to_cut(intake, descriptor, &log_id, chunk->entries[known].seq, new_count)) {
         return (struct intake_result){ .verdict = VERDICT_LATER, .later = LATER_LIMIT };
     }
     branch = branch_for(intake, descriptor, branch, &chunk->entries[known]);
@@ -1183,6 +1203,7 @@ take_chunk(struct intake *intake, const struct descriptor *descriptor, struct sp
     bool limited = limit_applies(intake->options.roster, descriptor);
     if (limited && branch->next_seq == branch->branch_first) {
         branch->limit_next = branch->branch_first;
+        branch->told_next = branch->branch_first;
     }
     uint64_t idle_bytes = branch->idle_bytes;
     for (size_t n = known; n < chunk->entry_count; n++) {

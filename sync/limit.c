@@ -29,6 +29,12 @@ lower(uint64_t a, uint64_t b)
     return a < b ? a : b;
 }
 
+static uint64_t
+higher(uint64_t a, uint64_t b)
+{
+    return a > b ? a : b;
+}
+
 /* Let pass what leads to the entry before `next` of a branch. */
 static void
 let_pass(const struct journal *journal, struct log_branch *branch, uint64_t next)
@@ -82,19 +88,25 @@ limit_log(const struct roster *roster, struct journal *journal, struct table_txn
     }
     for (struct log_branch *at = first; at != NULL; at = next_branch(journal, at)) {
         at->limit_was = at->limit_next;
+        at->told_was = at->told_next;
         at->limit_next = writes ? UINT64_MAX : at->branch_first;
+        at->told_next = at->branch_first;
     }
+    bool limited = !writes;
     for (size_t n = 0; writes && n < count; n++) {
         if (!roster_revocation_reaches(roster, &revocations[n], &descriptor->compartment)) {
             continue;
         }
+        limited = true;
         limit_by(&revocations[n], journal, txn, first);
         for (struct log_branch *at = first; at != NULL; at = next_branch(journal, at)) {
             at->limit_next = lower(at->limit_next, at->limit_work);
+            at->told_next = higher(at->told_next, at->limit_work);
         }
     }
     for (struct log_branch *at = first; at != NULL; at = next_branch(journal, at)) {
-        if (at->limit_next != at->limit_was) {
+        at->told_next = limited ? at->told_next : UINT64_MAX;
+        if (at->limit_next != at->limit_was || at->told_next != at->told_was) {
             each(self, at, at->limit_was);
         }
     }
@@ -104,13 +116,13 @@ uint64_t
 limit_beyond(const struct journal *journal, const struct log_branch *branch, uint64_t *bytes_out)
 {
     uint64_t head_next = branch->next_seq;
-    uint64_t from = branch->limit_next;
+    uint64_t from = branch->told_next;
 
     *bytes_out = branch->idle_bytes;
     while (from <= branch->branch_first && branch->parent != LOG_NONE) {
         const struct log_branch *parent = journal_branch(journal, branch->parent);
 
-        from = lower(parent->limit_next, branch->branch_first);
+        from = lower(parent->told_next, branch->branch_first);
         if (from == branch->branch_first) {
             break;
         }
@@ -118,4 +130,28 @@ limit_beyond(const struct journal *journal, const struct log_branch *branch, uin
         *bytes_out += branch->idle_bytes;
     }
     return head_next > from ? head_next - from : 0;
+}
+
+uint64_t
+limit_awaited(const struct roster *roster, struct journal *journal, struct table_txn *txn,
+              const struct descriptor *descriptor, const struct hash *log_id)
+{
+    size_t count = 0;
+    const struct roster_revocation *revocations = roster_revocations_of(roster, descriptor->sign_pk, &count);
+    uint64_t next = 0;
+
+    for (size_t n = 0; n < count; n++) {
+        if (!roster_revocation_reaches(roster, &revocations[n], &descriptor->compartment)) {
+            continue;
+        }
+        for (size_t m = 0; m < revocations[n].cut_count; m++) {
+            const struct statement_cut *cut = &revocations[n].cuts[m];
+
+            if (hash_equal(&cut->log_id, log_id) && cut->seq >= next &&
+                journal_find(journal, txn, &cut->log_id, cut->seq, &cut->entry_id) == LOG_NONE) {
+                next = cut->seq + 1;
+            }
+        }
+    }
+    return next;
 }

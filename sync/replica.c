@@ -154,11 +154,11 @@ branch_is_empty(const struct log_branch *branch)
     return branch->next_seq == branch->branch_first;
 }
 
-/* One more than the last entry of a branch that counts for the frontier: the log ends at its cut. */
+/* One more than the last entry of a branch that counts for the frontier: the log ends at the furthest of its cuts. */
 static uint64_t
 branch_end(const struct log_branch *branch)
 {
-    return branch->next_seq < branch->limit_next ? branch->next_seq : branch->limit_next;
+    return branch->next_seq < branch->told_next ? branch->next_seq : branch->told_next;
 }
 
 /* True if some of it counts. Of the branches of a log those that do make a tree: the one that two replicas agree on,

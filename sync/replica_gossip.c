@@ -178,11 +178,11 @@ entry_begins(struct replica *replica, const struct hash *log_id, uint64_t seq,
     return found;
 }
 
-/* Where what lies beyond the limit of a branch begins, in what is its own. */
+/* Where what is told to nobody begins, of what is a branch's own. */
 static uint64_t
 branch_limit(const struct log_branch *branch)
 {
-    return branch->limit_next > branch->branch_first ? branch->limit_next : branch->branch_first;
+    return branch->told_next > branch->branch_first ? branch->told_next : branch->branch_first;
 }
 
 static enum gossip_link

@@ -338,6 +338,19 @@ START_TEST(a_cut_whose_entry_has_not_come_lets_nothing_pass_until_it_does)
 }
 END_TEST
 
+/* More changes than one run has: what is told of a log brings the rest of a run along. */
+static void
+save_many(struct test_node *node, const struct ident *person, int count)
+{
+    saves_begin(node);
+    for (int n = 0; n < count; n++) {
+        struct save_op op = saves_set("person", "pseudonym", n % 2 == 0 ? "P-even" : "P-odd");
+
+        ck_assert_int_eq(saves_change(node, &cases, person, op), ERR_OK);
+    }
+    saves_commit(node);
+}
+
 START_TEST(of_several_revocations_every_one_must_let_pass)
 {
     struct buf early = { 0 };
@@ -357,6 +370,36 @@ START_TEST(of_several_revocations_every_one_must_let_pass)
 }
 END_TEST
 
+/* What one cut names may lie beyond another: it must arrive all the same, or a node that lacks it lets nothing pass. */
+START_TEST(of_several_revocations_every_cut_arrives_everywhere)
+{
+    struct buf early = { 0 };
+    struct buf later = { 0 };
+    struct ident person = saves_person(ken, &cases, "a name");
+
+    test_node_exchange(ken, hq);
+    (void)revoke(ken, hq, NULL, &early);
+    save_many(ken, &person, 2 * RUN_ENTRIES_MAX);
+    test_node_exchange(ken, hq);
+    (void)revoke(ken, hq, NULL, &later);
+    save_many(ken, &person, 2 * RUN_ENTRIES_MAX);
+    test_node_exchange(ken, hq);
+    test_node_state(hq, buf_span(&early));
+    test_node_state(hq, buf_span(&later));
+    state(late, &early);
+    state(late, &later);
+    test_node_exchange(hq, late);
+    check_equal(hq, late);
+    ck_assert(saves_has_pseudonym(hq, &cases, &person, "P-17"));
+    ck_assert(saves_has_pseudonym(late, &cases, &person, "P-17"));
+    ck_assert_uint_eq(saves_pseudonym_count(late, &cases, &person), 1);
+    ck_assert_uint_eq(held_at(hq), 4 * RUN_ENTRIES_MAX);
+    /* Beyond both of them nothing is told. */
+    ck_assert_uint_ge(held_at(late), 2 * RUN_ENTRIES_MAX);
+    ck_assert_uint_lt(held_at(late), 3 * RUN_ENTRIES_MAX);
+}
+END_TEST
+
 START_TEST(of_what_lies_beyond_a_cut_no_more_than_a_quota_is_kept)
 {
     struct buf statement = { 0 };
@@ -366,19 +409,32 @@ START_TEST(of_what_lies_beyond_a_cut_no_more_than_a_quota_is_kept)
     test_node_exchange(ken, hq);
     (void)revoke(ken, hq, NULL, &statement);
     state(hq, &statement);
-    saves_begin(ken);
-    for (int n = 0; n < 4200; n++) {
-        struct save_op op = saves_set("person", "pseudonym", n % 2 == 0 ? "P-even" : "P-odd");
-
-        ck_assert_int_eq(saves_change(ken, &cases, &person, op), ERR_OK);
-    }
-    saves_commit(ken);
+    save_many(ken, &person, 4200);
     uint64_t refused = counts->later[LATER_LIMIT];
     give_all(ken, hq);
     ck_assert_uint_gt(counts->later[LATER_LIMIT], refused);
     ck_assert_uint_le(held_at(hq), 4096);
     ck_assert_uint_gt(held_at(hq), 4096 - RUN_ENTRIES_MAX);
     ck_assert(saves_has_pseudonym(hq, &cases, &person, "P-17"));
+}
+END_TEST
+
+/* A newcomer hears of the revocation before anything that was written: all that leads to the cut has room. */
+START_TEST(what_leads_to_a_cut_has_room_before_the_cut_has_come)
+{
+    struct buf statement = { 0 };
+    struct ident person = saves_person(ken, &cases, "a name");
+
+    save_many(ken, &person, 4200);
+    (void)revoke(ken, ken, NULL, &statement);
+    save_many(ken, &person, RUN_ENTRIES_MAX / 2);
+    give_all(ken, hq);
+    test_node_state(hq, buf_span(&statement));
+    state(late, &statement);
+    give_all(ken, late);
+    ck_assert_uint_eq(held_at(late), RUN_ENTRIES_MAX / 2);
+    ck_assert(saves_has_pseudonym(late, &cases, &person, "P-odd"));
+    check_equal(hq, late);
 }
 END_TEST
 
@@ -621,7 +677,9 @@ SUITE_MAIN_WITH("revoke", setup, teardown,
                 a_log_that_no_cut_names_counts_for_nothing,
                 a_cut_whose_entry_has_not_come_lets_nothing_pass_until_it_does,
                 of_several_revocations_every_one_must_let_pass,
+                of_several_revocations_every_cut_arrives_everywhere,
                 of_what_lies_beyond_a_cut_no_more_than_a_quota_is_kept,
+                what_leads_to_a_cut_has_room_before_the_cut_has_come,
                 a_record_begun_beyond_the_cut_keeps_what_others_wrote_in_it,
                 after_a_revocation_others_write_under_an_epoch_that_the_device_cannot_open,
                 an_epoch_ends_after_ninety_days_and_by_hand, a_date_closes_sessions_and_nothing_else,
