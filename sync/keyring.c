@@ -371,6 +371,14 @@ is_linked(const struct roster *roster, size_t from, size_t epoch_count, const st
     return false;
 }
 
+/* True for an epoch that its maker lost the word for, and that nothing leads down to yet: what it sealed may count all the
+ * same. */
+static bool
+is_orphan(const struct roster *roster, size_t from, size_t epoch_count, const struct roster_epoch *epoch)
+{
+    return !epoch->stands && epoch->whole && !is_linked(roster, from, epoch_count, &epoch->epoch_id);
+}
+
 /* What the next epoch leads down to, ascending by id: the tips of the compartment, and what was sealed under the epochs of
  * a device that has lost its word since. */
 static enum err
@@ -389,8 +397,7 @@ collect_tips(const struct keyring *keyring, const struct roster *roster, const s
         if (epoch->tip && keys == NULL) {
             return ERR_LOCKED;
         }
-        if (!epoch->tip && (epoch->stands || !epoch->whole || keys == NULL ||
-                            is_linked(roster, from, epoch_count, &epoch->epoch_id))) {
+        if (!epoch->tip && (keys == NULL || !is_orphan(roster, from, epoch_count, epoch))) {
             continue;
         }
         if (count == EPOCH_PARENTS_MAX) {
@@ -502,7 +509,8 @@ keyring_missing(const struct keyring *keyring, const struct roster *roster, cons
     }
     for (size_t n = 0; n < epoch_count; n++) {
         const struct roster_epoch *epoch = roster_epoch_at(roster, from + n);
-        if (!epoch->tip || keyring_get(keyring, compartment, &epoch->epoch_id) == NULL) {
+        if (keyring_get(keyring, compartment, &epoch->epoch_id) == NULL ||
+            !(epoch->tip || is_orphan(roster, from, epoch_count, epoch))) {
             continue;
         }
         for (size_t at = 0; at < roster_device_count(roster) && count < room; at++) {

@@ -67,8 +67,8 @@ struct keyring_missing {
     struct hash epoch_id;
 };
 
-/* Devices with read in a compartment that have no box for one of its tips, where this device has admin and
- * the key. At most `room` are given (call again after boxing them); gives how many were. */
+/* Devices with read in a compartment that have no box for one of its tips, or for an epoch whose maker lost its word and that
+ * no later one leads down to, where this device has admin and the key. At most `room` are given (call again after boxing them); gives how many were. */
 size_t keyring_missing(const struct keyring *keyring, const struct roster *roster,
                        const struct ident *compartment, struct keyring_missing *out, size_t room);
 
