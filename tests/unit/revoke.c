@@ -496,6 +496,45 @@ START_TEST(after_a_revocation_others_write_under_an_epoch_that_the_device_cannot
 }
 END_TEST
 
+/* The only machine of an office burnt, and its epochs lost their maker's word with it: whoever has their keys boxes them for the new
+ * one, which reads on from the beginning. */
+START_TEST(a_new_machine_of_an_office_that_has_no_other_reads_what_the_dead_one_wrote)
+{
+    struct statement statement = { .type = STATEMENT_REVOKE, .revoke.reason = REVOKE_REPLACED };
+    struct buf revocation = { 0 };
+    struct buf cuts = { 0 };
+
+    test_organisation_office(&org, "UGA", false);
+    test_organisation_office(&org, "HQ", true);
+    struct test_node *dead = test_organisation_enrol(&org, "UGA", LEVEL_ADMIN, NULL, 0);
+    test_node_join(&org, dead);
+    test_node_import(&org, hq);
+    test_node_exchange(dead, hq);
+    struct ident home = test_compartment(dead, "UGA", OWN_CASES);
+    struct ident person = saves_person(dead, &home, "a name");
+    saves_pseudonym(dead, &home, &person, "P-of-the-dead");
+    test_node_exchange(dead, hq);
+    ck_assert(saves_has_pseudonym(hq, &home, &person, "P-of-the-dead"));
+
+    memcpy(statement.revoke.key, dead->identity.sign.public_key, SIGN_PK_BYTES);
+    statement.revoke.cuts = cuts_at(hq, dead, NULL, &cuts);
+    (void)test_organisation_sign(&org, &statement, "office-UGA", &revocation);
+    test_node_state(hq, buf_span(&revocation));
+    struct test_node *heir = test_organisation_enrol(&org, "UGA", LEVEL_ADMIN, NULL, 0);
+    test_node_join(&org, heir);
+    test_node_import(&org, hq);
+    test_node_state(heir, buf_span(&revocation));
+    test_node_exchange(heir, hq);
+    ck_assert(saves_has_pseudonym(heir, &home, &person, "P-of-the-dead"));
+    /* What it writes is read, and what the dead one wrote stays readable to those who come after it. */
+    saves_pseudonym(heir, &home, &person, "P-of-the-heir");
+    test_node_exchange(heir, hq);
+    ck_assert(saves_has_pseudonym(hq, &home, &person, "P-of-the-heir"));
+    buf_free(&cuts);
+    buf_free(&revocation);
+}
+END_TEST
+
 START_TEST(an_epoch_ends_after_ninety_days_and_by_hand)
 {
     struct hash first = roster_compartment(replica_roster(ken->replica), &cases)->current->epoch_id;
@@ -682,6 +721,7 @@ SUITE_MAIN_WITH("revoke", setup, teardown,
                 what_leads_to_a_cut_has_room_before_the_cut_has_come,
                 a_record_begun_beyond_the_cut_keeps_what_others_wrote_in_it,
                 after_a_revocation_others_write_under_an_epoch_that_the_device_cannot_open,
+                a_new_machine_of_an_office_that_has_no_other_reads_what_the_dead_one_wrote,
                 an_epoch_ends_after_ninety_days_and_by_hand, a_date_closes_sessions_and_nothing_else,
                 a_lost_tail_is_taken_back_and_never_signed_anew,
                 u9_a_fork_is_merged_as_concurrent_proved_to_all_and_left_by_its_owner)
