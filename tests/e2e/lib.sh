@@ -10,6 +10,9 @@
 # is always more of it to come.
 : "${build:?}"
 
+# The daemon that node_start runs: a test may choose another.
+vigild=$build/vigild
+
 work=$(mktemp -d "${TMPDIR:-/tmp}/vigil.XXXXXX") || exit 1
 chmod 700 "$work"
 umask 077
@@ -147,7 +150,7 @@ answers() {
 node_start() {
     started=$1
     shift
-    env "$@" "$build/vigild" run "$work/$started" --passphrase-fd 3 3<"$work/passphrase" >>"$work/$started.log" 2>&1 &
+    env "$@" "$vigild" run "$work/$started" --passphrase-fd 3 3<"$work/passphrase" >>"$work/$started.log" 2>&1 &
     echo $! >"$work/$started.pid"
     wait_for 60 "$started answers" answers "$started"
 }
@@ -292,6 +295,15 @@ frontiers() {
 same_digests() {
     for node in "$@"; do
         on "$node" digest --check >/dev/null || return 1
+        frontiers "$node" || return 1
+    done >"$work/frontiers" || return 1
+    [ -s "$work/frontiers" ] || return 1
+    [ -z "$(sort -u "$work/frontiers" | cut -d '|' -f 1 | uniq -d)" ]
+}
+
+# True if all hold the same entries, whether or not they can read them.
+same_frontiers() {
+    for node in "$@"; do
         frontiers "$node" || return 1
     done >"$work/frontiers" || return 1
     [ -s "$work/frontiers" ] || return 1
