@@ -331,6 +331,11 @@ dump_compartment(struct sim_node *node, struct table_txn *txn, const struct iden
         enum err err = record_view_read(txn, replica_codebook(node->replica), replica_source(node->replica),
                                         listed[n].record_no, &arena, &view);
 
+        if (err == ERR_ABSENT) {
+            /* Nothing that was written in it counts. */
+            arena_free(&arena);
+            continue;
+        }
         if (err != ERR_OK) {
             sim_fail(node->sim, "%s: a view: %s", node->device->name, err_code(err));
         }
@@ -423,7 +428,7 @@ check_withheld(struct sim *sim)
                 shape_compartment_of(sim->shape, at->office, OWN_PROTECTED);
             bool withheld = shape_level(sim->shape, m, twin, sim->step) < LEVEL_READ;
             enum err err = replica_read(node->replica, &known->compartment, &known->id, &arena, &view);
-            if (err == ERR_OK && (view.withheld != withheld || (withheld && view.protected_half != NULL))) {
+            if (err == ERR_OK && !view.restricted && (view.withheld != withheld || (withheld && view.protected_half != NULL))) {
                 sim_fail(sim, "%s: what is withheld of a record is not said as it is", node->device->name);
             }
             arena_free(&arena);
@@ -460,11 +465,11 @@ check_entries(struct sim_node *node)
     for (uint64_t place = 1; place <= journal_place_last(journal); place++) {
         uint32_t log_no;
         uint64_t seq;
-        enum entry_state state;
+        struct journal_entry entry;
         enum err err = journal_at(txn, place, &log_no, &seq);
 
         if (err == ERR_OK) {
-            err = journal_state(journal, txn, log_no, seq, &state);
+            err = journal_read(journal, txn, log_no, seq, &entry);
         }
         if (err != ERR_OK) {
             sim_fail(sim, "%s: place %llu: %s", node->device->name, (unsigned long long)place, err_code(err));
@@ -474,12 +479,20 @@ check_entries(struct sim_node *node)
         if (at == NULL) {
             sim_fail(sim, "%s holds a compartment that nobody knows", node->device->name);
         }
+        enum entry_state state = entry.state;
         enum level level = shape_level(sim->shape, node->index, at, sim->step);
         if (level < LEVEL_CARRY) {
             sim_fail(sim, "%s holds entries that it may not even carry", node->device->name);
         }
         enum entry_state expected = at->office < 0 || level >= LEVEL_READ ? STATE_MERGED : STATE_CARRIED;
-        if (state == STATE_HELD) {
+        const struct log_branch *branch = journal_branch(journal, log_no);
+        if (trust_must_be_erased(sim, &branch->descriptor, &branch->log_id, &entry.entry)) {
+            sim->stats.erased += node->index == 0;
+            expected = STATE_ERASED;
+            if (entry.entry.payload.data != NULL) {
+                sim_fail(sim, "%s keeps the payload of what was erased", node->device->name);
+            }
+        } else if (state == STATE_HELD) {
             sim->stats.held += node->index == 0;
             expected = is_suspect(sim, &journal_branch(journal, log_no)->device_id) ? STATE_HELD : expected;
         }

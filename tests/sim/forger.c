@@ -173,7 +173,10 @@ forge(struct sim *sim, enum wrong wrong, const struct shape_compartment *at,
         return false;
     }
     keys_each_epoch(keys_txn, look_at_key, &loot);
-    bool has_key = keys_get_record(keys_txn, &record->compartment, &record->id, &key) == ERR_OK;
+    /* A key alone may be left of a turn that did not happen: nobody could know it. */
+    uint32_t record_no;
+    bool has_key = record_find(main_txn, &record->compartment, &record->id, &record_no) == ERR_OK &&
+                   keys_get_record(keys_txn, &record->compartment, &record->id, &key) == ERR_OK;
     replica_give_back(source->replica, &main_txn, &keys_txn);
     if (!loot.found || !has_key) {
         return false;

@@ -459,6 +459,19 @@ transact(struct sim_node *node)
     return true;
 }
 
+/* What was erased is to be in no free page either. */
+static void
+compact(struct sim_node *node)
+{
+    enum err err = replica_compact(node->replica);
+
+    sim_note(node->sim, "%s rewrites its files: %s", node->device->name, err_code(err));
+    node->tend_due = true;
+    if (err != ERR_OK && err != ERR_FULL) {
+        fail_turn(node, err, "its files are not rewritten");
+    }
+}
+
 void
 node_turn(struct sim_node *node)
 {
@@ -505,6 +518,12 @@ node_turn(struct sim_node *node)
     if (gossip_flush(node->gossip, now) && !node->flush_due) {
         node->flush_due = true;
         node->flush_ms = sim->now_ms + 20;
+    }
+    if (replica_compact_is_due(node->replica)) {
+        compact(node);
+        if (!node_is_up(node)) {
+            return;
+        }
     }
     uint64_t wait = gossip_wait_ms(node->gossip, now);
     node->tick_ms = sim->now_ms + (wait < 1 ? 1 : wait > TICK_MS_MAX ? TICK_MS_MAX : wait);

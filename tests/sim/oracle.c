@@ -136,6 +136,22 @@ shows(const struct record_target *target, const struct naive_op *at)
     return false;
 }
 
+/* Of a restricted record its kind, its number and its restrictions are shown, and nothing else. */
+static void
+check_hidden(struct sim_node *node, const struct record_view *view)
+{
+    for (size_t n = 0; n < view->target_count; n++) {
+        const struct record_target *target = &view->targets[n];
+        bool named = target->field != NULL &&
+                     (target->field->number == FIELD_KIND || strcmp(target->field->name, "number") == 0);
+
+        if (target->target.collection != COLLECTION_RESTRICTION && !named) {
+            sim_fail(node->sim, "%s shows field %u of collection %u of a restricted record",
+                     node->device->name, target->target.field, target->target.collection);
+        }
+    }
+}
+
 void
 oracle_compare(struct sim_node *node, struct table_txn *txn, uint32_t record_no,
                const struct record_view *view)
@@ -144,6 +160,10 @@ oracle_compare(struct sim_node *node, struct table_txn *txn, uint32_t record_no,
     size_t expected = 0;
     size_t shown = 0;
 
+    if (view->restricted) {
+        check_hidden(node, view);
+        return;
+    }
     gather(node, txn, record_no, &naive);
     name(&naive);
     for (size_t n = 0; n < naive.count; n++) {

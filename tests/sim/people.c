@@ -182,7 +182,8 @@ random_collection(struct edit *edit)
         const struct codebook_collection *collection = &codebook->collections[n];
 
         if ((collection->kinds >> edit->kind & 1) == 0 ||
-            (collection->sensitivity == LEVEL_L3 && !protected)) {
+            (collection->sensitivity == LEVEL_L3 && !protected) ||
+            (collection->number == COLLECTION_RESTRICTION && !chance_one_in(&edit->node->sim->chance, 40))) {
             continue;
         }
         seen++;
@@ -469,7 +470,8 @@ people_settle(struct sim *sim, bool committed)
         sim->promises = realloc(sim->promises, (sim->promise_count + 1) * sizeof *sim->promises);
         assert(sim->promises != NULL);
         /* What a device saves that is revoked already lies beyond its cuts. */
-        sim->pending[n].excused = trust_is_revoked(sim, sim->pending[n].node);
+        sim->pending[n].excused =
+            trust_is_revoked(sim, sim->pending[n].node) || trust_is_erased(sim, &sim->pending[n].record_id);
         sim->promises[sim->promise_count++] = sim->pending[n];
         sim->stats.saves++;
     }

@@ -25,6 +25,7 @@ struct fate {
     uint64_t lost_ms;   /* an honest device is lost and revoked */
     uint64_t extend_ms;
     uint64_t rotate_ms;
+    uint64_t erase_ms; /* a consent is withdrawn; again some time after */
     uint64_t sleep_ms; /* everybody goes home for a long time; one of them for longer */
     size_t sleeper;
     bool fragile;  /* disks fail and machines crash */
@@ -149,6 +150,8 @@ plan(struct sim *sim, struct fate *fate)
     fate->extend_ms =
         chance_one_in(chance, 2) ? chance_between(chance, fate->end_ms / 2, fate->end_ms) : UINT64_MAX;
     fate->rotate_ms = chance_one_in(chance, 3) ? chance_below(chance, fate->end_ms) : UINT64_MAX;
+    fate->erase_ms =
+        chance_one_in(chance, 3) ? chance_between(chance, fate->end_ms / 3, fate->end_ms) : UINT64_MAX;
     fate->sleep_ms = chance_one_in(chance, 8) ? chance_below(chance, fate->end_ms) : UINT64_MAX;
     fate->sleeper = chance_below(chance, sim->node_count);
     sim->forger_ms = chance_between(chance, 30000, 90000);
@@ -320,9 +323,9 @@ static void
 sleep_long(struct sim *sim, struct fate *fate)
 {
     const uint64_t nap_ms = UINT64_C(400) * 24 * 60 * MINUTE_MS;
-    uint64_t *later[] = { &fate->end_ms,         &fate->revoke_ms,  &fate->lost_ms,   &fate->extend_ms,
-                          &fate->rotate_ms,      &sim->fault_ms,    &sim->mallory_ms, &sim->forger_ms,
-                          &fate->split_until_ms, &fate->news_ms[1], &fate->news_ms[2] };
+    uint64_t *later[] = { &fate->end_ms,    &fate->revoke_ms,      &fate->lost_ms,    &fate->extend_ms,
+                          &fate->rotate_ms, &fate->erase_ms,       &sim->fault_ms,    &sim->mallory_ms,
+                          &sim->forger_ms,  &fate->split_until_ms, &fate->news_ms[1], &fate->news_ms[2] };
 
     sim_note(sim, "everybody sleeps for 400 days");
     for (size_t n = 0; n < sim->node_count; n++) {
@@ -334,7 +337,6 @@ sleep_long(struct sim *sim, struct fate *fate)
         node->up_ms = node->up_ms + nap_ms;
         node->save_ms += nap_ms;
         fate->join_ms[n] += fate->join_ms[n] < UINT64_MAX - nap_ms ? nap_ms : 0;
-        fate->image_ms[n] += fate->image_ms[n] != 0 ? nap_ms : 0;
     }
     for (size_t n = 0; n < sizeof later / sizeof later[0]; n++) {
         *later[n] += *later[n] != 0 && *later[n] < UINT64_MAX - nap_ms ? nap_ms : 0;
@@ -368,6 +370,10 @@ judge(struct sim *sim, struct fate *fate)
     if (sim->now_ms >= fate->rotate_ms) {
         sim->nodes[chance_below(&sim->chance, sim->node_count)].rotate_due = true;
         fate->rotate_ms = UINT64_MAX;
+    }
+    if (sim->now_ms >= fate->erase_ms && node_is_up(&sim->nodes[0])) {
+        trust_erase(sim);
+        fate->erase_ms = sim->now_ms + chance_between(&sim->chance, 30000, 300000);
     }
     if (sim->now_ms >= fate->sleep_ms) {
         sleep_long(sim, fate);
@@ -423,23 +429,44 @@ live(struct sim *sim, struct fate *fate)
     }
 }
 
-/* What still waits, where: for whoever looks at a seed that did not settle. */
+/* What still waits at a node: for whoever looks at a seed that did not settle. */
+static void
+tell_waiting_at(struct sim_node *node)
+{
+    struct journal *journal = replica_journal(node->replica);
+    struct table_txn *txn = NULL;
+
+    if (replica_begin_read(node->replica, &txn) != ERR_OK) {
+        return;
+    }
+    for (uint64_t place = 1; place <= journal_place_last(journal); place++) {
+        struct journal_entry entry;
+        uint32_t log_no;
+        uint64_t seq;
+
+        if (journal_at(txn, place, &log_no, &seq) != ERR_OK ||
+            journal_read(journal, txn, log_no, seq, &entry) != ERR_OK ||
+            (entry.state != STATE_NEEDS_KEY && entry.state != STATE_NEEDS_SCHEMA)) {
+            continue;
+        }
+        const struct log_branch *branch = journal_branch(journal, log_no);
+        (void)fprintf(stderr, "%s: %s: entry %llu of log %s of %s waits, kind %d, epoch %02x%02x\n",
+                      node->device->name, ident_short(&branch->descriptor.compartment).text,
+                      (unsigned long long)seq, hash_short(&branch->log_id).text,
+                      hash_short(&branch->device_id).text, entry.entry.kind, entry.entry.epoch[0],
+                      entry.entry.epoch[1]);
+    }
+    replica_end_read(node->replica, &txn);
+}
+
 static void
 tell_waiting(struct sim *sim)
 {
     for (size_t n = 0; n < sim->node_count; n++) {
-        struct replica_compartment at[COMPARTMENTS_MAX];
-
-        if (!node_is_up(&sim->nodes[n])) {
-            continue;
-        }
-        size_t count = replica_compartments(sim->nodes[n].replica, at, COMPARTMENTS_MAX);
-        for (size_t m = 0; m < count && m < COMPARTMENTS_MAX; m++) {
-            if (at[m].pending > 0) {
-                (void)fprintf(stderr, "%s: %llu entries of %llu wait in %s\n", sim->nodes[n].device->name,
-                              (unsigned long long)at[m].pending, (unsigned long long)at[m].entries,
-                              at[m].name);
-            }
+        if (node_is_up(&sim->nodes[n])) {
+            (void)fprintf(stderr, "%s is %s\n", sim->nodes[n].device->name,
+                          hash_short(&sim->nodes[n].device->identity.device_id).text);
+            tell_waiting_at(&sim->nodes[n]);
         }
     }
 }

@@ -219,7 +219,15 @@ struct sim_revocation {
     bool extended;
 };
 
-enum { FORGED_MAX = 200, REVOCATIONS_MAX = 8 };
+/* A record that was ordered to be erased, with the key that names its entries in each compartment. */
+struct sim_erasure {
+    struct ident record_id;
+    struct ident compartments[2];
+    struct key erase_keys[2];
+    size_t count;
+};
+
+enum { ERASURES_MAX = 8, FORGED_MAX = 200, REVOCATIONS_MAX = 8 };
 
 struct sim_stats {
     uint64_t turns;
@@ -240,6 +248,8 @@ struct sim_stats {
     uint64_t extensions;
     uint64_t rotations;
     uint64_t held;
+    uint64_t erasures;
+    uint64_t erased; /* entries, at headquarters */
     uint64_t sleeps;
 };
 
@@ -275,6 +285,8 @@ struct sim {
     struct hash forger_epochs[COMPARTMENTS_MAX]; /* the last that it was boxed for */
     struct sim_revocation revocations[REVOCATIONS_MAX];
     size_t revocation_count;
+    struct sim_erasure erasures[ERASURES_MAX];
+    size_t erasure_count;
     struct buf *statements; /* signed in this run: revocations, extensions, erasures */
     size_t statement_count;
     uint64_t next_value;
@@ -376,6 +388,12 @@ size_t trust_device(const struct sim *sim, const char *name); /* SIZE_MAX: no su
 void trust_revoke(struct sim *sim, size_t device);
 /* Admit what headquarters holds beyond the cuts of one of the revocations. */
 void trust_extend(struct sim *sim);
+/* Order that a record be erased, by two devices of two offices. */
+void trust_erase(struct sim *sim);
+/* True if the record was ordered to be erased; and if an entry belongs to one that was. */
+bool trust_is_erased(const struct sim *sim, const struct ident *record_id);
+bool trust_must_be_erased(const struct sim *sim, const struct descriptor *descriptor,
+                          const struct hash *log_id, const struct entry *entry);
 /* True if the device is revoked. */
 bool trust_is_revoked(const struct sim *sim, size_t device);
 /* Take in, in a turn, all that was signed in this run and is not known here. */

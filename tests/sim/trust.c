@@ -3,6 +3,7 @@
 #include "tests/sim/sim.h"
 
 #include "store/base/cbor.h"
+#include "store/keys.h"
 
 #include <assert.h>
 #include <stdlib.h>
@@ -33,13 +34,14 @@ trust_is_revoked(const struct sim *sim, size_t device)
 /* --- signing --- */
 
 static void
-sign(struct sim *sim, struct statement *statement, const struct key_pair *signer, struct hash *id_out)
+sign(struct sim *sim, struct statement *statement, const struct key_pair *const *signers, size_t signer_count,
+     struct hash *id_out)
 {
     struct buf out = { 0 };
 
     statement->org = sim->shape->org;
     chance_fill(&sim->chance, statement->random, sizeof statement->random);
-    if (statement_sign(&out, statement, &signer, 1, id_out) != ERR_OK) {
+    if (statement_sign(&out, statement, signers, signer_count, id_out) != ERR_OK) {
         sim_fail(sim, "a statement cannot be signed");
     }
     sim->statements = realloc(sim->statements, (sim->statement_count + 1) * sizeof *sim->statements);
@@ -140,9 +142,9 @@ trust_revoke(struct sim *sim, size_t device)
     memcpy(statement.revoke.key, revoked->identity.sign.public_key, SIGN_PK_BYTES);
     statement.revoke.reason = revoked->forger ? 5 : 1;
     statement.revoke.cuts = list_cuts(revocation->cuts, revocation->cut_count, &items);
-    sign(sim, &statement,
-         chance_one_in(&sim->chance, 2) ? &sim->shape->root : &sim->shape->office_keys[revoked->office],
-         &revocation->stmt_id);
+    const struct key_pair *signer =
+        chance_one_in(&sim->chance, 2) ? &sim->shape->root : &sim->shape->office_keys[revoked->office];
+    sign(sim, &statement, &signer, 1, &revocation->stmt_id);
     buf_free(&items);
     sim->revocation_count++;
     sim->stats.revocations++;
@@ -165,7 +167,7 @@ trust_extend(struct sim *sim)
     size_t count = cuts_of(sim, revocation->device, false, &cuts);
     statement.extend.revoke = revocation->stmt_id;
     statement.extend.cuts = list_cuts(cuts, count, &items);
-    sign(sim, &statement, &sim->shape->root, NULL);
+    sign(sim, &statement, (const struct key_pair *const[]){ &sim->shape->root }, 1, NULL);
     buf_free(&items);
     revocation->cuts =
         realloc(revocation->cuts, (revocation->cut_count + count + 1) * sizeof *revocation->cuts);
@@ -179,6 +181,125 @@ trust_extend(struct sim *sim)
     sim->stats.extensions++;
     sim_note(sim, "more of %s is admitted, up to %zu cuts", sim->nodes[revocation->device].device->name,
              count);
+    hand_out(sim);
+}
+
+/* --- erasing --- */
+
+bool
+trust_is_erased(const struct sim *sim, const struct ident *record_id)
+{
+    for (size_t n = 0; n < sim->erasure_count; n++) {
+        if (ident_equal(&sim->erasures[n].record_id, record_id)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+bool
+trust_must_be_erased(const struct sim *sim, const struct descriptor *descriptor, const struct hash *log_id,
+                     const struct entry *entry)
+{
+    for (size_t n = 0; n < sim->erasure_count; n++) {
+        const struct sim_erasure *erasure = &sim->erasures[n];
+
+        for (size_t at = 0; at < erasure->count; at++) {
+            if (ident_equal(&erasure->compartments[at], &descriptor->compartment) &&
+                entry_is_member(entry, log_id, &erasure->erase_keys[at])) {
+                return true;
+            }
+        }
+    }
+    return false;
+}
+
+/* The erase keys of both halves, as headquarters knows them. */
+static void
+find_erase_keys(struct sim *sim, const struct known_record *record, struct sim_erasure *erasure)
+{
+    const struct shape_compartment *open = shape_compartment(sim->shape, &record->compartment);
+    const struct ident halves[] = { open->id,
+                                    shape_compartment_of(sim->shape, open->office, OWN_PROTECTED)->id };
+    struct table_txn *main_txn = NULL;
+    struct table_txn *keys_txn = NULL;
+
+    if (replica_borrow(sim->nodes[0].replica, &main_txn, &keys_txn) != ERR_OK) {
+        return;
+    }
+    for (size_t n = 0; n < 2; n++) {
+        struct record_key key;
+
+        if (keys_get_record(keys_txn, &halves[n], &record->id, &key) == ERR_OK) {
+            erasure->compartments[erasure->count] = halves[n];
+            record_key_erase(&erasure->erase_keys[erasure->count], &key.key);
+            erasure->count++;
+        }
+    }
+    replica_give_back(sim->nodes[0].replica, &main_txn, &keys_txn);
+}
+
+static int
+by_compartment(const void *a, const void *b)
+{
+    return ident_compare(&((const struct statement_erase *)a)->compartment,
+                         &((const struct statement_erase *)b)->compartment);
+}
+
+void
+trust_erase(struct sim *sim)
+{
+    struct statement statement = { .type = STATEMENT_ERASE };
+    struct buf items = { 0 };
+    struct statement_erase keys[2];
+
+    if (sim->erasure_count == ERASURES_MAX || sim->record_count == 0 || sim->nodes[0].replica == NULL) {
+        return;
+    }
+    const struct known_record *record = &sim->records[chance_below(&sim->chance, sim->record_count)];
+    struct sim_erasure *erasure = &sim->erasures[sim->erasure_count];
+    *erasure = (struct sim_erasure){ .record_id = record->id };
+    if (trust_is_erased(sim, &record->id)) {
+        return;
+    }
+    find_erase_keys(sim, record, erasure);
+    if (erasure->count == 0) {
+        return; /* headquarters has not heard of it */
+    }
+    for (size_t n = 0; n < erasure->count; n++) {
+        keys[n] = (struct statement_erase){ erasure->compartments[n], erasure->erase_keys[n] };
+    }
+    qsort(keys, erasure->count, sizeof *keys, by_compartment);
+    for (size_t n = 0; n < erasure->count; n++) {
+        statement_put_erase(&items, &keys[n].compartment, &keys[n].erase_key);
+    }
+    chance_fill(&sim->chance, statement.erase.order.bytes, IDENT_BYTES);
+    statement.erase.keys = statement_list_of(&items, erasure->count);
+    int office = shape_compartment(sim->shape, &record->compartment)->office;
+    size_t admin = 0;
+    for (size_t n = 1; n < sim->node_count; n++) {
+        const struct shape_device *device = sim->nodes[n].device;
+
+        if (device->office == office && device->own_level == LEVEL_ADMIN && !device->hostile) {
+            admin = n;
+        }
+    }
+    if (admin == 0) {
+        buf_free(&items);
+        return; /* of headquarters itself: a second office has no admin there */
+    }
+    sign(sim, &statement,
+         (const struct key_pair *const[]){ &sim->nodes[0].device->identity.sign,
+                                           &sim->nodes[admin].device->identity.sign },
+         2, NULL);
+    buf_free(&items);
+    sim->erasure_count++;
+    sim->stats.erasures++;
+    for (size_t n = 0; n < sim->promise_count; n++) {
+        sim->promises[n].excused =
+            sim->promises[n].excused || ident_equal(&sim->promises[n].record_id, &record->id);
+    }
+    sim_note(sim, "a record is to be erased, in %zu compartments", erasure->count);
     hand_out(sim);
 }
 
@@ -229,8 +350,9 @@ struct seen {
     struct hash prev;
     enum entry_state state;
     uint8_t detail;
-    bool counts;
-    bool passes; /* the revocation under work */
+    bool counts; /* every revocation lets it pass */
+    bool told;   /* one of them does, or there is none */
+    bool passes; /* the one under work does */
 };
 
 static size_t
@@ -255,7 +377,8 @@ read_log(struct sim_node *node, struct table_txn *txn, const struct hash *log_id
                                            .prev = entry.entry.prev,
                                            .state = entry.state,
                                            .detail = entry.detail,
-                                           .counts = true };
+                                           .counts = true,
+                                           .told = true };
         }
     }
     *seen_out = seen;
@@ -287,6 +410,8 @@ pass(struct seen *seen, size_t count, const struct hash *id, uint64_t seq)
 static void
 apply_cuts(const struct sim *sim, size_t device, const struct hash *log_id, struct seen *seen, size_t count)
 {
+    bool first = true;
+
     for (size_t r = 0; r < sim->revocation_count; r++) {
         const struct sim_revocation *revocation = &sim->revocations[r];
 
@@ -295,7 +420,9 @@ apply_cuts(const struct sim *sim, size_t device, const struct hash *log_id, stru
         }
         for (size_t n = 0; n < count; n++) {
             seen[n].passes = false;
+            seen[n].told = seen[n].told && !first;
         }
+        first = false;
         for (size_t n = 0; n < revocation->cut_count; n++) {
             if (hash_equal(&revocation->cuts[n].log_id, log_id)) {
                 pass(seen, count, &revocation->cuts[n].entry_id, revocation->cuts[n].seq);
@@ -303,6 +430,7 @@ apply_cuts(const struct sim *sim, size_t device, const struct hash *log_id, stru
         }
         for (size_t n = 0; n < count; n++) {
             seen[n].counts = seen[n].counts && seen[n].passes;
+            seen[n].told = seen[n].told || seen[n].passes;
         }
     }
 }
@@ -311,14 +439,14 @@ static bool
 has_child(const struct seen *seen, size_t count, const struct seen *of)
 {
     for (size_t n = 0; n < count; n++) {
-        if (seen[n].counts && seen[n].seq == of->seq + 1 && hash_equal(&seen[n].prev, &of->id)) {
+        if (seen[n].told && seen[n].seq == of->seq + 1 && hash_equal(&seen[n].prev, &of->id)) {
             return true;
         }
     }
     return false;
 }
 
-/* The frontier ends where the log counts no longer, and names every tip of what counts. */
+/* The frontier ends at the furthest cuts, and names every tip of what leads to them. */
 static void
 check_tips(struct sim_node *node, const struct descriptor *descriptor, const struct hash *log_id,
            const struct seen *seen, size_t count)
@@ -331,7 +459,7 @@ check_tips(struct sim_node *node, const struct descriptor *descriptor, const str
     for (size_t n = 0; n < count; n++) {
         bool named = false;
 
-        if (!seen[n].counts || has_child(seen, count, &seen[n])) {
+        if (!seen[n].told || has_child(seen, count, &seen[n])) {
             continue;
         }
         tips++;
@@ -340,12 +468,12 @@ check_tips(struct sim_node *node, const struct descriptor *descriptor, const str
                               hash_equal(&frontier->tips[first + t].entry_id, &seen[n].id));
         }
         if (!named) {
-            sim_fail(node->sim, "%s: a tip of what counts is not in the frontier: log %s, seq %llu",
+            sim_fail(node->sim, "%s: a tip of what is told is not in the frontier: log %s, seq %llu",
                      node->device->name, hash_short(log_id).text, (unsigned long long)seen[n].seq);
         }
     }
     if (tips != told) {
-        sim_fail(node->sim, "%s: the frontier names %zu tips of log %s, which has %zu that count",
+        sim_fail(node->sim, "%s: the frontier names %zu tips of log %s, which has %zu that are told",
                  node->device->name, told, hash_short(log_id).text, tips);
     }
 }
@@ -396,6 +524,37 @@ check_epochs(struct sim_node *node)
     }
 }
 
+/* Nothing is left of what was withdrawn: no key, no view, no place in a list. */
+static void
+check_erased(struct sim_node *node)
+{
+    struct sim *sim = node->sim;
+    struct table_txn *main_txn = NULL;
+    struct table_txn *keys_txn = NULL;
+
+    if (replica_borrow(node->replica, &main_txn, &keys_txn) != ERR_OK) {
+        sim_fail(sim, "%s cannot read", node->device->name);
+    }
+    for (size_t n = 0; n < sim->erasure_count; n++) {
+        const struct sim_erasure *erasure = &sim->erasures[n];
+
+        for (size_t at = 0; at < erasure->count; at++) {
+            struct record_key key;
+            uint32_t record_no;
+
+            if (keys_get_record(keys_txn, &erasure->compartments[at], &erasure->record_id, &key) !=
+                ERR_ABSENT) {
+                sim_fail(sim, "%s has the key of an erased record", node->device->name);
+            }
+            if (record_find(main_txn, &erasure->compartments[at], &erasure->record_id, &record_no) !=
+                ERR_ABSENT) {
+                sim_fail(sim, "%s has rows of an erased record", node->device->name);
+            }
+        }
+    }
+    replica_give_back(node->replica, &main_txn, &keys_txn);
+}
+
 /* Nothing that nobody had a right to write is kept anywhere. */
 static void
 check_forged(struct sim_node *node, struct table_txn *txn)
@@ -435,4 +594,5 @@ trust_check(struct sim_node *node)
     check_forged(node, txn);
     check_epochs(node);
     replica_end_read(node->replica, &txn);
+    check_erased(node);
 }
