@@ -632,6 +632,43 @@ set_back(struct test_node *node)
     test_node_open(node);
 }
 
+/* The databases alone as they were: the anchor stays. */
+static void
+set_databases_back(struct test_node *node)
+{
+    char command[1100];
+
+    test_node_close(node);
+    (void)snprintf(command, sizeof command,
+                   "cp -p '%s/anchor' '%s.anchor' && rm -rf '%s' && cp -rp '%s.image' '%s' && mv '%s.anchor' "
+                   "'%s/anchor'",
+                   node->directory, node->directory, node->directory, node->directory, node->directory,
+                   node->directory, node->directory);
+    ck_assert_int_eq(system(command), 0);
+    test_node_open(node);
+}
+
+/* Between a commit and its anchor the machine stops. What is told afterwards is in the anchor all the same, or the databases
+ * could be put back to before it and nobody would know. */
+START_TEST(i13_what_a_crash_kept_out_of_the_anchor_is_in_it_before_it_is_told)
+{
+    struct ident person = saves_person(ken, &cases, "a name");
+    uint8_t incarnation[8];
+
+    test_node_exchange(ken, hq);
+    keep_image(ken);
+    memcpy(incarnation, replica_identity(ken->replica)->incarnation, sizeof incarnation);
+    saves_pseudonym(ken, &cases, &person, "P-one");
+    test_node_close(ken);
+    test_node_open(ken);
+    ck_assert_mem_eq(incarnation, replica_identity(ken->replica)->incarnation, sizeof incarnation);
+    ck_assert_int_eq(replica_anchor(ken->replica), ERR_OK);
+    test_node_exchange(ken, hq);
+    set_databases_back(ken);
+    ck_assert_mem_ne(incarnation, replica_identity(ken->replica)->incarnation, sizeof incarnation);
+}
+END_TEST
+
 START_TEST(a_lost_tail_is_taken_back_and_never_signed_anew)
 {
     struct ident person = saves_person(ken, &cases, "a name");
@@ -735,5 +772,6 @@ SUITE_MAIN_WITH("revoke", setup, teardown,
                 after_a_revocation_others_write_under_an_epoch_that_the_device_cannot_open,
                 a_new_machine_of_an_office_that_has_no_other_reads_what_the_dead_one_wrote,
                 an_epoch_ends_after_ninety_days_and_by_hand, a_date_closes_sessions_and_nothing_else,
+                i13_what_a_crash_kept_out_of_the_anchor_is_in_it_before_it_is_told,
                 a_lost_tail_is_taken_back_and_never_signed_anew,
                 u9_a_fork_is_merged_as_concurrent_proved_to_all_and_left_by_its_owner)
