@@ -6,7 +6,9 @@
 #include "node/restoring.h"
 #include "node/setup.h"
 #include "store/base/log.h"
+#include "store/base/usage.h"
 #include "store/proof.h"
+#include "sync/ceremony.h"
 #include "sync/endpoint.h"
 
 #include <errno.h>
@@ -384,6 +386,11 @@ do_init(struct arguments *arguments, const struct world *world)
                           "it is not of the form tcp://HOST:PORT", "as in --listen tcp://0.0.0.0:7700");
         return EXIT_USAGE;
     }
+    if (arguments->trial && !ceremony_code_good(arguments->office)) {
+        (void)complain_of(ERR_INVALID, "the office cannot have this code",
+                          "a code is 1 to 12 of A-Z, 0-9 and -", "as in --office KEN");
+        return EXIT_USAGE;
+    }
     if (arguments->name == NULL) {
         (void)gethostname(host, sizeof host - 1);
         arguments->name = host;
@@ -696,14 +703,22 @@ run_command(const char *command, struct arguments *arguments, int argc, char **a
         }
     }
     if (argp == NULL) {
-        (void)complain_of(ERR_INVALID, "there is no such command",
-                          "it is none of init, run, passphrase, verify, rebuild, backup, restore",
-                          "vigild --help");
+        const char *names[sizeof commands / sizeof commands[0]];
+        char why[128];
+        char guess[64];
+        size_t count = sizeof commands / sizeof commands[0] - 1; /* net is for nobody to type */
+
+        for (size_t n = 0; n < count; n++) {
+            names[n] = commands[n].name;
+        }
+        usage_guess(guess, sizeof guess, command, names, count);
+        (void)snprintf(why, sizeof why, "there is no command '%.40s'%s", command, guess);
+        usage_tell("vigild", why);
         return EXIT_USAGE;
     }
     (void)snprintf(shown, sizeof shown, "vigild %s", command);
     argv[1] = shown;
-    (void)argp_parse(argp, argc - 1, argv + 1, 0, NULL, arguments);
+    (void)usage_parse(argp, argc - 1, argv + 1, arguments);
     if (argp == &net_argp) {
         if (arguments->channel < 0) {
             (void)complain_of(ERR_INVALID, "there is no channel", "vigild run starts this process by itself",
@@ -741,7 +756,6 @@ main(int argc, char **argv)
     struct arguments arguments = { .listen = "", .office = "TRIAL", .channel = -1, .ask = { .fd = -1 } };
 
     harden();
-    argp_err_exit_status = EXIT_USAGE;
     if (argc < 2) {
         print_help(stderr);
         return EXIT_USAGE;

@@ -73,6 +73,9 @@ struct ceremony_grant {
 MUST_CHECK enum err ceremony_read_grant(const struct ceremony *ceremony, const char *text,
                                         struct ceremony_grant grants_out[OWN_COUNT], size_t *count_out);
 
+/* True if an office may have this code: 1 to 12 of A-Z, 0-9 and -. */
+bool ceremony_code_good(const char *code);
+
 /* Make an office with three compartments unless there is one of this code; let it have these grants, and all
  * compartments of all offices if `everything`. Signed by roots, but by none when nothing changes. Every office of
  * headquarters gets the compartments of a new one. `name` may be NULL for an office that exists. ERR_INVALID: the code or

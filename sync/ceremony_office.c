@@ -9,8 +9,8 @@ enum { OFFICE_DAYS = 730, DEVICE_DAYS = 365 };
 
 /* --- offices --- */
 
-static bool
-code_is_good(const char *code)
+bool
+ceremony_code_good(const char *code)
 {
     size_t size = strlen(code);
 
@@ -41,7 +41,7 @@ ceremony_read_grant(const struct ceremony *ceremony, const char *text,
     (void)snprintf(code, sizeof code, "%.*s", (int)(colon - text), text);
     size_t part_bytes = (size_t)(equals - colon - 1);
     const struct roster_office *office = roster_office_by_code(ceremony->roster, code);
-    if (level == LEVEL_NONE || !code_is_good(code)) {
+    if (level == LEVEL_NONE || !ceremony_code_good(code)) {
         return ERR_INVALID;
     }
     if (office == NULL) {
@@ -417,7 +417,7 @@ ceremony_office(struct ceremony *ceremony, const char *code, const char *name, b
                              "the one of this code was revoked, and its compartments are here",
                              "give it a new key with vigil-org recover, or choose another code");
     }
-    if (!code_is_good(code) || (name != NULL && !ceremony_name_is_good(name))) {
+    if (!ceremony_code_good(code) || (name != NULL && !ceremony_name_is_good(name))) {
         return ceremony_fail(fault_out, ERR_INVALID, "the office was not made",
                              "a code is 1 to 12 of A-Z, 0-9 and -, a name 1 to 200 bytes", "choose others");
     }

@@ -2,6 +2,8 @@
 #include "tools/org_command.h"
 #include "tools/org_words.h"
 
+#include "store/base/usage.h"
+
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -396,7 +398,7 @@ run_command(const struct org_command *command, int argc, char **argv)
 
     (void)snprintf(program_name, sizeof program_name, "vigil-org %s", command->name);
     argv[1] = program_name;
-    if (argp_parse(command->argp, argc - 1, argv + 1, 0, NULL, &arguments) != 0) {
+    if (usage_parse(command->argp, argc - 1, argv + 1, &arguments) != 0) {
         return EXIT_USAGE;
     }
     int code = command->run(&arguments);
@@ -426,12 +428,19 @@ main(int argc, char **argv)
         return org_complain(ERR_NEWER, NULL, "the program cannot start", "the installed libsodium is unfit",
                             "upgrade libsodium");
     }
-    argp_err_exit_status = EXIT_USAGE;
     for (size_t n = 0; n < COMMAND_COUNT; n++) {
         if (strcmp(argv[1], commands[n]->name) == 0) {
             return run_command(commands[n], argc, argv);
         }
     }
-    return org_complain_usage(argv[1], "this is no command", "it is none of those that the help lists",
-                              "see vigil-org --help");
+    const char *names[COMMAND_COUNT];
+    char why[128];
+    char guess[64];
+    for (size_t n = 0; n < COMMAND_COUNT; n++) {
+        names[n] = commands[n]->name;
+    }
+    usage_guess(guess, sizeof guess, argv[1], names, COMMAND_COUNT);
+    (void)snprintf(why, sizeof why, "there is no command '%.40s'%s", argv[1], guess);
+    usage_tell("vigil-org", why);
+    return EXIT_USAGE;
 }
