@@ -156,7 +156,7 @@ peer_went(struct loop *loop, struct peer *peer, const char *why)
 {
     if (peer->state == PEER_UP) {
         gossip_down(loop->gossip, peer->connection, why, steady_ms(loop));
-        log_event("peer-down", "peer=%s", hash_short(&peer->device_id).text);
+        log_event("peer-down", "peer=%s why=\"%s\"", hash_short(&peer->device_id).text, why);
     }
     peer->state = peer->endpoint[0] != '\0' ? PEER_CONNECTING : PEER_DOWN;
     peer->has_room = true;

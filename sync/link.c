@@ -26,6 +26,7 @@ enum {
     HANDSHAKE_MS_MAX = 30 * 1000,
     CONNECT_MS_MAX = 30 * 1000, /* until an address that does not answer is given up */
     SILENCE_MS_DEFAULT = 90 * 1000,
+    TTL_MS_MAX = 65 * 1000, /* libzmq counts it in 16 bits of milliseconds: of 90 s it makes 24 */
     REDIAL_MS_MIN_DEFAULT = 1000,
     REDIAL_MS_MAX_DEFAULT = 10 * 60 * 1000,
     REKEY_MS_DEFAULT = 4 * 60 * 60 * 1000,
@@ -131,6 +132,9 @@ set_common(const struct link *link, void *socket)
     int64_t frame_bytes_max = LINK_MESSAGE_BYTES_MAX + CURVE_FRAME_BYTES;
     int heartbeat_ms = (int)options->heartbeat_ms;
     int silence_ms_max = (int)options->silence_ms_max;
+    /* How long the other side may hear nothing of us. One that would end it between two heartbeats is not told. */
+    int ttl_ms = silence_ms_max < TTL_MS_MAX ? silence_ms_max : TTL_MS_MAX;
+    ttl_ms = heartbeat_ms <= ttl_ms / 2 ? ttl_ms : 0;
 
     bool ok = zmq_setsockopt(socket, ZMQ_MAXMSGSIZE, &frame_bytes_max, sizeof frame_bytes_max) == 0 &&
               set_int(socket, ZMQ_LINGER, 0) && set_int(socket, ZMQ_SNDHWM, QUEUE_MESSAGES) &&
@@ -140,7 +144,7 @@ set_common(const struct link *link, void *socket)
     if (heartbeat_ms > 0) {
         ok = ok && set_int(socket, ZMQ_HEARTBEAT_IVL, heartbeat_ms) &&
              set_int(socket, ZMQ_HEARTBEAT_TIMEOUT, silence_ms_max) &&
-             set_int(socket, ZMQ_HEARTBEAT_TTL, silence_ms_max);
+             set_int(socket, ZMQ_HEARTBEAT_TTL, ttl_ms);
     }
     return ok;
 }

@@ -558,7 +558,8 @@ struct line {
     int near; /* ben's end; -1: nobody has come */
     int far;
     uint16_t port;
-    size_t back; /* bytes from ada to ben */
+    size_t there; /* bytes from ben to ada, and from ada to ben */
+    size_t back;
     bool broken; /* nothing more passes */
     bool ended;  /* ben has closed his end */
 };
@@ -578,7 +579,7 @@ line_close(struct line *line)
     close(line->listener);
 }
 
-/* Move what has come; how much. */
+/* Move what has come; how much. Either end may be closed by then. */
 static size_t
 pass_on(int from, int to, bool *ended_out)
 {
@@ -588,7 +589,10 @@ pass_on(int from, int to, bool *ended_out)
     *ended_out = got == 0 || (got < 0 && errno != EAGAIN && errno != EINTR);
     for (ssize_t sent = 0; to >= 0 && sent < got;) {
         ssize_t more = send(to, bytes + sent, (size_t)(got - sent), MSG_NOSIGNAL);
-        ck_assert_int_gt(more, 0);
+        if (more <= 0) {
+            *ended_out = true;
+            break;
+        }
         sent += more;
     }
     return got > 0 ? (size_t)got : 0;
@@ -610,7 +614,7 @@ line_turn(struct line *line)
         line->far = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
         ck_assert_int_eq(connect(line->far, (struct sockaddr *)&address, sizeof address), 0);
     }
-    (void)pass_on(line->near, line->broken ? -1 : line->far, &line->ended);
+    line->there += pass_on(line->near, line->broken ? -1 : line->far, &line->ended);
     line->back += line->broken ? 0 : pass_on(line->far, line->near, &ended);
 }
 
@@ -650,6 +654,30 @@ START_TEST(what_came_before_the_line_broke_is_read_to_its_end)
     ck_assert_soon(ben->downs == 1);
     ck_assert_uint_eq(ben->messages, COUNT);
     ck_assert_int_eq(ben->last_down, LINK_DISCONNECTED);
+    line_close(&line);
+}
+END_TEST
+
+/* ben alone sends heartbeats, and tells ada to wait for longer than libzmq can count. */
+START_TEST(a_connection_on_which_nothing_is_said_stays)
+{
+    enum { PINGS = 8, PING_BYTES = 42 };
+    struct link_options options = options_of(ben);
+    struct line line;
+
+    options.heartbeat_ms = 300;
+    options.silence_ms_max = 65700; /* 164 in 16 bits */
+    open_node(ben, &options);
+    allow(ben, ada, NULL);
+    line_open(&line);
+    dial_port(ben, line.port);
+    ck_assert_soon_over(&line, ben->ups == 1);
+    ck_assert_int_eq(link_send(ben->link, &ada->device_id, span_text("hello")), ERR_OK);
+    ck_assert_soon_over(&line, ada->messages == 1);
+    size_t before = line.there;
+    ck_assert_soon_over(&line, line.there >= before + PINGS * PING_BYTES || line.ended);
+    ck_assert_uint_eq(ada->downs + ben->downs, 0);
+    ck_assert_uint_eq(ben->ups, 1);
     line_close(&line);
 }
 END_TEST
@@ -1108,8 +1136,8 @@ SUITE_MAIN_WITH(
     nobody_listening_is_told_apart, an_address_without_a_route_is_told_apart,
     a_name_that_does_not_resolve_is_told_apart, another_transport_key_than_expected_is_told_apart,
     a_handshake_that_times_out_is_told_apart, a_node_that_goes_away_is_told_apart_and_found_again,
-    what_came_before_the_line_broke_is_read_to_its_end, every_reason_has_words_of_its_own,
-    a_stranger_gets_not_one_byte_after_its_handshake_failed,
+    what_came_before_the_line_broke_is_read_to_its_end, a_connection_on_which_nothing_is_said_stays,
+    every_reason_has_words_of_its_own, a_stranger_gets_not_one_byte_after_its_handshake_failed,
     other_mechanisms_and_older_protocols_and_garbage_are_cut_off_after_the_greeting,
     a_silent_stranger_is_cut_off_after_the_handshake_time, with_a_handler_that_hangs_nobody_comes_in,
     a_crowd_at_the_door_is_limited_and_does_not_keep_a_friend_out,
