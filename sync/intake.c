@@ -984,6 +984,11 @@ take_again(struct intake *intake, uint32_t log_no, uint64_t seq, const struct wa
         stored.state == STATE_ERASED) {
         return;
     }
+    /* An order names it and the scan has not come to it: who may read only now is to be given nothing of it. */
+    if (erase_order_of(intake->options.erase, &branch->descriptor.compartment, &branch->log_id,
+                       &stored.entry) != NULL) {
+        return;
+    }
     /* What is lent from a row ends with the next write. */
     struct span payload = stored.entry.payload;
     if (stored.entry.kind == ENTRY_KEY &&
