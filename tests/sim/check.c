@@ -120,13 +120,26 @@ says(char *why, size_t size, const char *format, ...)
     return false;
 }
 
+/* True if some disk was replaced whole: a record key may have gone with it for good, while what was written under it had
+ * left before. Whatever waits then must be of such an author: see check_entries. */
+static bool
+keys_may_be_lost(const struct sim *sim)
+{
+    for (size_t n = 0; n < sim->node_count; n++) {
+        if (sim->nodes[n].restored) {
+            return true;
+        }
+    }
+    return false;
+}
+
 static bool
 peer_is_settled(const struct sim_node *node, const struct gossip_peer_status *peer, char *why, size_t size)
 {
     for (size_t n = 0; peer->connected && n < peer->compartment_count; n++) {
         const struct gossip_compartment_status *at = &peer->compartments[n];
 
-        if (!at->complete || !at->visible_complete) {
+        if (!at->complete || (!at->visible_complete && !keys_may_be_lost(node->sim))) {
             return says(why, size, "%s with %s on %s: %s%s, %llu to send, %llu to receive; %s",
                         node->device->name, hash_short(&peer->device_id).text,
                         ident_short(&at->compartment).text, gossip_state_text(at->state),
@@ -186,7 +199,8 @@ check_settled(struct sim *sim, char *why, size_t size)
         if (node_is_absent(node)) {
             continue;
         }
-        if (!node_is_up(node) || node->tend_due || node->import_step != 0 || node->statements_due) {
+        if (!node_is_up(node) || node->tend_due || node->import_step != 0 || node->statements_due ||
+            replica_tend_is_due(node->replica) || replica_compact_is_due(node->replica)) {
             return says(why, size, "%s has work", node->device->name);
         }
         const struct gossip_peer_status *peers = gossip_status(node->gossip, &count);
@@ -428,7 +442,8 @@ check_withheld(struct sim *sim)
                 shape_compartment_of(sim->shape, at->office, OWN_PROTECTED);
             bool withheld = shape_level(sim->shape, m, twin, sim->step) < LEVEL_READ;
             enum err err = replica_read(node->replica, &known->compartment, &known->id, &arena, &view);
-            if (err == ERR_OK && !view.restricted && (view.withheld != withheld || (withheld && view.protected_half != NULL))) {
+            if (err == ERR_OK && !view.restricted &&
+                (view.withheld != withheld || (withheld && view.protected_half != NULL))) {
                 sim_fail(sim, "%s: what is withheld of a record is not said as it is", node->device->name);
             }
             arena_free(&arena);
@@ -447,6 +462,17 @@ is_suspect(const struct sim *sim, const struct hash *device_id)
 
         if (hash_equal(&node->device->identity.device_id, device_id)) {
             return node->device->forger || trust_is_revoked(sim, n);
+        }
+    }
+    return false;
+}
+
+static bool
+is_of_restored(const struct sim *sim, const struct hash *device_id)
+{
+    for (size_t n = 0; n < sim->node_count; n++) {
+        if (sim->nodes[n].restored && hash_equal(&sim->nodes[n].device->identity.device_id, device_id)) {
+            return true;
         }
     }
     return false;
@@ -492,6 +518,9 @@ check_entries(struct sim_node *node)
             if (entry.entry.payload.data != NULL) {
                 sim_fail(sim, "%s keeps the payload of what was erased", node->device->name);
             }
+        } else if (state == STATE_NEEDS_KEY && is_of_restored(sim, &branch->device_id)) {
+            sim->stats.orphans += node->index == 0;
+            expected = STATE_NEEDS_KEY;
         } else if (state == STATE_HELD) {
             sim->stats.held += node->index == 0;
             expected = is_suspect(sim, &journal_branch(journal, log_no)->device_id) ? STATE_HELD : expected;

@@ -143,22 +143,23 @@ run(uint64_t seed, const struct options *options)
         }
     }
     if (options->one) {
-        (void)printf(
-            "seed %llu: trace %016llx, %llu turns, %llu frames, %llu B, %llu ops saved, %llu saves "
-            "refused, %llu crashes, %llu failed commits, %llu restored, %llu hostile frames, %llu "
-            "cuts; %llu entries, %llu conflicts, %llu branches; %llu forged, %llu revoked, %llu "
-            "extended, %llu epochs by hand, %llu held, %llu erasures of %llu entries, %llu long sleeps\n",
-            (unsigned long long)seed, (unsigned long long)first, (unsigned long long)stats.turns,
-            (unsigned long long)stats.frames, (unsigned long long)stats.bytes,
-            (unsigned long long)stats.saves, (unsigned long long)stats.refused_saves,
-            (unsigned long long)stats.crashes, (unsigned long long)stats.failed_commits,
-            (unsigned long long)stats.restores, (unsigned long long)stats.hostile_frames,
-            (unsigned long long)stats.cuts, (unsigned long long)stats.entries,
-            (unsigned long long)stats.conflicts, (unsigned long long)stats.forks,
-            (unsigned long long)stats.forged, (unsigned long long)stats.revocations,
-            (unsigned long long)stats.extensions, (unsigned long long)stats.rotations,
-            (unsigned long long)stats.held, (unsigned long long)stats.erasures,
-            (unsigned long long)stats.erased, (unsigned long long)stats.sleeps);
+        (void)printf("seed %llu: trace %016llx, %llu turns, %llu frames, %llu B, %llu ops saved, %llu saves "
+                     "refused, %llu crashes, %llu failed commits, %llu restored, %llu hostile frames, %llu "
+                     "cuts; %llu entries, %llu conflicts, %llu branches; %llu forged, %llu revoked, %llu "
+                     "extended, %llu epochs by hand, %llu held, %llu without a key, %llu erasures of %llu "
+                     "entries, %llu long sleeps\n",
+                     (unsigned long long)seed, (unsigned long long)first, (unsigned long long)stats.turns,
+                     (unsigned long long)stats.frames, (unsigned long long)stats.bytes,
+                     (unsigned long long)stats.saves, (unsigned long long)stats.refused_saves,
+                     (unsigned long long)stats.crashes, (unsigned long long)stats.failed_commits,
+                     (unsigned long long)stats.restores, (unsigned long long)stats.hostile_frames,
+                     (unsigned long long)stats.cuts, (unsigned long long)stats.entries,
+                     (unsigned long long)stats.conflicts, (unsigned long long)stats.forks,
+                     (unsigned long long)stats.forged, (unsigned long long)stats.revocations,
+                     (unsigned long long)stats.extensions, (unsigned long long)stats.rotations,
+                     (unsigned long long)stats.held, (unsigned long long)stats.orphans,
+                     (unsigned long long)stats.erasures, (unsigned long long)stats.erased,
+                     (unsigned long long)stats.sleeps);
     }
     return true;
 }

@@ -248,6 +248,7 @@ struct sim_stats {
     uint64_t extensions;
     uint64_t rotations;
     uint64_t held;
+    uint64_t orphans; /* entries whose key went with a disk */
     uint64_t erasures;
     uint64_t erased; /* entries, at headquarters */
     uint64_t sleeps;

@@ -544,7 +544,15 @@ check_erased(struct sim_node *node)
 
             if (keys_get_record(keys_txn, &erasure->compartments[at], &erasure->record_id, &key) !=
                 ERR_ABSENT) {
-                sim_fail(sim, "%s has the key of an erased record", node->device->name);
+                struct journal_entry brought;
+                enum err err =
+                    journal_read(replica_journal(node->replica), main_txn, key.log_no, key.seq, &brought);
+
+                sim_fail(sim,
+                         "%s has the key of an erased record: brought by entry %llu of log %s, %s, state %d",
+                         node->device->name, (unsigned long long)key.seq,
+                         hash_short(&journal_branch(replica_journal(node->replica), key.log_no)->log_id).text,
+                         err_code(err), (int)brought.state);
             }
             if (record_find(main_txn, &erasure->compartments[at], &erasure->record_id, &record_no) !=
                 ERR_ABSENT) {
