@@ -419,12 +419,14 @@ fill_with_markers(struct test_node *node, char markers[][32], size_t room)
     uint32_t kind = codebook_kind_by_name(codebook, "person")->number;
     size_t count = 0;
 
-    for (size_t n = 0; n < codebook->field_count; n++) {
-        const struct codebook_field *field = &codebook->fields[n];
+    /* The restriction comes last: behind it nothing else can be changed. */
+    for (size_t n = 0; n < 2 * codebook->field_count; n++) {
+        const struct codebook_field *field = &codebook->fields[n % codebook->field_count];
         struct buf value = { 0 };
         bool localised = field->type == TYPE_LOCALISED;
+        bool last = field->collection == COLLECTION_RESTRICTION;
 
-        if ((field->kinds >> kind & 1) == 0 ||
+        if (last != (n >= codebook->field_count) || (field->kinds >> kind & 1) == 0 ||
             (field->type != TYPE_TEXT && field->type != TYPE_LONG_TEXT && !localised)) {
             continue;
         }
