@@ -295,7 +295,7 @@ expect_rows_equal(const struct buf *a, const struct buf *b)
     ck_assert(span_equal(buf_span(a), buf_span(b)));
 }
 
-START_TEST(any_order_repetition_and_partition_of_ten_thousand_ops_gives_the_views_of_the_definition)
+START_TEST(u2_any_order_repetition_and_partition_of_ten_thousand_ops_gives_the_views_of_the_definition)
 {
     struct model model = { 0 };
     struct model_text wanted[RECORDS] = { 0 };
@@ -564,7 +564,8 @@ START_TEST(five_updates_of_one_register_come_to_the_same_in_every_order)
 }
 END_TEST
 
-SUITE_MAIN("merge", any_order_repetition_and_partition_of_ten_thousand_ops_gives_the_views_of_the_definition,
+SUITE_MAIN("merge",
+           u2_any_order_repetition_and_partition_of_ten_thousand_ops_gives_the_views_of_the_definition,
            a_rebuild_gives_every_row_that_merging_gave,
            any_three_updates_of_three_replicas_come_to_the_same_in_every_order,
            any_four_updates_that_begin_with_an_addition_come_to_the_same_in_every_order,

@@ -110,7 +110,9 @@ draw_field(uint32_t kind)
 
     do {
         field = &codebook->fields[draw(codebook->field_count)];
-    } while ((field->kinds >> kind & 1) == 0 || field->number == FIELD_KIND);
+        /* A restricted record takes no other change. */
+    } while ((field->kinds >> kind & 1) == 0 || field->number == FIELD_KIND ||
+             field->collection == COLLECTION_RESTRICTION);
     return field;
 }
 

@@ -923,7 +923,7 @@ count_seen(void)
     }
 }
 
-START_TEST(a_roster_is_what_the_rules_say_in_every_order)
+START_TEST(u1_a_roster_is_what_the_rules_say_in_every_order)
 {
     ck_assert_int_eq(crypto_start(), ERR_OK);
     for (uint64_t seed = 1; seed <= WORLDS; seed++) {
@@ -959,4 +959,4 @@ START_TEST(a_roster_is_what_the_rules_say_in_every_order)
 }
 END_TEST
 
-SUITE_MAIN("roster against the naive roster", a_roster_is_what_the_rules_say_in_every_order)
+SUITE_MAIN("roster against the naive roster", u1_a_roster_is_what_the_rules_say_in_every_order)

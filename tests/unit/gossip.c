@@ -1239,7 +1239,7 @@ START_TEST(a_node_that_is_full_stops_its_peer_and_goes_on_later)
 }
 END_TEST
 
-START_TEST(a_flipped_bit_is_refused_and_counted_and_the_session_lives)
+START_TEST(u3_a_flipped_bit_is_refused_and_counted_and_the_session_lives)
 {
     two_nodes();
     write_entries(0, 0, CASES, LANE_NORMAL, 200, 100);
@@ -1294,7 +1294,7 @@ START_TEST(a_log_that_cannot_be_read_does_not_stop_the_others)
 }
 END_TEST
 
-START_TEST(a_gap_is_asked_for)
+START_TEST(u10_a_gap_is_asked_for)
 {
     struct gossip_log log;
     struct gossip_log *known;
@@ -1588,7 +1588,7 @@ random_theft(uint32_t node)
 
 /* Nodes in a tree and some cables more, cables pulled and plugged, entries written, logs forked, bits flipped, authors
  * refused for a while, links without room. When all is plugged in and let be: equal, and then silence. */
-START_TEST(whatever_happens_they_become_equal_and_then_silent)
+START_TEST(u1_whatever_happens_they_become_equal_and_then_silent)
 {
     seed = 1000 + (uint64_t)_i;
     uint32_t count = 2 + (uint32_t)(holding_random(&seed) % 4);
@@ -1808,10 +1808,10 @@ main(void)
         more_than_the_credit_ends_the_session,
         an_author_that_is_unknown_is_asked_for_again,
         a_node_that_is_full_stops_its_peer_and_goes_on_later,
-        a_flipped_bit_is_refused_and_counted_and_the_session_lives,
+        u3_a_flipped_bit_is_refused_and_counted_and_the_session_lives,
         a_malformed_frame_ends_the_session_which_begins_anew,
         a_log_that_cannot_be_read_does_not_stop_the_others,
-        a_gap_is_asked_for,
+        u10_a_gap_is_asked_for,
         protocols_without_a_common_version_part,
         a_device_that_shares_nothing_is_told_so,
         a_compartment_shared_later_is_opened_in_the_same_session,
@@ -1835,7 +1835,7 @@ main(void)
     }
     tcase_add_loop_test(tcase, both_branches_of_a_fork_come_to_both, 0, sizeof forks / sizeof forks[0]);
     tcase_add_loop_test(tcase, of_two_connections_the_one_of_the_smaller_device_stays, 0, 2);
-    tcase_add_loop_test(tcase, whatever_happens_they_become_equal_and_then_silent, 0, 60);
+    tcase_add_loop_test(tcase, u1_whatever_happens_they_become_equal_and_then_silent, 0, 60);
     suite_add_tcase(suite, tcase);
     SRunner *runner = srunner_create(suite);
     srunner_run_all(runner, CK_NORMAL);

@@ -362,7 +362,7 @@ teardown(void)
 
 /* --- refused --- */
 
-START_TEST(a_flipped_bit_in_any_byte_of_a_chunk_is_refused_and_counted)
+START_TEST(u3_a_flipped_bit_in_any_byte_of_a_chunk_is_refused_and_counted)
 {
     struct pen pen = pen_for(OWN_CASES, LANE_NORMAL);
     struct path path = { .count = 0 };
@@ -420,7 +420,7 @@ END_TEST
 
 /* --- later --- */
 
-START_TEST(a_gap_is_later_and_a_duplicate_is_seen)
+START_TEST(u10_a_gap_is_later_and_a_duplicate_is_seen)
 {
     struct pen pen = pen_for(OWN_CASES, LANE_NORMAL);
     struct path path = { .count = 0 };
@@ -644,7 +644,7 @@ take_in_order(const struct pen *pen, const struct span *chunks, const size_t *or
     ck_assert_uint_eq(taken, count);
 }
 
-START_TEST(every_order_of_five_chunks_of_a_forked_log_gives_the_same_tips_and_texts)
+START_TEST(u2_every_order_of_five_chunks_of_a_forked_log_gives_the_same_tips_and_texts)
 {
     for (size_t number = 0; number < 120; number++) {
         struct pen pen = pen_for(OWN_CASES, LANE_NORMAL);
@@ -814,15 +814,15 @@ START_TEST(payloads_that_grow_when_they_are_opened_do_not_fill_the_memory_of_a_t
 }
 END_TEST
 
-SUITE_MAIN_WITH("intake", setup, teardown, a_flipped_bit_in_any_byte_of_a_chunk_is_refused_and_counted,
+SUITE_MAIN_WITH("intake", setup, teardown, u3_a_flipped_bit_in_any_byte_of_a_chunk_is_refused_and_counted,
                 a_chunk_of_more_than_one_run_is_malformed_whatever_of_it_is_here,
-                a_gap_is_later_and_a_duplicate_is_seen,
+                u10_a_gap_is_later_and_a_duplicate_is_seen,
                 an_entry_without_its_payload_is_later_and_leaves_nothing,
                 an_unknown_author_is_later_and_is_taken_when_the_certificate_comes,
                 what_header_and_payload_get_wrong_is_held_with_its_reason,
                 of_one_log_each_entry_is_padded_or_held_for_itself,
                 a_statement_counts_whatever_the_standing_of_the_entry_that_carries_it,
-                every_order_of_five_chunks_of_a_forked_log_gives_the_same_tips_and_texts,
+                u2_every_order_of_five_chunks_of_a_forked_log_gives_the_same_tips_and_texts,
                 a_log_with_more_branches_than_anybody_would_make_has_all_its_tips,
                 of_a_run_that_ends_otherwise_on_each_branch_no_malformed_chunk_is_served,
                 a_disk_that_fills_up_at_any_step_of_a_turn_leaves_everything_as_it_was,

@@ -155,6 +155,38 @@ START_TEST(two_nodes_that_exchange_hold_the_same)
 }
 END_TEST
 
+START_TEST(u12_no_clock_decides_a_conflict)
+{
+    test_organisation_office(&org, "KEN", false);
+    test_organisation_office(&org, "HQ", true);
+    struct test_node *ken = test_organisation_enrol(&org, "KEN", LEVEL_ADMIN, NULL, 0);
+    struct test_node *hq = test_organisation_enrol(&org, "HQ", LEVEL_ADMIN, NULL, 0);
+
+    test_node_join(&org, ken);
+    test_node_join(&org, hq);
+    struct ident cases = test_compartment(ken, "KEN", OWN_CASES);
+    struct ident person = saves_person(ken, &cases, "a name");
+    test_node_exchange(ken, hq);
+    /* Both offline, and one of them ten years ahead. */
+    hq->world.wall_ms += UINT64_C(3650) * 24 * 3600 * 1000;
+    saves_pseudonym(ken, &cases, &person, "P-of-today");
+    saves_pseudonym(hq, &cases, &person, "P-of-2035");
+    test_node_exchange(ken, hq);
+    for (int n = 0; n < 2; n++) {
+        struct test_node *node = n == 0 ? ken : hq;
+
+        ck_assert_uint_eq(saves_pseudonym_count(node, &cases, &person), 2);
+        ck_assert(saves_has_pseudonym(node, &cases, &person, "P-of-today"));
+        ck_assert(saves_has_pseudonym(node, &cases, &person, "P-of-2035"));
+    }
+    /* And it wins nothing for ever: whoever sees both has the last word, whatever their clock says. */
+    saves_pseudonym(ken, &cases, &person, "P-settled");
+    test_node_exchange(ken, hq);
+    ck_assert_uint_eq(saves_pseudonym_count(hq, &cases, &person), 1);
+    ck_assert(saves_has_pseudonym(hq, &cases, &person, "P-settled"));
+}
+END_TEST
+
 START_TEST(two_saves_of_one_turn_follow_each_other)
 {
     test_organisation_office(&org, "KEN", false);
@@ -593,7 +625,8 @@ START_TEST(a_turn_that_did_not_fit_into_the_map_fits_the_next_time)
 END_TEST
 
 SUITE_MAIN_WITH("replica", setup, teardown, a_lone_node_saves_and_reads_both_halves,
-                two_nodes_that_exchange_hold_the_same, two_saves_of_one_turn_follow_each_other,
+                two_nodes_that_exchange_hold_the_same, u12_no_clock_decides_a_conflict,
+                two_saves_of_one_turn_follow_each_other,
                 data_that_comes_before_its_key_is_taken_up_when_that_comes,
                 a_carrier_passes_on_what_it_cannot_read, a_reader_without_the_twin_is_told_what_is_withheld,
                 an_entry_that_cannot_be_read_is_told_and_never_served,

@@ -669,7 +669,7 @@ START_TEST(i13_what_a_crash_kept_out_of_the_anchor_is_in_it_before_it_is_told)
 }
 END_TEST
 
-START_TEST(a_lost_tail_is_taken_back_and_never_signed_anew)
+START_TEST(i13_a_lost_tail_is_taken_back_and_never_signed_anew)
 {
     struct ident person = saves_person(ken, &cases, "a name");
     uint8_t incarnation[8];
@@ -773,5 +773,5 @@ SUITE_MAIN_WITH("revoke", setup, teardown,
                 a_new_machine_of_an_office_that_has_no_other_reads_what_the_dead_one_wrote,
                 an_epoch_ends_after_ninety_days_and_by_hand, a_date_closes_sessions_and_nothing_else,
                 i13_what_a_crash_kept_out_of_the_anchor_is_in_it_before_it_is_told,
-                a_lost_tail_is_taken_back_and_never_signed_anew,
+                i13_a_lost_tail_is_taken_back_and_never_signed_anew,
                 u9_a_fork_is_merged_as_concurrent_proved_to_all_and_left_by_its_owner)

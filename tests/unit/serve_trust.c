@@ -889,7 +889,7 @@ START_TEST(a_frontier_leaves_the_branch_out_that_was_not_the_owners)
 }
 END_TEST
 
-START_TEST(a_node_that_was_set_back_says_so)
+START_TEST(i14_a_node_that_was_set_back_says_so)
 {
     fork_lost();
     json_t *answer = served_ask(&lost, "{'id':1,'do':'status'}");
@@ -951,5 +951,5 @@ SUITE_MAIN_WITH("serve_trust", setup, teardown, a_revoked_device_is_listed_with_
                 entries_under_an_epoch_that_is_no_longer_in_force_count_and_are_counted,
                 a_revoked_device_has_no_box_of_the_epoch_that_follows,
                 a_fork_is_an_alarm_that_names_device_log_and_entry_until_it_is_revoked,
-                a_frontier_leaves_the_branch_out_that_was_not_the_owners, a_node_that_was_set_back_says_so,
-                the_last_contact_with_a_device_outlives_the_process)
+                a_frontier_leaves_the_branch_out_that_was_not_the_owners,
+                i14_a_node_that_was_set_back_says_so, the_last_contact_with_a_device_outlives_the_process)

@@ -96,7 +96,7 @@ write_sample(size_t n, struct hash *prev_out)
     test_author_chunk(&author, entries, count, &bytes);
 }
 
-START_TEST(a_flipped_bit_in_any_byte_of_a_chunk_is_refused)
+START_TEST(u3_a_flipped_bit_in_any_byte_of_a_chunk_is_refused)
 {
     size_t tried = 0;
 
@@ -416,9 +416,9 @@ START_TEST(u5_two_signatures_on_the_same_content_are_the_same_entry)
 END_TEST
 
 SUITE_MAIN_WITH("update", begin, end, a_chunk_comes_back_and_one_signature_proves_all_its_entries,
-                a_flipped_bit_in_any_byte_of_a_chunk_is_refused, a_flipped_bit_in_the_descriptor_is_refused,
-                a_chunk_that_was_cut_or_goes_on_is_malformed, a_chunk_holds_1_to_64_entries,
-                kinds_flags_lanes_and_sizes_that_no_entry_has_are_malformed,
+                u3_a_flipped_bit_in_any_byte_of_a_chunk_is_refused,
+                a_flipped_bit_in_the_descriptor_is_refused, a_chunk_that_was_cut_or_goes_on_is_malformed,
+                a_chunk_holds_1_to_64_entries, kinds_flags_lanes_and_sizes_that_no_entry_has_are_malformed,
                 an_epoch_is_written_exactly_where_it_changes,
                 a_chunk_begins_at_zero_without_a_prev_and_does_not_pass_the_last_seq,
                 a_chunk_is_no_more_than_one_run, the_largest_run_is_within_the_bound_of_a_chunk,
