@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { OPTIONS_MAX = 64, WHY_BYTES = 256 };
+enum { OPTIONS_MAX = 64, WHY_BYTES = 256, USAGE_KEY = 256 };
 
 /* argp's own words, until it ends the process. */
 static FILE *said;
@@ -70,7 +70,7 @@ gather(const struct argp *argp, const struct argp_option **options_out, size_t c
 }
 
 static const struct argp_option common[] = { { .name = "help", .key = '?' },
-                                             { .name = "usage", .key = 'u' },
+                                             { .name = "usage", .key = USAGE_KEY },
                                              { .name = "version", .key = 'V' } };
 
 /* The option that "--name" or "--name=value" means, whole or as the only one that begins so. NULL: none. */
@@ -91,6 +91,26 @@ find(const struct argp_option *const *options, size_t count, const char *word)
         }
     }
     return matches == 1 ? found : NULL;
+}
+
+/* The last option of "-abFILE", which may take the rest as its value; `word_inout` is moved to its letter. NULL: one of
+ * the letters is none. */
+static const struct argp_option *
+find_short(const struct argp_option *const *options, size_t count, const char **word_inout)
+{
+    const struct argp_option *found = NULL;
+
+    for (const char *at = *word_inout; *at != '\0'; at++) {
+        found = NULL;
+        for (size_t n = 0; n < count && found == NULL; n++) {
+            found = options[n]->key == (unsigned char)*at ? options[n] : NULL;
+        }
+        *word_inout = at;
+        if (found == NULL || found->arg != NULL) {
+            break;
+        }
+    }
+    return found;
 }
 
 /* Find what getopt would complain of in its own way. False: it was told. */
@@ -115,20 +135,27 @@ check(const struct argp *argp, int argc, char **argv)
         }
         size_t dashes = strspn(argv[n], "-");
         const char *word = argv[n] + dashes;
-        const struct argp_option *option = dashes == 2 ? find(options, count, word) : NULL;
-        bool attached = strchr(word, '=') != NULL;
-        if (option == NULL && (dashes != 1 || word[1] != '\0' || (word[0] != '?' && word[0] != 'V'))) {
+        const struct argp_option *option = NULL;
+        bool attached = false;
+        if (dashes == 2) {
+            option = find(options, count, word);
+            attached = strchr(word, '=') != NULL;
+        } else if (dashes == 1) {
+            option = find_short(options, count, &word);
+            attached = option != NULL && word[1] != '\0';
+        }
+        if (option == NULL) {
             char typed[64];
             (void)snprintf(typed, sizeof typed, "%.*s", (int)strcspn(word, "="), word);
             put_guess(guess, sizeof guess, "--", nearest_name(typed, names, count));
             (void)snprintf(why, sizeof why, "there is no option %.*s%s%s", (int)dashes, argv[n], typed,
                            guess);
-        } else if (option != NULL && option->arg == NULL && attached) {
+        } else if (option->arg == NULL && attached) {
             (void)snprintf(why, sizeof why, "--%s takes no value", option->name);
-        } else if (option != NULL && option->arg != NULL && !attached && n + 1 == argc) {
+        } else if (option->arg != NULL && !attached && n + 1 == argc) {
             (void)snprintf(why, sizeof why, "--%s has no value", option->name);
         } else {
-            n += option != NULL && option->arg != NULL && !attached ? 1 : 0;
+            n += option->arg != NULL && !attached ? 1 : 0;
             continue;
         }
         usage_tell(argv[0], why);
