@@ -21,7 +21,9 @@ enum {
     RECORDS_PER_PREFIX_MAX = 4,
     TOUCHED_BITS = 1 << 14,
     TOUCHED_WORDS = TOUCHED_BITS / 64,
-    TOUCHED_MAX = 3072, /* records of a turn: about 16 KiB each while it ends */
+    /* Records of a turn. Each takes about 20 KiB while it ends, most of it pages that LMDB keeps until the commit: in a large
+     * replica hardly two records share one. */
+    TOUCHED_MAX = 2048,
     CLOCK_FOLLOW_MS = 60 * 60 * 1000,
     NARROW_BYTES_MAX = 2 << 20,
     /* A payload of a hundred bytes may open to a MiB: what was opened is merged and forgotten when it takes so much. */
