@@ -245,8 +245,9 @@ START_TEST(w5_on_a_full_disk_an_order_is_given_and_nothing_else_is_written)
     served_refused(served_ask(&ken, "{'id':1,'do':'record.save','kind':'case','set':{'title':'B'}}"), "full");
     json_t *answer =
         served_ask(&ken, "{'id':1,'do':'erase.order','record':'%s','reason':'consent_withdrawn'}", number);
-    (void)served_granted(answer);
+    ck_assert_uint_eq(strlen(json_string_value(member(served_granted(answer), "order"))), 32);
     json_decref(answer);
+    ck_assert_uint_eq(roster_erasure_count(replica_roster(ken.node->replica)), 1);
     ken.node->world.disk_full = false;
 }
 END_TEST
