@@ -77,7 +77,7 @@ bool erase_is_scanning(const struct erase *erase);
 /* True if old bytes lie in the files of the environments and every entry was looked at: rewrite them. */
 bool erase_wants_compaction(const struct erase *erase);
 
-/* They were rewritten; or there is no room for that, which a receipt then says. */
+/* They were rewritten; or that has to wait, for room nearly always, which a receipt then says. */
 void erase_compacted(struct erase *erase, struct table_txn *main_txn);
 void erase_compaction_waits(struct erase *erase);
 

@@ -1612,6 +1612,20 @@ enum err
 intake_forget_record(struct intake *intake, const struct ident *compartment, const struct ident *record_id)
 {
     enum err err = intake_bring_up_to_date(intake);
+    uint32_t record_no;
+
+    if (err == ERR_OK && record_find(intake->main_txn, compartment, record_id, &record_no) == ERR_OK) {
+        static const uint8_t reasons[] = { PEND_REBUILD, PEND_REKEY };
+        uint8_t key[PEND_KEY_BYTES];
+
+        for (size_t n = 0; n < sizeof reasons; n++) {
+            struct wait waiting = { .reason = reasons[n] };
+
+            bytes_write_u64(waiting.bytes, record_no);
+            pend_key(key, &waiting, LOG_NONE, 0);
+            (void)table_delete(intake->main_txn, TABLE_PEND, span_of(key, sizeof key));
+        }
+    }
 
     crypto_wipe(intake->cache, RECORD_CACHE_SLOTS * sizeof *intake->cache);
     return err == ERR_OK ? record_forget(intake->turn, compartment, record_id) : err;

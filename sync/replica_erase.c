@@ -532,6 +532,8 @@ replica_compact(struct replica *replica)
         table_env_stat(replica->keys_env, &keys_stat);
         table_env_stat(replica->main_env, &main_stat);
         replica->compact_bytes = keys_stat.compact_bytes + main_stat.compact_bytes;
+    }
+    if (err != ERR_OK && err != ERR_IO) {
         erase_compaction_waits(replica->erase);
     }
     log_event("compacted", "err=%s needs=%llu", err_code(err), (unsigned long long)replica->compact_bytes);

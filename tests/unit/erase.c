@@ -733,6 +733,54 @@ START_TEST(w4_late_copies_are_told_of_at_once_and_then_now_and_then)
 }
 END_TEST
 
+/* Somebody who kept the record's key brings it again, in a new entry, under the epoch in force. */
+START_TEST(w4_a_key_made_anew_is_refused_and_nobody_saves_there)
+{
+    struct test_node *keeper = ken;
+    struct roster *roster = replica_roster(hq->replica);
+    struct change_key content = { .hlc = 1, .actor = 1 };
+    struct entry entry = { .kind = ENTRY_KEY, .lane = LANE_CONTROL };
+    const struct epoch_keys *keys = NULL;
+    struct descriptor descriptor;
+    struct hash log_id;
+    struct buf payload = { 0 };
+    struct buf sealed = { 0 };
+    struct buf chunk = { 0 };
+    uint8_t signature[SIGNATURE_BYTES];
+
+    struct ident id = order_and_tell();
+    saves_begin(ken);
+    ck_assert_int_eq(saves_change(ken, &cases, &person, saves_set("person", "pseudonym", "P-30")),
+                     ERR_ABSENT);
+    saves_commit(ken);
+    const struct log_branch *branch =
+        replica_own_log(keeper->replica, &cases, LANE_CONTROL, &descriptor, &log_id);
+    ck_assert_ptr_nonnull(branch);
+    entry.seq = branch->next_seq;
+    entry.prev = branch->head_id;
+    ck_assert_int_eq(keyring_current(keeper->replica->keyring, roster, &cases, &keys, entry.epoch), ERR_OK);
+    entry_reference_make(&entry, &log_id, keys, &person, &traces.halves[0].erase);
+    memcpy(content.record_key, traces.halves[0].record.bytes, KEY_BYTES);
+    ck_assert_int_eq(change_encode_key(&content, &payload), ERR_OK);
+    ck_assert_int_eq(entry_seal(&entry, &log_id, keys, NULL, buf_span(&payload), false, &sealed), ERR_OK);
+    entry_sign(signature, &entry, &keeper->identity.sign);
+    chunk_write(&chunk, &entry, 1, signature);
+    uint64_t late = receipt_of(hq, &id, hq).late;
+    saves_begin(hq);
+    struct intake_result result = intake_chunk(hq->replica->intake, &descriptor, buf_span(&chunk));
+    ck_assert_int_eq(result.verdict, VERDICT_TAKEN);
+    saves_commit(hq);
+    expect_gone(hq);
+    ck_assert_uint_eq(held_by(hq, &id).by_order, held_by(hq, NULL).all);
+    test_world_pass(&hq->world, 11 * 60 * 1000);
+    test_node_tend(hq);
+    ck_assert_uint_eq(receipt_of(hq, &id, hq).late, late + 1);
+    buf_free(&payload);
+    buf_free(&sealed);
+    buf_free(&chunk);
+}
+END_TEST
+
 /* --- whatever the standing was --- */
 
 START_TEST(erased_takes_precedence_over_held_and_waiting_and_carried)
@@ -1337,6 +1385,7 @@ SUITE_MAIN_WITH("erase", setup, teardown, w1_an_order_destroys_the_record_on_rea
                 w3_who_joins_later_is_given_headers_alone,
                 a_hash_in_the_place_of_a_payload_is_taken_of_erased_entries_alone,
                 w4_late_copies_are_told_of_at_once_and_then_now_and_then,
+                w4_a_key_made_anew_is_refused_and_nobody_saves_there,
                 erased_takes_precedence_over_held_and_waiting_and_carried,
                 w5_a_full_disk_erases_and_says_what_it_waits_for,
                 w5_a_full_disk_hears_of_an_order_and_gives_one, w5_a_damaged_record_is_erased_too,

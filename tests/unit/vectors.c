@@ -10,6 +10,7 @@
 #include "store/base/cbor.h"
 #include "store/base/pack.h"
 #include "store/base/world.h"
+#include "store/change.h"
 #include "sync/backup.h"
 #include "store/codebook.h"
 #include "sync/frontier.h"
@@ -334,6 +335,13 @@ make_payload(struct vectors *out, const struct vectors *stated)
     add_sealed(out, "compressed", ENTRY_COMPRESSED, buf_span(&packed), buf_span(&payload));
     add_sealed(out, "padded", ENTRY_COMPRESSED | ENTRY_PADDED, span_of(padded, sizeof padded),
                buf_span(&payload));
+    struct change_receipt receipt = {
+        .hlc = UINT64_C(0x019d0aa3cc000005), .stage = RECEIPT_DONE, .erased = 300, .unread = 1, .late = 2
+    };
+    count_up(receipt.order.bytes, IDENT_BYTES, 0x10);
+    buf_clear(&payload);
+    assert(change_encode_receipt(&receipt, &payload) == ERR_OK);
+    add(out, "receipt plaintext", buf_span(&payload));
     buf_free(&payload);
     buf_free(&packed);
 }
