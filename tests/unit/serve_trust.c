@@ -462,6 +462,56 @@ START_TEST(a_record_says_that_entries_of_it_are_held)
 }
 END_TEST
 
+/* What ken offers of the case compartment beyond cuts to a device that has `known` of it; gives how many entries. */
+static uint64_t
+offered(const struct hash *device_id, const struct heads_tip *known, size_t known_count)
+{
+    const struct gossip_store *store = replica_gossip_store(ken.node->replica);
+    uint32_t cursor = 0;
+    uint64_t entries = 0;
+    uint64_t from = 0;
+    struct tip tip;
+
+    while (store->beyond(store->self, device_id, &cases, known, known_count, &cursor, &tip, &from)) {
+        entries += from <= tip.seq ? tip.seq + 1 - from : 0;
+        for (uint64_t next = from; next <= tip.seq;) {
+            struct buf chunk = { 0 };
+            ck_assert_int_eq(store->read_chunk(store->self, &tip, next, false, &chunk, &next), ERR_OK);
+            buf_free(&chunk);
+        }
+    }
+    return entries;
+}
+
+START_TEST(what_lies_beyond_cuts_is_offered_to_admins_from_where_they_are)
+{
+    const struct gossip_store *store = replica_gossip_store(ken.node->replica);
+    const struct hash *admin = &hq.node->identity.device_id;
+    struct heads_tip known = { .seq = 0 };
+    uint32_t cursor = 0;
+    uint64_t from = 0;
+    struct tip tip;
+
+    ck_assert_uint_eq(offered(admin, NULL, 0), 0);
+    (void)lose();
+    ck_assert_uint_eq(offered(admin, NULL, 0), 2);
+    ck_assert_uint_eq(offered(&clerk.node->identity.device_id, NULL, 0), 0);
+    ck_assert_uint_eq(offered(&lost.node->identity.device_id, NULL, 0), 0);
+    ck_assert(store->beyond(store->self, admin, &cases, NULL, 0, &cursor, &tip, &from));
+    memcpy(known.log_short, tip.log_id.bytes, SHORT_BYTES);
+    memcpy(known.entry_short, tip.entry_id.bytes, SHORT_BYTES);
+    known.seq = tip.seq;
+    ck_assert_uint_eq(offered(admin, &known, 1), 0);
+    known.entry_short[0] ^= 1; /* on another branch than ours */
+    ck_assert_uint_eq(offered(admin, &known, 1), 2);
+    /* It is no tip that anybody is told of. */
+    const struct frontier *frontier = store->frontier(store->self, &cases);
+    for (size_t n = 0; n < frontier->count; n++) {
+        ck_assert(!hash_equal(&frontier->tips[n].log_id, &tip.log_id) || frontier->tips[n].seq < from);
+    }
+}
+END_TEST
+
 START_TEST(fetching_is_for_admins_and_needs_a_peer)
 {
     json_t *answer = served_ask(&ken, "{'id':1,'do':'held.fetch'}");
@@ -941,8 +991,9 @@ END_TEST
 SUITE_MAIN_WITH("serve_trust", setup, teardown, a_revoked_device_is_listed_with_by_whom_and_why,
                 a_device_is_shown_with_its_logs_and_where_they_are_cut, a_cut_whose_entry_is_not_here_is_told,
                 what_lies_beyond_a_cut_is_listed_and_said_why, an_admin_opens_what_is_held_and_nobody_else,
-                a_record_says_that_entries_of_it_are_held, fetching_is_for_admins_and_needs_a_peer,
-                people_are_told_when_what_their_device_wrote_is_held,
+                a_record_says_that_entries_of_it_are_held,
+                what_lies_beyond_cuts_is_offered_to_admins_from_where_they_are,
+                fetching_is_for_admins_and_needs_a_peer, people_are_told_when_what_their_device_wrote_is_held,
                 a_record_that_a_cut_made_stale_is_made_anew_before_it_is_shown,
                 logs_are_cut_before_the_first_entry_of_a_time,
                 a_cut_search_goes_in_slices_and_a_cut_before_everything_leaves_no_log,
