@@ -157,7 +157,8 @@ waiting_orders(const struct roster *roster)
 
 /* What an operator should look at, a sentence each. */
 static json_t *
-warnings_json(const struct call *call, const struct table_stat *stat, bool clock_suspect, const json_t *ahead)
+warnings_json(const struct call *call, const struct table_stat *stat, const struct pend_counts *pend,
+              bool clock_suspect, const json_t *ahead)
 {
     const struct status *status = call_options(call)->status;
     uint64_t now_s = world_wall_ms(call_options(call)->world) / 1000;
@@ -207,6 +208,10 @@ warnings_json(const struct call *call, const struct table_stat *stat, bool clock
     for (unsigned n = 0; n < status->warning_count; n++) {
         warn(warnings, "%s (%llu times)", status->warnings[n].reason,
              (unsigned long long)status->warnings[n].count);
+    }
+    if (pend->schema > 0) {
+        warn(warnings, "%llu entries wait for an upgrade of this program: they are kept and passed on",
+             (unsigned long long)pend->schema);
     }
     if (roster_newer_count(call->roster) > 0) {
         warn(warnings, "%zu statements need a newer version of this program",
@@ -314,7 +319,7 @@ call_status(struct call *call)
     uint64_t conflicts = count_conflicts(call, held, count);
     json_t *ahead = clocks_ahead_json(call);
     json_t *disk = disk_json(call, &stat);
-    json_t *warnings = warnings_json(call, &stat, clock_suspect, ahead);
+    json_t *warnings = warnings_json(call, &stat, &pend, clock_suspect, ahead);
     json_t *alarms = alarms_json(call, warnings);
     json_t *ok = json_pack("{s:s,s:s,s:o,s:s,s:s,s:s,s:o,s:I,s:I,s:I}", "version", options->version, "state",
                            restored ? "restored" : "running", "device",

@@ -179,7 +179,7 @@ ask_again_later(struct gossip *gossip, struct part *part)
     }
 }
 
-/* A place among the troubles for a log that does not fit, if it may be asked for now. NULL: not now. */
+/* A place among the troubles for a log that does not fit, if it is due to be asked about. NULL: it must wait. */
 static struct trouble *
 begin_trouble(struct gossip *gossip, struct part *part, const struct hash *log_id)
 {
