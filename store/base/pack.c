@@ -10,7 +10,7 @@
 #include <zstd.h>
 
 /* Payloads are small and written once, but sent many times: the best there is. */
-enum { LEVEL = 19, WINDOW_LOG = 20 };
+enum { LEVEL = 12, WINDOW_LOG = 20 };
 
 /* The first byte of a frame: the two high bits tell the width of the content size, the next says
  * that the content is one segment. Checksum, dictionary id and reserved bits are zero. */
