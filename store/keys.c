@@ -52,8 +52,6 @@ record_decode(struct span row, struct ident *compartment, struct record_key *out
 void
 keys_put_record(struct table_txn *txn, const struct ident *compartment, const struct record_key *key)
 {
-    uint8_t row_key[RECORD_KEY_BYTES];
-    uint8_t row[RECORD_BYTES];
     struct record_key known;
 
     /* The first entry that brought a key is the one remembered; a damaged row is written anew. */
@@ -64,6 +62,15 @@ keys_put_record(struct table_txn *txn, const struct ident *compartment, const st
             return;
         }
     }
+    keys_move_record(txn, compartment, key);
+}
+
+void
+keys_move_record(struct table_txn *txn, const struct ident *compartment, const struct record_key *key)
+{
+    uint8_t row_key[RECORD_KEY_BYTES];
+    uint8_t row[RECORD_BYTES];
+
     record_row_key(txn, compartment, &key->record_id, row_key);
     memcpy(row, compartment->bytes, IDENT_BYTES);
     memcpy(row + IDENT_BYTES, key->record_id.bytes, IDENT_BYTES);

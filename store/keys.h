@@ -22,6 +22,9 @@ struct record_key {
  * nothing. All of keys.h wants transactions of a TABLE_SET_KEYS environment. Errors stay in `txn`. */
 void keys_put_record(struct table_txn *txn, const struct ident *compartment, const struct record_key *key);
 
+/* The same of an entry that takes the place of the one that was remembered: that one counts no longer, or never came. */
+void keys_move_record(struct table_txn *txn, const struct ident *compartment, const struct record_key *key);
+
 /* The records of a compartment whose id starts with `prefix` (8 bytes): at most `room`, usually
  * one. Gives how many; a row that does not verify is left out, and counted by table. */
 size_t keys_find_record(struct table_txn *txn, const struct ident *compartment, const uint8_t prefix[8],

@@ -439,7 +439,19 @@ wrote_in(struct replica *replica, uint32_t record_no)
     return wrote;
 }
 
-/* Write the key of a record once more, as an entry of our own. */
+/* True if the entry that brought the key of a record does not count, or never came: newcomers are not given it. */
+static bool
+key_is_orphan(struct replica *replica, const struct record_key *record)
+{
+    enum entry_state state;
+
+    return record->log_no == LOG_NONE || record->log_no > journal_branch_count(replica->journal) ||
+           journal_state(replica->journal, replica->main_txn, record->log_no, record->seq, &state) !=
+               ERR_OK ||
+           state != STATE_MERGED;
+}
+
+/* Write the key of a record once more, as an entry of our own, which is the one remembered from now on. */
 static enum err
 bring_key(struct replica *replica, const struct ident *compartment, const struct record_key *record)
 {
@@ -455,6 +467,18 @@ bring_key(struct replica *replica, const struct ident *compartment, const struct
                                                     .record = record,
                                                     .payload = buf_span(&payload) });
     }
+    if (err == ERR_OK) {
+        struct record_key moved = *record;
+        struct descriptor descriptor;
+        struct hash log_id;
+        const struct log_branch *own =
+            replica_own_log(replica, compartment, LANE_CONTROL, &descriptor, &log_id);
+
+        moved.log_no = own->log_no;
+        moved.seq = own->next_seq - 1;
+        keys_move_record(replica->keys_txn, compartment, &moved);
+        crypto_wipe(&moved, sizeof moved);
+    }
     crypto_wipe(&content, sizeof content);
     buf_wipe(&payload);
     return err;
@@ -468,7 +492,6 @@ rekey(struct replica *replica, const struct roster_device *own, uint32_t record_
     struct ident compartment;
     struct ident record_id;
     struct record_key record;
-    enum entry_state state;
     enum err err = ERR_OK;
 
     if (record_name(replica->main_txn, record_no, &compartment, &record_id) != ERR_OK ||
@@ -476,8 +499,7 @@ rekey(struct replica *replica, const struct roster_device *own, uint32_t record_
         keys_get_record(replica->keys_txn, &compartment, &record_id, &record) != ERR_OK) {
         return ERR_OK;
     }
-    if (journal_state(replica->journal, replica->main_txn, record.log_no, record.seq, &state) == ERR_OK &&
-        state == STATE_HELD && wrote_in(replica, record_no)) {
+    if (key_is_orphan(replica, &record) && wrote_in(replica, record_no)) {
         err = bring_key(replica, &compartment, &record);
     }
     crypto_wipe(&record, sizeof record);
@@ -956,6 +978,11 @@ replica_save(struct replica *replica, const struct save *save, struct saved *sav
     }
     if (err == ERR_OK && save->create) {
         err = create_record(replica, save, halves);
+    }
+    for (int half = 0; half < HALVES && err == ERR_OK && !save->create; half++) {
+        if (halves[half].op_count > 0 && key_is_orphan(replica, &halves[half].record)) {
+            err = bring_key(replica, &halves[half].compartment->id, &halves[half].record);
+        }
     }
     for (int half = 0; half < HALVES && err == ERR_OK; half++) {
         if (halves[half].op_count > 0) {

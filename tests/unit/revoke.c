@@ -457,6 +457,26 @@ START_TEST(a_record_begun_beyond_the_cut_keeps_what_others_wrote_in_it)
 }
 END_TEST
 
+/* Nothing of it is shown any more, but who has its number may write in it still. */
+START_TEST(who_writes_in_a_record_whose_key_fell_behind_a_cut_brings_the_key)
+{
+    struct buf statement = { 0 };
+
+    (void)revoke(ken, hq, NULL, &statement);
+    struct ident person = saves_person(ken, &cases, "a name");
+    test_node_exchange(ken, hq);
+    test_node_state(hq, buf_span(&statement));
+    ck_assert_uint_eq(saves_pseudonym_count(hq, &cases, &person), 0);
+    saves_pseudonym(hq, &cases, &person, "P-of-hq");
+    saves_pseudonym(hq, &cases, &person, "P-of-hq-again");
+    state(late, &statement);
+    test_node_exchange(hq, late);
+    ck_assert(saves_has_pseudonym(late, &cases, &person, "P-of-hq-again"));
+    ck_assert_uint_eq(journal_pending_count(replica_journal(late->replica), &cases), 0);
+    check_equal(hq, late);
+}
+END_TEST
+
 START_TEST(after_a_revocation_others_write_under_an_epoch_that_the_device_cannot_open)
 {
     struct buf statement = { 0 };
@@ -769,6 +789,7 @@ SUITE_MAIN_WITH("revoke", setup, teardown,
                 of_what_lies_beyond_a_cut_no_more_than_a_quota_is_kept,
                 what_leads_to_a_cut_has_room_before_the_cut_has_come,
                 a_record_begun_beyond_the_cut_keeps_what_others_wrote_in_it,
+                who_writes_in_a_record_whose_key_fell_behind_a_cut_brings_the_key,
                 after_a_revocation_others_write_under_an_epoch_that_the_device_cannot_open,
                 a_new_machine_of_an_office_that_has_no_other_reads_what_the_dead_one_wrote,
                 an_epoch_ends_after_ninety_days_and_by_hand, a_date_closes_sessions_and_nothing_else,
