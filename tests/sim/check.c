@@ -120,17 +120,12 @@ says(char *why, size_t size, const char *format, ...)
     return false;
 }
 
-/* True if some disk was replaced whole: a record key may have gone with it for good, while what was written under it had
- * left before. Whatever waits then must be of such an author: see check_entries. */
+/* True if a disk was replaced: a record key may have gone with it for good, while what was written under it had left
+ * before. Whatever waits then must be of such an author: see check_entries. */
 static bool
 keys_may_be_lost(const struct sim *sim)
 {
-    for (size_t n = 0; n < sim->node_count; n++) {
-        if (sim->nodes[n].restored) {
-            return true;
-        }
-    }
-    return false;
+    return sim->stats.restores > 0;
 }
 
 static bool
@@ -471,7 +466,11 @@ static bool
 is_of_restored(const struct sim *sim, const struct hash *device_id)
 {
     for (size_t n = 0; n < sim->node_count; n++) {
-        if (sim->nodes[n].restored && hash_equal(&sim->nodes[n].device->identity.device_id, device_id)) {
+        const struct sim_node *node = &sim->nodes[n];
+
+        /* The forger writes under keys that it has of somebody else, who may have lost them since. */
+        if ((node->restored || (node->device->forger && keys_may_be_lost(sim))) &&
+            hash_equal(&node->device->identity.device_id, device_id)) {
             return true;
         }
     }
