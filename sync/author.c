@@ -348,15 +348,24 @@ epoch_age_ms(struct replica *replica, const struct roster_epoch *epoch)
     return now > since ? now - since : 0;
 }
 
-/* An epoch is made where none is in force: at first, and when the last one was boxed for a device that is revoked since; and
- * when the one in force is old. If two are made at once, both open what they sealed. */
+/* An epoch is made where none is in force: at first, by the office it belongs to; and when the last one was boxed for a device
+ * that is revoked since, by any admin that hears of it, for nobody can write there until it is made. And when the one
+ * in force is old. If two are made at once, both open what they sealed. */
 static bool
 should_make_epoch(struct replica *replica, const struct roster_device *own,
                   const struct roster_compartment *compartment)
 {
     size_t rank = 0;
+    size_t epoch_count = 0;
 
-    if (compartment->role == COMPARTMENT_CONTROL || !epoch_rank(replica, own, compartment, &rank)) {
+    if (compartment->role == COMPARTMENT_CONTROL) {
+        return false;
+    }
+    (void)roster_epochs_of(replica->roster, &compartment->id, &epoch_count);
+    if (compartment->current == NULL && epoch_count > 0) {
+        return policy_may(replica->roster, own, OPERATION_EPOCH, &compartment->id);
+    }
+    if (!epoch_rank(replica, own, compartment, &rank)) {
         return false;
     }
     if (compartment->current == NULL) {
