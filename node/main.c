@@ -27,34 +27,11 @@ const char *argp_program_version = "vigild " VIGIL_VERSION;
 
 enum { DEVICE_NAME_BYTES = 65 };
 
-static int
-exit_code(enum err err)
-{
-    switch (err) {
-    case ERR_OK:
-        return EXIT_DONE;
-    case ERR_DENIED:
-    case ERR_PASSPHRASE:
-    case ERR_LOCKED:
-    case ERR_NEWER:
-        return EXIT_MISSING;
-    case ERR_ABSENT:
-        return EXIT_NOT_FOUND;
-    case ERR_INVALID:
-    case ERR_CORRUPT:
-        return EXIT_BAD_DATA;
-    case ERR_BUSY:
-        return EXIT_AGAIN;
-    default:
-        return EXIT_FAILED;
-    }
-}
-
 int
 complain(const struct setup_fault *fault)
 {
     (void)fprintf(stderr, "vigild: %s\n  why: %s\n  do:  %s\n", fault->what, fault->why, fault->todo);
-    return exit_code(fault->err);
+    return exit_status_of(fault->err);
 }
 
 int
@@ -312,7 +289,7 @@ do_join(struct arguments *arguments, const struct world *world)
     struct setup setup = { .directory = "" };
     struct setup_fault fault;
     struct hash org;
-    int status = EXIT_DONE;
+    int status = STATUS_DONE;
 
     if (!get_passphrase(arguments, false, &passphrase, &status)) {
         return status;
@@ -372,7 +349,7 @@ do_init(struct arguments *arguments, const struct world *world)
     struct setup_fault fault;
     struct hash device_id;
     struct endpoint endpoint;
-    int status = EXIT_DONE;
+    int status = STATUS_DONE;
 
     if (restoring_is_half(arguments->directory)) {
         return complain_half(arguments);
@@ -384,12 +361,12 @@ do_init(struct arguments *arguments, const struct world *world)
         endpoint_parse(&endpoint, span_text(arguments->listen), ENDPOINT_BIND, false) != ERR_OK) {
         (void)complain_of(ERR_INVALID, "the place to listen cannot be used",
                           "it is not of the form tcp://HOST:PORT", "as in --listen tcp://0.0.0.0:7700");
-        return EXIT_USAGE;
+        return STATUS_USAGE;
     }
     if (arguments->trial && !ceremony_code_good(arguments->office)) {
         (void)complain_of(ERR_INVALID, "the office cannot have this code",
                           "a code is 1 to 12 of A-Z, 0-9 and -", "as in --office KEN");
-        return EXIT_USAGE;
+        return STATUS_USAGE;
     }
     if (arguments->name == NULL) {
         (void)gethostname(host, sizeof host - 1);
@@ -411,7 +388,7 @@ do_init(struct arguments *arguments, const struct world *world)
         print_request(arguments, request_path, &device_id);
     }
     buf_wipe(&passphrase);
-    return done ? EXIT_DONE : complain(&fault);
+    return done ? STATUS_DONE : complain(&fault);
 }
 
 /* --- passphrase --- */
@@ -424,7 +401,7 @@ do_passphrase(struct arguments *arguments, const struct world *world)
     struct setup setup = { .directory = "" };
     struct setup_fault fault;
     struct vault_work work;
-    int status = EXIT_DONE;
+    int status = STATUS_DONE;
 
     if (!get_passphrase(arguments, false, &old, &status)) {
         return status;
@@ -521,7 +498,7 @@ run_loop(const struct loop_options *options)
                            "look at the disk, then: vigild verify DIR; what was acknowledged is safe");
     }
     log_event("stopped", NULL);
-    return EXIT_DONE;
+    return STATUS_DONE;
 }
 
 static int
@@ -529,7 +506,7 @@ do_run(struct arguments *arguments, struct real_world *world)
 {
     struct config config;
     struct setup setup = { .directory = "" };
-    int status = EXIT_DONE;
+    int status = STATUS_DONE;
 
     if (!open_node(arguments, &world->world, &config, &setup, &status)) {
         return status;
@@ -629,7 +606,7 @@ verify(struct replica *replica)
                            "findings in records or index: vigild rebuild DIR; any other: restore a backup");
     }
     (void)printf("\nno findings\n");
-    return EXIT_DONE;
+    return STATUS_DONE;
 }
 
 static int
@@ -643,7 +620,7 @@ rebuild(struct replica *replica)
     }
     print_digests(replica);
     (void)printf("\nviews and indexes are new\n");
-    return EXIT_DONE;
+    return STATUS_DONE;
 }
 
 static int
@@ -651,7 +628,7 @@ do_offline(struct arguments *arguments, struct real_world *world, int (*step)(st
 {
     struct config config;
     struct setup setup = { .directory = "" };
-    int status = EXIT_DONE;
+    int status = STATUS_DONE;
 
     if (!open_node(arguments, &world->world, &config, &setup, &status)) {
         return status;
@@ -714,7 +691,7 @@ run_command(const char *command, struct arguments *arguments, int argc, char **a
         usage_guess(guess, sizeof guess, command, names, count);
         (void)snprintf(why, sizeof why, "there is no command '%.40s'%s", command, guess);
         usage_tell("vigild", why);
-        return EXIT_USAGE;
+        return STATUS_USAGE;
     }
     (void)snprintf(shown, sizeof shown, "vigild %s", command);
     argv[1] = shown;
@@ -723,7 +700,7 @@ run_command(const char *command, struct arguments *arguments, int argc, char **a
         if (arguments->channel < 0) {
             (void)complain_of(ERR_INVALID, "there is no channel", "vigild run starts this process by itself",
                               "vigild run DIR");
-            return EXIT_USAGE;
+            return STATUS_USAGE;
         }
         net_main(arguments->channel);
     }
@@ -758,15 +735,15 @@ main(int argc, char **argv)
     harden();
     if (argc < 2) {
         print_help(stderr);
-        return EXIT_USAGE;
+        return STATUS_USAGE;
     }
     if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "help") == 0) {
         print_help(stdout);
-        return EXIT_DONE;
+        return STATUS_DONE;
     }
     if (strcmp(argv[1], "--version") == 0) {
         (void)printf("%s\n", argp_program_version);
-        return EXIT_DONE;
+        return STATUS_DONE;
     }
     return run_command(argv[1], &arguments, argc, argv);
 }

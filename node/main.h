@@ -8,18 +8,9 @@
 #include "node/ask.h"
 #include "node/setup.h"
 #include "node/world.h"
+#include "store/base/exit.h"
 
 #include <argp.h>
-
-enum {
-    EXIT_DONE = 0,
-    EXIT_FAILED = 1,
-    EXIT_USAGE = 2,
-    EXIT_MISSING = 3,
-    EXIT_NOT_FOUND = 4,
-    EXIT_BAD_DATA = 5,
-    EXIT_AGAIN = 75,
-};
 
 enum { OPTION_FIRST = 256, FILES_MAX = 2 };
 

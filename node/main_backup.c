@@ -150,7 +150,7 @@ make_backup(const struct arguments *arguments, struct replica *replica, const st
 {
     struct backup_task *task = NULL;
     struct setup_fault fault;
-    int status = EXIT_DONE;
+    int status = STATUS_DONE;
     bool good = begin_backup(arguments, replica, config, recipient, &task, &fault);
 
     while (good && backup_task_stage(task) != BACKUP_DONE) {
@@ -185,13 +185,13 @@ do_backup(struct arguments *arguments, struct real_world *world)
     struct config config;
     struct setup setup = { .directory = "" };
     struct stream_recipient recipient;
-    int status = EXIT_DONE;
+    int status = STATUS_DONE;
     char of[SETUP_TEXT_BYTES];
 
     if (arguments->file_count != 1) {
         (void)complain_of(ERR_INVALID, "nothing was backed up",
                           "it is not said what the backup is to be called", "vigild backup DIR NAME");
-        return EXIT_USAGE;
+        return STATUS_USAGE;
     }
     if (!open_node(arguments, &world->world, &config, &setup, &status)) {
         return status;
@@ -345,13 +345,13 @@ do_restore(struct arguments *arguments, const struct world *world)
     const char *second = arguments->verify ? arguments->files[0] : arguments->files[1];
     struct restoring restoring;
     struct setup_fault fault = { .err = ERR_OK };
-    int status = EXIT_DONE;
+    int status = STATUS_DONE;
 
     if (arguments->file_count != (arguments->verify ? 1 : 2)) {
         (void)complain_of(ERR_INVALID, "nothing was restored", "a backup is two files, and both are needed",
                           arguments->verify ? "vigild restore --verify NAME.main NAME.keys"
                                             : "vigild restore DIR NAME.main NAME.keys");
-        return EXIT_USAGE;
+        return STATUS_USAGE;
     }
     bool good = restoring_open(&restoring, first, second, &fault) &&
                 (arguments->verify ? verify_backup(arguments, &restoring, &fault)

@@ -44,6 +44,34 @@ command_ask(struct command *command, json_t *request, json_t **ok_out, struct cl
     return client_call(command->client, request, command->wait_ms, ok_out, fault_out) == ERR_OK;
 }
 
+enum exit_status
+command_ask_peers(struct command *command, const char *call, const char *none, const char *what_comes)
+{
+    static const char nobody[] = "nobody was asked";
+    struct client_fault fault;
+    json_t *ok = NULL;
+
+    json_t *request = json_pack("{s:s}", "do", call);
+    if (command->word_count > 0) {
+        (void)json_object_set_new(request, "peer", json_string(command->words[0]));
+    }
+    if (!command_ask(command, request, &ok, &fault)) {
+        return command_fail(command, &fault, nobody);
+    }
+    json_int_t asked = json_integer_value(json_object_get(ok, "asked"));
+    if (command->out.json) {
+        output_json(command->out.to, ok);
+    }
+    json_decref(ok);
+    if (asked == 0) {
+        (void)fault_set(&fault, err_code(ERR_BUSY), "vigil sync status shows why; try again when one is up",
+                        "%s", none);
+        return command_fail(command, &fault, nobody);
+    }
+    command_say(command, "%lld asked; %s\n", (long long)asked, what_comes);
+    return STATUS_DONE;
+}
+
 bool
 command_only_shown(const struct command *command, json_t *request)
 {

@@ -154,6 +154,11 @@ MUST_CHECK bool command_connect(struct command *command, struct client_fault *fa
 MUST_CHECK bool command_ask(struct command *command, json_t *request, json_t **ok_out,
                             struct client_fault *fault_out);
 
+/* Ask the node to ask its peers for more, or the one that the first word names, and say how many were asked and
+ * `what_comes`. STATUS_AGAIN: nobody was, because of `none`. */
+enum exit_status command_ask_peers(struct command *command, const char *call, const char *none,
+                                   const char *what_comes);
+
 /* With --dry-run print `request`, take the reference and give true: nothing is to be sent. */
 bool command_only_shown(const struct command *command, json_t *request);
 

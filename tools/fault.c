@@ -22,19 +22,15 @@ fault_set(struct client_fault *fault, const char *code, const char *hint, const 
 enum exit_status
 fault_status(const char *code)
 {
-    static const struct {
-        const char *code;
-        enum exit_status status;
-    } statuses[] = {
-        { "usage", STATUS_USAGE },     { CLIENT_STOPPED, STATUS_NEEDS }, { "unknown", STATUS_NEEDS },
-        { "denied", STATUS_NEEDS },    { "passphrase", STATUS_NEEDS },   { "locked", STATUS_NEEDS },
-        { "newer", STATUS_NEEDS },     { "absent", STATUS_ABSENT },      { "corrupt", STATUS_INVALID },
-        { "invalid", STATUS_INVALID }, { "busy", STATUS_AGAIN },
-    };
-
-    for (size_t n = 0; n < sizeof statuses / sizeof statuses[0]; n++) {
-        if (strcmp(code, statuses[n].code) == 0) {
-            return statuses[n].status;
+    if (strcmp(code, "usage") == 0) {
+        return STATUS_USAGE;
+    }
+    if (strcmp(code, CLIENT_STOPPED) == 0 || strcmp(code, "unknown") == 0) {
+        return STATUS_NEEDS;
+    }
+    for (int err = 0; err < ERR_COUNT; err++) {
+        if (strcmp(code, err_code((enum err)err)) == 0) {
+            return exit_status_of((enum err)err);
         }
     }
     return STATUS_FAILED;

@@ -10,21 +10,10 @@
 #pragma once
 
 #include "node/client.h"
+#include "store/base/exit.h"
 
 #include <stdbool.h>
 #include <stdio.h>
-
-/* Documented in vigil(1); each has a test. */
-enum exit_status {
-    STATUS_DONE = 0,
-    STATUS_FAILED = 1,
-    STATUS_USAGE = 2,
-    STATUS_NEEDS = 3,    /* something must be there first, or a right is missing */
-    STATUS_ABSENT = 4,   /* no such record, device, field */
-    STATUS_INVALID = 5,  /* data that break a rule, or do not verify */
-    STATUS_FINDINGS = 6, /* done, and there is something to look at: only with --check */
-    STATUS_AGAIN = 75    /* busy, or a peer is away: try again */
-};
 
 /* Fill in a fault of ours. `hint` may be NULL; `message` is as for printf. Gives false, so that a
  * parser can end with it. */

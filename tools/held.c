@@ -172,29 +172,9 @@ run_show(struct command *command)
 static enum exit_status
 run_fetch(struct command *command)
 {
-    struct client_fault fault;
-    json_t *ok = NULL;
-
-    json_t *request = json_pack("{s:s}", "do", "held.fetch");
-    if (command->word_count > 0) {
-        (void)json_object_set_new(request, "peer", json_string(command->words[0]));
-    }
-    if (!command_ask(command, request, &ok, &fault)) {
-        return command_fail(command, &fault, "nobody was asked");
-    }
-    json_int_t asked = json_integer_value(json_object_get(ok, "asked"));
-    if (command->out.json) {
-        output_json(command->out.to, ok);
-    }
-    json_decref(ok);
-    if (asked == 0) {
-        (void)fault_set(&fault, err_code(ERR_BUSY), "vigil sync status shows why; try again when one is up",
-                        "no peer is connected that holds what this device has admin in");
-        return command_fail(command, &fault, "nobody was asked");
-    }
-    command_say(command, "%lld asked; what they keep comes by and by, and vigil held list shows it\n",
-                (long long)asked);
-    return STATUS_DONE;
+    return command_ask_peers(command, "held.fetch",
+                             "no peer is connected that holds what this device has admin in",
+                             "what they keep comes by and by, and vigil held list shows it");
 }
 
 static const struct verb verbs[] = {

@@ -66,7 +66,7 @@ do_init(struct arguments *arguments)
     org_print_number("number", roster_org(ceremony_roster(session.ceremony)));
     words_roots(session.ceremony);
     org_close(&session);
-    return EXIT_DONE;
+    return STATUS_DONE;
 }
 
 /* --- enrol --- */
@@ -126,7 +126,7 @@ read_grants(const struct ceremony *ceremony, const struct arguments *arguments,
         }
         *count_out += count;
     }
-    return EXIT_DONE;
+    return STATUS_DONE;
 }
 
 static void
@@ -164,12 +164,12 @@ enrol_all(struct org_session *session, const struct incoming *incoming)
     size_t grant_count = 0;
 
     int code = read_grants(session->ceremony, arguments, grants, &grant_count);
-    if (code != EXIT_DONE) {
+    if (code != STATUS_DONE) {
         return code;
     }
     if (arguments->dry_run) {
         show_enrolment(session, incoming);
-        return EXIT_DONE;
+        return STATUS_DONE;
     }
     enum err err = ceremony_office(session->ceremony, arguments->office, arguments->office_name,
                                    arguments->everything, grants, grant_count, &fault);
@@ -185,7 +185,7 @@ enrol_all(struct org_session *session, const struct incoming *incoming)
     }
     print_organisation(ceremony_roster(session->ceremony));
     code = org_save(session);
-    return code == EXIT_DONE ? org_write_welcomes(session, incoming, arguments->file_count) : code;
+    return code == STATUS_DONE ? org_write_welcomes(session, incoming, arguments->file_count) : code;
 }
 
 /* Read the requests, open the ceremony, and do it. */
@@ -200,10 +200,10 @@ with_requests(struct arguments *arguments, const char *what,
         return org_complain_memory(what);
     }
     int code = org_read_requests(incoming, arguments);
-    if (code == EXIT_DONE) {
+    if (code == STATUS_DONE) {
         code = org_open(&session, arguments);
     }
-    if (code == EXIT_DONE) {
+    if (code == STATUS_DONE) {
         code = step(&session, incoming);
     }
     org_close(&session);
@@ -335,7 +335,7 @@ show_waiting(const struct ceremony *ceremony)
         words_statement(ceremony, &waiting[n].stmt_id);
     }
     free(waiting);
-    return EXIT_DONE;
+    return STATUS_DONE;
 }
 
 static int
@@ -344,7 +344,7 @@ do_show(struct arguments *arguments)
     struct org_session session;
 
     int code = org_open(&session, arguments);
-    if (code == EXIT_DONE) {
+    if (code == STATUS_DONE) {
         const struct roster *roster = ceremony_roster(session.ceremony);
         print_organisation(roster);
         words_roots(session.ceremony);
@@ -399,7 +399,7 @@ run_command(const struct org_command *command, int argc, char **argv)
     (void)snprintf(program_name, sizeof program_name, "vigil-org %s", command->name);
     argv[1] = program_name;
     if (usage_parse(command->argp, argc - 1, argv + 1, &arguments) != 0) {
-        return EXIT_USAGE;
+        return STATUS_USAGE;
     }
     int code = command->run(&arguments);
     if (fflush(stdout) != 0 || ferror(stdout) != 0) {
@@ -418,11 +418,11 @@ main(int argc, char **argv)
     (void)setrlimit(RLIMIT_CORE, &no_core);
     if (argc < 2 || strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "help") == 0) {
         print_help(argc < 2 ? stderr : stdout);
-        return argc < 2 ? EXIT_USAGE : EXIT_DONE;
+        return argc < 2 ? STATUS_USAGE : STATUS_DONE;
     }
     if (strcmp(argv[1], "--version") == 0) {
         (void)printf("%s\n", argp_program_version);
-        return EXIT_DONE;
+        return STATUS_DONE;
     }
     if (crypto_start() != ERR_OK) {
         return org_complain(ERR_NEWER, NULL, "the program cannot start", "the installed libsodium is unfit",
@@ -442,5 +442,5 @@ main(int argc, char **argv)
     usage_guess(guess, sizeof guess, argv[1], names, COMMAND_COUNT);
     (void)snprintf(why, sizeof why, "there is no command '%.40s'%s", argv[1], guess);
     usage_tell("vigil-org", why);
-    return EXIT_USAGE;
+    return STATUS_USAGE;
 }

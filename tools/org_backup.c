@@ -157,13 +157,13 @@ do_open(struct arguments *arguments)
         arguments->key = key_name;
     }
     int code = org_open(&session, arguments);
-    if (code == EXIT_DONE) {
+    if (code == STATUS_DONE) {
         const struct org_open open = { .backup = arguments->files[0],
                                        .request = arguments->files[1],
                                        .key_name = arguments->key,
                                        .world = session.options.world };
         enum err err = open_backup(session.ceremony, &open, &about, &fault);
-        code = err == ERR_OK ? EXIT_DONE : org_complain_step(&session, err, about, &fault);
+        code = err == ERR_OK ? STATUS_DONE : org_complain_step(&session, err, about, &fault);
     }
     org_close(&session);
     return code;

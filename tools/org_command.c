@@ -13,29 +13,6 @@ enum { REQUEST_FILE_BYTES_MAX = 16384 };
 
 /* --- saying what is wrong --- */
 
-static int
-exit_code(enum err err)
-{
-    switch (err) {
-    case ERR_OK:
-        return EXIT_DONE;
-    case ERR_DENIED:
-    case ERR_PASSPHRASE:
-    case ERR_LOCKED:
-    case ERR_NEWER:
-        return EXIT_MISSING;
-    case ERR_ABSENT:
-        return EXIT_NOT_FOUND;
-    case ERR_INVALID:
-    case ERR_CORRUPT:
-        return EXIT_BAD_DATA;
-    case ERR_BUSY:
-        return EXIT_AGAIN;
-    default:
-        return EXIT_FAILED;
-    }
-}
-
 int
 org_complain(enum err err, const char *about, const char *what, const char *why, const char *todo)
 {
@@ -45,14 +22,14 @@ org_complain(enum err err, const char *about, const char *what, const char *why,
         (void)fprintf(stderr, "vigil-org: %s\n", what);
     }
     (void)fprintf(stderr, "  why: %s\n  do:  %s\n", why, todo);
-    return exit_code(err);
+    return exit_status_of(err);
 }
 
 int
 org_complain_usage(const char *about, const char *what, const char *why, const char *todo)
 {
     (void)org_complain(ERR_OK, about, what, why, todo);
-    return EXIT_USAGE;
+    return STATUS_USAGE;
 }
 
 int
@@ -350,7 +327,7 @@ org_open(struct org_session *session, struct arguments *arguments)
 
     org_session_init(session, arguments);
     enum err err = ceremony_open(&session->ceremony, &session->options, arguments->key, &fault);
-    return err == ERR_OK ? EXIT_DONE : org_complain_step(session, err, arguments->directory, &fault);
+    return err == ERR_OK ? STATUS_DONE : org_complain_step(session, err, arguments->directory, &fault);
 }
 
 void
@@ -381,14 +358,14 @@ org_save(struct org_session *session)
     (void)printf("%-14s %s/organisation.statements\n", "news", directory);
     uint32_t missing = ceremony_missing(session->ceremony);
     if (missing == 0) {
-        return EXIT_DONE;
+        return STATUS_DONE;
     }
     (void)fflush(stdout);
     (void)snprintf(why, sizeof why, "it needs %u more signature%s of roots", (unsigned)missing,
                    missing == 1 ? "" : "s");
     (void)org_complain(ERR_BUSY, directory, "what was signed does not count yet", why,
                        "take organisation.statements to people with other root keys: vigil-org sign");
-    return EXIT_AGAIN;
+    return STATUS_AGAIN;
 }
 
 int
@@ -397,7 +374,7 @@ org_confirm(const struct arguments *arguments, const char *question)
     char answer[16] = "";
 
     if (arguments->yes) {
-        return EXIT_DONE;
+        return STATUS_DONE;
     }
     (void)fflush(stdout);
     int terminal = arguments->ask.fd >= 0 ? -1 : open("/dev/tty", O_RDWR | O_CLOEXEC | O_NOCTTY);
@@ -411,9 +388,9 @@ org_confirm(const struct arguments *arguments, const char *question)
     if (size <= 0 ||
         (strcmp(answer, "y\n") != 0 && strcmp(answer, "Y\n") != 0 && strcmp(answer, "yes\n") != 0)) {
         (void)org_complain(ERR_OK, NULL, "nothing was signed", "the answer was not yes", "run it again");
-        return EXIT_FAILED;
+        return STATUS_FAILED;
     }
-    return EXIT_DONE;
+    return STATUS_DONE;
 }
 
 /* --- files --- */
@@ -425,7 +402,7 @@ org_read_file(const char *path, size_t bytes_max, const char *what, struct buf *
                                                                     : vault_read_plain(path, bytes_max, out);
 
     return err == ERR_OK
-               ? EXIT_DONE
+               ? STATUS_DONE
                : org_complain(err, path, what,
                               err == ERR_CORRUPT ? "it is longer than such a file is" : err_text(err),
                               "check the name of the file");
@@ -441,16 +418,16 @@ org_read_requests(struct incoming *incoming_out, const struct arguments *argumen
         int code = org_read_file(path, REQUEST_FILE_BYTES_MAX, "the request cannot be read", &file);
         enum err err = ERR_OK;
 
-        if (code == EXIT_DONE) {
+        if (code == STATUS_DONE) {
             incoming_out[n].path = path;
             err = request_read(buf_span(&file), &incoming_out[n].request, &fault);
         }
         buf_free(&file);
-        if (code != EXIT_DONE || err != ERR_OK) {
-            return code != EXIT_DONE ? code : org_complain_fault(err, path, &fault);
+        if (code != STATUS_DONE || err != ERR_OK) {
+            return code != STATUS_DONE ? code : org_complain_fault(err, path, &fault);
         }
     }
-    return EXIT_DONE;
+    return STATUS_DONE;
 }
 
 int
@@ -478,7 +455,7 @@ org_write_welcomes(const struct org_session *session, const struct incoming *inc
         org_print_number("number", &device->device_id);
         (void)printf("%-14s %s\n", "welcome", path);
     }
-    return EXIT_DONE;
+    return STATUS_DONE;
 }
 
 uint32_t

@@ -9,20 +9,11 @@
  */
 #pragma once
 
+#include "store/base/exit.h"
 #include "sync/ceremony.h"
 #include "tools/org_ask.h"
 
 #include <argp.h>
-
-enum exit_status {
-    EXIT_DONE = 0,
-    EXIT_FAILED = 1,
-    EXIT_USAGE = 2,
-    EXIT_MISSING = 3,
-    EXIT_NOT_FOUND = 4,
-    EXIT_BAD_DATA = 5,
-    EXIT_AGAIN = 75,
-};
 
 enum {
     ORG_FILES_MAX = 256,
@@ -135,7 +126,7 @@ struct org_session {
 
 /* Set `session` up without opening anything. */
 void org_session_init(struct org_session *session, struct arguments *arguments);
-/* Open what was founded in the directory. Gives the exit status: where it is not EXIT_DONE it was said why. */
+/* Open what was founded in the directory. Gives the exit status: where it is not STATUS_DONE it was said why. */
 int org_open(struct org_session *session, struct arguments *arguments);
 void org_close(struct org_session *session);
 
@@ -143,11 +134,11 @@ void org_close(struct org_session *session);
 int org_complain_step(const struct org_session *session, enum err err, const char *about,
                       const ceremony_fault *fault);
 
-/* Keep what was signed, say where the news are, and whether signatures are missing. Gives the exit status: EXIT_AGAIN if
+/* Keep what was signed, say where the news are, and whether signatures are missing. Gives the exit status: STATUS_AGAIN if
  * what was made needs more signatures. */
 int org_save(struct org_session *session);
 
-/* Ask whether to go on; with --yes nobody is asked. Gives EXIT_DONE to go on; else it was said why not. */
+/* Ask whether to go on; with --yes nobody is asked. Gives STATUS_DONE to go on; else it was said why not. */
 int org_confirm(const struct arguments *arguments, const char *question);
 
 /* Read a file that was named. */

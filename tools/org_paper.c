@@ -73,7 +73,7 @@ do_print(struct arguments *arguments)
                                   "name one file");
     }
     int code = org_read_file(path, ORG_FILE_BYTES_MAX, "the file cannot be read", &file);
-    if (code != EXIT_DONE) {
+    if (code != STATUS_DONE) {
         buf_free(&file);
         return code;
     }
@@ -94,7 +94,7 @@ do_print(struct arguments *arguments)
     (void)fprintf(stderr, "%s: %u part%s\n", path, (unsigned)paper.part_count,
                   paper.part_count == 1 ? "" : "s");
     paper_free(&paper);
-    return err == ERR_OK ? EXIT_DONE : org_complain_memory("the file was not printed");
+    return err == ERR_OK ? STATUS_DONE : org_complain_memory("the file was not printed");
 }
 
 const struct org_command print_command = { "print", "print a file as text and as codes", &print_argp,
@@ -142,7 +142,7 @@ read_typed(struct buf *out)
             break;
         }
     }
-    return out->failed ? org_complain_memory("what was typed cannot be read") : EXIT_DONE;
+    return out->failed ? org_complain_memory("what was typed cannot be read") : STATUS_DONE;
 }
 
 /* Take the parts of one file, or of what is typed. */
@@ -157,9 +157,9 @@ read_parts(struct paper *paper, const char *path)
     int code = strcmp(path, "-") == 0
                    ? read_typed(&text)
                    : org_read_file(path, ORG_FILE_BYTES_MAX, "the parts cannot be read", &text);
-    enum err err = code == EXIT_DONE ? paper_add(paper, buf_span(&text), &place, &fault) : ERR_OK;
+    enum err err = code == STATUS_DONE ? paper_add(paper, buf_span(&text), &place, &fault) : ERR_OK;
     buf_free(&text);
-    if (code != EXIT_DONE || err == ERR_OK) {
+    if (code != STATUS_DONE || err == ERR_OK) {
         return code;
     }
     int size = place.part == 0   ? snprintf(where, sizeof where, "%s", path)
@@ -167,7 +167,7 @@ read_parts(struct paper *paper, const char *path)
                                  : snprintf(where, sizeof where, "%s, part %u, line %u", path,
                                             (unsigned)place.part, (unsigned)place.line);
     (void)org_complain_fault(err, size > 0 && (size_t)size < sizeof where ? where : path, &fault);
-    return err == ERR_NEWER ? EXIT_MISSING : err == ERR_MEMORY ? EXIT_FAILED : EXIT_BAD_DATA;
+    return err == ERR_NEWER ? STATUS_NEEDS : err == ERR_MEMORY ? STATUS_FAILED : STATUS_INVALID;
 }
 
 static int
@@ -201,7 +201,7 @@ write_file(const struct arguments *arguments, const struct paper *paper)
             "the parts together are not the file that was printed",
             "compare every line with the paper: one has a mistake that its check did not show");
     }
-    return err == ERR_OK ? EXIT_DONE
+    return err == ERR_OK ? STATUS_DONE
                          : org_complain(err, arguments->output, "the file was not written", err_text(err),
                                         "make room or choose another place");
 }
@@ -216,13 +216,13 @@ do_read(struct arguments *arguments)
                                   "add -o FILE");
     }
     int code = read_parts(&paper, arguments->directory);
-    for (size_t n = 0; n < arguments->file_count && code == EXIT_DONE; n++) {
+    for (size_t n = 0; n < arguments->file_count && code == STATUS_DONE; n++) {
         code = read_parts(&paper, arguments->files[n]);
     }
-    if (code == EXIT_DONE) {
+    if (code == STATUS_DONE) {
         code = write_file(arguments, &paper);
     }
-    if (code == EXIT_DONE) {
+    if (code == STATUS_DONE) {
         (void)printf("%-14s %s\n", "file", arguments->output);
     }
     paper_free(&paper);

@@ -20,14 +20,14 @@ merge_files(struct org_session *session, size_t *new_count_out)
         size_t count = 0;
         int code = org_read_file(path, ORG_FILE_BYTES_MAX, "the statements cannot be read", &file);
         enum err err =
-            code == EXIT_DONE ? ceremony_merge(session->ceremony, buf_span(&file), &count, &fault) : ERR_OK;
+            code == STATUS_DONE ? ceremony_merge(session->ceremony, buf_span(&file), &count, &fault) : ERR_OK;
         buf_free(&file);
-        if (code != EXIT_DONE || err != ERR_OK) {
-            return code != EXIT_DONE ? code : org_complain_fault(err, path, &fault);
+        if (code != STATUS_DONE || err != ERR_OK) {
+            return code != STATUS_DONE ? code : org_complain_fault(err, path, &fault);
         }
         *new_count_out += count;
     }
-    return EXIT_DONE;
+    return STATUS_DONE;
 }
 
 /* What waits, or none if there is no memory. Free it. */
@@ -100,16 +100,17 @@ sign_waiting(struct org_session *session, const struct ceremony_waiting *waiting
     }
     if (chosen == 0) {
         return arguments->statements.count == 0
-                   ? EXIT_DONE
+                   ? STATUS_DONE
                    : org_complain(ERR_ABSENT, arguments->statements.words[0], "no such statement waits",
                                   "its number is that of none, or has fewer than 8 digits",
                                   "see what waits: vigil-org sign --dry-run");
     }
-    int code = arguments->dry_run ? EXIT_DONE : org_confirm(arguments, "Sign this?");
-    for (size_t n = 0; n < count && code == EXIT_DONE && !arguments->dry_run; n++) {
+    int code = arguments->dry_run ? STATUS_DONE : org_confirm(arguments, "Sign this?");
+    for (size_t n = 0; n < count && code == STATUS_DONE && !arguments->dry_run; n++) {
         if (is_chosen(arguments, &waiting[n].stmt_id)) {
             enum err err = ceremony_sign(session->ceremony, &waiting[n].stmt_id, &fault);
-            code = err == ERR_OK ? EXIT_DONE : org_complain_step(session, err, arguments->directory, &fault);
+            code =
+                err == ERR_OK ? STATUS_DONE : org_complain_step(session, err, arguments->directory, &fault);
         }
     }
     return code;
@@ -123,19 +124,19 @@ do_sign(struct arguments *arguments)
     size_t count = 0;
 
     int code = org_open(&session, arguments);
-    if (code == EXIT_DONE) {
+    if (code == STATUS_DONE) {
         code = merge_files(&session, &new_count);
     }
-    if (code == EXIT_DONE) {
+    if (code == STATUS_DONE) {
         struct ceremony_waiting *waiting = list_waiting(session.ceremony, &count);
         code = waiting == NULL ? org_complain_memory("nothing was signed")
                                : sign_waiting(&session, waiting, count);
         free(waiting);
     }
-    if (code == EXIT_DONE && count == 0) {
+    if (code == STATUS_DONE && count == 0) {
         (void)printf("nothing waits for signatures\n");
     }
-    if (code == EXIT_DONE && !arguments->dry_run && (count > 0 || new_count > 0)) {
+    if (code == STATUS_DONE && !arguments->dry_run && (count > 0 || new_count > 0)) {
         code = org_save(&session);
     }
     org_close(&session);
@@ -179,15 +180,15 @@ do_merge(struct arguments *arguments)
                                   "name the other copy of organisation.statements");
     }
     int code = org_open(&session, arguments);
-    if (code == EXIT_DONE) {
+    if (code == STATUS_DONE) {
         code = merge_files(&session, &new_count);
     }
-    if (code == EXIT_DONE) {
+    if (code == STATUS_DONE) {
         waiting = ceremony_waiting(session.ceremony, NULL, 0);
         (void)printf("%-14s %zu statements and signatures\n", "new", new_count);
         (void)printf("%-14s %zu statement%s\n", "waiting", waiting, waiting == 1 ? "" : "s");
     }
-    if (code == EXIT_DONE && new_count > 0 && !arguments->dry_run) {
+    if (code == STATUS_DONE && new_count > 0 && !arguments->dry_run) {
         code = org_save(&session);
     }
     org_close(&session);

@@ -83,7 +83,7 @@ find_device(const struct ceremony *ceremony, const char *word, bool revoked,
         }
     }
     if (count == 1) {
-        return EXIT_DONE;
+        return STATUS_DONE;
     }
     return count == 0
                ? org_complain(ERR_ABSENT, word,
@@ -140,7 +140,7 @@ find_statements(const struct ceremony *ceremony, const struct word_list *words, 
         }
         ids_out[n] = search.id;
     }
-    return EXIT_DONE;
+    return STATUS_DONE;
 }
 
 /* Read the frontier file that was named; none was: nothing is read. */
@@ -153,22 +153,22 @@ read_frontier(const struct org_session *session, const uint8_t *not_by, struct f
 
     *frontier_out = (struct frontier_file){ 0 };
     if (path == NULL) {
-        return EXIT_DONE;
+        return STATUS_DONE;
     }
     int code = org_read_file(path, ORG_FILE_BYTES_MAX, "the frontier file cannot be read", &file);
-    enum err err = code == EXIT_DONE ? ceremony_read_frontier(session->ceremony, buf_span(&file), not_by,
-                                                              frontier_out, &fault)
-                                     : ERR_OK;
+    enum err err = code == STATUS_DONE ? ceremony_read_frontier(session->ceremony, buf_span(&file), not_by,
+                                                                frontier_out, &fault)
+                                       : ERR_OK;
     buf_free(&file);
-    if (code != EXIT_DONE || err != ERR_OK) {
-        return code != EXIT_DONE ? code : org_complain_fault(err, path, &fault);
+    if (code != STATUS_DONE || err != ERR_OK) {
+        return code != STATUS_DONE ? code : org_complain_fault(err, path, &fault);
     }
     const struct roster_device *by =
         roster_device_by_sign_pk(ceremony_roster(session->ceremony), frontier_out->sign_pk);
     (void)printf("%-14s as %s of %s held it on ", "frontier", by->name, by->office->code);
     org_print_day(frontier_out->made);
     (void)printf("\n");
-    return EXIT_DONE;
+    return STATUS_DONE;
 }
 
 /* --- plans --- */
@@ -219,10 +219,10 @@ plan_revoke(const struct org_session *session, struct plan *plan, const uint8_t 
         return org_complain_memory("nothing was revoked");
     }
     plan->count++;
-    return EXIT_DONE;
+    return STATUS_DONE;
 }
 
-/* Show a plan, and ask. EXIT_DONE: go on, unless it is a dry run. */
+/* Show a plan, and ask. STATUS_DONE: go on, unless it is a dry run. */
 static int
 show_plan(const struct org_session *session, const struct plan *plan, const struct frontier_file *frontier,
           bool extends)
@@ -230,13 +230,28 @@ show_plan(const struct org_session *session, const struct plan *plan, const stru
     for (size_t n = 0; n < plan->count; n++) {
         words_cuts(session->ceremony, &plan->cuts[n], frontier, extends);
     }
-    return session->arguments->dry_run ? EXIT_DONE : org_confirm(session->arguments, "Sign this?");
+    return session->arguments->dry_run ? STATUS_DONE : org_confirm(session->arguments, "Sign this?");
 }
 
-static void
-print_issuer(bool by_roots)
+/* Sign what is planned, as extensions where `extend`, and keep it in the ceremony's folder. */
+static int
+sign_plan(struct org_session *session, const struct plan *plan, bool extend)
 {
-    (void)printf("%-14s %s\n", "signed by", by_roots ? "roots" : "the office");
+    ceremony_fault fault = { NULL, NULL, NULL };
+
+    for (size_t n = 0; n < plan->count; n++) {
+        bool by_roots = session->arguments->by_roots || session->arguments->office != NULL;
+        enum err err = extend
+                           ? ceremony_extend(session->ceremony, &plan->cuts[n], &by_roots, &fault)
+                           : ceremony_revoke(session->ceremony, &plan->cuts[n], by_roots, &by_roots, &fault);
+        if (err != ERR_OK) {
+            return org_complain_step(session, err, session->arguments->directory, &fault);
+        }
+        if (n == 0) {
+            (void)printf("%-14s %s\n", "signed by", by_roots ? "roots" : "the office");
+        }
+    }
+    return org_save(session);
 }
 
 /* --- revoke --- */
@@ -281,10 +296,10 @@ plan_office(const struct org_session *session, struct plan *plan, const struct f
 {
     const struct roster *roster = ceremony_roster(session->ceremony);
     const char *code = session->arguments->office;
-    int status = EXIT_DONE;
+    int status = STATUS_DONE;
     bool found = false;
 
-    for (size_t n = 0; n < roster_office_count(roster) && status == EXIT_DONE; n++) {
+    for (size_t n = 0; n < roster_office_count(roster) && status == STATUS_DONE; n++) {
         const struct roster_office *office = roster_office_at(roster, n);
         if (!office->revoked && strcmp(office->code, code) == 0) {
             found = true;
@@ -296,7 +311,7 @@ plan_office(const struct org_session *session, struct plan *plan, const struct f
                             "none has this code, or it is revoked already",
                             "see who belongs: vigil-org show");
     }
-    for (size_t n = 0; n < roster_device_count(roster) && status == EXIT_DONE; n++) {
+    for (size_t n = 0; n < roster_device_count(roster) && status == STATUS_DONE; n++) {
         const struct roster_device *device = roster_device_at(roster, n);
         if (strcmp(device->office->code, code) == 0) {
             status = plan_revoke(session, plan, device->sign_pk, frontier, drop);
@@ -315,28 +330,10 @@ check_cuts(const struct arguments *arguments, const struct plan *plan)
         count += plan->cuts[n].cut_count;
     }
     return count > 0 || arguments->nothing
-               ? EXIT_DONE
+               ? STATUS_DONE
                : org_complain(ERR_INVALID, arguments->frontier, "nothing was revoked",
                               "the file holds nothing that was written there: all of it would be lost",
                               "take the file from a node that has this work, or add --nothing");
-}
-
-static int
-revoke_plan(struct org_session *session, const struct plan *plan)
-{
-    ceremony_fault fault = { NULL, NULL, NULL };
-
-    for (size_t n = 0; n < plan->count; n++) {
-        bool by_roots = session->arguments->by_roots || session->arguments->office != NULL;
-        enum err err = ceremony_revoke(session->ceremony, &plan->cuts[n], by_roots, &by_roots, &fault);
-        if (err != ERR_OK) {
-            return org_complain_step(session, err, session->arguments->directory, &fault);
-        }
-        if (n == 0) {
-            print_issuer(by_roots);
-        }
-    }
-    return org_save(session);
 }
 
 static int
@@ -348,26 +345,26 @@ revoke_in(struct org_session *session)
     struct plan plan = { 0 };
     struct hash drop[ORG_LIST_MAX];
 
-    int code = arguments->device == NULL ? EXIT_DONE
+    int code = arguments->device == NULL ? STATUS_DONE
                                          : find_device(session->ceremony, arguments->device, false, &device);
-    if (code == EXIT_DONE) {
+    if (code == STATUS_DONE) {
         code = find_statements(session->ceremony, &arguments->statements, drop);
     }
-    if (code == EXIT_DONE) {
+    if (code == STATUS_DONE) {
         code = read_frontier(session, device == NULL ? NULL : device->sign_pk, &frontier);
     }
-    if (code == EXIT_DONE) {
+    if (code == STATUS_DONE) {
         code = device == NULL ? plan_office(session, &plan, &frontier, drop)
                               : plan_revoke(session, &plan, device->sign_pk, &frontier, drop);
     }
-    if (code == EXIT_DONE) {
+    if (code == STATUS_DONE) {
         code = check_cuts(arguments, &plan);
     }
-    if (code == EXIT_DONE) {
+    if (code == STATUS_DONE) {
         code = show_plan(session, &plan, &frontier, false);
     }
-    if (code == EXIT_DONE && !arguments->dry_run) {
-        code = revoke_plan(session, &plan);
+    if (code == STATUS_DONE && !arguments->dry_run) {
+        code = sign_plan(session, &plan, false);
     }
     plan_free(&plan);
     frontier_file_free(&frontier);
@@ -379,7 +376,7 @@ static int
 check_target(const struct arguments *arguments, const char *what)
 {
     return (arguments->device == NULL) != (arguments->office == NULL)
-               ? EXIT_DONE
+               ? STATUS_DONE
                : org_complain_usage(NULL, what, "it is not said of which device, or of which office",
                                     "give --device DEVICE or --office CODE");
 }
@@ -391,7 +388,7 @@ do_revoke(struct arguments *arguments)
     struct org_session session;
 
     int code = check_target(arguments, what);
-    if (code != EXIT_DONE) {
+    if (code != STATUS_DONE) {
         return code;
     }
     if (arguments->reason < 0) {
@@ -405,7 +402,7 @@ do_revoke(struct arguments *arguments)
                                   "give --frontier FILE of a node that you trust, or --nothing");
     }
     code = org_open(&session, arguments);
-    if (code == EXIT_DONE) {
+    if (code == STATUS_DONE) {
         code = revoke_in(&session);
     }
     org_close(&session);
@@ -468,28 +465,10 @@ plan_extend(const struct org_session *session, struct plan *plan, const struct r
         }
         plan->count++;
     }
-    return plan->count > 0 ? EXIT_DONE
+    return plan->count > 0 ? STATUS_DONE
                            : org_complain(ERR_ABSENT, arguments->office, "nothing was extended",
                                           "no office of this code has a revoked key",
                                           "see what is revoked: vigil-org show");
-}
-
-static int
-extend_plan(struct org_session *session, const struct plan *plan)
-{
-    ceremony_fault fault = { NULL, NULL, NULL };
-
-    for (size_t n = 0; n < plan->count; n++) {
-        bool by_roots = false;
-        enum err err = ceremony_extend(session->ceremony, &plan->cuts[n], &by_roots, &fault);
-        if (err != ERR_OK) {
-            return org_complain_step(session, err, session->arguments->directory, &fault);
-        }
-        if (n == 0) {
-            print_issuer(by_roots);
-        }
-    }
-    return org_save(session);
 }
 
 static int
@@ -502,26 +481,26 @@ extend_in(struct org_session *session)
     struct hash keep[ORG_LIST_MAX];
     size_t new_count = 0;
 
-    int code = arguments->device == NULL ? EXIT_DONE
+    int code = arguments->device == NULL ? STATUS_DONE
                                          : find_device(session->ceremony, arguments->device, true, &device);
-    if (code == EXIT_DONE) {
+    if (code == STATUS_DONE) {
         code = find_statements(session->ceremony, &arguments->statements, keep);
     }
-    if (code == EXIT_DONE) {
+    if (code == STATUS_DONE) {
         code = read_frontier(session, device == NULL ? NULL : device->sign_pk, &frontier);
     }
-    if (code == EXIT_DONE) {
+    if (code == STATUS_DONE) {
         code = plan_extend(session, &plan, device, &frontier, keep);
     }
     for (size_t n = 0; n < plan.count; n++) {
         new_count += plan.cuts[n].cut_count + plan.cuts[n].keep_count;
     }
-    if (code == EXIT_DONE && new_count == 0) {
+    if (code == STATUS_DONE && new_count == 0) {
         (void)printf("nothing new: all of this counts already\n");
-    } else if (code == EXIT_DONE) {
+    } else if (code == STATUS_DONE) {
         code = show_plan(session, &plan, &frontier, true);
-        if (code == EXIT_DONE && !arguments->dry_run) {
-            code = extend_plan(session, &plan);
+        if (code == STATUS_DONE && !arguments->dry_run) {
+            code = sign_plan(session, &plan, true);
         }
     }
     plan_free(&plan);
@@ -536,7 +515,7 @@ do_extend(struct arguments *arguments)
     struct org_session session;
 
     int code = check_target(arguments, what);
-    if (code != EXIT_DONE) {
+    if (code != STATUS_DONE) {
         return code;
     }
     if (arguments->office != NULL && arguments->frontier != NULL) {
@@ -548,7 +527,7 @@ do_extend(struct arguments *arguments)
                                   "give --frontier FILE, or --keep STATEMENT");
     }
     code = org_open(&session, arguments);
-    if (code == EXIT_DONE) {
+    if (code == STATUS_DONE) {
         code = extend_in(&session);
     }
     org_close(&session);
@@ -618,8 +597,8 @@ roots_in(struct org_session *session)
         (void)printf("%-14s %zu new root key%s\n", "make", change.add_count,
                      change.add_count == 1 ? "" : "s");
     }
-    int code = arguments->dry_run ? EXIT_DONE : org_confirm(arguments, "Sign this?");
-    if (code != EXIT_DONE || arguments->dry_run) {
+    int code = arguments->dry_run ? STATUS_DONE : org_confirm(arguments, "Sign this?");
+    if (code != STATUS_DONE || arguments->dry_run) {
         return code;
     }
     enum err err = ceremony_replace_roots(session->ceremony, &change, &fault);
@@ -642,7 +621,7 @@ do_roots(struct arguments *arguments)
                                   "give --replace, --remove, --add or --needed");
     }
     int code = org_open(&session, arguments);
-    if (code == EXIT_DONE) {
+    if (code == STATUS_DONE) {
         code = roots_in(&session);
     }
     org_close(&session);
@@ -741,7 +720,7 @@ show_rotation(const struct org_session *session, const struct roster_office *off
         (void)printf("%-14s its old key: %s; what it signed is kept\n", "revoke",
                      words_reason((uint32_t)arguments->reason));
     }
-    return arguments->dry_run ? EXIT_DONE : org_confirm(arguments, "Sign this?");
+    return arguments->dry_run ? STATUS_DONE : org_confirm(arguments, "Sign this?");
 }
 
 static int
@@ -757,7 +736,7 @@ rotate_in(struct org_session *session, const struct incoming *incoming)
                             "there is no office of this code", "check the code");
     }
     int code = show_rotation(session, office, incoming);
-    if (code != EXIT_DONE || arguments->dry_run) {
+    if (code != STATUS_DONE || arguments->dry_run) {
         return code;
     }
     struct request *requests = calloc(arguments->file_count + 1, sizeof *requests);
@@ -776,7 +755,7 @@ rotate_in(struct org_session *session, const struct incoming *incoming)
     }
     /* What waits has no welcome; what was signed is kept before any is written. */
     code = org_save(session);
-    return code == EXIT_DONE ? org_write_welcomes(session, incoming, arguments->file_count) : code;
+    return code == STATUS_DONE ? org_write_welcomes(session, incoming, arguments->file_count) : code;
 }
 
 static int
@@ -790,10 +769,10 @@ rotate_with(struct arguments *arguments, int reason)
         return org_complain_memory("the office has no new key");
     }
     int code = org_read_requests(incoming, arguments);
-    if (code == EXIT_DONE) {
+    if (code == STATUS_DONE) {
         code = org_open(&session, arguments);
     }
-    if (code == EXIT_DONE) {
+    if (code == STATUS_DONE) {
         code = rotate_in(&session, incoming);
     }
     org_close(&session);

@@ -112,28 +112,8 @@ run_status(struct command *command)
 static enum exit_status
 run_now(struct command *command)
 {
-    struct client_fault fault;
-    json_t *ok = NULL;
-
-    json_t *request = json_pack("{s:s}", "do", "sync.now");
-    if (command->word_count > 0) {
-        (void)json_object_set_new(request, "peer", json_string(command->words[0]));
-    }
-    if (!command_ask(command, request, &ok, &fault)) {
-        return command_fail(command, &fault, "cannot ask the peers");
-    }
-    json_int_t asked = json_integer_value(json_object_get(ok, "asked"));
-    if (command->out.json) {
-        output_json(command->out.to, ok);
-    }
-    json_decref(ok);
-    if (asked == 0) {
-        (void)fault_set(&fault, err_code(ERR_BUSY), "vigil sync status shows why; try again when one is up",
-                        "no peer is connected");
-        return command_fail(command, &fault, "nobody was asked");
-    }
-    command_say(command, "%lld asked; vigil sync watch shows what comes\n", (long long)asked);
-    return STATUS_DONE;
+    return command_ask_peers(command, "sync.now", "no peer is connected",
+                             "vigil sync watch shows what comes");
 }
 
 /* Put what an event says of a peer into its row, or add it. */

@@ -1,5 +1,6 @@
 #include "store/base/usage.h"
 
+#include "store/base/exit.h"
 #include "store/base/nearest.h"
 
 #include <stdio.h>
@@ -184,9 +185,9 @@ usage_parse(const struct argp *argp, int argc, char **argv, void *input)
     const struct argp whole = { .parser = listen, .children = children };
 
     if (!check(argp, argc, argv)) {
-        exit(USAGE_STATUS);
+        exit(STATUS_USAGE);
     }
-    argp_err_exit_status = USAGE_STATUS;
+    argp_err_exit_status = STATUS_USAGE;
     said_of = argv[0];
     said = open_memstream(&said_text, &said_size);
     if (said != NULL && atexit(tell_what_was_said) != 0) {

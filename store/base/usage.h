@@ -11,11 +11,8 @@
 #include <argp.h>
 #include <stdbool.h>
 
-/* The exit status of a mistake. */
-enum { USAGE_STATUS = 2 };
-
 /* As argp_parse with no flags. argv[0] is what the command is called: "vigild run". A mistake is told on stderr and ends
- * the process with USAGE_STATUS; --help and its like are printed and end it with 0. Gives what argp_parse gives. */
+ * the process with STATUS_USAGE; --help and its like are printed and end it with 0. Gives what argp_parse gives. */
 int usage_parse(const struct argp *argp, int argc, char **argv, void *input);
 
 /* Tell a mistake: `why` it is one, and where to look. */
