@@ -366,4 +366,7 @@ words_roots(const struct ceremony *ceremony)
         (void)printf("  %-12s %s%s\n", named ? name : "-", key_short(key).text,
                      ceremony_root_at_hand(ceremony, key) ? "  here" : "");
     }
+    (void)printf("%-14s %s\n", "erasure",
+                 roster_erasure_signatures(ceremony_roster(ceremony)) == 1 ? "an admin orders it alone"
+                                                                           : "needs admins of two offices");
 }

@@ -14,7 +14,7 @@ void words_cuts(const struct ceremony *ceremony, const struct ceremony_cuts *cut
 /* Print every revocation that stands. */
 void words_revocations(const struct roster *roster);
 
-/* Print the roots in force: name, beginning of the key, whether the key file is here. */
+/* Print the roots in force: name, beginning of the key, whether the key file is here; and whom an erasure needs. */
 void words_roots(const struct ceremony *ceremony);
 
 /* "stolen" of an enum revoke_reason. */
