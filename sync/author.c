@@ -3,7 +3,6 @@
 #include "store/base/log.h"
 #include "store/base/world.h"
 #include "store/keys.h"
-#include "sync/update.h"
 
 #include <assert.h>
 #include <stdlib.h>
@@ -57,7 +56,7 @@ replica_own_log(const struct replica *replica, const struct ident *compartment, 
     return journal_log(replica->journal, log_id_out);
 }
 
-/* Seal and sign a draft, and hand its bytes to the door like anybody's. */
+/* Seal a draft and hand it to the door. */
 static enum err
 write_entry(struct replica *replica, const struct draft *draft)
 {
@@ -67,8 +66,6 @@ write_entry(struct replica *replica, const struct draft *draft)
     struct descriptor descriptor;
     struct hash log_id;
     struct buf sealed = { 0 };
-    struct buf chunk = { 0 };
-    uint8_t signature[SIGNATURE_BYTES];
     enum err err =
         keyring_current(replica->keyring, replica->roster, &draft->compartment, &keys, entry.epoch);
 
@@ -94,14 +91,7 @@ write_entry(struct replica *replica, const struct draft *draft)
     err = entry_seal(&entry, &log_id, keys, draft->kind == ENTRY_DATA ? &draft->record->key : NULL,
                      draft->payload, compartment != NULL && compartment->padded, &sealed);
     if (err == ERR_OK) {
-        entry_sign(signature, &entry, &replica->identity.sign);
-        chunk_write(&chunk, &entry, 1, signature);
-        if (chunk.failed) {
-            err = ERR_MEMORY;
-        }
-    }
-    if (err == ERR_OK) {
-        struct intake_result result = intake_chunk(replica->intake, &descriptor, buf_span(&chunk));
+        struct intake_result result = intake_own(replica->intake, &descriptor, &entry);
 
         switch (result.verdict) {
         case VERDICT_TAKEN:
@@ -117,7 +107,6 @@ write_entry(struct replica *replica, const struct draft *draft)
         }
     }
     buf_free(&sealed);
-    buf_free(&chunk);
     return err;
 }
 

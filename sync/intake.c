@@ -34,6 +34,7 @@ enum {
     /* Of an author's entries in one compartment that are held or wait, so many bytes are kept. */
     IDLE_BYTES_MAX = 16 << 20,
     REBUILDS_A_TURN = 256,
+    UNSIGNED_LOGS_MAX = 16,
 };
 
 /* What an entry waits for, as it stands in a row of `pend`. */
@@ -85,6 +86,8 @@ struct intake {
     size_t arrived_count;
     size_t arrived_capacity;
     uint64_t latest_hlc;
+    uint32_t unsigned_logs[UNSIGNED_LOGS_MAX]; /* log_nos of our own whose heads are not signed yet */
+    size_t unsigned_count;
     uint32_t *grown; /* log_nos that took in entries, each once a turn */
     size_t grown_count;
     size_t grown_capacity;
@@ -968,6 +971,10 @@ queue_record_of(struct intake *intake, const struct log_branch *branch, const st
 
     if (keys != NULL && record_of_entry(intake, branch, entry, keys, prefix, &record) == ERR_OK &&
         record_find(intake->main_txn, compartment, &record->record.record_id, &record_no) == ERR_OK) {
+        /* What was merged in this turn is still to be counted: into the tables with it, while it counts. */
+        if (intake_touched(intake, record_no) && intake_bring_up_to_date(intake) != ERR_OK) {
+            return;
+        }
         bytes_write_u64(record_waits.bytes, record_no);
         pend_put(intake, &record_waits, LOG_NONE, 0);
         intake->rebuild_due = true;
@@ -1126,17 +1133,132 @@ intake_narrow(struct intake *intake, bool narrow)
 
 /* Is there room for a chunk of these bytes? */
 static bool
-has_disk(struct intake *intake, const struct descriptor *descriptor, struct span bytes)
+has_disk(struct intake *intake, const struct descriptor *descriptor, size_t bytes)
 {
     if (!intake->narrow) {
         return true;
     }
     if (!ident_equal(&descriptor->compartment, roster_control(intake->options.roster)) ||
-        bytes.size > intake->narrow_left) {
+        bytes > intake->narrow_left) {
         return false;
     }
-    intake->narrow_left -= bytes.size;
+    intake->narrow_left -= bytes;
     return true;
+}
+
+/* --- signatures of our own --- */
+
+static void
+sign_head(struct intake *intake, const struct log_branch *branch, bool for_ever)
+{
+    uint8_t signature[SIGNATURE_BYTES];
+
+    entry_sign(signature, &branch->head_id, intake->options.signer);
+    /* The next entry brings another for a head; what stands at a run's end stays, and were it wrong, no peer would ever take
+     * what follows. */
+    if (for_ever &&
+        !entry_signature_valid(signature, branch->descriptor.sign_pk, &branch->head_id)) {
+        log_event("bad-signature", "log=%s", hash_short(&branch->log_id).text);
+        intake->failed = true;
+        return;
+    }
+    journal_keep_signature(intake->options.journal, intake->main_txn, branch, signature);
+}
+
+void
+intake_sign(struct intake *intake)
+{
+    for (size_t n = 0; n < intake->unsigned_count; n++) {
+        sign_head(intake, journal_branch(intake->options.journal, intake->unsigned_logs[n]), false);
+    }
+    intake->unsigned_count = 0;
+}
+
+static void
+sign_later(struct intake *intake, uint32_t log_no)
+{
+    for (size_t n = 0; n < intake->unsigned_count; n++) {
+        if (intake->unsigned_logs[n] == log_no) {
+            return;
+        }
+    }
+    if (intake->unsigned_count == UNSIGNED_LOGS_MAX) {
+        intake_sign(intake);
+    }
+    intake->unsigned_logs[intake->unsigned_count] = log_no;
+    intake->unsigned_count++;
+}
+
+/* --- entries that are authentic --- */
+
+/* Entries of one log that are not here yet. */
+struct arrival {
+    const struct descriptor *descriptor;
+    const struct hash *log_id;
+    struct log_branch *branch; /* that has the entry before the first, at its head or below; NULL: the log is new */
+    const struct entry *entries;
+    size_t count;
+    size_t bytes;             /* as they came */
+    const uint8_t *signature; /* of the last; NULL: our own, signed later */
+};
+
+static struct intake_result
+take_entries(struct intake *intake, const struct arrival *arrival)
+{
+    const struct descriptor *descriptor = arrival->descriptor;
+
+    if (!within_quotas(intake, descriptor, arrival->branch, arrival->count, arrival->bytes) &&
+        !may_lead_to_cut(intake, descriptor, arrival->log_id, arrival->entries[0].seq, arrival->count)) {
+        return (struct intake_result){ .verdict = VERDICT_LATER, .later = LATER_LIMIT };
+    }
+    struct log_branch *branch = branch_for(intake, descriptor, arrival->branch, &arrival->entries[0]);
+    if (branch == NULL) {
+        intake->failed = true;
+        return (struct intake_result){ .verdict = VERDICT_LATER, .later = LATER_FULL };
+    }
+    bool limited = limit_applies(intake->options.roster, descriptor);
+    if (limited && branch->next_seq == branch->branch_first) {
+        branch->limit_next = branch->branch_first;
+        branch->told_next = branch->branch_first;
+    }
+    uint64_t idle_bytes = branch->idle_bytes;
+    for (size_t n = 0; n < arrival->count; n++) {
+        append(intake, branch, &arrival->entries[n]);
+    }
+    idle_bytes = branch->idle_bytes - idle_bytes;
+    if (arrival->signature != NULL) {
+        journal_keep_signature(intake->options.journal, intake->main_txn, branch, arrival->signature);
+    } else {
+        sign_later(intake, branch->log_no);
+    }
+    grown_add(intake, branch->log_no);
+    if (limited) {
+        /* A cut may be among them: what it lets pass is looked at again. */
+        follow_limits(intake, journal_log(intake->options.journal, arrival->log_id));
+    }
+    if (intake->failed || table_error(intake->main_txn) != ERR_OK ||
+        table_error(intake->keys_txn) != ERR_OK) {
+        return (struct intake_result){ .verdict = VERDICT_LATER, .later = LATER_FULL };
+    }
+    return (struct intake_result){ .verdict = VERDICT_TAKEN,
+                                   .log_no = branch->log_no,
+                                   .new_count = (uint32_t)arrival->count,
+                                   .idle_bytes = idle_bytes,
+                                   .last_seq = branch->next_seq - 1 };
+}
+
+/* May entries of this log come in at all? */
+static struct intake_result
+admit(const struct intake *intake, const struct descriptor *descriptor)
+{
+    switch (policy_admit(intake->options.roster, own_device(intake), descriptor)) {
+    case ADMIT:
+        return (struct intake_result){ .verdict = VERDICT_TAKEN };
+    case LATER_NOT_OURS:
+        return (struct intake_result){ .verdict = VERDICT_LATER, .later = LATER_LIMIT };
+    default:
+        return (struct intake_result){ .verdict = VERDICT_LATER, .later = LATER_AUTHOR };
+    }
 }
 
 static struct intake_result
@@ -1150,16 +1272,12 @@ take_chunk(struct intake *intake, const struct descriptor *descriptor, struct sp
     if (chunk_read(bytes, descriptor->lane, chunk) != CHUNK_OK) {
         return (struct intake_result){ .verdict = VERDICT_MALFORMED };
     }
-    switch (policy_admit(intake->options.roster, own_device(intake), descriptor)) {
-    case ADMIT:
-        break;
-    case LATER_NOT_OURS:
-        return (struct intake_result){ .verdict = VERDICT_LATER, .later = LATER_LIMIT };
-    default:
-        return (struct intake_result){ .verdict = VERDICT_LATER, .later = LATER_AUTHOR };
+    struct intake_result result = admit(intake, descriptor);
+    if (result.verdict != VERDICT_TAKEN) {
+        return result;
     }
     descriptor_log_id(descriptor, &log_id);
-    struct intake_result result = attach(intake, &log_id, chunk, &branch, &prev);
+    result = attach(intake, &log_id, chunk, &branch, &prev);
     if (result.verdict != VERDICT_TAKEN) {
         return result;
     }
@@ -1191,57 +1309,68 @@ take_chunk(struct intake *intake, const struct descriptor *descriptor, struct sp
     if (chunk_verify(chunk, descriptor->sign_pk) != CHUNK_OK) {
         return (struct intake_result){ .verdict = VERDICT_FORGED };
     }
-    if (!has_disk(intake, descriptor, bytes)) {
+    if (!has_disk(intake, descriptor, bytes.size)) {
         return (struct intake_result){ .verdict = VERDICT_LATER, .later = LATER_FULL };
     }
     if (!payloads_are_here(intake, descriptor, &log_id, chunk, known)) {
         return (struct intake_result){ .verdict = VERDICT_LATER, .later = LATER_LIMIT };
     }
-    size_t new_count = chunk->entry_count - known;
-    if (!within_quotas(intake, descriptor, branch, new_count, bytes.size) &&
-        !may_lead_to_cut(intake, descriptor, &log_id, chunk->entries[known].seq, new_count)) {
-        return (struct intake_result){ .verdict = VERDICT_LATER, .later = LATER_LIMIT };
-    }
-    branch = branch_for(intake, descriptor, branch, &chunk->entries[known]);
-    if (branch == NULL) {
-        intake->failed = true;
-        return (struct intake_result){ .verdict = VERDICT_LATER, .later = LATER_FULL };
-    }
-    bool limited = limit_applies(intake->options.roster, descriptor);
-    if (limited && branch->next_seq == branch->branch_first) {
-        branch->limit_next = branch->branch_first;
-        branch->told_next = branch->branch_first;
-    }
-    uint64_t idle_bytes = branch->idle_bytes;
-    for (size_t n = known; n < chunk->entry_count; n++) {
-        append(intake, branch, &chunk->entries[n]);
-    }
-    idle_bytes = branch->idle_bytes - idle_bytes;
-    journal_keep_signature(intake->options.journal, intake->main_txn, branch, chunk->signature);
-    grown_add(intake, branch->log_no);
-    if (limited) {
-        /* A cut may be among them: what it lets pass is looked at again. */
-        follow_limits(intake, journal_log(intake->options.journal, &log_id));
-    }
-    if (intake->failed || table_error(intake->main_txn) != ERR_OK ||
-        table_error(intake->keys_txn) != ERR_OK) {
-        return (struct intake_result){ .verdict = VERDICT_LATER, .later = LATER_FULL };
-    }
-    return (struct intake_result){ .verdict = VERDICT_TAKEN,
-                                   .log_no = branch->log_no,
-                                   .new_count = (uint32_t)(chunk->entry_count - known),
-                                   .idle_bytes = idle_bytes,
-                                   .last_seq = branch->next_seq - 1 };
+    return take_entries(intake, &(struct arrival){ .descriptor = descriptor,
+                                                   .log_id = &log_id,
+                                                   .branch = branch,
+                                                   .entries = &chunk->entries[known],
+                                                   .count = chunk->entry_count - known,
+                                                   .bytes = bytes.size,
+                                                   .signature = chunk->signature });
+}
+
+static struct intake_result
+counted(struct intake *intake, struct intake_result result)
+{
+    intake->options.counts->verdicts[result.verdict]++;
+    intake->options.counts->later[result.later]++;
+    return result;
 }
 
 struct intake_result
 intake_chunk(struct intake *intake, const struct descriptor *descriptor, struct span bytes)
 {
-    struct intake_result result = take_chunk(intake, descriptor, bytes);
+    if (memcmp(descriptor->sign_pk, intake->options.signer->public_key, SIGN_PK_BYTES) == 0) {
+        intake_sign(intake); /* a peer gives back what we lost: it may go on from a head of this turn */
+    }
+    return counted(intake, take_chunk(intake, descriptor, bytes));
+}
 
-    intake->options.counts->verdicts[result.verdict]++;
-    intake->options.counts->later[result.later]++;
-    return result;
+static struct intake_result
+take_own(struct intake *intake, const struct descriptor *descriptor, const struct entry *entry)
+{
+    struct hash log_id;
+    size_t bytes = HEADER_BYTES + entry->payload_size;
+    struct intake_result result = admit(intake, descriptor);
+
+    if (result.verdict != VERDICT_TAKEN) {
+        return result;
+    }
+    if (!has_disk(intake, descriptor, bytes)) {
+        return (struct intake_result){ .verdict = VERDICT_LATER, .later = LATER_FULL };
+    }
+    descriptor_log_id(descriptor, &log_id);
+    struct log_branch *branch = journal_log(intake->options.journal, &log_id);
+    if (branch != NULL && branch->next_seq > 0 && run_breaks(&branch->run, entry->payload_size)) {
+        sign_head(intake, branch, true);
+    }
+    return take_entries(intake, &(struct arrival){ .descriptor = descriptor,
+                                                   .log_id = &log_id,
+                                                   .branch = branch,
+                                                   .entries = entry,
+                                                   .count = 1,
+                                                   .bytes = bytes });
+}
+
+struct intake_result
+intake_own(struct intake *intake, const struct descriptor *descriptor, const struct entry *entry)
+{
+    return counted(intake, take_own(intake, descriptor, entry));
 }
 
 /* --- turns --- */
@@ -1294,6 +1423,7 @@ turn_clear(struct intake *intake)
     arena_reset(&intake->arena);
     memset(intake->touched, 0, sizeof intake->touched);
     intake->arrived_count = 0;
+    intake->unsigned_count = 0;
     intake->main_txn = NULL;
     intake->keys_txn = NULL;
     intake->judged.log_no = LOG_NONE;
@@ -1710,6 +1840,7 @@ intake_end(struct intake *intake)
     if (intake->own_held > 0) {
         log_event("own-entries-held", "count=%llu", (unsigned long long)intake->own_held);
     }
+    intake_sign(intake);
     enum err err = record_turn_end(intake->turn);
     if (err == ERR_OK && intake->failed) {
         err = ERR_MEMORY;

@@ -65,6 +65,7 @@ struct intake_options {
     struct keyring *keyring;
     struct erase *erase;
     const struct hash *own_device; /* whose levels decide what is read */
+    const struct key_pair *signer; /* of this device */
     struct intake_counts *counts;  /* added to */
 };
 
@@ -82,6 +83,16 @@ void intake_narrow(struct intake *intake, bool narrow);
 /* Take one chunk of the log that `descriptor` names. */
 struct intake_result intake_chunk(struct intake *intake, const struct descriptor *descriptor,
                                   struct span bytes);
+
+/* Take an entry that this device wrote: the next of the first branch of its log, sealed and identified, its payload lent for
+ * the call. It is judged like anybody's. Its signature is made when it ends a run, or is the head at intake_sign: in
+ * between nobody sees it, and what a turn writes into one log needs one signature and not one for each entry. */
+struct intake_result intake_own(struct intake *intake, const struct descriptor *descriptor,
+                                const struct entry *entry);
+
+/* Sign the heads of the logs that intake_own went to: at the latest before somebody reads what is to be sent. intake_end
+ * does it too. */
+void intake_sign(struct intake *intake);
 
 /* True once the turn has touched so many records that it should end before it takes in more: its memory grows with
  * them, whatever the replica holds. */

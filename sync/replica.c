@@ -415,6 +415,7 @@ load(struct replica *replica)
                                                .erase = replica->erase,
                                                .env = replica->main_env,
                                                .own_device = &replica->identity.device_id,
+                                               .signer = &replica->identity.sign,
                                                .counts = &replica->counts,
                                            });
     }
@@ -687,6 +688,9 @@ replica_begin_read(struct replica *replica, struct table_txn **txn_out)
     }
     if (!replica->in_turn && replica->intake != NULL) {
         intake_read_with(replica->intake, replica->main_txn, replica->keys_txn);
+    }
+    if (replica->in_turn) {
+        intake_sign(replica->intake); /* what is read may be sent */
     }
     replica->readers++;
     *txn_out = replica->main_txn;

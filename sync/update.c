@@ -147,9 +147,9 @@ chunk_write(struct buf *out, const struct entry *entries, size_t entry_count,
 }
 
 void
-entry_sign(uint8_t signature_out[SIGNATURE_BYTES], const struct entry *entry, const struct key_pair *signer)
+entry_sign(uint8_t signature_out[SIGNATURE_BYTES], const struct hash *entry_id, const struct key_pair *signer)
 {
-    crypto_sign_id(signature_out, signer, sign_context, &entry->id);
+    crypto_sign_id(signature_out, signer, sign_context, entry_id);
 }
 
 bool

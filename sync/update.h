@@ -40,8 +40,8 @@ MUST_CHECK enum chunk_fault chunk_verify(const struct chunk *chunk, const uint8_
 void chunk_write(struct buf *out, const struct entry *entries, size_t entry_count,
                  const uint8_t signature[SIGNATURE_BYTES]);
 
-/* Sign an entry as its author. */
-void entry_sign(uint8_t signature_out[SIGNATURE_BYTES], const struct entry *entry,
+/* Sign the entry with this id as its author. */
+void entry_sign(uint8_t signature_out[SIGNATURE_BYTES], const struct hash *entry_id,
                 const struct key_pair *signer);
 
 /* True if the signature over this entry_id is that of its author. */

@@ -372,7 +372,7 @@ pen_send(struct pen *pen)
         log->chunk_ends = ends;
         log->chunk_capacity = capacity;
     }
-    entry_sign(signature, &pen->pending[pen->pending_count - 1], pen->signer);
+    entry_sign(signature, &pen->pending[pen->pending_count - 1].id, pen->signer);
     chunk_write(&log->bytes, pen->pending, pen->pending_count, signature);
     log->chunk_ends[log->chunk_count++] = log->bytes.size;
     pen->pending_count = 0;

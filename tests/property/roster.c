@@ -439,7 +439,7 @@ draw_fork(const struct naive_fact *fact, struct statement *statement, struct buf
         world_random(&world.world, entry.salt, sizeof entry.salt);
         entry_identify(&entry, &log_id);
         entry_header_write(headers[n], &entry);
-        entry_sign(signatures[n], &entry, device_pair(fact->device));
+        entry_sign(signatures[n], &entry.id, device_pair(fact->device));
         branches[n] = (struct fork_branch){ headers[n], 1, signatures[n] };
     }
     ck_assert_int_eq(statement_fork_make(&whole, &org_id, &descriptor, branches, NULL), ERR_OK);

@@ -211,7 +211,7 @@ forge(struct sim *sim, enum wrong wrong, const struct shape_compartment *at,
     if (entry_seal(&entry, &forged->log_id, &keys, &key.key, buf_span(&payload), false, &sealed) != ERR_OK) {
         sim_fail(sim, "the forger cannot seal");
     }
-    entry_sign(signature, &entry, &device->identity.sign);
+    entry_sign(signature, &entry.id, &device->identity.sign);
     chunk_write(&chunk, &entry, 1, signature);
     descriptor_write(descriptor, &forged->descriptor);
     struct chunk_item item = { .log = { LOG_REF_NEW, span_of(descriptor, sizeof descriptor) },

@@ -84,7 +84,7 @@ test_author_chunk(const struct test_author *author, const struct entry *entries,
 {
     uint8_t signature[SIGNATURE_BYTES];
 
-    entry_sign(signature, &entries[entry_count - 1], &author->sign);
+    entry_sign(signature, &entries[entry_count - 1].id, &author->sign);
     chunk_write(out, entries, entry_count, signature);
 }
 

@@ -648,7 +648,7 @@ write_after(struct holding *holding, const struct key_pair *author, const struct
     entry_identify(&entry, &log->log_id);
     size_t at = add_entry(held, &entry, parent);
     held->entries[at].has_signature = true;
-    entry_sign(held->entries[at].signature, &entry, author);
+    entry_sign(held->entries[at].signature, &entry.id, author);
     free(payload);
     refresh_frontier(holding, held);
 }

@@ -763,7 +763,7 @@ START_TEST(w4_a_key_made_anew_is_refused_and_nobody_saves_there)
     memcpy(content.record_key, traces.halves[0].record.bytes, KEY_BYTES);
     ck_assert_int_eq(change_encode_key(&content, &payload), ERR_OK);
     ck_assert_int_eq(entry_seal(&entry, &log_id, keys, NULL, buf_span(&payload), false, &sealed), ERR_OK);
-    entry_sign(signature, &entry, &keeper->identity.sign);
+    entry_sign(signature, &entry.id, &keeper->identity.sign);
     chunk_write(&chunk, &entry, 1, signature);
     uint64_t late = receipt_of(hq, &id, hq).late;
     saves_begin(hq);

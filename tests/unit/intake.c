@@ -158,7 +158,7 @@ chunk_of(const struct path *path, size_t first, size_t last)
     uint8_t signature[SIGNATURE_BYTES];
     struct buf chunk = { 0 };
 
-    entry_sign(signature, &path->entries[last], &ken->identity.sign);
+    entry_sign(signature, &path->entries[last].id, &ken->identity.sign);
     chunk_write(&chunk, &path->entries[first], last - first + 1, signature);
     ck_assert(!chunk.failed);
     struct span kept = arena_copy(&bytes, buf_span(&chunk));

@@ -97,7 +97,7 @@ write_entry(struct log_branch *branch, uint8_t fill, uint32_t size)
     uint8_t signature[SIGNATURE_BYTES];
 
     (void)journal_append(journal, txn, branch, &entry, STATE_MERGED, 0);
-    entry_sign(signature, &entry, &author);
+    entry_sign(signature, &entry.id, &author);
     journal_keep_signature(journal, txn, branch, signature);
     return entry.id;
 }
@@ -304,7 +304,7 @@ START_TEST(w4_an_entry_that_comes_late_is_appended_without_its_payload)
 
     (void)write_entry(branch, 1, 50);
     struct entry entry = next_entry(branch, 0x5a, 900);
-    entry_sign(signature, &entry, &author);
+    entry_sign(signature, &entry.id, &author);
     (void)journal_append_erased(journal, txn, branch, &entry, &order);
     journal_keep_signature(journal, txn, branch, signature);
     struct hash last = write_entry(branch, 3, 50);

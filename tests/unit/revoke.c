@@ -269,6 +269,29 @@ START_TEST(a_cut_behind_known_heads_makes_the_records_anew)
 }
 END_TEST
 
+START_TEST(what_comes_in_one_turn_with_the_cut_before_it_is_not_counted)
+{
+    struct buf statement = { 0 };
+    struct ident person = saves_person(ken, &cases, "a name");
+
+    saves_pseudonym(ken, &cases, &person, "P-before");
+    test_node_exchange(ken, hq);
+    (void)revoke(ken, hq, NULL, &statement);
+    saves_pseudonym(ken, &cases, &person, "P-after");
+    saves_begin(hq);
+    for (int lane = 0; lane < LANE_COUNT; lane++) {
+        test_node_give_lane(ken, hq, &cases, lane);
+    }
+    ck_assert_int_eq(replica_state(hq->replica, buf_span(&statement)), ERR_OK);
+    saves_commit(hq);
+    buf_free(&statement);
+    ck_assert_uint_eq(held_at(hq), 1);
+    ck_assert(!saves_has_pseudonym(hq, &cases, &person, "P-after"));
+    ck_assert(saves_has_pseudonym(hq, &cases, &person, "P-before"));
+    ck_assert_uint_eq(saves_pseudonym_count(hq, &cases, &person), 1);
+}
+END_TEST
+
 START_TEST(an_extension_admits_what_was_held)
 {
     struct buf statement = { 0 };
@@ -791,7 +814,8 @@ SUITE_MAIN_WITH("revoke", setup, teardown,
                 u7_what_is_signed_beyond_a_cut_is_held_when_the_revocation_comes_last,
                 u7_what_is_signed_beyond_a_cut_is_held_when_the_revocation_comes_between,
                 u8_a_back_dated_entry_does_not_come_before_the_cut,
-                a_cut_behind_known_heads_makes_the_records_anew, an_extension_admits_what_was_held,
+                a_cut_behind_known_heads_makes_the_records_anew, what_comes_in_one_turn_with_the_cut_before_it_is_not_counted,
+                an_extension_admits_what_was_held,
                 a_log_that_no_cut_names_counts_for_nothing,
                 a_cut_whose_entry_has_not_come_lets_nothing_pass_until_it_does,
                 of_several_revocations_every_one_must_let_pass,

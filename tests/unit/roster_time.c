@@ -893,7 +893,7 @@ give_fork(const struct key_pair *author, enum roster_news expected)
         struct entry entry = { .lane = LANE_NORMAL, .payload_size = 16, .salt = { n } };
         entry_identify(&entry, &log_id);
         entry_header_write(headers[n], &entry);
-        entry_sign(signatures[n], &entry, author);
+        entry_sign(signatures[n], &entry.id, author);
         branches[n] = (struct fork_branch){ headers[n], 1, signatures[n] };
     }
     ck_assert_int_eq(statement_fork_make(&out, &org.id, &descriptor, branches, &id), ERR_OK);

@@ -66,7 +66,7 @@ make_run(struct run_made *run, uint64_t seq, const struct hash *prev, size_t cou
         entry.prev = entry.id;
         entry.seq++;
     }
-    entry_sign(run->signature, &entry, &device.sign);
+    entry_sign(run->signature, &entry.id, &device.sign);
     run->last = entry.id;
 }
 

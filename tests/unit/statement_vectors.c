@@ -259,7 +259,7 @@ put_over_time(void)
             entry_identify(&entry, &cut.log_id);
             entry.prev = entry.id;
         }
-        entry_sign(signatures[which], &entry, &sign);
+        entry_sign(signatures[which], &entry.id, &sign);
         branches[which] = (struct fork_branch){ headers[which], 2, signatures[which] };
         cut.entry_id = entry.id;
     }

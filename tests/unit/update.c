@@ -353,7 +353,7 @@ START_TEST(entries_cannot_be_left_out_or_change_places)
     uint8_t signature[SIGNATURE_BYTES];
 
     write_entries(3, 50);
-    entry_sign(signature, &entries[2], &author.sign);
+    entry_sign(signature, &entries[2].id, &author.sign);
     /* The tail without its past. */
     chunk_write(&bytes, entries + 1, 2, signature);
     ck_assert_int_eq(receive(), CHUNK_FORGED);
@@ -386,7 +386,7 @@ START_TEST(u4_a_signature_of_another_context_or_key_proves_nothing)
         ck_assert_int_eq(receive(), n == 3 ? CHUNK_OK : CHUNK_FORGED);
     }
     test_author_init(&other, 2);
-    entry_sign(signature, &entries[0], &other.sign);
+    entry_sign(signature, &entries[0].id, &other.sign);
     buf_clear(&bytes);
     chunk_write(&bytes, entries, 1, signature);
     ck_assert_int_eq(receive(), CHUNK_FORGED);

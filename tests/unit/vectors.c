@@ -365,7 +365,7 @@ make_entry(struct vectors *out, const struct vectors *stated)
     entry_hash_payload(&entry.payload_hash, span_text("ciphertext"));
     entry_identify(&entry, &author.log_id);
     entry_header_write(header, &entry);
-    entry_sign(signature, &entry, &author.sign);
+    entry_sign(signature, &entry.id, &author.sign);
     add(out, "log_id", hash_span(&author.log_id));
     add(out, "hashed in place of a payload", span_text("ciphertext"));
     add(out, "header", span_of(header, sizeof header));
