@@ -1156,8 +1156,7 @@ sign_head(struct intake *intake, const struct log_branch *branch, bool for_ever)
     entry_sign(signature, &branch->head_id, intake->options.signer);
     /* The next entry brings another for a head; what stands at a run's end stays, and were it wrong, no peer would ever take
      * what follows. */
-    if (for_ever &&
-        !entry_signature_valid(signature, branch->descriptor.sign_pk, &branch->head_id)) {
+    if (for_ever && !entry_signature_valid(signature, branch->descriptor.sign_pk, &branch->head_id)) {
         log_event("bad-signature", "log=%s", hash_short(&branch->log_id).text);
         intake->failed = true;
         return;
@@ -1195,7 +1194,8 @@ sign_later(struct intake *intake, uint32_t log_no)
 struct arrival {
     const struct descriptor *descriptor;
     const struct hash *log_id;
-    struct log_branch *branch; /* that has the entry before the first, at its head or below; NULL: the log is new */
+    struct log_branch
+        *branch; /* that has the entry before the first, at its head or below; NULL: the log is new */
     const struct entry *entries;
     size_t count;
     size_t bytes;             /* as they came */

@@ -529,8 +529,7 @@ listen(struct sim *sim)
         sim->stats.bytes - bytes > minutes * QUIET_BYTES_A_MINUTE + passed_on * QUIET_BYTES_AN_ENTRY ||
         sim->stats.frames - frames > minutes * QUIET_FRAMES_A_MINUTE + passed_on * QUIET_FRAMES_AN_ENTRY) {
         sim_fail(sim, "no silence: %llu entries, %llu B in %llu frames on %zu connections in %d s",
-                 (unsigned long long)entries,
-                 (unsigned long long)(sim->stats.bytes - bytes),
+                 (unsigned long long)entries, (unsigned long long)(sim->stats.bytes - bytes),
                  (unsigned long long)(sim->stats.frames - frames), sim->conn_count, QUIET_MS / 1000);
     }
     if (!check_settled(sim, why, sizeof why)) {

@@ -518,6 +518,73 @@ START_TEST(a_clock_is_followed_that_is_a_little_ahead_and_none_that_is_far)
 }
 END_TEST
 
+/* Signatures that are kept of a log. */
+static size_t
+signature_count(struct table_txn *txn, uint32_t log_no)
+{
+    struct table_cursor cursor;
+    struct span key;
+    struct span row;
+    uint8_t prefix[4];
+    size_t count = 0;
+
+    bytes_write_u32(prefix, log_no);
+    table_cursor_init(&cursor, txn, TABLE_SIG, span_of(prefix, sizeof prefix));
+    while (table_cursor_next(&cursor, &key, &row)) {
+        count++;
+    }
+    table_cursor_end(&cursor);
+    return count;
+}
+
+/* What a turn writes is signed where a run ends and at the head, and whoever reads in between finds a head that is signed. */
+START_TEST(a_turn_signs_every_run_and_its_head)
+{
+    enum { SAVES = 2 * RUN_ENTRIES_MAX + 20 };
+    test_organisation_office(&org, "KEN", false);
+    test_organisation_office(&org, "HQ", true);
+    struct test_node *ken = test_organisation_enrol(&org, "KEN", LEVEL_ADMIN, NULL, 0);
+    struct test_node *hq = test_organisation_enrol(&org, "HQ", LEVEL_ADMIN, NULL, 0);
+    struct table_txn *txn = NULL;
+    uint8_t signature[SIGNATURE_BYTES];
+    uint64_t signed_seq;
+
+    test_node_join(&org, ken);
+    test_node_join(&org, hq);
+    struct ident cases = test_compartment(ken, "KEN", OWN_CASES);
+    struct ident person = saves_person(ken, &cases, "a name");
+    struct journal *journal = replica_journal(ken->replica);
+    uint32_t log_no;
+    uint64_t seq;
+
+    saves_begin(ken);
+    for (int n = 0; n < SAVES; n++) {
+        char name[16];
+
+        (void)snprintf(name, sizeof name, "P-%d", n);
+        ck_assert_int_eq(saves_change(ken, &cases, &person, saves_set("person", "pseudonym", name)), ERR_OK);
+        if (n == SAVES / 2) {
+            ck_assert_int_eq(replica_begin_read(ken->replica, &txn), ERR_OK);
+            ck_assert_int_eq(journal_at(txn, journal_place_last(journal), &log_no, &seq), ERR_OK);
+            ck_assert_int_eq(journal_signature_after(journal, txn, log_no, seq, &signed_seq, signature),
+                             ERR_OK);
+            ck_assert_uint_eq(signed_seq, seq);
+            replica_end_read(ken->replica, &txn);
+        }
+    }
+    saves_commit(ken);
+    ck_assert_int_eq(replica_begin_read(ken->replica, &txn), ERR_OK);
+    ck_assert_int_eq(journal_at(txn, journal_place_last(journal), &log_no, &seq), ERR_OK);
+    ck_assert_uint_ge(seq + 1, SAVES);
+    ck_assert_uint_eq(signature_count(txn, log_no), seq / RUN_ENTRIES_MAX + 1);
+    replica_end_read(ken->replica, &txn);
+    (void)prove(ken);
+    test_node_exchange(ken, hq);
+    ck_assert_uint_eq(saves_pseudonym_count(hq, &cases, &person), 1);
+    ck_assert_mem_eq(saves_digest(ken, &cases), saves_digest(hq, &cases), DIGEST_BYTES);
+}
+END_TEST
+
 START_TEST(a_rebuild_gives_what_was_there_and_the_proof_finds_nothing)
 {
     test_organisation_office(&org, "KEN", false);
@@ -633,6 +700,7 @@ SUITE_MAIN_WITH("replica", setup, teardown, a_lone_node_saves_and_reads_both_hal
                 a_payload_that_is_gone_is_told_and_its_entry_is_not_served_without_it,
                 a_record_that_is_to_be_rebuilt_is_told_until_it_is, a_rebuild_leaves_nothing_to_be_rebuilt,
                 a_clock_is_followed_that_is_a_little_ahead_and_none_that_is_far,
+                a_turn_signs_every_run_and_its_head,
                 a_rebuild_gives_what_was_there_and_the_proof_finds_nothing,
                 a_turn_that_fails_leaves_nothing_behind,
                 a_turn_that_did_not_fit_into_the_map_fits_the_next_time)
