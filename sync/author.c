@@ -708,6 +708,7 @@ struct half_save {
     uint32_t record_no; /* 0: nothing of it is here yet */
     struct op *ops;
     size_t op_count;
+    size_t op_capacity;
     struct buf payload;
 };
 
@@ -810,6 +811,29 @@ create_record(struct replica *replica, const struct save *save, struct half_save
     return err;
 }
 
+/* Room for one more op: NULL: there are as many as an entry may have, or no memory. */
+static struct op *
+add_op(struct half_save *half, struct arena *arena)
+{
+    if (half->op_count == CHANGE_OPS_MAX) {
+        return NULL;
+    }
+    if (half->op_count == half->op_capacity) {
+        size_t capacity = half->op_capacity == 0 ? 16 : half->op_capacity * 2;
+        struct op *grown = arena_take_array(arena, capacity, sizeof *grown);
+
+        if (grown == NULL) {
+            return NULL;
+        }
+        if (half->op_count > 0) {
+            memcpy(grown, half->ops, half->op_count * sizeof *grown);
+        }
+        half->ops = grown;
+        half->op_capacity = capacity;
+    }
+    return &half->ops[half->op_count++];
+}
+
 /* Turn one op of a person into ops that name what it replaces: what is live there now. A set names the values of its
  * field, but in a union nothing is replaced unless it is resolved; a removal names the whole element. An op names a
  * limited number: more are named by further ops that say the same. */
@@ -853,16 +877,17 @@ draft_op(struct replica *replica, const struct save_op *from, struct half_save *
         return ERR_ABSENT;
     }
     for (size_t named = 0; named == 0 || named < count; named += CHANGE_PREDS_MAX) {
-        if (half->op_count == CHANGE_OPS_MAX) {
-            return ERR_FULL;
+        struct op *op = add_op(half, arena);
+
+        if (op == NULL) {
+            return arena->failed ? ERR_MEMORY : ERR_FULL;
         }
-        half->ops[half->op_count] =
+        *op =
             (struct op){ .code = from->code,
                          .target = from->target,
                          .value = from->value,
                          .preds = dots + named,
                          .pred_count = count - named < CHANGE_PREDS_MAX ? count - named : CHANGE_PREDS_MAX };
-        half->op_count++;
     }
     return ERR_OK;
 }
@@ -914,12 +939,6 @@ draft_save(struct replica *replica, const struct save *save, struct half_save ha
     uint64_t stamp = next_stamp(replica);
     struct ident tx;
 
-    for (int half = 0; half < HALVES; half++) {
-        halves[half].ops = arena_take_array(arena, CHANGE_OPS_MAX, sizeof *halves[half].ops);
-        if (halves[half].ops == NULL) {
-            return ERR_MEMORY;
-        }
-    }
     for (size_t n = 0; n < save->op_count; n++) {
         struct half_save *half = &halves[half_of(codebook, &save->ops[n].target)];
         enum err err = half->compartment == NULL ? ERR_DENIED : draft_op(replica, &save->ops[n], half, arena);

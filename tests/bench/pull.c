@@ -336,6 +336,7 @@ pull(struct scene *scene, struct bench *bench, const struct feed *feed, uint64_t
         return false;
     }
     scene->peak_bytes = 0;
+    scene->watches_memory = true;
     (void)malloc_trim(0);
     out->first_bytes = bench_anonymous_bytes();
     uint64_t signatures = crypto_verify_count();
@@ -348,6 +349,7 @@ pull(struct scene *scene, struct bench *bench, const struct feed *feed, uint64_t
     out->written_bytes = bench_written_bytes() - written_bytes;
     out->signatures = crypto_verify_count() - signatures;
     out->peak_bytes = scene->peak_bytes;
+    scene->watches_memory = false;
     if (!good) {
         bench_fail(bench, "the door did not take everything in at %" PRIu64 " entries a commit", batch);
     }

@@ -41,28 +41,165 @@ put_rows(MDB_env *env, uint64_t count, uint64_t batch, size_t value_bytes)
     return false;
 }
 
+/* The rows of one save of three fields, as store/ writes them. */
+enum place {
+    AT_END,      /* behind all rows of its table */
+    IN_RECORD,   /* behind the rows of its part of the record */
+    OVER_RECORD, /* over a row of the record */
+    OVER_ONE     /* over the same row each time */
+};
+
+struct row {
+    uint8_t table;
+    uint8_t part;  /* of a record, which lies together */
+    uint8_t field; /* one of three */
+    enum place place;
+    size_t key_bytes;
+    size_t value_bytes;
+};
+
+enum { SAVE_TABLES = 8, KEY_BYTES_MAX = 48 };
+
+static const struct row save_rows[] = {
+    { 0, 0, 0, AT_END, 12, 148 },     /* ent */
+    { 1, 0, 0, AT_END, 8, 20 },       /* chg */
+    { 2, 0, 0, OVER_ONE, 12, 104 },   /* sig */
+    { 3, 1, 0, IN_RECORD, 17, 8 },    /* cell: the entry */
+    { 3, 2, 0, OVER_RECORD, 41, 17 }, /* the values of three fields */
+    { 3, 2, 1, OVER_RECORD, 41, 17 }, { 3, 2, 2, OVER_RECORD, 41, 17 },
+    { 3, 3, 0, IN_RECORD, 39, 21 }, /* and what they replace */
+    { 3, 3, 1, IN_RECORD, 39, 21 },   { 3, 3, 2, IN_RECORD, 39, 21 },
+    { 4, 0, 0, OVER_RECORD, 4, 85 },                                 /* sum */
+    { 5, 0, 0, OVER_RECORD, 16, 8 },                                 /* idx */
+    { 5, 1, 1, OVER_RECORD, 16, 8 },  { 6, 0, 0, OVER_ONE, 12, 42 }, /* token */
+    { 6, 0, 1, OVER_ONE, 12, 42 },    { 7, 0, 0, OVER_ONE, 4, 181 }, /* logs */
+};
+
+static int
+put_row(MDB_txn *txn, const MDB_dbi tables[SAVE_TABLES], const struct row *row, uint32_t record, uint64_t n)
+{
+    static uint8_t value[256];
+    uint8_t key[KEY_BYTES_MAX] = { 0 };
+    MDB_val stored_key = { row->key_bytes, key };
+    MDB_val stored = { row->value_bytes, value };
+
+    switch (row->place) {
+    case AT_END:
+        bytes_write_u64(key, n);
+        break;
+    case IN_RECORD:
+        bytes_write_u32(key, record);
+        key[4] = row->part;
+        bytes_write_u64(key + 5, n);
+        key[13] = row->field;
+        break;
+    case OVER_RECORD:
+        bytes_write_u32(key, record);
+        if (row->key_bytes > 4) {
+            key[4] = row->part;
+            key[5] = row->field;
+        }
+        break;
+    case OVER_ONE:
+        key[3] = row->field;
+        break;
+    }
+    return mdb_put(txn, tables[row->table], &stored_key, &stored, 0);
+}
+
+/* The saves from `first` on. */
+static bool
+put_saves(MDB_env *env, uint64_t first, uint64_t count, uint64_t batch, uint32_t records)
+{
+    MDB_dbi tables[SAVE_TABLES];
+    MDB_txn *txn = NULL;
+
+    int rc = mdb_txn_begin(env, NULL, 0, &txn);
+    for (int n = 0; rc == 0 && n < SAVE_TABLES; n++) {
+        const char name[2] = { (char)('a' + n), '\0' };
+        rc = mdb_dbi_open(txn, name, MDB_CREATE, &tables[n]);
+    }
+    for (uint64_t n = first; rc == 0 && n < first + count; n++) {
+        for (size_t r = 0; rc == 0 && r < sizeof save_rows / sizeof save_rows[0]; r++) {
+            rc = put_row(txn, tables, &save_rows[r], (uint32_t)(n % records), n);
+        }
+        if (rc == 0 && (n + 1) % batch == 0) {
+            rc = mdb_txn_commit(txn);
+            txn = NULL;
+            if (rc == 0) {
+                rc = mdb_txn_begin(env, NULL, 0, &txn);
+            }
+        }
+    }
+    if (rc == 0) {
+        return mdb_txn_commit(txn) == 0;
+    }
+    mdb_txn_abort(txn);
+    return false;
+}
+
+/* A new environment at `path`; NULL: it could not be made. */
+static MDB_env *
+env_make(const char *path)
+{
+    MDB_env *env = NULL;
+
+    if (mkdir(path, 0700) != 0 || mdb_env_create(&env) != 0) {
+        return NULL;
+    }
+    if (mdb_env_set_mapsize(env, (size_t)1 << 32) != 0 || mdb_env_set_maxdbs(env, SAVE_TABLES) != 0 ||
+        mdb_env_open(env, path, 0, 0600) != 0) {
+        mdb_env_close(env);
+        return NULL;
+    }
+    return env;
+}
+
+static void
+env_remove(MDB_env *env, const char *path)
+{
+    static const char *const files[] = { "data.mdb", "lock.mdb" };
+    char file[400];
+
+    mdb_env_close(env);
+    for (size_t n = 0; n < 2; n++) {
+        (void)snprintf(file, sizeof file, "%s/%s", path, files[n]);
+        (void)unlink(file);
+    }
+    (void)rmdir(path);
+}
+
 double
 raw_lmdb_rows(const char *path, uint64_t count, uint64_t batch, size_t value_bytes)
 {
-    char file[400];
-    MDB_env *env = NULL;
+    MDB_env *env = value_bytes <= 4096 ? env_make(path) : NULL;
     double rate = 0;
 
-    if (value_bytes > 4096 || mkdir(path, 0700) != 0 || mdb_env_create(&env) != 0) {
-        return 0;
-    }
-    if (mdb_env_set_mapsize(env, (size_t)1 << 32) == 0 && mdb_env_open(env, path, 0, 0600) == 0) {
+    if (env != NULL) {
         double start = bench_now();
         if (put_rows(env, count, batch, value_bytes)) {
             rate = (double)count / (bench_now() - start);
         }
+        env_remove(env, path);
     }
-    mdb_env_close(env);
-    for (size_t n = 0; n < 2; n++) {
-        (void)snprintf(file, sizeof file, "%s/%s", path, n == 0 ? "data.mdb" : "lock.mdb");
-        (void)unlink(file);
+    return rate;
+}
+
+double
+raw_lmdb_saves(const char *path, uint64_t count, uint64_t batch, uint32_t records)
+{
+    MDB_env *env = env_make(path);
+    double rate = 0;
+
+    if (env != NULL) {
+        /* What is there before: each record was made, and saved as often as in the measurement beside. */
+        bool good = put_saves(env, 0, count, records, records);
+        double start = bench_now();
+        if (good && put_saves(env, count, count, batch, records)) {
+            rate = (double)count / (bench_now() - start);
+        }
+        env_remove(env, path);
     }
-    (void)rmdir(path);
     return rate;
 }
 

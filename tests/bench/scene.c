@@ -58,7 +58,7 @@ look_at_memory(void *self, enum world_disk step)
 {
     struct scene *scene = self;
 
-    if (step == WORLD_DISK_COMMIT) {
+    if (step == WORLD_DISK_COMMIT && scene->watches_memory) {
         uint64_t bytes = bench_anonymous_bytes();
         scene->peak_bytes = bytes > scene->peak_bytes ? bytes : scene->peak_bytes;
     }

@@ -30,7 +30,8 @@ struct scene {
     struct world world;       /* of the readers: real clocks, real chance */
     struct scene_reader readers[SCENE_READERS];
     struct workload_world writers;
-    uint64_t peak_bytes; /* of our anonymous memory, looked at before each commit */
+    bool watches_memory; /* before each commit, which takes as long as a small commit's work */
+    uint64_t peak_bytes; /* of our anonymous memory, while it does */
 };
 
 /* Make it in a new directory under `bench->directory`. False: said why. */
