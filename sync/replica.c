@@ -768,6 +768,7 @@ replica_begin(struct replica *replica)
         return err;
     }
     replica->in_turn = true;
+    replica->rebuilding_known = false;
     replica->behind = ERR_OK;
     for (size_t n = 0; n < replica->waiting_count; n++) {
         table_put(replica->main_txn, TABLE_PCHK, span_of(replica->waiting[n].key, CHECKPOINT_KEY_BYTES),
@@ -1020,6 +1021,7 @@ replica_borrow(struct replica *replica, struct table_txn **main_txn, struct tabl
         table_abort(&replica->keys_txn);
         return err;
     }
+    replica->rebuilding_known = false;
     intake_read_with(replica->intake, replica->main_txn, replica->keys_txn);
     *main_txn = replica->main_txn;
     *keys_txn = replica->keys_txn;
@@ -1041,12 +1043,16 @@ replica_is_rebuilding(struct replica *replica)
 {
     struct table_txn *txn = NULL;
 
-    if (replica_begin_read(replica, &txn) != ERR_OK) {
-        return false;
+    /* Asked for every digest, and another answer only after a turn. */
+    if (!replica->rebuilding_known || replica->in_turn) {
+        if (replica_begin_read(replica, &txn) != ERR_OK) {
+            return false;
+        }
+        replica->rebuilding = rebuild_place(txn) != 0 || intake_is_rebuilding(txn);
+        replica->rebuilding_known = !replica->in_turn;
+        replica_end_read(replica, &txn);
     }
-    bool rebuilding = rebuild_place(txn) != 0 || intake_is_rebuilding(txn);
-    replica_end_read(replica, &txn);
-    return rebuilding;
+    return replica->rebuilding;
 }
 
 /* --- reading --- */

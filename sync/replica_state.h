@@ -67,7 +67,9 @@ struct replica {
     uint64_t compact_bytes;     /* what it waits for */
     bool keys_rewritten;        /* since `keys_rewritten_at` was destroyed last */
     uint64_t keys_rewritten_at; /* erase_destroyed, then */
-    bool took_up;               /* what waits was looked at since opening */
+    bool rebuilding_known;      /* since the last turn: whether it is rebuilding */
+    bool rebuilding;
+    bool took_up; /* what waits was looked at since opening */
     /* branches that leave another one: as many as were there at the last look, and as were proved */
     uint32_t forks_seen;
     uint32_t forks_proved;

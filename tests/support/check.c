@@ -7,14 +7,16 @@ check_suite(const char *name, void (*setup)(void), void (*teardown)(void), const
             int test_count)
 {
     Suite *suite = suite_create(name);
-    TCase *cases = tcase_create(name);
 
-    tcase_set_timeout(cases, TEST_SECONDS_MAX);
-    tcase_add_checked_fixture(cases, setup, teardown);
+    /* Each a case of its own, so that CK_RUN_CASE runs it alone. */
     for (int n = 0; n < test_count; n++) {
-        tcase_add_test(cases, tests[n]);
+        TCase *alone = tcase_create(tests[n]->name);
+
+        tcase_set_timeout(alone, TEST_SECONDS_MAX);
+        tcase_add_checked_fixture(alone, setup, teardown);
+        tcase_add_test(alone, tests[n]);
+        suite_add_tcase(suite, alone);
     }
-    suite_add_tcase(suite, cases);
     SRunner *runner = srunner_create(suite);
     srunner_run_all(runner, CK_ENV);
     int failed = srunner_ntests_failed(runner);

@@ -18,6 +18,14 @@
 /* Seconds until a test that hangs is ended: generous, for sanitizers and slow machines. */
 enum { TEST_SECONDS_MAX = 900 };
 
+/* ck_assert where it is asked millions of times: Check writes a mark to a pipe for each of its own, and none for this. */
+#define EXPECT(condition)                                                                                    \
+    do {                                                                                                     \
+        if (!(condition)) {                                                                                  \
+            ck_abort_msg("%s", #condition);                                                                  \
+        }                                                                                                    \
+    } while (0)
+
 /* Run `tests` as the suite `name`; either of `setup` and `teardown` may be NULL.
  * Gives the program's exit status. */
 int check_suite(const char *name, void (*setup)(void), void (*teardown)(void), const TTest *const *tests,

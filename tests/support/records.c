@@ -1,9 +1,10 @@
+
 #include "tests/support/records.h"
 
 #include "store/base/cbor.h"
 #include "store/base/log.h"
 
-#include <check.h>
+#include "tests/support/check.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -96,11 +97,11 @@ records_change(const struct model_entry *entry, struct arena *arena, struct sign
 {
     struct op *ops = arena_take_array(arena, entry->op_count, sizeof *ops);
 
-    ck_assert_ptr_nonnull(ops);
+    EXPECT(ops != NULL);
     for (size_t n = 0; n < entry->op_count; n++) {
         const struct model_op *from = &entry->ops[n];
         struct dot *preds = arena_take_array(arena, from->name_count, sizeof *preds);
-        ck_assert_ptr_nonnull(preds);
+        EXPECT(preds != NULL);
         for (size_t p = 0; p < from->name_count; p++) {
             struct hash log_id = { { 0 } };
             struct hash entry_id = { { 0 } };
@@ -152,7 +153,7 @@ half_of(void *self, const struct ident *compartment)
     struct records *records = self;
     struct ident ours = records_compartment();
 
-    ck_assert(ident_equal(compartment, &ours));
+    EXPECT(ident_equal(compartment, &ours));
     return records->half;
 }
 
@@ -225,7 +226,7 @@ void
 records_begin(struct records *records)
 {
     if (records->txn == NULL) {
-        ck_assert_int_eq(table_begin_write(records->env, &records->txn), ERR_OK);
+        EXPECT(table_begin_write(records->env, &records->txn) == ERR_OK);
     }
     arena_reset(&records->arena);
     record_turn_begin(records->turn, records->txn, &records_codebook, &records->source);
@@ -245,21 +246,21 @@ records_merge(struct records *records, const struct model_entry *entry)
     struct ident id = records_id(entry->record);
     uint32_t record_no;
 
-    ck_assert_ptr_nonnull(change);
+    EXPECT(change != NULL);
     records_change(entry, &records->arena, change);
-    ck_assert_int_eq(record_merge(records->turn, &compartment, &id, change, &record_no), ERR_OK);
+    EXPECT(record_merge(records->turn, &compartment, &id, change, &record_no) == ERR_OK);
 }
 
 void
 records_commit(struct records *records)
 {
-    ck_assert_int_eq(table_commit(&records->txn), ERR_OK);
+    EXPECT(table_commit(&records->txn) == ERR_OK);
 }
 
 void
 records_read(struct records *records)
 {
-    ck_assert_int_eq(table_begin_read(records->env, &records->txn), ERR_OK);
+    EXPECT(table_begin_read(records->env, &records->txn) == ERR_OK);
 }
 
 void
@@ -276,7 +277,7 @@ records_no(struct records *records, uint32_t record)
     uint32_t record_no = 0;
 
     enum err err = record_find(records->txn, &compartment, &id, &record_no);
-    ck_assert(err == ERR_OK || err == ERR_ABSENT);
+    EXPECT(err == ERR_OK || err == ERR_ABSENT);
     return err == ERR_OK ? record_no : 0;
 }
 
@@ -302,11 +303,11 @@ say_target(const struct record_target *target, struct model_text *out)
         model_say(out, " %d@%02x%02x%02x%02x#%u%s", value_of(live->value), id[4], id[5], id[6], id[7],
                   live->op, live->removed ? "-" : "");
     }
-    ck_assert_uint_le(target->shown_count, 512);
+    EXPECT(target->shown_count <= 512);
     for (size_t n = 0; n < target->shown_count; n++) {
         shown[n] = value_of(target->shown[n]);
         /* Of what is shown, the pick's value is first. */
-        ck_assert(n == 0 || !span_equal(target->shown[n], target->values[0].value));
+        EXPECT(n == 0 || !span_equal(target->shown[n], target->values[0].value));
     }
     if (target->shown_count > 0) {
         qsort(shown, target->shown_count, sizeof shown[0], int_order);
@@ -340,15 +341,13 @@ check_derived(struct records *records, const struct record_view *view)
     size_t conflict_count;
     size_t items = 0;
 
-    ck_assert_int_eq(
-        record_summary_read(records->txn, &records_codebook, view->record_no, &records->arena, &summary),
-        ERR_OK);
-    ck_assert_int_eq(
-        record_conflicts_read(records->txn, view->record_no, &records->arena, &conflicts, &conflict_count),
-        ERR_OK);
-    ck_assert_uint_eq(conflict_count, view->conflict_count);
-    ck_assert_uint_eq(summary.conflict_count, view->conflict_count);
-    ck_assert_uint_eq(summary.kind, view->kind);
+    EXPECT(record_summary_read(records->txn, &records_codebook, view->record_no, &records->arena, &summary) ==
+           ERR_OK);
+    EXPECT(record_conflicts_read(records->txn, view->record_no, &records->arena, &conflicts,
+                                 &conflict_count) == ERR_OK);
+    EXPECT(conflict_count == view->conflict_count);
+    EXPECT(summary.conflict_count == view->conflict_count);
+    EXPECT(summary.kind == view->kind);
     for (size_t n = 0; n < view->target_count; n++) {
         const struct record_target *target = &view->targets[n];
         size_t named = 0;
@@ -356,27 +355,26 @@ check_derived(struct records *records, const struct record_view *view)
             named += target_compare(&conflicts[c].target, &target->target) == 0 &&
                      conflicts[c].how == CONFLICT_VALUES;
         }
-        ck_assert_uint_eq(named, target->conflict);
+        EXPECT(named == target->conflict);
         if (target->field == NULL || (target->field->flags & (FIELD_LISTED | FIELD_INDEXED)) == 0 ||
             (target->shown_count == 0 && !target->conflict)) {
             continue;
         }
-        ck_assert_uint_lt(items, summary.item_count);
+        EXPECT(items < summary.item_count);
         const struct record_item *item = &summary.items[items++];
-        ck_assert_int_eq(target_compare(&item->target, &target->target), 0);
-        ck_assert_ptr_eq(item->field, target->field);
-        ck_assert_uint_eq(item->conflict, target->conflict);
-        ck_assert_uint_eq(item->shown_count, target->shown_count);
+        EXPECT(target_compare(&item->target, &target->target) == 0);
+        EXPECT(item->field == target->field);
+        EXPECT(item->conflict == target->conflict);
+        EXPECT(item->shown_count == target->shown_count);
         for (size_t s = 0; s < item->shown_count; s++) {
-            ck_assert(span_equal(item->shown[s], target->shown[s]));
+            EXPECT(span_equal(item->shown[s], target->shown[s]));
             if ((target->field->flags & FIELD_INDEXED) != 0) {
                 bool code = codebook_accepts(&records_codebook, target->field, target->shown[s]);
-                ck_assert_int_eq(in_index(records, view->record_no, target->field->number, target->shown[s]),
-                                 code);
+                EXPECT(in_index(records, view->record_no, target->field->number, target->shown[s]) == code);
             }
         }
     }
-    ck_assert_uint_eq(items, summary.item_count);
+    EXPECT(items == summary.item_count);
 }
 
 void
@@ -392,7 +390,7 @@ records_view(struct records *records, uint32_t record, struct model_text *out)
     if (err == ERR_ABSENT) {
         return;
     }
-    ck_assert_int_eq(err, ERR_OK);
+    EXPECT(err == ERR_OK);
     for (size_t n = 0; n < view.target_count; n++) {
         if (element < view.element_count && view.elements[element].first == n) {
             model_say(out, "element %u.%u%s\n", view.elements[element].collection,
@@ -402,7 +400,7 @@ records_view(struct records *records, uint32_t record, struct model_text *out)
         }
         say_target(&view.targets[n], out);
     }
-    ck_assert_uint_eq(element, view.element_count);
+    EXPECT(element == view.element_count);
     check_derived(records, &view);
 }
 
@@ -417,7 +415,7 @@ records_rows(struct records *records, struct buf *out)
         struct span value;
         table_cursor_init(&cursor, records->txn, tables[n], span_of(NULL, 0));
         while (table_cursor_next(&cursor, &key, &value)) {
-            ck_assert_ptr_nonnull(value.data);
+            EXPECT(value.data != NULL);
             buf_put_u8(out, (uint8_t)tables[n]);
             buf_put_varint(out, key.size);
             buf_put_span(out, key);
@@ -426,5 +424,5 @@ records_rows(struct records *records, struct buf *out)
         }
         table_cursor_end(&cursor);
     }
-    ck_assert(!out->failed);
+    EXPECT(!out->failed);
 }
