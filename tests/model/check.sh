@@ -139,7 +139,7 @@ all='-DOFFICE -DLAPTOP -DREVOCATION -DERASURE -DIMAGE'
     reached NOTHING_IS_EVER_QUIET vigil -DUPDATES=2 $all
 
     fails NOT_JUDGED_AGAIN sync/intake.c settle vigil -DUPDATES=3 $cuts
-    fails CUT_ENTRY_LATE sync/intake.c take_chunk vigil -DUPDATES=3 $cuts
+    fails CUT_ENTRY_LATE sync/intake.c take_entries vigil -DUPDATES=3 $cuts
     fails CUT_BY_SEQ sync/limit.c limit_by vigil -DUPDATES=3 $cuts
     fails CUT_WITHOUT_ENTRY sync/limit.c limit_by vigil -DUPDATES=3 $cuts
     fails ANY_REVOCATION sync/limit.c limit_log vigil -DUPDATES=3 $twice
