@@ -833,6 +833,83 @@ START_TEST(erased_takes_precedence_over_held_and_waiting_and_carried)
 }
 END_TEST
 
+/* The key entries of the person that are here. */
+static size_t
+key_entry_count(struct test_node *node)
+{
+    struct journal *journal = replica_journal(node->replica);
+    struct table_txn *txn = NULL;
+    size_t count = 0;
+
+    ck_assert_int_eq(replica_begin_read(node->replica, &txn), ERR_OK);
+    for (uint32_t no = 1; no <= journal_branch_count(journal); no++) {
+        const struct log_branch *branch = journal_branch(journal, no);
+
+        for (uint64_t seq = branch->branch_first; seq < branch->next_seq; seq++) {
+            struct journal_entry stored;
+
+            ck_assert_int_eq(journal_read(journal, txn, no, seq, &stored), ERR_OK);
+            count += stored.entry.kind == ENTRY_KEY && is_of_person(branch, &stored.entry);
+        }
+    }
+    replica_end_read(node->replica, &txn);
+    return count;
+}
+
+/* The entry that brought the record's key counts for nothing, and another brought it again: both go. */
+START_TEST(a_key_that_a_cut_left_behind_is_erased_with_the_one_that_was_brought_instead)
+{
+    static struct ident *const halves[] = { &cases, &twin };
+    struct statement statement = { .type = STATEMENT_REVOKE };
+    struct buf revocation = { 0 };
+    struct test_node *away = goes_away();
+
+    person = saves_person(away, &cases, "Achieng of the cut");
+    test_node_exchange(away, hq);
+    saves_pseudonym(hq, &cases, &person, "P-40");
+    test_node_exchange(hq, ken);
+    test_node_exchange(hq, relay);
+    memcpy(statement.revoke.key, away->identity.sign.public_key, SIGN_PK_BYTES);
+    (void)test_organisation_sign(&org, &statement, "office-KEN", &revocation);
+    test_node_state(hq, buf_span(&revocation));
+    buf_free(&revocation);
+    test_node_exchange(hq, ken);
+    test_node_exchange(hq, relay);
+    saves_pseudonym(ken, &cases, &person, "P-41");
+    test_node_exchange(ken, hq);
+    test_node_exchange(hq, gva);
+    note_traces(ken);
+    ck_assert_uint_gt(key_entry_count(ken), 2);
+    struct ident id = order_and_tell();
+    expect_gone(ken);
+    expect_gone(hq);
+    expect_gone(relay);
+    expect_gone(gva);
+    prove(ken);
+
+    /* Who hears of the order first and then meets the device that was cut off takes headers alone. */
+    struct test_node *late = test_organisation_enrol(&org, "KEN", LEVEL_ADMIN, NULL, 0);
+    for (size_t n = 0; n < org.node_count; n++) {
+        if (org.nodes[n] != late) {
+            test_node_import(&org, org.nodes[n]);
+        }
+    }
+    test_node_join(&org, late);
+    test_node_exchange(hq, late);
+    for (int lane = 0; lane < LANE_COUNT; lane++) {
+        for (size_t half = 0; half < 2; half++) {
+            saves_begin(late);
+            test_node_give_lane(away, late, halves[half], lane);
+            saves_commit(late);
+        }
+    }
+    test_node_tend(late);
+    ck_assert_uint_eq(held_by(late, &id).by_order, held_by(late, NULL).all);
+    expect_gone(late);
+    prove(late);
+}
+END_TEST
+
 /* --- W5 --- */
 
 START_TEST(w5_a_full_disk_erases_and_says_what_it_waits_for)
@@ -1387,6 +1464,7 @@ SUITE_MAIN_WITH("erase", setup, teardown, w1_an_order_destroys_the_record_on_rea
                 w4_late_copies_are_told_of_at_once_and_then_now_and_then,
                 w4_a_key_made_anew_is_refused_and_nobody_saves_there,
                 erased_takes_precedence_over_held_and_waiting_and_carried,
+                a_key_that_a_cut_left_behind_is_erased_with_the_one_that_was_brought_instead,
                 w5_a_full_disk_erases_and_says_what_it_waits_for,
                 w5_a_full_disk_hears_of_an_order_and_gives_one, w5_a_damaged_record_is_erased_too,
                 w5_a_receipt_says_what_could_not_be_read, w5_damaged_rows_of_erasures_cost_another_look,
