@@ -452,7 +452,8 @@ append(struct journal *journal, struct table_txn *txn, struct log_branch *branch
 
     assert(entry->seq == branch->next_seq);
     /* The signature of the head is kept only where a run ends. */
-    if (branch->next_seq > branch->branch_first && !run_breaks(&branch->run, entry->payload_size)) {
+    if (branch->next_seq > branch->branch_first && !branch->head_unsigned &&
+        !run_breaks(&branch->run, entry->payload_size)) {
         entry_key(key, branch->log_no, branch->next_seq - 1);
         table_delete(txn, TABLE_SIG, span_of(key, sizeof key));
     }
@@ -486,6 +487,7 @@ append(struct journal *journal, struct table_txn *txn, struct log_branch *branch
     run_step(&branch->run, entry->payload_size);
     branch->next_seq++;
     branch->head_id = entry->id;
+    branch->head_unsigned = true;
     branch->dirty = true;
     return journal->place_last;
 }
@@ -506,7 +508,7 @@ journal_append_erased(struct journal *journal, struct table_txn *txn, struct log
 }
 
 void
-journal_keep_signature(struct journal *journal, struct table_txn *txn, const struct log_branch *branch,
+journal_keep_signature(struct journal *journal, struct table_txn *txn, struct log_branch *branch,
                        const uint8_t signature[SIGNATURE_BYTES])
 {
     uint8_t key[ENTRY_KEY_BYTES];
@@ -518,6 +520,7 @@ journal_keep_signature(struct journal *journal, struct table_txn *txn, const str
     memcpy(row, branch->head_id.bytes, HASH_BYTES);
     memcpy(row + HASH_BYTES, signature, SIGNATURE_BYTES);
     table_put(txn, TABLE_SIG, span_of(key, sizeof key), span_of(row, sizeof row));
+    branch->head_unsigned = false;
 }
 
 void

@@ -59,8 +59,10 @@ struct log_branch {
     uint64_t told_was;
     uint64_t limit_work;
     uint32_t sibling; /* log_no of the next branch of the same log */
-    bool dirty;       /* to be written at the end of the turn */
-    uint8_t lacks;    /* enum branch_lack: what could not be read of it since it was opened; not written */
+    bool
+        head_unsigned; /* appended since it was opened, and its signature not kept: there is none to drop; not stored */
+    bool dirty;    /* to be written at the end of the turn */
+    uint8_t lacks; /* enum branch_lack: what could not be read of it since it was opened; not written */
 };
 
 struct journal;
@@ -95,7 +97,7 @@ uint64_t journal_append_erased(struct journal *journal, struct table_txn *txn, s
 
 /* Keep the signature of the branch's head. A signature that no longer is at a run's end or a tip
  * is dropped by journal_append. */
-void journal_keep_signature(struct journal *journal, struct table_txn *txn, const struct log_branch *branch,
+void journal_keep_signature(struct journal *journal, struct table_txn *txn, struct log_branch *branch,
                             const uint8_t signature[SIGNATURE_BYTES]);
 
 /* Change what the row of an entry says; one that is erased stays erased. ERR_ABSENT, ERR_CORRUPT. */

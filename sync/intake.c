@@ -1149,7 +1149,7 @@ has_disk(struct intake *intake, const struct descriptor *descriptor, size_t byte
 /* --- signatures of our own --- */
 
 static void
-sign_head(struct intake *intake, const struct log_branch *branch, bool for_ever)
+sign_head(struct intake *intake, struct log_branch *branch, bool for_ever)
 {
     uint8_t signature[SIGNATURE_BYTES];
 
