@@ -134,7 +134,8 @@ peer_is_settled(const struct sim_node *node, const struct gossip_peer_status *pe
     for (size_t n = 0; peer->connected && n < peer->compartment_count; n++) {
         const struct gossip_compartment_status *at = &peer->compartments[n];
 
-        if (!at->complete || (!at->visible_complete && !keys_may_be_lost(node->sim))) {
+        if (!at->complete || (!at->visible_complete && !keys_may_be_lost(node->sim) &&
+                              !forger_misnames_erased(node->sim, NULL))) {
             return says(why, size, "%s with %s on %s: %s%s, %llu to send, %llu to receive; %s",
                         node->device->name, hash_short(&peer->device_id).text,
                         ident_short(&at->compartment).text, gossip_state_text(at->state),
@@ -517,7 +518,8 @@ check_entries(struct sim_node *node)
             if (entry.entry.payload.data != NULL) {
                 sim_fail(sim, "%s keeps the payload of what was erased", node->device->name);
             }
-        } else if (state == STATE_NEEDS_KEY && is_of_restored(sim, &branch->device_id)) {
+        } else if (state == STATE_NEEDS_KEY && (is_of_restored(sim, &branch->device_id) ||
+                                                forger_misnames_erased(sim, &entry.entry.id))) {
             sim->stats.orphans += node->index == 0;
             expected = STATE_NEEDS_KEY;
         } else if (state == STATE_HELD) {

@@ -25,6 +25,22 @@ forger_device(const struct sim *sim)
     abort();
 }
 
+bool
+forger_misnames_erased(const struct sim *sim, const struct hash *entry_id)
+{
+    for (size_t n = 0; n < sim->forged_count; n++) {
+        const struct forged *forged = &sim->forged[n];
+
+        for (size_t m = 0; forged->no_member && m < sim->erasure_count; m++) {
+            if (ident_equal(&sim->erasures[m].record_id, &forged->record_id) &&
+                (entry_id == NULL || hash_equal(entry_id, &forged->id))) {
+                return true;
+            }
+        }
+    }
+    return false;
+}
+
 /* What it has learned: the keys of somebody honest, whom it shares an office with. */
 struct loot {
     const struct hash *epoch_id; /* wanted */
@@ -181,7 +197,9 @@ forge(struct sim *sim, enum wrong wrong, const struct shape_compartment *at,
     if (!loot.found || !has_key) {
         return false;
     }
-    *forged = (struct forged){ .no_right = wrong == WRONG_PLACE };
+    *forged = (struct forged){ .no_right = wrong == WRONG_PLACE,
+                               .no_member = wrong == WRONG_TAG,
+                               .record_id = record->id };
     memcpy(forged->descriptor.sign_pk, device->identity.sign.public_key, SIGN_PK_BYTES);
     memcpy(forged->descriptor.incarnation, device->identity.incarnation, 8);
     forged->descriptor.compartment = at->id;

@@ -202,6 +202,8 @@ struct forged {
     struct hash prev;
     struct buf frame; /* as it was sent: to be sent again, elsewhere */
     bool no_right;    /* nobody may keep it */
+    bool no_member;   /* it names `record_id` and its tag is not of it */
+    struct ident record_id;
 };
 
 /* A revocation as the simulator knows it: cuts as they were signed, by (log_id, seq, entry_id). */
@@ -381,6 +383,9 @@ size_t mallory_device(const struct sim *sim);
 /* Sign something wrong and hand it to somebody. */
 void forger_act(struct sim *sim);
 size_t forger_device(const struct sim *sim);
+/* True if it signed this entry (NULL: any) in the name of a record of which it is no member and which was erased since: nobody
+ * has the key by which that could be told, so it waits wherever it was not told before. */
+bool forger_misnames_erased(const struct sim *sim, const struct hash *entry_id);
 
 /* --- trust.c --- */
 
