@@ -595,6 +595,26 @@ call_journal_watch(struct call *call)
     }
 }
 
+/* A record that is another than its entries told before; null: it is gone, or any may be. */
+static json_t *
+touched_json(struct call *call, uint64_t place, uint32_t record_no)
+{
+    struct ident compartment;
+    struct ident record_id;
+    struct record_summary summary = { .kind = 0 };
+    bool known = record_no != 0 && record_name(call->txn, record_no, &compartment, &record_id) == ERR_OK;
+
+    if (known &&
+        record_summary_read(call->txn, call->codebook, record_no, &call->arena, &summary) != ERR_OK) {
+        summary.kind = 0;
+    }
+    json_t *event = json_pack("{s:I,s:o,s:s,s:n}", "place", (json_int_t)place, "record",
+                              known ? hex_json(ident_span(&record_id)) : json_null(), "kind",
+                              kind_name(call->codebook, summary.kind), "device");
+    arena_reset(&call->arena);
+    return event;
+}
+
 json_t *
 place_json(struct call *call, uint64_t place)
 {
@@ -604,6 +624,9 @@ place_json(struct call *call, uint64_t place)
     uint64_t seq = 0;
     enum err err = journal_at(call->txn, place, &log_no, &seq);
 
+    if (err == ERR_OK && log_no == LOG_NONE) {
+        return touched_json(call, place, (uint32_t)seq);
+    }
     if (err == ERR_OK) {
         const struct log_branch *branch = journal_branch(replica_journal(call->replica), log_no);
 

@@ -441,6 +441,31 @@ stub_write(uint8_t *at, const struct entry *entry, const struct ident *order)
     return ERASED_BYTES;
 }
 
+static void
+append_place(struct journal *journal, struct table_txn *txn, const uint8_t row[ENTRY_KEY_BYTES])
+{
+    uint8_t place[8];
+
+    journal->place_last++;
+    bytes_write_u64(place, journal->place_last);
+    table_put(txn, TABLE_CHG, span_of(place, sizeof place), span_of(row, ENTRY_KEY_BYTES));
+}
+
+void
+journal_append_record(struct journal *journal, struct table_txn *txn, uint32_t record_no)
+{
+    uint8_t row[ENTRY_KEY_BYTES];
+    uint32_t log_no;
+    uint64_t last;
+
+    if (journal_at(txn, journal->place_last, &log_no, &last) == ERR_OK && log_no == LOG_NONE &&
+        last == record_no) {
+        return;
+    }
+    entry_key(row, LOG_NONE, record_no);
+    append_place(journal, txn, row);
+}
+
 /* `order` is NULL but of an erased entry. */
 static uint64_t
 append(struct journal *journal, struct table_txn *txn, struct log_branch *branch, const struct entry *entry,
@@ -474,10 +499,7 @@ append(struct journal *journal, struct table_txn *txn, struct log_branch *branch
     entry_key(key, branch->log_no, entry->seq);
     table_put(txn, TABLE_ENT, span_of(key, sizeof key), span_of(row, size));
 
-    uint8_t place[8];
-    journal->place_last++;
-    bytes_write_u64(place, journal->place_last);
-    table_put(txn, TABLE_CHG, span_of(place, sizeof place), span_of(key, sizeof key));
+    append_place(journal, txn, key);
 
     if (branch->visible_next == branch->next_seq && !state_waits(state)) {
         branch->visible_next++;

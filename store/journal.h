@@ -2,7 +2,7 @@
  *
  *     log 7   0 --- 1 --- 2 --- 3        log 9: a branch of 7 whose first entry has seq 2
  *                     \-- 2'--- 3'
- *     chg     1: 7|0   2: 7|1   3: 9|2 ...    order of arrival, here only
+ *     chg     1: 7|0   2: 7|1   3: 9|2   4: record 12 ...    order of arrival, here only
  *
  * Views, summaries and indexes are derived from the journal and can be rebuilt from
  * it; the journal itself is rebuilt from nothing. A log_no and a place never leave
@@ -161,10 +161,18 @@ uint64_t journal_idle_bytes(const struct journal *journal, const struct hash *de
 /* How many entries are held for this reason: the `detail` of their rows, below JOURNAL_DETAILS_MAX. */
 uint64_t journal_held_count(const struct journal *journal, uint8_t detail);
 
-/* Places: the order of arrival. journal_place_last is 0 when empty. ERR_ABSENT: no such place. */
+/* Places: what came, in its order. Each entry has one, and each time that a record is another than the entries before tell:
+ * one of them began to count later than it came, or counts no more, or was erased. Whoever derives something from records
+ * follows the places and needs nothing else. journal_place_last is 0 when empty. */
 uint64_t journal_place_last(const struct journal *journal);
+
+/* The entry at a place; or log_no LOG_NONE, and in `seq_out` the number of a record that is another now, or 0: any may
+ * be, and numbers may mean other records. ERR_ABSENT: no such place. ERR_CORRUPT. */
 MUST_CHECK enum err journal_at(struct table_txn *txn, uint64_t place, uint32_t *log_no_out,
                                uint64_t *seq_out);
+
+/* Give the record (0: any) a place. Nothing if it has the last one. */
+void journal_append_record(struct journal *journal, struct table_txn *txn, uint32_t record_no);
 
 /* Entries of a compartment that wait for a key or an upgrade. */
 uint64_t journal_pending_count(const struct journal *journal, const struct ident *compartment);

@@ -56,6 +56,7 @@ struct outcome {
     enum entry_state state;
     enum held_reason reason;
     struct wait wait;
+    uint32_t record_no; /* that it was merged into; 0: none */
 };
 
 struct intake {
@@ -519,6 +520,7 @@ take_data(struct intake *intake, const struct log_branch *branch, const struct e
             ERR_OK) {
             intake->failed = true;
         }
+        outcome.record_no = record_no;
         intake->touched[record_no % TOUCHED_BITS / 64] |= (uint64_t)1 << (record_no % 64);
     }
     return outcome;
@@ -1031,6 +1033,9 @@ take_again(struct intake *intake, uint32_t log_no, uint64_t seq, const struct wa
         if (stored.state == STATE_MERGED &&
             (stored.entry.kind == ENTRY_DATA || stored.entry.kind == ENTRY_KEY)) {
             queue_record_of(intake, branch, &stored.entry);
+        }
+        if (stored.state != STATE_MERGED && outcome.record_no != 0) {
+            journal_append_record(intake->options.journal, intake->main_txn, outcome.record_no);
         }
         if (journal_set_state(intake->options.journal, intake->main_txn, log_no, seq, outcome.state,
                               (uint8_t)outcome.reason) != ERR_OK) {
@@ -1650,6 +1655,7 @@ intake_work(struct intake *intake, size_t record_max)
             intake->failed = true;
             break;
         }
+        journal_append_record(intake->options.journal, intake->main_txn, record_no);
         done++;
     }
     return done;
@@ -1713,7 +1719,11 @@ intake_freshen(struct intake *intake, uint32_t record_no)
     stale_key(key, record_no);
     (void)table_delete(intake->main_txn, TABLE_PEND, span_of(key, sizeof key));
     enum err err = record_rebuild(intake->turn, record_no);
-    return err == ERR_OK ? intake_bring_up_to_date(intake) : err;
+    if (err == ERR_OK) {
+        journal_append_record(intake->options.journal, intake->main_txn, record_no);
+        err = intake_bring_up_to_date(intake);
+    }
+    return err;
 }
 
 enum err
@@ -1723,7 +1733,7 @@ intake_take_place(struct intake *intake, uint64_t place)
     uint64_t seq;
     enum err err = journal_at(intake->main_txn, place, &log_no, &seq);
 
-    if (err == ERR_OK) {
+    if (err == ERR_OK && log_no != LOG_NONE) {
         take_again(intake, log_no, seq, NULL);
         err = intake->failed ? ERR_MEMORY : table_error(intake->main_txn);
     }
@@ -1755,6 +1765,7 @@ intake_forget_record(struct intake *intake, const struct ident *compartment, con
             pend_key(key, &waiting, LOG_NONE, 0);
             (void)table_delete(intake->main_txn, TABLE_PEND, span_of(key, sizeof key));
         }
+        journal_append_record(intake->options.journal, intake->main_txn, record_no);
     }
 
     crypto_wipe(intake->cache, RECORD_CACHE_SLOTS * sizeof *intake->cache);

@@ -982,6 +982,7 @@ rebuild_slice(struct replica *replica, uint64_t *place)
         table_put(replica->main_txn, TABLE_META, span_text(rebuild_row), span_of(value, sizeof value));
     } else {
         (void)table_delete(replica->main_txn, TABLE_META, span_text(rebuild_row));
+        journal_append_record(replica->journal, replica->main_txn, 0);
     }
     return replica_commit(replica);
 }

@@ -494,6 +494,9 @@ check_entries(struct sim_node *node)
         struct journal_entry entry;
         enum err err = journal_at(txn, place, &log_no, &seq);
 
+        if (err == ERR_OK && log_no == LOG_NONE) {
+            continue;
+        }
         if (err == ERR_OK) {
             err = journal_read(journal, txn, log_no, seq, &entry);
         }
@@ -704,6 +707,7 @@ check_all(struct sim *sim)
         }
         check_entries(node);
         check_forks(node);
+        follower_check(node);
         trust_check(node);
         if (!reads_protected(sim, n)) {
             search_files(node, node->directory);

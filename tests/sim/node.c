@@ -217,6 +217,7 @@ node_rebuild(struct sim_node *node)
 void
 node_free(struct sim_node *node)
 {
+    follower_forget(node);
     gossip_close(&node->gossip);
     replica_close(&node->replica);
 }
@@ -271,6 +272,7 @@ node_restore_image(struct sim_node *node, bool only_databases)
         }
     }
     remove_tree(old);
+    follower_forget(node);
     node->restored = node->restored || !only_databases;
     node->sim->stats.restores++;
     sim_note(node->sim, "%s: an old image takes the place of its %s", node->device->name,
@@ -456,6 +458,7 @@ transact(struct sim_node *node)
     node->statements_due = false;
     node->rotate_due = false;
     people_settle(sim, true);
+    follower_catch_up(node);
     return true;
 }
 

@@ -447,7 +447,7 @@ tell_waiting_at(struct sim_node *node)
         uint32_t log_no;
         uint64_t seq;
 
-        if (journal_at(txn, place, &log_no, &seq) != ERR_OK ||
+        if (journal_at(txn, place, &log_no, &seq) != ERR_OK || log_no == LOG_NONE ||
             journal_read(journal, txn, log_no, seq, &entry) != ERR_OK ||
             (entry.state != STATE_NEEDS_KEY && entry.state != STATE_NEEDS_SCHEMA)) {
             continue;

@@ -91,6 +91,13 @@ enum level shape_level(const struct shape *shape, size_t device, const struct sh
 
 /* --- the simulation --- */
 
+/* Who looks at the records that the places name, and at no other. */
+struct sim_follower {
+    uint64_t place;       /* the last one looked at */
+    struct hash *records; /* by record_no: a hash over its rows as they were then */
+    size_t capacity;
+};
+
 struct sim_node {
     struct sim *sim;
     size_t index;
@@ -128,6 +135,7 @@ struct sim_node {
     uint64_t stop_ms; /* said goodbye, and goes down then; 0: did not */
     uint64_t away_ms;
     bool mute; /* its people rest */
+    struct sim_follower follower;
 };
 
 struct sim_frame {
@@ -366,6 +374,12 @@ void people_settle(struct sim *sim, bool committed);
 void people_excuse(struct sim *sim, size_t node, uint64_t since_ms);
 /* Of the latest saves of a node, is each one there? */
 void people_look_back(struct sim_node *node);
+
+/* --- follower.c --- */
+
+void follower_catch_up(struct sim_node *node); /* after a turn */
+void follower_check(struct sim_node *node);    /* that it holds what is there */
+void follower_forget(struct sim_node *node);   /* another disk, another order of arrival */
 
 /* --- mallory.c --- */
 

@@ -43,8 +43,7 @@ START_TEST(a_field_is_set_to_everything_behind_the_first_equals_sign)
     ck_assert(input_set(save, "status=triage", &fault));
     ck_assert(input_set(save, "title=a=b c", &fault));
     ck_assert(input_set(save, "act[3f09a1c2].stage=ongoing", &fault));
-    check_save(
-        "{\"set\":{\"status\":\"triage\",\"title\":\"a=b c\",\"act[3f09a1c2].stage\":\"ongoing\"}}");
+    check_save("{\"set\":{\"status\":\"triage\",\"title\":\"a=b c\",\"act[3f09a1c2].stage\":\"ongoing\"}}");
 }
 END_TEST
 

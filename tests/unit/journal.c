@@ -224,6 +224,16 @@ START_TEST(arrival_order_is_kept)
     ck_assert_uint_eq(log_no, branch->log_no);
     ck_assert_uint_eq(seq, 3);
     ck_assert_int_eq(journal_at(txn, 11, &log_no, &seq), ERR_ABSENT);
+
+    /* A record has a place too, and one is enough. */
+    journal_append_record(journal, txn, 7);
+    journal_append_record(journal, txn, 7);
+    ck_assert_uint_eq(journal_place_last(journal), 11);
+    ck_assert_int_eq(journal_at(txn, 11, &log_no, &seq), ERR_OK);
+    ck_assert_uint_eq(log_no, LOG_NONE);
+    ck_assert_uint_eq(seq, 7);
+    journal_append_record(journal, txn, 0);
+    ck_assert_uint_eq(journal_place_last(journal), 12);
 }
 END_TEST
 

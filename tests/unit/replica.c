@@ -460,6 +460,54 @@ START_TEST(a_record_that_is_to_be_rebuilt_is_told_until_it_is)
 }
 END_TEST
 
+/* The number of the record that the last place names; UINT64_MAX: it names an entry. */
+static uint64_t
+last_record(struct test_node *node)
+{
+    struct table_txn *txn = NULL;
+    uint32_t log_no;
+    uint64_t seq;
+
+    ck_assert_int_eq(replica_begin_read(node->replica, &txn), ERR_OK);
+    ck_assert_int_eq(journal_at(txn, journal_place_last(replica_journal(node->replica)), &log_no, &seq),
+                     ERR_OK);
+    replica_end_read(node->replica, &txn);
+    return log_no == LOG_NONE ? seq : UINT64_MAX;
+}
+
+/* Whoever follows the places hears of it, whether a turn works it off or somebody wants to read it. */
+START_TEST(a_record_that_was_rebuilt_has_a_place)
+{
+    struct replica_view view;
+    struct arena arena = { 0 };
+
+    test_organisation_office(&org, "KEN", false);
+    struct test_node *ken = test_organisation_enrol(&org, "KEN", LEVEL_ADMIN, NULL, 0);
+    test_node_join(&org, ken);
+    struct ident cases = test_compartment(ken, "KEN", OWN_CASES);
+    struct ident person = saves_person(ken, &cases, "a name");
+    struct table_txn *txn = NULL;
+    uint32_t record_no;
+    ck_assert_int_eq(replica_begin_read(ken->replica, &txn), ERR_OK);
+    ck_assert_int_eq(record_find(txn, &cases, &person, &record_no), ERR_OK);
+    replica_end_read(ken->replica, &txn);
+    ck_assert_uint_eq(last_record(ken), UINT64_MAX);
+    queue_rebuild(ken, record_no);
+    ck_assert_int_eq(replica_read(ken->replica, &cases, &person, &arena, &view), ERR_OK);
+    ck_assert(!replica_is_rebuilding(ken->replica));
+    ck_assert_uint_eq(last_record(ken), record_no);
+    (void)saves_person(ken, &cases, "another name");
+    ck_assert_uint_eq(last_record(ken), UINT64_MAX);
+    queue_rebuild(ken, record_no);
+    test_node_tend(ken);
+    ck_assert_uint_eq(last_record(ken), record_no);
+    ck_assert_int_eq(replica_rebuild(ken->replica, NULL, NULL), ERR_OK);
+    ck_assert_uint_eq(last_record(ken), 0);
+    (void)prove(ken);
+    arena_free(&arena);
+}
+END_TEST
+
 /* What waits to be rebuilt has been, once everything was. */
 START_TEST(a_rebuild_leaves_nothing_to_be_rebuilt)
 {
@@ -693,16 +741,14 @@ START_TEST(a_turn_that_did_not_fit_into_the_map_fits_the_next_time)
 }
 END_TEST
 
-SUITE_MAIN_WITH("replica", setup, teardown, a_lone_node_saves_and_reads_both_halves,
-                two_nodes_that_exchange_hold_the_same, u12_no_clock_decides_a_conflict,
-                two_saves_of_one_turn_follow_each_other,
-                data_that_comes_before_its_key_is_taken_up_when_that_comes,
-                a_carrier_passes_on_what_it_cannot_read, a_reader_without_the_twin_is_told_what_is_withheld,
-                an_entry_that_cannot_be_read_is_told_and_never_served,
-                a_payload_that_is_gone_is_told_and_its_entry_is_not_served_without_it,
-                a_record_that_is_to_be_rebuilt_is_told_until_it_is, a_rebuild_leaves_nothing_to_be_rebuilt,
-                a_clock_is_followed_that_is_a_little_ahead_and_none_that_is_far,
-                a_turn_signs_every_run_and_its_head,
-                a_rebuild_gives_what_was_there_and_the_proof_finds_nothing,
-                a_turn_that_fails_leaves_nothing_behind,
-                a_turn_that_did_not_fit_into_the_map_fits_the_next_time)
+SUITE_MAIN_WITH(
+    "replica", setup, teardown, a_lone_node_saves_and_reads_both_halves,
+    two_nodes_that_exchange_hold_the_same, u12_no_clock_decides_a_conflict,
+    two_saves_of_one_turn_follow_each_other, data_that_comes_before_its_key_is_taken_up_when_that_comes,
+    a_carrier_passes_on_what_it_cannot_read, a_reader_without_the_twin_is_told_what_is_withheld,
+    an_entry_that_cannot_be_read_is_told_and_never_served,
+    a_payload_that_is_gone_is_told_and_its_entry_is_not_served_without_it,
+    a_record_that_is_to_be_rebuilt_is_told_until_it_is, a_record_that_was_rebuilt_has_a_place,
+    a_rebuild_leaves_nothing_to_be_rebuilt, a_clock_is_followed_that_is_a_little_ahead_and_none_that_is_far,
+    a_turn_signs_every_run_and_its_head, a_rebuild_gives_what_was_there_and_the_proof_finds_nothing,
+    a_turn_that_fails_leaves_nothing_behind, a_turn_that_did_not_fit_into_the_map_fits_the_next_time)

@@ -148,6 +148,9 @@ held_at(struct test_node *node)
         uint64_t seq;
 
         ck_assert_int_eq(journal_at(txn, place, &log_no, &seq), ERR_OK);
+        if (log_no == LOG_NONE) {
+            continue;
+        }
         ck_assert_int_eq(journal_read(journal, txn, log_no, seq, &entry), ERR_OK);
         held += entry.state == STATE_HELD;
         ck_assert(entry.state != STATE_HELD || entry.detail == HELD_BEYOND_CUT);
@@ -814,9 +817,9 @@ SUITE_MAIN_WITH("revoke", setup, teardown,
                 u7_what_is_signed_beyond_a_cut_is_held_when_the_revocation_comes_last,
                 u7_what_is_signed_beyond_a_cut_is_held_when_the_revocation_comes_between,
                 u8_a_back_dated_entry_does_not_come_before_the_cut,
-                a_cut_behind_known_heads_makes_the_records_anew, what_comes_in_one_turn_with_the_cut_before_it_is_not_counted,
-                an_extension_admits_what_was_held,
-                a_log_that_no_cut_names_counts_for_nothing,
+                a_cut_behind_known_heads_makes_the_records_anew,
+                what_comes_in_one_turn_with_the_cut_before_it_is_not_counted,
+                an_extension_admits_what_was_held, a_log_that_no_cut_names_counts_for_nothing,
                 a_cut_whose_entry_has_not_come_lets_nothing_pass_until_it_does,
                 of_several_revocations_every_one_must_let_pass,
                 of_several_revocations_every_cut_arrives_everywhere,

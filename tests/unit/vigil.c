@@ -387,9 +387,10 @@ START_TEST(a_column_that_no_row_has_is_refused_before_anything_is_listed)
     ck_assert_int_eq(RUN("case", "list", "--columns", "number,title,case_kind", "--json"), 0);
     ck_assert_str_eq(out, "{\"number\":\"A\",\"title\":\"T\",\"case_kind\":null}\n");
     ck_assert_int_eq(RUN("case", "list", "--columns", "number,titel"), 2);
-    ck_assert_str_eq(err, "vigil: cannot list\n  why: there is no column 'titel': did you mean title?\n"
-                          "  do:  there are id, kind, office, conflict, restricted, created, updated, number, title, "
-                          "case_kind\n");
+    ck_assert_str_eq(
+        err, "vigil: cannot list\n  why: there is no column 'titel': did you mean title?\n"
+             "  do:  there are id, kind, office, conflict, restricted, created, updated, number, title, "
+             "case_kind\n");
     ck_assert_int_eq(RUN("case", "list", "--columns", "narrative.text"), 2);
     ck_assert_int_eq(RUN("case", "list", "--columns", "pseudonym"), 2);
     ck_assert_uint_eq(fake_api_end(&api), 5);
