@@ -391,6 +391,28 @@ is_current_log(const struct replica *replica, const struct descriptor *descripto
                0;
 }
 
+/* True if this is a log of ours, and nothing is here of its incarnation. The disk is then from before that one was begun, unless
+ * ours was begun since it was opened: whoever brings the log need not know what we signed in ours since, but somebody may. */
+static bool
+is_of_later_incarnation(const struct replica *replica, const struct descriptor *descriptor)
+{
+    if (replica->incarnations > 0 ||
+        memcmp(descriptor->sign_pk, replica->identity.sign.public_key, SIGN_PK_BYTES) != 0) {
+        return false;
+    }
+    for (uint32_t no = 1; no <= journal_branch_count(replica->journal); no++) {
+        const struct log_branch *branch = journal_branch(replica->journal, no);
+
+        if (memcmp(branch->descriptor.sign_pk, descriptor->sign_pk, SIGN_PK_BYTES) == 0 &&
+            memcmp(branch->descriptor.incarnation, descriptor->incarnation, sizeof descriptor->incarnation) ==
+                0 &&
+            branch->next_seq > branch->branch_first) {
+            return false;
+        }
+    }
+    return true;
+}
+
 static void
 store_take(void *self, const struct hash *device_id, const struct gossip_log *log, struct span chunk,
            struct taken *taken_out)
@@ -405,6 +427,8 @@ store_take(void *self, const struct hash *device_id, const struct gossip_log *lo
         *taken_out = (struct taken){ .verdict = VERDICT_LATER, .later = LATER_LIMIT };
         return;
     }
+    bool shows_set_back =
+        is_current_log(replica, &log->descriptor) || is_of_later_incarnation(replica, &log->descriptor);
     struct intake_result result = intake_chunk(replica->intake, &log->descriptor, chunk);
     if (load != NULL) {
         load->idle_bytes += result.idle_bytes;
@@ -412,7 +436,7 @@ store_take(void *self, const struct hash *device_id, const struct gossip_log *lo
     *taken_out =
         (struct taken){ .verdict = result.verdict, .later = result.later, .entry_count = result.new_count };
     taken_out->limited = result.later == LATER_LIMIT && limit_applies(replica->roster, &log->descriptor);
-    if (result.verdict == VERDICT_TAKEN && is_current_log(replica, &log->descriptor)) {
+    if (result.verdict == VERDICT_TAKEN && shows_set_back) {
         /* Somebody else holds what we signed and do not have: we were set back. The tail is taken, and never signed anew. */
         replica->lost_tails++;
         if (replica_new_incarnation(replica, "own-tail-at-a-peer") != ERR_OK) {

@@ -754,6 +754,40 @@ START_TEST(i13_a_lost_tail_is_taken_back_and_never_signed_anew)
 }
 END_TEST
 
+/* A disk from before the incarnation that was left: in logs of its own that it would go on with, the peer has nothing more. */
+START_TEST(i13_a_log_of_a_later_incarnation_tells_that_the_disk_was_set_back)
+{
+    struct ident person = saves_person(ken, &cases, "a name");
+    uint8_t first[8];
+    uint8_t second[8];
+    char anchor[192];
+
+    test_node_exchange(ken, hq);
+    keep_image(ken);
+    memcpy(first, replica_identity(ken->replica)->incarnation, sizeof first);
+    (void)snprintf(anchor, sizeof anchor, "%s/anchor", ken->directory);
+    test_node_close(ken);
+    ck_assert_int_eq(remove(anchor), 0);
+    test_node_open(ken);
+    memcpy(second, replica_identity(ken->replica)->incarnation, sizeof second);
+    ck_assert_mem_ne(first, second, sizeof first);
+    saves_pseudonym(ken, &cases, &person, "P-second");
+    test_node_exchange(ken, hq);
+    ck_assert_uint_eq(replica_setbacks(ken->replica).lost_tails, 0);
+    set_back(ken);
+    ck_assert_mem_eq(first, replica_identity(ken->replica)->incarnation, sizeof first);
+    test_node_give(hq, ken, false);
+    ck_assert(saves_has_pseudonym(ken, &cases, &person, "P-second"));
+    ck_assert_uint_eq(replica_setbacks(ken->replica).lost_tails, 1);
+    ck_assert_uint_eq(replica_setbacks(ken->replica).incarnations, 1);
+    ck_assert_mem_ne(first, replica_identity(ken->replica)->incarnation, sizeof first);
+    ck_assert_mem_ne(second, replica_identity(ken->replica)->incarnation, sizeof second);
+    saves_pseudonym(ken, &cases, &person, "P-third");
+    test_node_exchange(ken, hq);
+    check_equal(ken, hq);
+}
+END_TEST
+
 START_TEST(u9_a_fork_is_merged_as_concurrent_proved_to_all_and_left_by_its_owner)
 {
     struct ident person = saves_person(ken, &cases, "a name");
@@ -832,4 +866,5 @@ SUITE_MAIN_WITH("revoke", setup, teardown,
                 an_epoch_ends_after_ninety_days_and_by_hand, a_date_closes_sessions_and_nothing_else,
                 i13_what_a_crash_kept_out_of_the_anchor_is_in_it_before_it_is_told,
                 i13_a_lost_tail_is_taken_back_and_never_signed_anew,
+                i13_a_log_of_a_later_incarnation_tells_that_the_disk_was_set_back,
                 u9_a_fork_is_merged_as_concurrent_proved_to_all_and_left_by_its_owner)
