@@ -439,14 +439,6 @@ reload(struct replica *replica)
     return err;
 }
 
-static bool
-is_own_log(const struct replica *replica, const struct log_branch *branch)
-{
-    return hash_equal(&branch->device_id, &replica->identity.device_id) &&
-           memcmp(branch->descriptor.incarnation, replica->identity.incarnation,
-                  sizeof replica->identity.incarnation) == 0;
-}
-
 /* Begin logs of a new name: those of the incarnation before are closed for good. It is durable when this returns, whatever
  * becomes of the turn: one that was never used does no harm. */
 enum err
@@ -455,6 +447,7 @@ replica_new_incarnation(struct replica *replica, const char *reason)
     world_random(replica->world, replica->identity.incarnation, sizeof replica->identity.incarnation);
     log_event("incarnation-new", "reason=%s", reason);
     replica->incarnations++;
+    replica->anchor_entries = UINT64_MAX; /* it names another one */
     return replica_identity_write(replica->directory, &replica->storage_key, &replica->identity,
                                   replica->world);
 }
@@ -474,12 +467,14 @@ leave_forked_log(struct replica *replica)
     return ERR_OK;
 }
 
-/* The anchor file knows an own entry that the database lacks, or another database: this one was rolled back or
- * restored. Its logs are closed for good, and a new incarnation begins new ones. */
+/* The anchor file knows an own entry that the database lacks, another database or another incarnation: this one was rolled back
+ * or restored. Its logs are closed for good, and a new incarnation begins new ones. */
 static bool
 was_rolled_back(const struct replica *replica, const struct anchor *anchor)
 {
-    if (!ident_equal(&anchor->database_id, &replica->database_id)) {
+    /* Of another incarnation: the file `device` is older than the anchor, or a crash came between the two. */
+    if (!ident_equal(&anchor->database_id, &replica->database_id) ||
+        memcmp(anchor->incarnation, replica->identity.incarnation, sizeof anchor->incarnation) != 0) {
         return true;
     }
     for (size_t n = 0; n < anchor->log_count; n++) {
@@ -919,7 +914,8 @@ replica_anchor(struct replica *replica)
     for (uint32_t no = 1; no <= count; no++) {
         const struct log_branch *branch = journal_branch(replica->journal, no);
 
-        if (is_own_log(replica, branch) && branch->parent == LOG_NONE && !branch_is_empty(branch)) {
+        if (hash_equal(&branch->device_id, &replica->identity.device_id) && branch->parent == LOG_NONE &&
+            !branch_is_empty(branch)) {
             anchor.logs[anchor.log_count].log_id = branch->log_id;
             anchor.logs[anchor.log_count].last_seq = branch->next_seq - 1;
             anchor.log_count++;

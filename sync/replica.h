@@ -80,7 +80,7 @@ bool replica_in_turn(const struct replica *replica);
 /* True once a turn holds as much as its memory should: commit it, then go on with what is left. */
 bool replica_turn_is_full(const struct replica *replica);
 
-/* Rewrite the anchor file if own logs grew since the last time: before the turn's first send. */
+/* Rewrite the anchor file if own logs grew, or an incarnation was begun, since the last time: before the turn's first send. */
 MUST_CHECK enum err replica_anchor(struct replica *replica);
 
 /* Make everything derived anew from the journal, in turns of its own: `vigild rebuild`. One that was cut off goes on where it was.

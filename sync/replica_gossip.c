@@ -382,13 +382,18 @@ is_overloaded(const struct replica *replica, const struct peer_load *load,
            !ident_equal(&descriptor->compartment, roster_control(replica->roster));
 }
 
+static bool
+is_own_log(const struct replica *replica, const struct descriptor *descriptor)
+{
+    return memcmp(descriptor->sign_pk, replica->identity.sign.public_key, SIGN_PK_BYTES) == 0;
+}
+
 /* True if this is a log in which we would write next. */
 static bool
 is_current_log(const struct replica *replica, const struct descriptor *descriptor)
 {
-    return memcmp(descriptor->sign_pk, replica->identity.sign.public_key, SIGN_PK_BYTES) == 0 &&
-           memcmp(descriptor->incarnation, replica->identity.incarnation, sizeof descriptor->incarnation) ==
-               0;
+    return is_own_log(replica, descriptor) && memcmp(descriptor->incarnation, replica->identity.incarnation,
+                                                     sizeof descriptor->incarnation) == 0;
 }
 
 /* True if this is a log of ours, and nothing is here of its incarnation. The disk is then from before that one was begun, unless
@@ -396,14 +401,13 @@ is_current_log(const struct replica *replica, const struct descriptor *descripto
 static bool
 is_of_later_incarnation(const struct replica *replica, const struct descriptor *descriptor)
 {
-    if (replica->incarnations > 0 ||
-        memcmp(descriptor->sign_pk, replica->identity.sign.public_key, SIGN_PK_BYTES) != 0) {
+    if (replica->incarnations > 0 || !is_own_log(replica, descriptor)) {
         return false;
     }
     for (uint32_t no = 1; no <= journal_branch_count(replica->journal); no++) {
         const struct log_branch *branch = journal_branch(replica->journal, no);
 
-        if (memcmp(branch->descriptor.sign_pk, descriptor->sign_pk, SIGN_PK_BYTES) == 0 &&
+        if (is_own_log(replica, &branch->descriptor) &&
             memcmp(branch->descriptor.incarnation, descriptor->incarnation, sizeof descriptor->incarnation) ==
                 0 &&
             branch->next_seq > branch->branch_first) {
@@ -436,6 +440,9 @@ store_take(void *self, const struct hash *device_id, const struct gossip_log *lo
     *taken_out =
         (struct taken){ .verdict = result.verdict, .later = result.later, .entry_count = result.new_count };
     taken_out->limited = result.later == LATER_LIMIT && limit_applies(replica->roster, &log->descriptor);
+    if (result.verdict == VERDICT_TAKEN && is_own_log(replica, &log->descriptor)) {
+        replica->own_entries += result.new_count; /* the anchor file is to know of them */
+    }
     if (result.verdict == VERDICT_TAKEN && shows_set_back) {
         /* Somebody else holds what we signed and do not have: we were set back. The tail is taken, and never signed anew. */
         replica->lost_tails++;

@@ -82,10 +82,11 @@ struct replica {
     size_t load_count;
     struct waiting_checkpoint *waiting;
     size_t waiting_count;
-    uint64_t incarnations;   /* begun since it was opened */
-    uint64_t lost_tails;     /* chunks of our own that a peer had to give back */
-    uint64_t own_entries;    /* written by this device, ever */
-    uint64_t anchor_entries; /* of them, how many the anchor file knows of */
+    uint64_t incarnations; /* begun since it was opened */
+    uint64_t lost_tails;   /* chunks of our own that a peer had to give back */
+    uint64_t own_entries;  /* of this device that are here */
+    uint64_t
+        anchor_entries; /* of them, how many the anchor file knows of; UINT64_MAX: it is of another incarnation */
     struct intake_counts counts;
     struct gossip_store store;
     void (*ended)(void *self, uint32_t connection, bool hang_up, const char *why);

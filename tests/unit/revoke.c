@@ -688,18 +688,21 @@ set_back(struct test_node *node)
     test_node_open(node);
 }
 
-/* The databases alone as they were: the anchor stays. */
+/* The databases alone as they were: the anchor stays, and the file `device` with it or not. */
 static void
-set_databases_back(struct test_node *node)
+set_databases_back(struct test_node *node, bool device_stays)
 {
-    char command[1100];
+    char device[160];
+    char command[2000];
 
     test_node_close(node);
+    (void)snprintf(device, sizeof device, "'%s/device'", node->directory);
     (void)snprintf(command, sizeof command,
-                   "cp -p '%s/anchor' '%s.anchor' && rm -rf '%s' && cp -rp '%s.image' '%s' && mv '%s.anchor' "
-                   "'%s/anchor'",
+                   "mkdir '%s.stays' && cp -p '%s/anchor' %s '%s.stays' && rm -rf '%s' && "
+                   "cp -rp '%s.image' '%s' && cp -p '%s.stays'/* '%s' && rm -rf '%s.stays'",
+                   node->directory, node->directory, device_stays ? device : "", node->directory,
                    node->directory, node->directory, node->directory, node->directory, node->directory,
-                   node->directory, node->directory);
+                   node->directory);
     ck_assert_int_eq(system(command), 0);
     test_node_open(node);
 }
@@ -720,7 +723,7 @@ START_TEST(i13_what_a_crash_kept_out_of_the_anchor_is_in_it_before_it_is_told)
     ck_assert_mem_eq(incarnation, replica_identity(ken->replica)->incarnation, sizeof incarnation);
     ck_assert_int_eq(replica_anchor(ken->replica), ERR_OK);
     test_node_exchange(ken, hq);
-    set_databases_back(ken);
+    set_databases_back(ken, false);
     ck_assert_mem_ne(incarnation, replica_identity(ken->replica)->incarnation, sizeof incarnation);
 }
 END_TEST
@@ -785,6 +788,53 @@ START_TEST(i13_a_log_of_a_later_incarnation_tells_that_the_disk_was_set_back)
     saves_pseudonym(ken, &cases, &person, "P-third");
     test_node_exchange(ken, hq);
     check_equal(ken, hq);
+}
+END_TEST
+
+/* Nothing was written in the incarnation that the anchor file names: that it is another one says enough. */
+START_TEST(i13_databases_from_before_an_incarnation_that_wrote_nothing_are_noticed)
+{
+    struct ident person = saves_person(ken, &cases, "a name");
+    uint8_t first[8];
+
+    test_node_exchange(ken, hq);
+    keep_image(ken);
+    memcpy(first, replica_identity(ken->replica)->incarnation, sizeof first);
+    saves_pseudonym(ken, &cases, &person, "P-lost");
+    test_node_exchange(ken, hq);
+    set_back(ken);
+    test_node_give(hq, ken, false);
+    ck_assert_int_eq(replica_anchor(ken->replica), ERR_OK);
+    ck_assert_mem_ne(first, replica_identity(ken->replica)->incarnation, sizeof first);
+    set_databases_back(ken, false);
+    ck_assert_mem_ne(first, replica_identity(ken->replica)->incarnation, sizeof first);
+    saves_pseudonym(ken, &cases, &person, "P-after");
+    test_node_exchange(ken, hq);
+    ck_assert_uint_eq(saves_pseudonym_count(hq, &cases, &person), 2);
+    test_node_tend(hq);
+    ck_assert_uint_eq(roster_fork_count(replica_roster(hq->replica)), 0);
+    check_equal(ken, hq);
+}
+END_TEST
+
+/* What an incarnation before wrote, a peer gave back; the databases lose it again. */
+START_TEST(i13_databases_that_lack_what_an_incarnation_before_wrote_are_noticed)
+{
+    struct ident person = saves_person(ken, &cases, "a name");
+    uint8_t second[8];
+
+    test_node_exchange(ken, hq);
+    keep_image(ken);
+    saves_pseudonym(ken, &cases, &person, "P-lost");
+    test_node_exchange(ken, hq);
+    set_back(ken);
+    ck_assert_int_eq(replica_anchor(ken->replica), ERR_OK);
+    test_node_give(hq, ken, false);
+    ck_assert_int_eq(replica_anchor(ken->replica), ERR_OK);
+    memcpy(second, replica_identity(ken->replica)->incarnation, sizeof second);
+    set_databases_back(ken, true);
+    ck_assert(!saves_has_pseudonym(ken, &cases, &person, "P-lost"));
+    ck_assert_mem_ne(second, replica_identity(ken->replica)->incarnation, sizeof second);
 }
 END_TEST
 
@@ -867,4 +917,6 @@ SUITE_MAIN_WITH("revoke", setup, teardown,
                 i13_what_a_crash_kept_out_of_the_anchor_is_in_it_before_it_is_told,
                 i13_a_lost_tail_is_taken_back_and_never_signed_anew,
                 i13_a_log_of_a_later_incarnation_tells_that_the_disk_was_set_back,
+                i13_databases_from_before_an_incarnation_that_wrote_nothing_are_noticed,
+                i13_databases_that_lack_what_an_incarnation_before_wrote_are_noticed,
                 u9_a_fork_is_merged_as_concurrent_proved_to_all_and_left_by_its_owner)
