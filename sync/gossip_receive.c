@@ -228,8 +228,14 @@ static void
 meet_fork(struct gossip *gossip, struct conn *conn, struct part *part, const struct hash *log_id,
           uint64_t below)
 {
-    struct trouble *trouble = begin_trouble(gossip, part, log_id);
+    struct trouble *trouble = find_trouble(part, log_id);
 
+    if (trouble != NULL && !trouble->meeting && trouble->step > 0 && below <= trouble->probe_from) {
+        /* The answer was of another branch than this one, which leaves further down. As below, this ends at seq 0. */
+        probe(conn, part, trouble, below);
+        return;
+    }
+    trouble = begin_trouble(gossip, part, log_id);
     if (trouble != NULL) {
         trouble->step = 1;
         probe(conn, part, trouble, below);

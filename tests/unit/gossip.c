@@ -1094,6 +1094,45 @@ START_TEST(a_third_branch_joins_two)
 }
 END_TEST
 
+/* One log on all three, and on the first two of them the same two branches; the third has two that part further up, on a way of their own. What
+ * begins where the peer has something too need not be what the peer has there. */
+START_TEST(a_fork_above_a_fork_is_found_below_both)
+{
+    struct gossip_log log;
+    uint64_t before;
+
+    two_nodes();
+    add_node();
+    share(1, 2, CONTROL);
+    share(1, 2, CASES);
+    before = seed;
+    for (uint32_t node = 0; node < 3; node++) {
+        seed = before;
+        write_entries(0, node, CASES, LANE_NORMAL, 17, 60);
+    }
+    holding_log(&log, &nodes[0].author, CASES, LANE_NORMAL);
+    before = seed;
+    for (uint32_t node = 0; node < 2; node++) {
+        seed = before;
+        for (int n = 0; n < 3; n++) {
+            holding_write(&nodes[node].holding, &nodes[0].author, &log, 60, &seed);
+        }
+        holding_fork(&nodes[node].holding, &nodes[0].author, &log, 16, 60, &seed);
+    }
+    for (int n = 0; n < 9; n++) {
+        holding_write(&nodes[2].holding, &nodes[0].author, &log, 60, &seed);
+    }
+    holding_fork(&nodes[2].holding, &nodes[0].author, &log, 24, 60, &seed);
+    connect_nodes(2, 1);
+    run(10 * 60 * 1000, NULL);
+    connect_nodes(1, 0);
+    ck_assert(run(20 * 60 * 1000, all_know));
+    for (uint32_t node = 0; node < 3; node++) {
+        expect_whole(node, 17 + 4 + 10);
+    }
+}
+END_TEST
+
 /* Where one branch goes on in the run and the other begins a new one, the signature at the end of the shorter run may be
  * nowhere but on the author's own disk. */
 START_TEST(a_run_that_ends_on_one_branch_only_reaches_a_third_node)
@@ -1802,6 +1841,7 @@ main(void)
         a_checkpoint_that_one_side_lost_falls_back,
         a_cut_link_resumes_where_it_was,
         a_third_branch_joins_two,
+        a_fork_above_a_fork_is_found_below_both,
         a_run_that_ends_on_one_branch_only_reaches_a_third_node,
         more_than_the_credit_comes_over_in_pieces,
         a_link_without_room_loses_nothing,
