@@ -377,7 +377,7 @@ tell_difference(const struct buf *a, const struct buf *b)
                   b->data == NULL ? "" : (const char *)b->data + at);
 }
 
-static void
+void
 check_views(struct sim *sim)
 {
     for (size_t n = 0; n < sim->shape->compartment_count; n++) {

@@ -19,6 +19,7 @@ struct options {
     bool verbose;
     bool once;
     bool lanes;
+    bool restores; /* each seed is a world with RESTORES_A_WORLD of them */
     const char *directory;
 };
 
@@ -40,6 +41,7 @@ usage(FILE *to)
 {
     (void)fputs("usage: sim [--from FIRST] [--seeds COUNT] [--jobs JOBS] [--once]\n"
                 "       sim --seed SEED [--verbose] [--once]\n"
+                "       sim --restores COUNT [--from FIRST] [--jobs JOBS] [--verbose] [--once]\n"
                 "       sim --lanes [--verbose]\n"
                 "\n"
                 "Runs whole organisations in a simulated world and checks what must always hold.\n"
@@ -50,6 +52,9 @@ usage(FILE *to)
                 "  --jobs JOBS    at once (as many as there are processors)\n"
                 "  --seed SEED    replay one; with --verbose tell everything that happens\n"
                 "  --once         run each seed once only\n"
+                "  --restores COUNT\n"
+                "                 put backups, older databases and older disks back so often: a seed is a\n"
+                "                 small world with some of them, and COUNT is rounded up to whole worlds\n"
                 "  --lanes        a slow link: control, keys and urgent entries come first\n"
                 "\n"
                 "Exit: 0 all passed, 1 one failed, 2 usage.\n",
@@ -76,7 +81,8 @@ read_options(int argc, char **argv, struct options *options)
     for (int n = 1; n < argc; n++) {
         const char *name = argv[n];
         bool takes = strcmp(name, "--from") == 0 || strcmp(name, "--seeds") == 0 ||
-                     strcmp(name, "--jobs") == 0 || strcmp(name, "--seed") == 0;
+                     strcmp(name, "--jobs") == 0 || strcmp(name, "--seed") == 0 ||
+                     strcmp(name, "--restores") == 0;
 
         if (takes && (n + 1 == argc || !read_number(argv[++n], &number))) {
             return false;
@@ -91,6 +97,9 @@ read_options(int argc, char **argv, struct options *options)
             options->from = number;
             options->seeds = 1;
             options->one = true;
+        } else if (strcmp(name, "--restores") == 0) {
+            options->restores = true;
+            options->seeds = number / RESTORES_A_WORLD + (number % RESTORES_A_WORLD != 0);
         } else if (strcmp(name, "--verbose") == 0) {
             options->verbose = true;
         } else if (strcmp(name, "--once") == 0) {
@@ -107,17 +116,40 @@ read_options(int argc, char **argv, struct options *options)
 }
 
 static struct shape *
-shape_of(uint64_t seed)
+shape_of(uint64_t seed, const struct options *options)
 {
-    struct shape *shape = &shapes[seed % SHAPES];
+    /* In the small worlds they would be the same. */
+    size_t number = options->restores ? 0 : seed % SHAPES;
+    struct shape *shape = &shapes[number];
 
     if (shape->device_count == 0) {
         char directory[256];
 
         (void)snprintf(directory, sizeof directory, "%s/ceremony", root);
-        shape_make(shape, seed % SHAPES, directory);
+        shape_make(shape, number, directory);
     }
     return shape;
+}
+
+/* The numbers of a world, for whoever adds them up. */
+static void
+tell_restores(const struct restores_stats *stats)
+{
+    (void)fwrite(stats, sizeof *stats, 1, stderr);
+}
+
+static bool
+run_restores(uint64_t seed, const struct options *options, const char *directory, FILE *trace)
+{
+    struct restores_stats stats;
+    uint64_t first = restores_run(seed, shape_of(seed, options), directory, trace, &stats);
+
+    if (!options->once && restores_run(seed, shape_of(seed, options), directory, NULL, &stats) != first) {
+        (void)fprintf(stderr, "seed %llu: two runs left different traces\n", (unsigned long long)seed);
+        return false;
+    }
+    tell_restores(&stats);
+    return true;
 }
 
 /* One seed, as often as is asked for. False: two runs of it differ. A check that fails ends the process. */
@@ -130,12 +162,15 @@ run(uint64_t seed, const struct options *options)
 
     (void)snprintf(directory, sizeof directory, "%s/%llu", root, (unsigned long long)seed);
     if (options->lanes) {
-        lanes_run(shape_of(seed), directory, trace);
+        lanes_run(shape_of(seed, options), directory, trace);
         return true;
     }
-    uint64_t first = run_seed(seed, shape_of(seed), directory, trace, &stats);
+    if (options->restores) {
+        return run_restores(seed, options, directory, trace);
+    }
+    uint64_t first = run_seed(seed, shape_of(seed, options), directory, trace, &stats);
     if (!options->once) {
-        uint64_t second = run_seed(seed, shape_of(seed), directory, NULL, &stats);
+        uint64_t second = run_seed(seed, shape_of(seed, options), directory, NULL, &stats);
 
         if (first != second) {
             (void)fprintf(stderr, "seed %llu: two runs left different traces\n", (unsigned long long)seed);
@@ -170,7 +205,7 @@ start(struct job *job, uint64_t seed, const struct options *options)
     int ends[2];
 
     *job = (struct job){ .seed = seed };
-    (void)shape_of(seed);
+    (void)shape_of(seed, options);
     (void)fflush(NULL);
     if (pipe(ends) != 0 || (job->pid = fork()) < 0) {
         perror("sim");
@@ -216,12 +251,63 @@ attend(struct job *job)
     remove_tree(directory);
 }
 
+/* What the worlds of --restores came to. */
+static struct restores_stats restored;
+
+/* False: a world said something else. */
+static bool
+add_restores(struct span said)
+{
+    struct restores_stats stats;
+
+    if (said.size != sizeof stats) {
+        return false;
+    }
+    memcpy(&stats, said.data, sizeof stats);
+    restored.restored += stats.restored;
+    for (size_t kind = 0; kind < RESTORED_KINDS; kind++) {
+        restored.restores[kind] += stats.restores[kind];
+    }
+    restored.noticed_at_opening += stats.noticed_at_opening;
+    restored.known_elsewhere += stats.known_elsewhere;
+    restored.peer_said += stats.peer_said;
+    restored.entries += stats.entries;
+    restored.again += stats.again;
+    restored.branches += stats.branches;
+    return true;
+}
+
+static void
+report_restores(const struct options *options)
+{
+    (void)printf(
+        "%llu restores: %llu backups; %llu older databases, %llu noticed at opening, the others lacked "
+        "nothing of their own; ",
+        (unsigned long long)restored.restored, (unsigned long long)restored.restores[RESTORED_BACKUP],
+        (unsigned long long)restored.restores[RESTORED_DATABASES],
+        (unsigned long long)restored.noticed_at_opening);
+    (void)printf("%llu older disks, %llu lacked what a peer knew, all noticed there, %llu by that peer too; ",
+                 (unsigned long long)restored.restores[RESTORED_DISK],
+                 (unsigned long long)restored.known_elsewhere, (unsigned long long)restored.peer_said);
+    (void)printf("%llu entries signed, %llu in a used place before anybody could tell, %llu branches, all of "
+                 "older disks; seeds %llu to %llu\n",
+                 (unsigned long long)restored.entries, (unsigned long long)restored.again,
+                 (unsigned long long)restored.branches, (unsigned long long)options->from,
+                 (unsigned long long)(options->from + options->seeds - 1));
+}
+
 static void
 report(struct job *job, const struct options *options)
 {
+    if (!job->failed && options->restores) {
+        job->failed = !add_restores(buf_span(&job->said));
+    }
     if (job->failed) {
         (void)printf("%.*s", (int)job->said.size, job->said.data == NULL ? "" : (const char *)job->said.data);
-        if (!options->one) {
+        if (options->restores) {
+            (void)printf("  replay it: sim --restores 1 --from %llu --verbose\n",
+                         (unsigned long long)job->seed);
+        } else if (!options->one) {
             (void)printf("  replay it: sim --seed %llu --verbose\n", (unsigned long long)job->seed);
         }
         (void)fflush(stdout);
@@ -256,8 +342,8 @@ run_all(const struct options *options)
             }
         }
         while (reported < begun && jobs[reported % options->jobs].done) {
-            failed += jobs[reported % options->jobs].failed;
             report(&jobs[reported % options->jobs], options);
+            failed += jobs[reported % options->jobs].failed;
             reported++;
         }
     }
@@ -288,6 +374,9 @@ main(int argc, char **argv)
         return 1;
     }
     failed = run_all(&options);
+    if (options.restores) {
+        report_restores(&options);
+    }
     if (!options.one) {
         (void)printf("%llu of %llu seeds passed\n", (unsigned long long)(options.seeds - failed),
                      (unsigned long long)options.seeds);

@@ -427,6 +427,8 @@ void trust_check(struct sim_node *node);
 /* True when everybody is connected, complete and nothing is under way; else why not. */
 bool check_settled(struct sim *sim, char *why, size_t why_size);
 void check_all(struct sim *sim);
+/* One view of each record among those who may read it, as the rules make it. */
+void check_views(struct sim *sim);
 void check_frame(struct sim *sim, const struct sim_conn *conn, int way, struct span frame);
 
 /* What a record must show, computed from its entries by the rules alone, compared with what the view shows. */
@@ -442,6 +444,34 @@ bool oracle_says(struct sim_node *node, struct table_txn *txn, const struct prom
 uint64_t run_seed(uint64_t seed, const struct shape *shape, const char *directory, FILE *trace,
                   struct sim_stats *stats_out);
 void lanes_run(const struct shape *shape, const char *directory, FILE *trace);
+
+/* --- restores.c --- */
+
+enum restored_kind {
+    RESTORED_NOTHING,
+    RESTORED_BACKUP,    /* a backup, on a machine with nothing on it */
+    RESTORED_DATABASES, /* an older copy of the databases: the anchor file stays */
+    RESTORED_DISK,      /* an older copy of everything */
+    RESTORED_KINDS
+};
+
+enum { RESTORES_A_WORLD = 20 };
+
+/* Numbers only: one line of them goes from process to process. */
+struct restores_stats {
+    uint64_t restored;
+    uint64_t restores[RESTORED_KINDS];
+    uint64_t noticed_at_opening; /* older databases; the others lacked nothing that they had signed */
+    uint64_t known_elsewhere;    /* older disks that lacked what a peer knew; each was noticed there */
+    uint64_t peer_said;          /* by that peer, too: it saw the same log shorter than its own */
+    uint64_t entries;            /* signed */
+    uint64_t again;              /* where another had been signed before */
+    uint64_t branches;           /* at headquarters, at the end */
+};
+
+/* One seed, once: a world with RESTORES_A_WORLD restores. Gives the hash of its trace. */
+uint64_t restores_run(uint64_t seed, const struct shape *shape, const char *directory, FILE *trace,
+                      struct restores_stats *stats_out);
 
 /* Remove a directory and all that is in it. */
 void remove_tree(const char *path);
