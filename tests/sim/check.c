@@ -1,5 +1,6 @@
 #include "tests/sim/sim.h"
 
+#include "store/keys.h"
 #include "store/proof.h"
 
 #include <assert.h>
@@ -478,14 +479,25 @@ is_of_restored(const struct sim *sim, const struct hash *device_id)
     return false;
 }
 
+/* An entry without its payload is one that somebody stripped, or of a turn that was half done. */
+static bool
+has_payload(const struct journal_entry *entry, struct table_txn *keys_txn, uint32_t log_no, uint64_t seq)
+{
+    struct span payload = entry->entry.payload;
+
+    return entry->entry.kind == ENTRY_KEY ? keys_get_payload(keys_txn, log_no, seq, &payload) == ERR_OK
+                                          : payload.data != NULL;
+}
+
 static void
 check_entries(struct sim_node *node)
 {
     struct sim *sim = node->sim;
     struct journal *journal = replica_journal(node->replica);
     struct table_txn *txn = NULL;
+    struct table_txn *keys_txn = NULL;
 
-    if (replica_begin_read(node->replica, &txn) != ERR_OK) {
+    if (replica_borrow(node->replica, &txn, &keys_txn) != ERR_OK) {
         sim_fail(sim, "%s cannot read", node->device->name);
     }
     for (uint64_t place = 1; place <= journal_place_last(journal); place++) {
@@ -533,9 +545,13 @@ check_entries(struct sim_node *node)
             sim_fail(sim, "%s: an entry of office %d, %d has state %d, not %d", node->device->name,
                      at->office, at->own, (int)state, (int)expected);
         }
+        if (state != STATE_ERASED && !has_payload(&entry, keys_txn, log_no, seq)) {
+            sim_fail(sim, "%s: an entry of office %d, %d has no payload", node->device->name, at->office,
+                     at->own);
+        }
     }
     sim->stats.entries += node->index == 0 ? journal_place_last(journal) : 0;
-    replica_end_read(node->replica, &txn);
+    replica_give_back(node->replica, &txn, &keys_txn);
 }
 
 /* Nobody forks whose disk was not replaced. */
@@ -589,8 +605,8 @@ check_promises(struct sim *sim)
 
 /* --- files --- */
 
-static void
-search_file(struct sim_node *node, const char *path)
+static bool
+file_holds(const char *path, struct span bytes)
 {
     FILE *file = fopen(path, "rb");
     struct buf content = { 0 };
@@ -598,34 +614,46 @@ search_file(struct sim_node *node, const char *path)
     size_t size;
 
     if (file == NULL) {
-        return;
+        return false;
     }
     while ((size = fread(part, 1, sizeof part, file)) > 0) {
         buf_put(&content, part, size);
     }
     (void)fclose(file);
-    if (content.size > 0 && memmem(content.data, content.size, L3_MARKER, strlen(L3_MARKER)) != NULL) {
-        sim_fail(node->sim, "%s: a protected field is in the file %s", node->device->name, path);
-    }
+    bool holds = content.size > 0 && memmem(content.data, content.size, bytes.data, bytes.size) != NULL;
     buf_free(&content);
+    return holds;
 }
 
-static void
-search_files(struct sim_node *node, const char *directory)
+bool
+files_hold(const char *directory, struct span bytes, char *path_out, size_t path_size)
 {
     DIR *open = opendir(directory);
     char path[600];
+    bool found = false;
 
-    for (struct dirent *at = open == NULL ? NULL : readdir(open); at != NULL; at = readdir(open)) {
+    for (struct dirent *at = open == NULL ? NULL : readdir(open); at != NULL && !found; at = readdir(open)) {
         (void)snprintf(path, sizeof path, "%s/%s", directory, at->d_name);
         if (at->d_type == DT_DIR && at->d_name[0] != '.') {
-            search_files(node, path);
-        } else if (at->d_type == DT_REG) {
-            search_file(node, path);
+            found = files_hold(path, bytes, path_out, path_size);
+        } else if (at->d_type == DT_REG && file_holds(path, bytes)) {
+            (void)snprintf(path_out, path_size, "%s", path);
+            found = true;
         }
     }
     if (open != NULL) {
         (void)closedir(open);
+    }
+    return found;
+}
+
+static void
+check_files(struct sim_node *node)
+{
+    char path[600];
+
+    if (files_hold(node->directory, span_text(L3_MARKER), path, sizeof path)) {
+        sim_fail(node->sim, "%s: a protected field is in the file %s", node->device->name, path);
     }
 }
 
@@ -709,8 +737,9 @@ check_all(struct sim *sim)
         check_forks(node);
         follower_check(node);
         trust_check(node);
+        watch_check(node);
         if (!reads_protected(sim, n)) {
-            search_files(node, node->directory);
+            check_files(node);
         }
         (void)prove(node);
         if (n == rebuilt) {

@@ -165,6 +165,21 @@ write_payload(struct sim *sim, enum wrong wrong, const struct hash *log_id, uint
     buf_free(&value);
 }
 
+/* The frame that carries the entry alone. */
+static void
+write_frame(struct buf *out, const struct shape_compartment *at, struct span descriptor,
+            const struct entry *entry, const uint8_t signature[SIGNATURE_BYTES])
+{
+    struct buf chunk = { 0 };
+
+    chunk_write(&chunk, entry, 1, signature);
+    struct chunk_item item = { .log = { LOG_REF_NEW, descriptor }, .chunk = buf_span(&chunk) };
+    memcpy(item.tag, at->id.bytes, TAG_BYTES);
+    chunk_frame_write(out);
+    chunk_item_write(out, &item);
+    buf_free(&chunk);
+}
+
 /* Sign one entry of the record into the log; the frame that carries it is kept. False: there was no room or no key. */
 static bool
 forge(struct sim *sim, enum wrong wrong, const struct shape_compartment *at,
@@ -181,7 +196,6 @@ forge(struct sim *sim, enum wrong wrong, const struct shape_compartment *at,
     struct key erase_key;
     struct buf payload = { 0 };
     struct buf sealed = { 0 };
-    struct buf chunk = { 0 };
     uint8_t descriptor[DESCRIPTOR_BYTES];
     uint8_t signature[SIGNATURE_BYTES];
 
@@ -230,13 +244,10 @@ forge(struct sim *sim, enum wrong wrong, const struct shape_compartment *at,
         sim_fail(sim, "the forger cannot seal");
     }
     entry_sign(signature, &entry.id, &device->identity.sign);
-    chunk_write(&chunk, &entry, 1, signature);
     descriptor_write(descriptor, &forged->descriptor);
-    struct chunk_item item = { .log = { LOG_REF_NEW, span_of(descriptor, sizeof descriptor) },
-                               .chunk = buf_span(&chunk) };
-    memcpy(item.tag, at->id.bytes, TAG_BYTES);
-    chunk_frame_write(&forged->frame);
-    chunk_item_write(&forged->frame, &item);
+    write_frame(&forged->frame, at, span_of(descriptor, sizeof descriptor), &entry, signature);
+    entry.payload = span_of(NULL, 0);
+    write_frame(&forged->bare, at, span_of(descriptor, sizeof descriptor), &entry, signature);
     forged->seq = entry.seq;
     forged->id = entry.id;
     forged->prev = entry.prev;
@@ -244,7 +255,6 @@ forge(struct sim *sim, enum wrong wrong, const struct shape_compartment *at,
     sim->stats.forged++;
     buf_free(&payload);
     buf_free(&sealed);
-    buf_free(&chunk);
     return true;
 }
 
@@ -281,7 +291,7 @@ choose_record(struct sim *sim, const struct ident *compartment)
     return chosen;
 }
 
-/* Somebody is handed one of the last entries, or an old one once more. */
+/* Somebody is handed one of the last entries, or an old one once more; now and then without its payload. */
 static void
 hand_over(struct sim *sim)
 {
@@ -294,7 +304,9 @@ hand_over(struct sim *sim)
             size_t back = chance_below(&sim->chance, chance_one_in(&sim->chance, 4) ? sim->forged_count : 2);
 
             back = back < sim->forged_count ? back : 0;
-            network_put(sim, conn, 0, buf_span(&sim->forged[sim->forged_count - 1 - back].frame), false);
+            const struct forged *forged = &sim->forged[sim->forged_count - 1 - back];
+            network_put(sim, conn, 0,
+                        buf_span(chance_one_in(&sim->chance, 6) ? &forged->bare : &forged->frame), false);
         }
     }
 }

@@ -1,6 +1,8 @@
-/* A device with a certificate and bad intentions: it replays what it heard, cut short, with bits changed, or sends
- * noise. It may carry everything, so its chunks are looked at; none of what it changed may be taken. */
+/* A device with a certificate and bad intentions: it replays what it heard, cut short, with bits changed, without its
+ * payloads, or sends noise. It may carry everything, so its chunks are looked at; none of what it changed may be taken. */
 #include "tests/sim/sim.h"
+
+#include "sync/update.h"
 
 #include <assert.h>
 #include <string.h>
@@ -67,6 +69,40 @@ greet(struct sim *sim, struct sim_conn *conn, const struct shape_device *device)
     buf_free(&frame);
 }
 
+/* The same chunk with a hash in the place of each payload: its signature is good, and nobody may take it for whole. */
+static void
+strip(struct sim *sim, struct span bytes, struct buf *out)
+{
+    static struct chunk chunk;
+    struct frame frame;
+    struct chunk_item item;
+    struct descriptor descriptor;
+    struct buf bare = { 0 };
+
+    if (!frame_read(bytes, &frame) || !chunk_next(&frame.chunks, &item) ||
+        !descriptor_read(item.log.name, &descriptor) ||
+        chunk_read(item.chunk, descriptor.lane, &chunk) != CHUNK_OK) {
+        sim_fail(sim, "a chunk that was recorded cannot be read");
+    }
+    for (size_t n = 0; n < chunk.entry_count; n++) {
+        struct entry *entry = &chunk.entries[n];
+
+        /* Ids do not travel: those of the writer only have to fit one another. */
+        memset(&entry->prev, 0, sizeof entry->prev);
+        memset(&entry->id, 0, sizeof entry->id);
+        if (entry->payload.data != NULL) {
+            entry_hash_payload(&entry->payload_hash, entry->payload);
+            entry->payload = span_of(NULL, 0);
+        }
+    }
+    memcpy(chunk.entries[0].prev.bytes, chunk.prev_short, sizeof chunk.prev_short);
+    chunk_write(&bare, chunk.entries, chunk.entry_count, chunk.signature);
+    item.chunk = buf_span(&bare);
+    chunk_frame_write(out);
+    chunk_item_write(out, &item);
+    buf_free(&bare);
+}
+
 static void
 speak(struct sim *sim, struct sim_conn *conn)
 {
@@ -80,6 +116,8 @@ speak(struct sim *sim, struct sim_conn *conn)
         if (chance_one_in(&sim->chance, 2)) {
             noise[0] = (uint8_t)chance_below(&sim->chance, 15);
         }
+    } else if (chance_one_in(&sim->chance, 6)) {
+        strip(sim, buf_span(&sim->recorded[chance_below(&sim->chance, sim->recorded_count)]), &frame);
     } else {
         buf_put_span(&frame, buf_span(&sim->recorded[chance_below(&sim->chance, sim->recorded_count)]));
         switch (chance_below(&sim->chance, 4)) {

@@ -1,5 +1,7 @@
 #include "tests/sim/sim.h"
 
+#include "sync/erase.h"
+
 #include <assert.h>
 #include <stdlib.h>
 #include <string.h>
@@ -274,6 +276,7 @@ node_restore_image(struct sim_node *node, bool only_databases)
     remove_tree(old);
     follower_forget(node);
     node->restored = node->restored || !only_databases;
+    node->set_back = true;
     node->sim->stats.restores++;
     sim_note(node->sim, "%s: an old image takes the place of its %s", node->device->name,
              only_databases ? "databases" : "disk");
@@ -414,6 +417,20 @@ notice_downs(struct sim_node *node)
     }
 }
 
+/* What is to be erased is committed, and not all of it is done. */
+static bool
+stops_at_order(struct sim_node *node)
+{
+    const struct erase *erase = replica_erase(node->replica);
+
+    if (!node->fails_at_order || !(erase_is_scanning(erase) || erase_wants_compaction(erase)) ||
+        !chance_one_in(&node->sim->chance, 3)) {
+        return false;
+    }
+    node->fails_at_order = false;
+    return true;
+}
+
 /* The transaction of a turn. False: the node is down, or its turn did not happen. */
 static bool
 transact(struct sim_node *node)
@@ -428,7 +445,9 @@ transact(struct sim_node *node)
         return false;
     }
     sim->stats.turns++;
+    struct watched_logs logs = watch_logs(node);
     (void)receive(node, false);
+    watch_received(node, &logs);
     if (node->import_step != 0) {
         import(node);
     }
@@ -444,7 +463,7 @@ transact(struct sim_node *node)
     if (tend) {
         node->tend_due = replica_tend(node->replica);
     }
-    if (node->crash_in_turn) {
+    if (node->crash_in_turn && chance_one_in(&sim->chance, 2)) {
         sim->stats.crashes++;
         node_crash(node, chance_between(&sim->chance, 100, 60000), "crash within a turn");
         return false;
@@ -458,7 +477,13 @@ transact(struct sim_node *node)
     node->statements_due = false;
     node->rotate_due = false;
     people_settle(sim, true);
+    if (node->crash_in_turn || stops_at_order(node)) {
+        sim->stats.crashes++;
+        node_crash(node, chance_between(&sim->chance, 100, 60000), "crash after a turn");
+        return false;
+    }
     follower_catch_up(node);
+    watch_turn(node);
     return true;
 }
 
@@ -466,6 +491,11 @@ transact(struct sim_node *node)
 static void
 compact(struct sim_node *node)
 {
+    if (node->fails_at_order) {
+        node->fails_at_order = false;
+        node->disk_in = (unsigned)chance_between(&node->sim->chance, 1, 8);
+        node->disk_err = chance_one_in(&node->sim->chance, 2) ? ERR_FULL : ERR_IO;
+    }
     enum err err = replica_compact(node->replica);
 
     sim_note(node->sim, "%s rewrites its files: %s", node->device->name, err_code(err));
@@ -517,6 +547,7 @@ node_turn(struct sim_node *node)
         fail_turn(node, err, "the anchor is not written");
         return;
     }
+    watch_anchor(node);
     node->flush_due = false;
     if (gossip_flush(node->gossip, now) && !node->flush_due) {
         node->flush_due = true;

@@ -25,6 +25,7 @@ struct fate {
     bool hostile;
     bool forged;        /* an insider signs what nobody should */
     uint64_t revoke_ms; /* the insider is found out; UINT64_MAX: not in this run */
+    uint64_t again_ms;  /* and revoked once more, by somebody who saw something else of it */
     uint64_t lost_ms;   /* an honest device is lost and revoked */
     uint64_t extend_ms;
     uint64_t rotate_ms;
@@ -148,6 +149,9 @@ plan(struct sim *sim, struct fate *fate)
     fate->revoke_ms = fate->forged && !chance_one_in(chance, 3)
                           ? chance_between(chance, fate->end_ms / 3, fate->end_ms)
                           : UINT64_MAX;
+    fate->again_ms = fate->revoke_ms != UINT64_MAX && chance_one_in(chance, 2)
+                         ? chance_between(chance, fate->revoke_ms, fate->end_ms)
+                         : UINT64_MAX;
     fate->lost_ms =
         chance_one_in(chance, 4) ? chance_between(chance, fate->end_ms / 2, fate->end_ms) : UINT64_MAX;
     fate->extend_ms =
@@ -244,6 +248,7 @@ swap_disk(struct sim *sim, struct fate *fate)
         fate->image_ms[node->index] = sim->now_ms;
     } else if (sim->stats.restores < RESTORES_MAX) {
         node_restore_image(node, fate->only_databases);
+        watch_forget(node);
         people_excuse(sim, node->index, fate->image_ms[node->index]);
         /* News that only it had are handed to it once more. */
         node->import_step = sim->step;
@@ -326,9 +331,10 @@ static void
 sleep_long(struct sim *sim, struct fate *fate)
 {
     const uint64_t nap_ms = UINT64_C(400) * 24 * 60 * MINUTE_MS;
-    uint64_t *later[] = { &fate->end_ms,    &fate->revoke_ms,      &fate->lost_ms,    &fate->extend_ms,
-                          &fate->rotate_ms, &fate->erase_ms,       &sim->fault_ms,    &sim->mallory_ms,
-                          &sim->forger_ms,  &fate->split_until_ms, &fate->news_ms[1], &fate->news_ms[2] };
+    uint64_t *later[] = { &fate->end_ms,    &fate->revoke_ms, &fate->again_ms,       &fate->lost_ms,
+                          &fate->extend_ms, &fate->rotate_ms, &fate->erase_ms,       &sim->fault_ms,
+                          &sim->mallory_ms, &sim->forger_ms,  &fate->split_until_ms, &fate->news_ms[1],
+                          &fate->news_ms[2] };
 
     sim_note(sim, "everybody sleeps for 400 days");
     for (size_t n = 0; n < sim->node_count; n++) {
@@ -360,6 +366,11 @@ judge(struct sim *sim, struct fate *fate)
         trust_revoke(sim, forger_device(sim));
         fate->revoke_ms = UINT64_MAX;
     }
+    if (sim->now_ms >= fate->again_ms && trust_is_revoked(sim, forger_device(sim)) &&
+        node_is_up(&sim->nodes[0])) {
+        trust_revoke(sim, forger_device(sim));
+        fate->again_ms = UINT64_MAX;
+    }
     if (sim->now_ms >= fate->lost_ms && node_is_up(&sim->nodes[0])) {
         if (sim->nodes[lost].joined) {
             trust_revoke(sim, lost);
@@ -376,6 +387,9 @@ judge(struct sim *sim, struct fate *fate)
     }
     if (sim->now_ms >= fate->erase_ms && node_is_up(&sim->nodes[0])) {
         trust_erase(sim);
+        for (size_t n = 0; fate->fragile && n < sim->node_count; n++) {
+            sim->nodes[n].fails_at_order = chance_one_in(&sim->chance, 2);
+        }
         fate->erase_ms = sim->now_ms + chance_between(&sim->chance, 30000, 300000);
     }
     if (sim->now_ms >= fate->sleep_ms) {
@@ -415,6 +429,7 @@ live(struct sim *sim, struct fate *fate)
         node->disk_in = 0;
         node->full_until_ms = 0;
         node->crash_in_turn = false;
+        node->fails_at_order = false;
         node->mute = true;
         node->rotate_due = false;
         if (trust_is_revoked(sim, n) && !node->gone) {

@@ -112,7 +112,8 @@ struct sim_node {
     size_t map_bytes;
     bool joined; /* has its welcome */
     bool founded;
-    bool restored;
+    bool restored;           /* its disk was replaced by an older one */
+    bool set_back;           /* that, or its databases alone were */
     struct replica *replica; /* NULL: it is down */
     struct gossip *gossip;
     uint64_t up_ms; /* when it comes up again */
@@ -132,7 +133,8 @@ struct sim_node {
     enum err disk_err; /* with this */
     uint64_t full_until_ms;
     bool crash_in_turn;
-    uint64_t stop_ms; /* said goodbye, and goes down then; 0: did not */
+    bool fails_at_order; /* once, at a step of the next order that it works off */
+    uint64_t stop_ms;    /* said goodbye, and goes down then; 0: did not */
     uint64_t away_ms;
     bool mute; /* its people rest */
     struct sim_follower follower;
@@ -209,6 +211,7 @@ struct forged {
     struct hash id;
     struct hash prev;
     struct buf frame; /* as it was sent: to be sent again, elsewhere */
+    struct buf bare;  /* the same with the hash in the place of the payload */
     bool no_right;    /* nobody may keep it */
     bool no_member;   /* it names `record_id` and its tag is not of it */
     struct ident record_id;
@@ -229,15 +232,27 @@ struct sim_revocation {
     bool extended;
 };
 
+enum { ERASURES_MAX = 8, FORGED_MAX = 200, REVOCATIONS_MAX = 8, SEALED_MAX = 8, SEALED_BYTES = 32 };
+
+/* How far a node is with an order. */
+struct sim_erasing {
+    bool had_key; /* the record's, lastly in an environment of this generation */
+    uint32_t generation;
+    bool done; /* by its own receipt */
+};
+
 /* A record that was ordered to be erased, with the key that names its entries in each compartment. */
 struct sim_erasure {
+    struct ident order;
     struct ident record_id;
     struct ident compartments[2];
     struct key erase_keys[2];
     size_t count;
+    uint8_t sealed[SEALED_MAX]
+                  [SEALED_BYTES]; /* out of payloads that headquarters had: nobody is to have them */
+    size_t sealed_count;
+    struct sim_erasing nodes[NODES_MAX];
 };
-
-enum { ERASURES_MAX = 8, FORGED_MAX = 200, REVOCATIONS_MAX = 8 };
 
 struct sim_stats {
     uint64_t turns;
@@ -410,8 +425,10 @@ void trust_revoke(struct sim *sim, size_t device);
 void trust_extend(struct sim *sim);
 /* Order that a record be erased, by two devices of two offices. */
 void trust_erase(struct sim *sim);
-/* True if the record was ordered to be erased; and if an entry belongs to one that was. */
+/* True if the record was ordered to be erased; if an entry is of what this order names, or of what any of them does. */
 bool trust_is_erased(const struct sim *sim, const struct ident *record_id);
+bool trust_is_named(const struct sim_erasure *erasure, const struct descriptor *descriptor,
+                    const struct hash *log_id, const struct entry *entry);
 bool trust_must_be_erased(const struct sim *sim, const struct descriptor *descriptor,
                           const struct hash *log_id, const struct entry *entry);
 /* True if the device is revoked. */
@@ -422,6 +439,26 @@ void trust_free(struct sim *sim);
 /* What must hold at the end of what was revoked, at one node. */
 void trust_check(struct sim_node *node);
 
+/* --- watch.c --- */
+
+/* Remember where the record's key is, and what of its payloads stands in the files of headquarters. */
+void watch_order(struct sim *sim, struct sim_erasure *erasure);
+/* A turn was committed: of an order that its node now says to be done with, nothing is left there. */
+void watch_turn(struct sim_node *node);
+/* Its disk is another's: what was seen there says nothing any more. */
+void watch_forget(struct sim_node *node);
+/* The end of the logs in which it would write next: what comes in from others must not move that. */
+struct watched_logs {
+    uint8_t incarnation[8];
+    uint64_t entries;
+};
+struct watched_logs watch_logs(const struct sim_node *node);
+void watch_received(struct sim_node *node, const struct watched_logs *before);
+/* Nothing leaves that the anchor does not know of: asked before anything does. */
+void watch_anchor(struct sim_node *node);
+/* What must hold of all that at the end. */
+void watch_check(struct sim_node *node);
+
 /* --- check.c, oracle.c --- */
 
 /* True when everybody is connected, complete and nothing is under way; else why not. */
@@ -430,6 +467,8 @@ void check_all(struct sim *sim);
 /* One view of each record among those who may read it, as the rules make it. */
 void check_views(struct sim *sim);
 void check_frame(struct sim *sim, const struct sim_conn *conn, int way, struct span frame);
+/* The first file of the directory, or below it, that holds these bytes. False: none does. */
+bool files_hold(const char *directory, struct span bytes, char *path_out, size_t path_size);
 
 /* What a record must show, computed from its entries by the rules alone, compared with what the view shows. */
 void oracle_compare(struct sim_node *node, struct table_txn *txn, uint32_t record_no,

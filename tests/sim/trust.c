@@ -73,7 +73,28 @@ cut_order(const void *a, const void *b)
     return order != 0 ? order : hash_compare(&x->entry_id, &y->entry_id);
 }
 
-/* Heads of a device's branches as headquarters holds them, as cuts; some are left out by chance where `careless`. */
+/* Another entry of the log than headquarters sees at its end: an older one, one of another branch, or one that only its
+ * author has, and perhaps keeps. */
+static void
+mistake(struct sim *sim, struct sim_cut *cut)
+{
+    const struct hash log_id = cut->log_id;
+    uint64_t seen = 0;
+
+    for (size_t n = 0; n < sim->forged_count; n++) {
+        const struct forged *at = &sim->forged[n];
+
+        if (hash_equal(&at->log_id, &log_id)) {
+            seen++;
+            if (chance_below(&sim->chance, seen) == 0) {
+                *cut = (struct sim_cut){ log_id, at->seq, at->id };
+            }
+        }
+    }
+}
+
+/* Heads of a device's branches as headquarters holds them, as cuts; some are left out or mistaken by chance where
+ * `careless`. */
 static size_t
 cuts_of(struct sim *sim, size_t device, bool careless, struct sim_cut **cuts_out)
 {
@@ -87,12 +108,22 @@ cuts_of(struct sim *sim, size_t device, bool careless, struct sim_cut **cuts_out
 
         if (hash_equal(&branch->device_id, &sim->nodes[device].device->identity.device_id) &&
             branch->next_seq > branch->branch_first && !(careless && chance_one_in(&sim->chance, 6))) {
-            cuts[count++] = (struct sim_cut){ branch->log_id, branch->next_seq - 1, branch->head_id };
+            cuts[count] = (struct sim_cut){ branch->log_id, branch->next_seq - 1, branch->head_id };
+            if (careless && chance_one_in(&sim->chance, 3)) {
+                mistake(sim, &cuts[count]);
+            }
+            count++;
         }
     }
     qsort(cuts, count, sizeof *cuts, cut_order);
+    size_t kept = 0;
+    for (size_t n = 0; n < count; n++) {
+        if (kept == 0 || cut_order(&cuts[kept - 1], &cuts[n]) != 0) {
+            cuts[kept++] = cuts[n];
+        }
+    }
     *cuts_out = cuts;
-    return count;
+    return kept;
 }
 
 static struct statement_list
@@ -198,17 +229,25 @@ trust_is_erased(const struct sim *sim, const struct ident *record_id)
 }
 
 bool
+trust_is_named(const struct sim_erasure *erasure, const struct descriptor *descriptor,
+               const struct hash *log_id, const struct entry *entry)
+{
+    for (size_t at = 0; at < erasure->count; at++) {
+        if (ident_equal(&erasure->compartments[at], &descriptor->compartment) &&
+            entry_is_member(entry, log_id, &erasure->erase_keys[at])) {
+            return true;
+        }
+    }
+    return false;
+}
+
+bool
 trust_must_be_erased(const struct sim *sim, const struct descriptor *descriptor, const struct hash *log_id,
                      const struct entry *entry)
 {
     for (size_t n = 0; n < sim->erasure_count; n++) {
-        const struct sim_erasure *erasure = &sim->erasures[n];
-
-        for (size_t at = 0; at < erasure->count; at++) {
-            if (ident_equal(&erasure->compartments[at], &descriptor->compartment) &&
-                entry_is_member(entry, log_id, &erasure->erase_keys[at])) {
-                return true;
-            }
+        if (trust_is_named(&sim->erasures[n], descriptor, log_id, entry)) {
+            return true;
         }
     }
     return false;
@@ -258,7 +297,8 @@ trust_erase(struct sim *sim)
     }
     const struct known_record *record = &sim->records[chance_below(&sim->chance, sim->record_count)];
     struct sim_erasure *erasure = &sim->erasures[sim->erasure_count];
-    *erasure = (struct sim_erasure){ .record_id = record->id };
+    memset(erasure, 0, sizeof *erasure);
+    erasure->record_id = record->id;
     if (trust_is_erased(sim, &record->id)) {
         return;
     }
@@ -273,7 +313,8 @@ trust_erase(struct sim *sim)
     for (size_t n = 0; n < erasure->count; n++) {
         statement_put_erase(&items, &keys[n].compartment, &keys[n].erase_key);
     }
-    chance_fill(&sim->chance, statement.erase.order.bytes, IDENT_BYTES);
+    chance_fill(&sim->chance, erasure->order.bytes, IDENT_BYTES);
+    statement.erase.order = erasure->order;
     statement.erase.keys = statement_list_of(&items, erasure->count);
     int office = shape_compartment(sim->shape, &record->compartment)->office;
     size_t admin = 0;
@@ -295,6 +336,7 @@ trust_erase(struct sim *sim)
     buf_free(&items);
     sim->erasure_count++;
     sim->stats.erasures++;
+    watch_order(sim, erasure);
     for (size_t n = 0; n < sim->promise_count; n++) {
         sim->promises[n].excused =
             sim->promises[n].excused || ident_equal(&sim->promises[n].record_id, &record->id);
@@ -337,6 +379,7 @@ trust_free(struct sim *sim)
     }
     for (size_t n = 0; n < sim->forged_count; n++) {
         buf_free(&sim->forged[n].frame);
+        buf_free(&sim->forged[n].bare);
     }
     free(sim->statements);
 }
