@@ -337,7 +337,8 @@ forger_act(struct sim *sim)
                 sim->forger_epochs[own - sim->shape->compartments];
         }
         if (record != NULL && forge(sim, wrong, at, record, source)) {
-            sim_note(sim, "%s signs something: %d", device->name, (int)wrong);
+            sim_note(sim, "%s signs something of %s: %d", device->name, ident_short(&record->id).text,
+                     (int)wrong);
         }
     }
     hand_over(sim);

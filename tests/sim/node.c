@@ -188,6 +188,7 @@ node_crash(struct sim_node *node, uint64_t away_ms, const char *why)
     node->flush_due = false;
     node->disk_in = 0;
     node->crash_in_turn = false;
+    node->crash_after_save = false;
     node->stop_ms = 0;
 }
 
@@ -463,7 +464,7 @@ transact(struct sim_node *node)
     if (tend) {
         node->tend_due = replica_tend(node->replica);
     }
-    if (node->crash_in_turn && chance_one_in(&sim->chance, 2)) {
+    if (node->crash_in_turn) {
         sim->stats.crashes++;
         node_crash(node, chance_between(&sim->chance, 100, 60000), "crash within a turn");
         return false;
@@ -477,7 +478,7 @@ transact(struct sim_node *node)
     node->statements_due = false;
     node->rotate_due = false;
     people_settle(sim, true);
-    if (node->crash_in_turn || stops_at_order(node)) {
+    if ((node->crash_after_save && saves) || stops_at_order(node)) {
         sim->stats.crashes++;
         node_crash(node, chance_between(&sim->chance, 100, 60000), "crash after a turn");
         return false;

@@ -1,15 +1,20 @@
 #!/bin/sh
 # planted.sh - plants bugs in copies of sync and store, one at a time, and demands that a test sees each.
 #
-# usage: planted.sh SOURCE BUILD [ROUNDS]   where BUILD holds the libraries and the simulator of SOURCE
+# usage: planted.sh SOURCE BUILD [ROUNDS [NAME...]]   where BUILD holds the libraries and the simulator of SOURCE
 #
 # The simulator is asked first, twelve seeds a round (8 rounds), then its lanes, then the unit tests. With 0 rounds nobody
-# is asked: it is only seen that each bug still finds its place.
+# is asked: it is only seen that each bug still finds its place. With names only those bugs are planted.
 set -u
 
 source=$1
 build=$2
 rounds=${3:-8}
+names=
+if [ $# -gt 3 ]; then
+    shift 3
+    names=" $* "
+fi
 folder=$build/planted-sim
 compiler=${CC:-cc}
 mkdir -p "$folder"
@@ -24,8 +29,8 @@ link() {
     "$compiler" $parts "$folder/planted.o" -o "$2" $libraries
 }
 
-# caught NAME: run the tests against the planted object; says which one saw it.
-caught() {
+# seen_by_simulator NAME: ask it, and then its lanes. 0: it sees the bug, 1: it does not, 2: it does not link.
+seen_by_simulator() {
     link sim "$folder/sim" >"$folder/$1.log" 2>&1 || return 2
     round=0
     while [ $round -lt "$rounds" ]; do
@@ -39,43 +44,71 @@ caught() {
         echo "$1: caught by the lanes: $(tail -n 1 "$folder/$1.log")"
         return 0
     fi
-    for unit in unit-replica unit-gossip unit-journal unit-frontier; do
+    return 1
+}
+
+# seen_by_units NAME UNIT...: ask these tests, as far as they are built. Gives the same.
+seen_by_units() {
+    name=$1
+    shift
+    for unit in "$@"; do
         [ -e "$build/CMakeFiles/$unit.dir/link.txt" ] || continue
-        link $unit "$folder/$unit" >"$folder/$1.log" 2>&1 || return 2
-        if ! "$folder/$unit" >"$folder/$1.log" 2>&1; then
-            echo "$1: caught by $unit: $(grep -m1 ':[FE]:' "$folder/$1.log")"
+        link "$unit" "$folder/$unit" >"$folder/$name.log" 2>&1 || return 2
+        if ! "$folder/$unit" >"$folder/$name.log" 2>&1; then
+            echo "$name: caught by $unit: $(grep -m1 ':[FE]:' "$folder/$name.log")"
             return 0
         fi
     done
     return 1
 }
 
-# plant NAME FILE SED: the copy must differ, must build, and must fail a test.
+# caught NAME [UNIT...]: ask for the planted object; says who saw it. Gives the same.
+caught() {
+    if [ $# -gt 1 ]; then
+        seen_by_units "$@"
+        return
+    fi
+    seen_by_simulator "$1"
+    seen=$?
+    [ $seen = 1 ] || return $seen
+    seen_by_units "$1" unit-replica unit-gossip unit-journal unit-frontier
+}
+
+# plant NAME FILE SED [UNIT...]: the copy must differ, must build, and must fail a test. Where units are named the bug lies
+# where the simulator does not come, and they alone are asked.
 plant() {
-    sed "$3" "$source/$2" >"$folder/$(basename "$2")"
-    if cmp -s "$source/$2" "$folder/$(basename "$2")"; then
-        echo "$1: the bug finds no place in $2 any more"
+    case ${names:- $1 } in
+    *" $1 "*) ;;
+    *) return ;;
+    esac
+    planted=$1
+    original=$2
+    copy=$folder/$(basename "$2")
+    sed "$3" "$source/$original" >"$copy"
+    if cmp -s "$source/$original" "$copy"; then
+        echo "$planted: the bug finds no place in $original any more"
         failed=1
         return
     fi
     [ "$rounds" -gt 0 ] || return 0
     if ! "$compiler" -std=c17 -O1 -g -D_GNU_SOURCE -fPIE -I"$source" -c -o "$folder/planted.o" \
-        "$folder/$(basename "$2")" >"$folder/$1.log" 2>&1; then
-        tail -n 20 "$folder/$1.log"
-        echo "$1: does not build"
+        "$copy" >"$folder/$planted.log" 2>&1; then
+        tail -n 20 "$folder/$planted.log"
+        echo "$planted: does not build"
         failed=1
         return
     fi
-    caught "$1"
+    shift 3
+    caught "$planted" "$@"
     case $? in
     0) ;;
     1)
-        echo "$1: nobody saw the bug"
+        echo "$planted: nobody saw the bug"
         failed=1
         ;;
     *)
-        tail -n 20 "$folder/$1.log"
-        echo "$1: does not link"
+        tail -n 20 "$folder/$planted.log"
+        echo "$planted: does not link"
         failed=1
         ;;
     esac
@@ -88,9 +121,6 @@ plant any-signature sync/intake.c 's/if (chunk_verify(chunk, descriptor->sign_pk
 
 # A chunk is put on the first branch that has an entry before it, whether or not that is its own.
 plant any-prev sync/intake.c '/^attach(/,/^}/s/if (memcmp(prev_out->bytes, chunk->prev_short.*/if (true) {/'
-
-# Of a fork, one tip is told and the others are not.
-plant one-tip-of-a-fork sync/replica.c '/^frontier_update(/,/^}/s/count += is_tip;/count += is_tip \&\& count == 0;/'
 
 # A peer is answered while the turn may still come to nothing.
 plant answer-before-commit sync/gossip_receive.c \
@@ -126,5 +156,54 @@ plant withheld-unsaid sync/replica.c 's/view_out->withheld = true;/view_out->wit
 
 # A key that nobody else has is written under.
 plant key-without-entry sync/author.c 's/(known != ERR_ABSENT || half == OPEN_HALF)/known != ERR_ABSENT/'
+
+# --- the checks that tests/model leaves out: its mutants by their names, and README.md there says what each drops ---
+
+plant NOT_JUDGED_AGAIN sync/intake.c '/^settle(/,/^}/s/follow_limits(intake, branch);/(void)branch;/'
+plant CUT_ENTRY_LATE sync/intake.c '/^take_entries(/,/^}/s/^        follow_limits(.*/        (void)limited;/'
+plant CUT_BY_SEQ sync/limit.c '/^limit_by(/,/^}/s/^            let_pass(.*/            for (struct log_branch *at = first; at != NULL; at = next_branch(journal, at)) {\
+                at->limit_work = higher(at->limit_work, cut->seq + 1);\
+            }/'
+plant CUT_WITHOUT_ENTRY sync/limit.c '/^limit_by(/,/^}/{
+s/if (log_no != LOG_NONE) {/{/
+s/journal_branch(journal, log_no)/log_no == LOG_NONE ? first : &/
+}'
+# The higher of the limits is what is told already.
+plant ANY_REVOCATION sync/limit.c \
+    '/^limit_log(/,/^}/s/lower(at->limit_next, at->limit_work)/higher(at->told_next, at->limit_work)/'
+plant FRONTIER_PAST_CUTS sync/replica.c '/^branch_end(/,/^}/s/return .*/return branch->next_seq;/'
+plant FRONTIER_TO_NEAREST_CUT sync/replica.c '/^branch_end(/,/^}/s/told_next/limit_next/g'
+plant ONE_TIP sync/replica.c '/^frontier_update(/,/^}/s/count += is_tip;/count += is_tip \&\& count == 0;/'
+# No branch is an answer there, and no failure of the turn.
+plant SECOND_CHILD sync/intake.c '/^branch_for(/,/^}/s/return journal_begin_branch(.*/return NULL;/
+/^take_entries(/,/^}/s/intake->failed = true;/(void)intake;/'
+plant BARE sync/intake.c '/^payloads_are_here(/,/^}/s/return false;/(void)entry;/'
+plant LATE_COPY sync/intake.c '/^append(/,/^}/s/if (order != NULL) {/if (false) {/'
+plant ERASE_MERGED sync/erase.c \
+    '/^look_at(/,/^}/s/if (!entry_is_member(/if (stored.state != STATE_MERGED || !entry_is_member(/'
+plant SCAN_FORGOTTEN sync/erase.c '/^scan_write(/,/^}/s/^    table_put(.*/    (void)row;/'
+# The simulator puts disks back that were copied, and restores no backup.
+plant SAME_INCARNATION sync/restore.c '/^restore_identity(/,/^}/s/world_random(.*/(void)world;/' unit-backup
+plant ANCHOR_IGNORED sync/replica.c '/^was_rolled_back(/,/^}/s/return true;/return false;/'
+plant NOT_ANCHORED sync/replica.c \
+    '/^replica_anchor(/,/^}/s/if (replica->anchor_entries == replica->own_entries) {/if (true) {/'
+plant NOT_ANCHORED-after-a-crash sync/replica.c \
+    '/^check_anchor(/,/^}/s/^    return rolled_back/    replica->anchor_entries = replica->own_entries;\n&/'
+plant TAIL_UNNOTICED sync/replica_gossip.c '/^is_current_log(/,/^}/s/return memcmp/return false \&\& memcmp/'
+
+plant DUE_IN_MEMORY sync/erase.c '/^due_set(/,/^}/s/table_put(.*/(void)txn;/'
+plant LEFTOVERS_STAY store/vault.c '/^wrap_clear(/,/^}/s/if (is_other_folder(.*/if (false) {/'
+plant RECEIPT_EARLY sync/erase.c '/^erase_progress_of(/,/^}/s/ \&\& !erase->due//'
+plant KEYS_REWRITTEN_ONCE sync/replica_erase.c '/^rewrite(/,/^}/s/ || replica->keys_rewritten_at != destroyed//'
+plant MAIN_COMMITTED_FIRST sync/replica.c '/^replica_commit(/,/^}/{
+s/table_commit(&replica->keys_txn)/table_commit(\&replica->the_other)/
+s/table_commit(&replica->main_txn)/table_commit(\&replica->keys_txn)/
+s/the_other/main_txn/
+}'
+plant NAMED_BEFORE_WRITTEN sync/replica_erase.c '/^rewrite_keys(/,/^}/{
+s/= write_keys(.*/= wrap_write(replica->directory, \&replica->storage_key, \&next, replica->world);/
+t
+s/= wrap_write(.*/= write_keys(replica, \&next, \&env);/
+}'
 
 exit $failed

@@ -112,8 +112,10 @@ struct sim_node {
     size_t map_bytes;
     bool joined; /* has its welcome */
     bool founded;
-    bool restored;           /* its disk was replaced by an older one */
-    bool set_back;           /* that, or its databases alone were */
+    bool restored; /* its disk was replaced by an older one */
+    bool set_back; /* that, or its databases alone were */
+    bool anchored; /* its anchor file was seen, in this incarnation the first time */
+    uint8_t incarnation[8];
     struct replica *replica; /* NULL: it is down */
     struct gossip *gossip;
     uint64_t up_ms; /* when it comes up again */
@@ -132,9 +134,10 @@ struct sim_node {
     unsigned disk_in;  /* steps until one fails; 0: none does */
     enum err disk_err; /* with this */
     uint64_t full_until_ms;
-    bool crash_in_turn;
-    bool fails_at_order; /* once, at a step of the next order that it works off */
-    uint64_t stop_ms;    /* said goodbye, and goes down then; 0: did not */
+    bool crash_in_turn;    /* before it is committed */
+    bool crash_after_save; /* once its turn is, and before anything else */
+    bool fails_at_order;   /* once, at a step of the next order that it works off */
+    uint64_t stop_ms;      /* said goodbye, and goes down then; 0: did not */
     uint64_t away_ms;
     bool mute; /* its people rest */
     struct sim_follower follower;

@@ -341,7 +341,8 @@ trust_erase(struct sim *sim)
         sim->promises[n].excused =
             sim->promises[n].excused || ident_equal(&sim->promises[n].record_id, &record->id);
     }
-    sim_note(sim, "a record is to be erased, in %zu compartments", erasure->count);
+    sim_note(sim, "record %s is to be erased, in %zu compartments", ident_short(&record->id).text,
+             erasure->count);
     hand_out(sim);
 }
 

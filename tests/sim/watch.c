@@ -282,6 +282,10 @@ watch_anchor(struct sim_node *node)
                      node->device->name);
         }
     }
+    if (err == ERR_OK && !node->anchored) {
+        node->anchored = true;
+        memcpy(node->incarnation, anchor.incarnation, sizeof node->incarnation);
+    }
     anchor_free(&anchor);
 }
 
@@ -295,8 +299,9 @@ watch_check(struct sim_node *node)
     for (size_t n = 0; n < node->sim->erasure_count; n++) {
         check_gone(node, &node->sim->erasures[n]);
     }
-    if (!node->set_back && memcmp(identity->incarnation, node->device->identity.incarnation,
-                                  sizeof identity->incarnation) != 0) {
+    /* Entries and no anchor at all: its machine stopped between the first of them and the first anchor. */
+    if (node->anchored && !node->set_back &&
+        memcmp(identity->incarnation, node->incarnation, sizeof node->incarnation) != 0) {
         sim_fail(node->sim, "%s began a new incarnation, and nobody replaced its disk", node->device->name);
     }
 }
