@@ -189,6 +189,7 @@ node_crash(struct sim_node *node, uint64_t away_ms, const char *why)
     node->disk_in = 0;
     node->crash_in_turn = false;
     node->crash_after_save = false;
+    node->fails_in_save = false;
     node->stop_ms = 0;
 }
 
@@ -468,6 +469,11 @@ transact(struct sim_node *node)
         sim->stats.crashes++;
         node_crash(node, chance_between(&sim->chance, 100, 60000), "crash within a turn");
         return false;
+    }
+    if (node->fails_in_save && saves) {
+        node->fails_in_save = false;
+        node->disk_in = 2;
+        node->disk_err = chance_one_in(&sim->chance, 2) ? ERR_FULL : ERR_IO;
     }
     err = replica_commit(node->replica);
     if (err != ERR_OK) {

@@ -306,10 +306,10 @@ misfortune(struct sim *sim, struct fate *fate)
         break;
     case 6:
         node = someone(sim);
-        if (node != NULL && chance_one_in(chance, 2)) {
-            node->crash_in_turn = true;
-        } else if (node != NULL) {
-            node->crash_after_save = true;
+        if (node != NULL) {
+            bool *const when[] = { &node->crash_in_turn, &node->crash_after_save, &node->fails_in_save };
+
+            *when[chance_below(chance, 3)] = true;
         }
         break;
     case 7:
@@ -432,6 +432,7 @@ live(struct sim *sim, struct fate *fate)
         node->full_until_ms = 0;
         node->crash_in_turn = false;
         node->crash_after_save = false;
+        node->fails_in_save = false;
         node->fails_at_order = false;
         node->mute = true;
         node->rotate_due = false;

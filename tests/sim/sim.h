@@ -136,6 +136,7 @@ struct sim_node {
     uint64_t full_until_ms;
     bool crash_in_turn;    /* before it is committed */
     bool crash_after_save; /* once its turn is, and before anything else */
+    bool fails_in_save;    /* between its two commits */
     bool fails_at_order;   /* once, at a step of the next order that it works off */
     uint64_t stop_ms;      /* said goodbye, and goes down then; 0: did not */
     uint64_t away_ms;
