@@ -7,8 +7,8 @@
 # is asked: it is only seen that each bug still finds its place. With names only those bugs are planted.
 set -u
 
-source=$1
-build=$2
+source=$(cd "$1" && pwd) || exit 2
+build=$(cd "$2" && pwd) || exit 2
 rounds=${3:-8}
 names=
 if [ $# -gt 3 ]; then
@@ -19,6 +19,7 @@ folder=$build/planted-sim
 compiler=${CC:-cc}
 mkdir -p "$folder"
 failed=0
+count=0
 
 # link NAME OUT: link the program NAME as CMake does, with the planted object before the libraries.
 link() {
@@ -81,6 +82,7 @@ plant() {
     *" $1 "*) ;;
     *) return ;;
     esac
+    count=$((count + 1))
     planted=$1
     original=$2
     copy=$folder/$(basename "$2")
@@ -206,4 +208,8 @@ t
 s/= wrap_write(.*/= write_keys(replica, \&next, \&env);/
 }'
 
+if [ $count = 0 ]; then
+    echo "no bug has such a name:$names" >&2
+    exit 2
+fi
 exit $failed
