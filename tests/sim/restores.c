@@ -906,6 +906,7 @@ put_back(struct history *history, struct kept *kept)
     history->set_back = 0;
     *life = (struct life){ .node = life->node, .kind = kind, .since = kept->when };
     follower_forget(node);
+    node->set_back = true;
     if (kind == RESTORED_BACKUP) {
         restore_backup(history, kept);
     } else if (kind == RESTORED_DATABASES) {
