@@ -3,8 +3,8 @@
 #
 # usage: planted.sh SOURCE BUILD [ROUNDS [NAME...]]   where BUILD holds the libraries and the simulator of SOURCE
 #
-# The simulator is asked first, twelve seeds a round (8 rounds), then its lanes, then the unit tests. With 0 rounds nobody
-# is asked: it is only seen that each bug still finds its place. With names only those bugs are planted.
+# The simulator is asked first, twelve seeds a round (8 rounds), then its lanes and restores, then the unit tests. With 0
+# rounds nobody is asked: it is only seen that each bug still finds its place. With names only those bugs are planted.
 set -u
 
 source=$(cd "$1" && pwd) || exit 2
@@ -30,7 +30,7 @@ link() {
     "$compiler" $parts "$folder/planted.o" -o "$2" $libraries
 }
 
-# seen_by_simulator NAME: ask it, and then its lanes. 0: it sees the bug, 1: it does not, 2: it does not link.
+# seen_by_simulator NAME: ask its seeds, lanes and restores. 0: it sees the bug, 1: it does not, 2: it does not link.
 seen_by_simulator() {
     link sim "$folder/sim" >"$folder/$1.log" 2>&1 || return 2
     round=0
@@ -45,72 +45,61 @@ seen_by_simulator() {
         echo "$1: caught by the lanes: $(tail -n 1 "$folder/$1.log")"
         return 0
     fi
+    if ! "$folder/sim" --restores 100 --once >"$folder/$1.log" 2>&1; then
+        echo "$1: caught by the restores: $(grep -m1 '^seed\|ssertion' "$folder/$1.log")"
+        return 0
+    fi
     return 1
 }
 
-# seen_by_units NAME UNIT...: ask these tests, as far as they are built. Gives the same.
-seen_by_units() {
-    name=$1
-    shift
-    for unit in "$@"; do
+# caught NAME: ask for the planted object; says who saw it. Gives the same.
+caught() {
+    seen_by_simulator "$1"
+    seen=$?
+    [ $seen = 1 ] || return $seen
+    for unit in unit-replica unit-gossip unit-journal unit-frontier; do
         [ -e "$build/CMakeFiles/$unit.dir/link.txt" ] || continue
-        link "$unit" "$folder/$unit" >"$folder/$name.log" 2>&1 || return 2
-        if ! "$folder/$unit" >"$folder/$name.log" 2>&1; then
-            echo "$name: caught by $unit: $(grep -m1 ':[FE]:' "$folder/$name.log")"
+        link $unit "$folder/$unit" >"$folder/$1.log" 2>&1 || return 2
+        if ! "$folder/$unit" >"$folder/$1.log" 2>&1; then
+            echo "$1: caught by $unit: $(grep -m1 ':[FE]:' "$folder/$1.log")"
             return 0
         fi
     done
     return 1
 }
 
-# caught NAME [UNIT...]: ask for the planted object; says who saw it. Gives the same.
-caught() {
-    if [ $# -gt 1 ]; then
-        seen_by_units "$@"
-        return
-    fi
-    seen_by_simulator "$1"
-    seen=$?
-    [ $seen = 1 ] || return $seen
-    seen_by_units "$1" unit-replica unit-gossip unit-journal unit-frontier
-}
-
-# plant NAME FILE SED [UNIT...]: the copy must differ, must build, and must fail a test. Where units are named the bug lies
-# where the simulator does not come, and they alone are asked.
+# plant NAME FILE SED: the copy must differ, must build, and must fail a test.
 plant() {
     case ${names:- $1 } in
     *" $1 "*) ;;
     *) return ;;
     esac
     count=$((count + 1))
-    planted=$1
-    original=$2
     copy=$folder/$(basename "$2")
-    sed "$3" "$source/$original" >"$copy"
-    if cmp -s "$source/$original" "$copy"; then
-        echo "$planted: the bug finds no place in $original any more"
+    sed "$3" "$source/$2" >"$copy"
+    if cmp -s "$source/$2" "$copy"; then
+        echo "$1: the bug finds no place in $2 any more"
         failed=1
         return
     fi
     [ "$rounds" -gt 0 ] || return 0
     if ! "$compiler" -std=c17 -O1 -g -D_GNU_SOURCE -fPIE -I"$source" -c -o "$folder/planted.o" \
-        "$copy" >"$folder/$planted.log" 2>&1; then
-        tail -n 20 "$folder/$planted.log"
-        echo "$planted: does not build"
+        "$copy" >"$folder/$1.log" 2>&1; then
+        tail -n 20 "$folder/$1.log"
+        echo "$1: does not build"
         failed=1
         return
     fi
-    shift 3
-    caught "$planted" "$@"
+    caught "$1"
     case $? in
     0) ;;
     1)
-        echo "$planted: nobody saw the bug"
+        echo "$1: nobody saw the bug"
         failed=1
         ;;
     *)
-        tail -n 20 "$folder/$planted.log"
-        echo "$planted: does not link"
+        tail -n 20 "$folder/$1.log"
+        echo "$1: does not link"
         failed=1
         ;;
     esac
@@ -184,8 +173,7 @@ plant LATE_COPY sync/intake.c '/^append(/,/^}/s/if (order != NULL) {/if (false) 
 plant ERASE_MERGED sync/erase.c \
     '/^look_at(/,/^}/s/if (!entry_is_member(/if (stored.state != STATE_MERGED || !entry_is_member(/'
 plant SCAN_FORGOTTEN sync/erase.c '/^scan_write(/,/^}/s/^    table_put(.*/    (void)row;/'
-# The simulator puts disks back that were copied, and restores no backup.
-plant SAME_INCARNATION sync/restore.c '/^restore_identity(/,/^}/s/world_random(.*/(void)world;/' unit-backup
+plant SAME_INCARNATION sync/restore.c '/^restore_identity(/,/^}/s/world_random(.*/(void)world;/'
 plant ANCHOR_IGNORED sync/replica.c '/^was_rolled_back(/,/^}/s/return true;/return false;/'
 plant NOT_ANCHORED sync/replica.c \
     '/^replica_anchor(/,/^}/s/if (replica->anchor_entries == replica->own_entries) {/if (true) {/'
