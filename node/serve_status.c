@@ -384,19 +384,36 @@ kinds_json(const struct codebook *codebook, uint32_t kinds)
     return list;
 }
 
+/* The stage from which on the field must be filled in, in the first of its kinds that has stages; "": never. */
+static const char *
+stage_name(const struct codebook *codebook, const struct codebook_field *field)
+{
+    for (size_t n = 0; n < codebook->kind_count && field->stage != 0; n++) {
+        uint32_t kind = codebook->kinds[n].number;
+        const struct codebook_field *stage =
+            (field->kinds >> kind & 1) == 0 ? NULL : codebook_stage_field(codebook, kind);
+
+        if (stage != NULL) {
+            return codebook_value(codebook_vocabulary(codebook, stage->vocabulary), field->stage)->name;
+        }
+    }
+    return "";
+}
+
 static json_t *
 codebook_field_json(const struct codebook *codebook, const struct codebook_field *field)
 {
     const struct codebook_vocabulary *vocabulary = codebook_vocabulary(codebook, field->vocabulary);
     const struct codebook_collection *collection = codebook_collection(codebook, field->collection);
 
-    return json_pack(
-        "{s:s,s:s,s:s,s:o,s:s,s:s,s:s,s:s,s:b,s:b,s:b,s:b}", "name", field->name, "label", field->label,
-        "collection", collection == NULL ? "" : collection->name, "kinds", kinds_json(codebook, field->kinds),
-        "type", value_type_name(field->type), "vocabulary", vocabulary == NULL ? "" : vocabulary->name,
-        "level", value_level_name(field->sensitivity), "policy", value_policy_name(field->policy), "required",
-        (field->flags & FIELD_REQUIRED) != 0, "indexed", (field->flags & FIELD_INDEXED) != 0, "listed",
-        (field->flags & FIELD_LISTED) != 0, "once", (field->flags & FIELD_ONCE) != 0);
+    return json_pack("{s:s,s:s,s:s,s:o,s:s,s:s,s:s,s:s,s:b,s:s,s:b,s:b,s:b}", "name", field->name, "label",
+                     field->label, "collection", collection == NULL ? "" : collection->name, "kinds",
+                     kinds_json(codebook, field->kinds), "type", value_type_name(field->type), "vocabulary",
+                     vocabulary == NULL ? "" : vocabulary->name, "level",
+                     value_level_name(field->sensitivity), "policy", value_policy_name(field->policy),
+                     "required", (field->flags & FIELD_REQUIRED) != 0, "from", stage_name(codebook, field),
+                     "indexed", (field->flags & FIELD_INDEXED) != 0, "listed",
+                     (field->flags & FIELD_LISTED) != 0, "once", (field->flags & FIELD_ONCE) != 0);
 }
 
 static json_t *
@@ -409,10 +426,31 @@ collection_json(const struct codebook *codebook, const struct codebook_collectio
         "append_only", (collection->flags & COLLECTION_APPEND_ONLY) != 0);
 }
 
+/* A step, and what has to be passed before it. */
+static json_t *
+step_json(const struct codebook_vocabulary *vocabulary, const struct codebook_step *step)
+{
+    static const char *const gates[] = {
+        "scope", "consent", "no_harm", "verification", "four_eyes", "reply"
+    };
+    json_t *needs = json_array();
+
+    for (size_t n = 0; n < sizeof gates / sizeof gates[0]; n++) {
+        if ((step->gates >> n & 1) != 0) {
+            (void)json_array_append_new(needs, json_string(gates[n]));
+        }
+    }
+    const struct codebook_value *from = codebook_value(vocabulary, step->from);
+    const char *any = step->from == STEP_FROM_ANY ? "any" : "none";
+    return json_pack("{s:s,s:s,s:o}", "from", from == NULL ? any : from->name, "to",
+                     codebook_value(vocabulary, step->to)->name, "gates", needs);
+}
+
 static json_t *
 vocabulary_json(const struct codebook_vocabulary *vocabulary)
 {
     json_t *values = json_array();
+    json_t *steps = json_array();
 
     for (size_t n = 0; n < vocabulary->value_count; n++) {
         const struct codebook_value *value = &vocabulary->values[n];
@@ -420,7 +458,11 @@ vocabulary_json(const struct codebook_vocabulary *vocabulary)
         (void)json_array_append_new(values, json_pack("{s:s,s:s,s:I}", "name", value->name, "label",
                                                       value->label, "rank", (json_int_t)value->rank));
     }
-    return json_pack("{s:s,s:s,s:o}", "name", vocabulary->name, "label", vocabulary->label, "values", values);
+    for (size_t n = 0; n < vocabulary->step_count; n++) {
+        (void)json_array_append_new(steps, step_json(vocabulary, &vocabulary->steps[n]));
+    }
+    return json_pack("{s:s,s:s,s:o,s:o}", "name", vocabulary->name, "label", vocabulary->label, "values",
+                     values, "steps", steps);
 }
 
 /* True if a field of one of `kinds` holds codes of the vocabulary. */

@@ -137,6 +137,37 @@ codebook_value_by_name(const struct codebook_vocabulary *vocabulary, const char 
     return NULL;
 }
 
+const struct codebook_field *
+codebook_stage_field(const struct codebook *codebook, uint32_t kind)
+{
+    for (size_t i = 0; i < codebook->field_count; i++) {
+        const struct codebook_field *field = &codebook->fields[i];
+
+        if ((field->flags & FIELD_STAGE) != 0 && of_kind(field->kinds, kind)) {
+            return field;
+        }
+    }
+    return NULL;
+}
+
+const struct codebook_step *
+codebook_step(const struct codebook_vocabulary *vocabulary, uint32_t from, uint32_t to)
+{
+    const struct codebook_step *any = NULL;
+
+    for (size_t i = 0; i < vocabulary->step_count; i++) {
+        const struct codebook_step *step = &vocabulary->steps[i];
+
+        if (step->to == to && step->from == from) {
+            return step;
+        }
+        if (step->to == to && step->from == STEP_FROM_ANY && from != STEP_FROM_NONE) {
+            any = step;
+        }
+    }
+    return any;
+}
+
 void
 codebook_element(struct span cbor, uint8_t element_out[ELEMENT_BYTES])
 {

@@ -69,6 +69,7 @@ enum codebook_flag {
     FIELD_INDEXED = 2,  /* its codes, countries, months or records are in the coded index */
     FIELD_LISTED = 4,   /* shown in lists: kept in the record's summary */
     FIELD_ONCE = 8,     /* written at creation; `surface` if two values ever meet */
+    FIELD_STAGE = 16,   /* its value is the stage that the record is at; one field of a kind at most */
 };
 
 /* Append-only: no element is removed, and no value of one replaces another; a union may
@@ -87,6 +88,26 @@ enum collection_flag {
 
 enum { ELEMENT_BYTES = 8 };
 
+/* What has to be passed, each by a signed entry, before a record takes a step. */
+enum codebook_gate {
+    GATE_SCOPE = 1,        /* a limb of the resolutions is named, and the decision is "in scope" */
+    GATE_CONSENT = 2,      /* the persons concerned agreed to what the step does */
+    GATE_NO_HARM = 4,      /* nobody can be recognised who must not be */
+    GATE_VERIFICATION = 8, /* the facts are corroborated */
+    GATE_FOUR_EYES = 16,   /* somebody else than who prepared it approves */
+    GATE_REPLY = 32        /* the Government's reply is recorded, or that there is none */
+};
+
+/* A step that a register may take from one value of a vocabulary to another. */
+enum { STEP_FROM_NONE = 0 };     /* it has no value yet */
+#define STEP_FROM_ANY UINT32_MAX /* whatever it holds: a way out, for which nothing need be filled in */
+
+struct codebook_step {
+    uint32_t from;
+    uint32_t to;
+    uint32_t gates; /* enum codebook_gate */
+};
+
 struct codebook_value {
     uint32_t number; /* in the record; from 1 within its vocabulary, never reused */
     uint32_t rank;   /* for ordered vocabularies: max, min and protective go by it */
@@ -101,7 +122,9 @@ struct codebook_vocabulary {
     const char *label;
     const struct codebook_value *values; /* ascending by number */
     size_t value_count;
-    uint32_t groups; /* number of the vocabulary that its values roll up into; 0: none */
+    uint32_t groups;                   /* number of the vocabulary that its values roll up into; 0: none */
+    const struct codebook_step *steps; /* ascending by (from, to); none: any value may follow any */
+    size_t step_count;
 };
 
 struct codebook_kind {
@@ -132,6 +155,7 @@ struct codebook_field {
     enum merge_policy policy;
     uint32_t flags;  /* enum codebook_flag */
     uint32_t target; /* of TYPE_RECORD: the kind; of TYPE_ELEMENT: the collection; 0: any */
+    uint32_t stage;  /* from this value of the kind's stage on, by rank, it must be filled in; 0: never */
 };
 
 /* All arrays ascend by number. */
@@ -165,6 +189,14 @@ const struct codebook_vocabulary *codebook_vocabulary(const struct codebook *cod
 const struct codebook_value *codebook_value(const struct codebook_vocabulary *vocabulary, uint32_t number);
 const struct codebook_value *codebook_value_by_name(const struct codebook_vocabulary *vocabulary,
                                                     const char *name);
+
+/* The field that says at which stage records of the kind are. NULL: they have no stages. */
+const struct codebook_field *codebook_stage_field(const struct codebook *codebook, uint32_t kind);
+
+/* The step from one value (STEP_FROM_NONE: none yet) to another: one of its own, or else one from any. NULL: it may not be
+ * taken, or the vocabulary has no steps and every value may follow every other. */
+const struct codebook_step *codebook_step(const struct codebook_vocabulary *vocabulary, uint32_t from,
+                                          uint32_t to);
 
 /* The id of the element of a set or keyed collection whose first field holds `cbor`:
  * H("vigil.elt.v1", cbor)[0..8]. Two offices that add one country add one element. Elements of other

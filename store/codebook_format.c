@@ -5,9 +5,10 @@
  *     kind        [number, name, label]
  *     collection  [number, name, label, kinds, flags, sensitivity]
  *     field       [number, name, label, collection, kinds, type, vocabulary, sensitivity, policy, flags,
- *                  target]
- *     vocabulary  [number, name, label, groups, [value, ...]]
+ *                  target, stage]
+ *     vocabulary  [number, name, label, groups, [value, ...], [step, ...]]
  *     value       [number, name, label, rank, group]
+ *     step        [from, to, gates]
  *
  * The bytes are read twice: to check and measure every item, and, once one block of that
  * size is there, to fill it. What the items say of each other is checked in the block.
@@ -29,10 +30,12 @@ enum {
     COLLECTIONS_MAX = 1024,
     FIELDS_MAX = 4096,
     VOCABULARIES_MAX = 1024,
-    VALUES_MAX = 4096
+    VALUES_MAX = 4096,
+    STEPS_MAX = 4096
 };
 
-enum { FIELD_FLAGS = FIELD_REQUIRED | FIELD_INDEXED | FIELD_LISTED | FIELD_ONCE };
+enum { FIELD_FLAGS = FIELD_REQUIRED | FIELD_INDEXED | FIELD_LISTED | FIELD_ONCE | FIELD_STAGE };
+enum { GATES = GATE_SCOPE | GATE_CONSENT | GATE_NO_HARM | GATE_VERIFICATION | GATE_FOUR_EYES | GATE_REPLY };
 enum { COLLECTION_FLAGS = COLLECTION_APPEND_ONLY | COLLECTION_SET | COLLECTION_KEYED };
 
 /* --- Writing ---------------------------------------------------------------- */
@@ -55,7 +58,7 @@ put_head(struct buf *out, size_t columns, uint32_t number, const char *name, con
 static void
 put_field(struct buf *out, const struct codebook_field *field)
 {
-    put_head(out, 11, field->number, field->name, field->label);
+    put_head(out, 12, field->number, field->name, field->label);
     cbor_put_uint(out, field->collection);
     cbor_put_uint(out, field->kinds);
     cbor_put_uint(out, field->type);
@@ -64,12 +67,13 @@ put_field(struct buf *out, const struct codebook_field *field)
     cbor_put_uint(out, field->policy);
     cbor_put_uint(out, field->flags);
     cbor_put_uint(out, field->target);
+    cbor_put_uint(out, field->stage);
 }
 
 static void
 put_vocabulary(struct buf *out, const struct codebook_vocabulary *vocabulary)
 {
-    put_head(out, 5, vocabulary->number, vocabulary->name, vocabulary->label);
+    put_head(out, 6, vocabulary->number, vocabulary->name, vocabulary->label);
     cbor_put_uint(out, vocabulary->groups);
     cbor_put_array(out, vocabulary->value_count);
     for (size_t i = 0; i < vocabulary->value_count; i++) {
@@ -77,6 +81,13 @@ put_vocabulary(struct buf *out, const struct codebook_vocabulary *vocabulary)
         put_head(out, 5, value->number, value->name, value->label);
         cbor_put_uint(out, value->rank);
         cbor_put_uint(out, value->group);
+    }
+    cbor_put_array(out, vocabulary->step_count);
+    for (size_t i = 0; i < vocabulary->step_count; i++) {
+        cbor_put_array(out, 3);
+        cbor_put_uint(out, vocabulary->steps[i].from);
+        cbor_put_uint(out, vocabulary->steps[i].to);
+        cbor_put_uint(out, vocabulary->steps[i].gates);
     }
 }
 
@@ -139,6 +150,8 @@ struct loader {
     struct codebook_vocabulary *vocabularies;
     struct codebook_value *values;
     size_t value_count;
+    struct codebook_step *steps;
+    size_t step_count;
     char *text;
     size_t text_bytes;
 };
@@ -261,7 +274,7 @@ load_field(struct loader *loader)
 {
     struct codebook_field field = { 0 };
 
-    take_columns(loader, 11);
+    take_columns(loader, 12);
     field.number = take_number(loader, UINT32_MAX);
     field.name = take_text(loader, true);
     field.label = take_text(loader, false);
@@ -273,6 +286,7 @@ load_field(struct loader *loader)
     field.policy = take_number(loader, MERGE_LATEST);
     field.flags = take_number(loader, FIELD_FLAGS);
     field.target = take_number(loader, UINT32_MAX);
+    field.stage = take_number(loader, UINT32_MAX);
     if (loader->fields != NULL) {
         loader->fields[loader->head.field_count] = field;
     }
@@ -297,11 +311,26 @@ load_value(struct loader *loader)
 }
 
 static void
+load_step(struct loader *loader)
+{
+    struct codebook_step step = { 0 };
+
+    take_columns(loader, 3);
+    step.from = take_number(loader, UINT32_MAX);
+    step.to = take_number(loader, UINT32_MAX);
+    step.gates = take_number(loader, GATES);
+    if (loader->steps != NULL) {
+        loader->steps[loader->step_count] = step;
+    }
+    loader->step_count++;
+}
+
+static void
 load_vocabulary(struct loader *loader)
 {
     struct codebook_vocabulary vocabulary = { 0 };
 
-    take_columns(loader, 5);
+    take_columns(loader, 6);
     vocabulary.number = take_number(loader, UINT32_MAX);
     vocabulary.name = take_text(loader, true);
     vocabulary.label = take_text(loader, false);
@@ -310,6 +339,11 @@ load_vocabulary(struct loader *loader)
     vocabulary.value_count = take_count(loader, VALUES_MAX);
     for (size_t i = 0; i < vocabulary.value_count && !failed(loader); i++) {
         load_value(loader);
+    }
+    vocabulary.steps = loader->steps == NULL ? NULL : loader->steps + loader->step_count;
+    vocabulary.step_count = take_count(loader, STEPS_MAX);
+    for (size_t i = 0; i < vocabulary.step_count && !failed(loader); i++) {
+        load_step(loader);
     }
     if (loader->vocabularies != NULL) {
         loader->vocabularies[loader->head.vocabulary_count] = vocabulary;
@@ -388,6 +422,25 @@ kinds_known(const struct codebook *codebook)
     return known;
 }
 
+/* Ascending, each between values that there are. */
+static bool
+steps_sound(const struct codebook_vocabulary *vocabulary)
+{
+    for (size_t i = 0; i < vocabulary->step_count; i++) {
+        const struct codebook_step *step = &vocabulary->steps[i];
+        const struct codebook_step *before = i == 0 ? NULL : step - 1;
+
+        if ((before != NULL &&
+             (step->from < before->from || (step->from == before->from && step->to <= before->to))) ||
+            codebook_value(vocabulary, step->to) == NULL ||
+            (step->from != STEP_FROM_NONE && step->from != STEP_FROM_ANY &&
+             codebook_value(vocabulary, step->from) == NULL)) {
+            return false;
+        }
+    }
+    return true;
+}
+
 static bool
 vocabulary_sound(const struct codebook *codebook, const struct codebook_vocabulary *vocabulary)
 {
@@ -404,7 +457,7 @@ vocabulary_sound(const struct codebook *codebook, const struct codebook_vocabula
             return false;
         }
     }
-    return true;
+    return steps_sound(vocabulary);
 }
 
 /* True if another collection that some kind has too bears the name. */
@@ -488,6 +541,33 @@ target_sound(const struct codebook *codebook, const struct codebook_field *field
     }
 }
 
+/* The field that tells the stage is a code of the record itself, and a kind has one at most. The stage from which on another
+ * must be filled in is one of every kind that has stages; one kind of the field has. */
+static bool
+stage_sound(const struct codebook *codebook, const struct codebook_field *field)
+{
+    bool staged = false;
+
+    for (size_t i = 0; i < codebook->kind_count; i++) {
+        uint32_t kind = codebook->kinds[i].number;
+        const struct codebook_field *stage = codebook_stage_field(codebook, kind);
+
+        if ((field->kinds >> kind & 1) == 0 || stage == NULL) {
+            continue;
+        }
+        if ((field->flags & FIELD_STAGE) != 0 &&
+            (stage != field || field->collection != 0 || field->type != TYPE_CODE)) {
+            return false;
+        }
+        const struct codebook_vocabulary *stages = codebook_vocabulary(codebook, stage->vocabulary);
+        if (field->stage != 0 && (stages == NULL || codebook_value(stages, field->stage) == NULL)) {
+            return false;
+        }
+        staged = true;
+    }
+    return staged || field->stage == 0;
+}
+
 static bool
 field_sound(const struct codebook *codebook, const struct codebook_field *field)
 {
@@ -509,7 +589,8 @@ field_sound(const struct codebook *codebook, const struct codebook_field *field)
     if (field->sensitivity == LEVEL_L3 && (field->flags & (FIELD_INDEXED | FIELD_LISTED)) != 0) {
         return false;
     }
-    return field_name_sound(field, collection) && !field_name_taken(codebook, field);
+    return stage_sound(codebook, field) && field_name_sound(field, collection) &&
+           !field_name_taken(codebook, field);
 }
 
 /* Field 1 of every record is its kind. */
@@ -574,11 +655,11 @@ codebook_decode(struct span bytes, struct codebook **codebook_out)
         return ERR_INVALID;
     }
     const struct codebook *counts = &measure.head;
-    size_t size = sizeof(struct codebook) + counts->kind_count * sizeof *fill.kinds +
-                  counts->collection_count * sizeof *fill.collections +
-                  counts->field_count * sizeof *fill.fields +
-                  counts->vocabulary_count * sizeof *fill.vocabularies +
-                  measure.value_count * sizeof *fill.values + measure.text_bytes;
+    size_t size =
+        sizeof(struct codebook) + counts->kind_count * sizeof *fill.kinds +
+        counts->collection_count * sizeof *fill.collections + counts->field_count * sizeof *fill.fields +
+        counts->vocabulary_count * sizeof *fill.vocabularies + measure.value_count * sizeof *fill.values +
+        measure.step_count * sizeof *fill.steps + measure.text_bytes;
     unsigned char *block = malloc(size);
     if (block == NULL) {
         return ERR_MEMORY;
@@ -589,6 +670,7 @@ codebook_decode(struct span bytes, struct codebook **codebook_out)
     fill.fields = room(block, &used, counts->field_count, sizeof *fill.fields);
     fill.vocabularies = room(block, &used, counts->vocabulary_count, sizeof *fill.vocabularies);
     fill.values = room(block, &used, measure.value_count, sizeof *fill.values);
+    fill.steps = room(block, &used, measure.step_count, sizeof *fill.steps);
     fill.text = room(block, &used, measure.text_bytes, 1);
     assert(used == size);
     bool loaded = load(&fill, bytes);

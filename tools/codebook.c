@@ -16,6 +16,33 @@ section(const struct command *command, const char *heading, const struct output_
     return command_table(command, columns, count, rows);
 }
 
+/* "  from -> to   after scope, four_eyes": each on a line. */
+static void
+print_steps(FILE *to, const json_t *steps)
+{
+    size_t index;
+    json_t *step;
+
+    json_array_foreach(steps, index, step)
+    {
+        const char *from = json_string_value(json_object_get(step, "from"));
+        const char *next = json_string_value(json_object_get(step, "to"));
+        size_t at;
+        json_t *gate;
+
+        if (index == 0) {
+            output_printf(to, "steps, and what has to be passed before\n");
+        }
+        output_printf(to, "  %s -> %s", from == NULL ? "" : from, next == NULL ? "" : next);
+        json_array_foreach(json_object_get(step, "gates"), at, gate)
+        {
+            const char *name = json_string_value(gate);
+            output_printf(to, "%s%s", at == 0 ? "   " : ", ", name == NULL ? "" : name);
+        }
+        output_printf(to, "\n");
+    }
+}
+
 static void
 print_vocabularies(FILE *to, const json_t *vocabularies)
 {
@@ -37,6 +64,7 @@ print_vocabularies(FILE *to, const json_t *vocabularies)
             output_printf(to, "  %-30s %s\n", text == NULL ? "" : text, label == NULL ? "" : label);
             free(text);
         }
+        print_steps(to, json_object_get(vocabulary, "steps"));
     }
 }
 
@@ -45,8 +73,8 @@ print_codebook(const struct command *command, const json_t *ok)
 {
     static const struct output_column of_kinds[] = { { "name", 0 }, { "label", COLUMN_CUT } };
     static const struct output_column of_fields[] = {
-        { "name", 0 },   { "type", 0 },    { "vocabulary", 0 },     { "level", 0 },
-        { "policy", 0 }, { "indexed", 0 }, { "label", COLUMN_CUT },
+        { "name", 0 },   { "type", 0 },    { "vocabulary", 0 }, { "level", 0 },
+        { "policy", 0 }, { "indexed", 0 }, { "from", 0 },       { "label", COLUMN_CUT },
     };
     static const struct output_column of_collections[] = { { "name", 0 },
                                                            { "level", 0 },

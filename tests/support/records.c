@@ -15,7 +15,7 @@
 #define FIELD(number, collection, type, vocabulary, level, policy, flags)                                    \
     {                                                                                                        \
         (number), "field" #number, "Field", (collection), 2, (type), (vocabulary), (level), (policy),        \
-            (flags), 0                                                                                       \
+            (flags), 0, 0                                                                                    \
     }
 
 static const struct codebook_kind kinds[] = { { 1, "thing", "Thing" }, { 2, "other", "Other" } };
@@ -23,7 +23,8 @@ static const struct codebook_value values[] = { { 1, 3, "one", "One", 0 },
                                                 { 2, 2, "two", "Two", 0 },
                                                 { 3, 1, "three", "Three", 0 },
                                                 { 4, 0, "four", "Four", 0 } };
-static const struct codebook_vocabulary vocabularies[] = { { 1, "numbers", "Numbers", values, 4, 0 } };
+static const struct codebook_vocabulary vocabularies[] = { { 1, "numbers", "Numbers", values, 4, 0, NULL,
+                                                             0 } };
 static const struct codebook_collection collections[] = { { 40, "part", "Part", 2, 0, LEVEL_L1 },
                                                           { 41, "secret", "Secret", 2, 0, LEVEL_L3 } };
 static const struct codebook_field fields[] = {

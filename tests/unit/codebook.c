@@ -9,7 +9,7 @@
 #include "tests/support/check.h"
 
 /* H("vigil.cbk.v1", the encoding of the embedded codebook). It changes only with the version. */
-static const char golden_id[] = "84805a9510706cfe1eda970d7657160fd69a7ced5fef81c7ea8627f46470107a";
+static const char golden_id[] = "97537f8d6be6817a4f3ab46d87ece8595c1338b776c59a9de9ed9c9c70f21d09";
 
 /* --- The list that was written from the domain ------------------------------ */
 
@@ -126,12 +126,37 @@ bits_of(char *words, const char *const *choices, size_t count)
     return bits;
 }
 
-static uint32_t
-field_flags_of(char *words)
+static const struct codebook_vocabulary *
+vocabulary_named(const char *name)
 {
-    static const char *const flags[] = { "required", "indexed", "listed", "once" };
+    for (size_t i = 0; i < book->vocabulary_count; i++) {
+        if (strcmp(book->vocabularies[i].name, name) == 0) {
+            return &book->vocabularies[i];
+        }
+    }
+    ck_abort_msg("line %d: %s: there is no vocabulary %s", line_number, line_text, name);
+}
 
-    return bits_of(words, flags, 4);
+/* The flags of a field, and the stage from which on it must be filled in, "from=received" at their end; 0: none. */
+static uint32_t
+field_flags_of(char *words, uint32_t *stage_out)
+{
+    static const char *const flags[] = { "required", "indexed", "listed", "once", "stage" };
+    char *from = strstr(words, "from=");
+
+    *stage_out = 0;
+    if (from != NULL) {
+        const struct codebook_value *value =
+            codebook_value_by_name(vocabulary_named("case_status"), from + strlen("from="));
+
+        HOLDS(value != NULL);
+        *stage_out = value->number;
+        if (from == words) {
+            return 0;
+        }
+        from[-1] = '\0';
+    }
+    return bits_of(words, flags, 5);
 }
 
 static uint32_t
@@ -173,17 +198,6 @@ first_kind(uint32_t kinds)
     return kind;
 }
 
-static const struct codebook_vocabulary *
-vocabulary_named(const char *name)
-{
-    for (size_t i = 0; i < book->vocabulary_count; i++) {
-        if (strcmp(book->vocabularies[i].name, name) == 0) {
-            return &book->vocabularies[i];
-        }
-    }
-    ck_abort_msg("line %d: %s: there is no vocabulary %s", line_number, line_text, name);
-}
-
 static void
 check_kind(const char *name)
 {
@@ -207,8 +221,10 @@ check_collection(uint32_t kinds, const char *name, uint32_t level, uint32_t flag
 
 static void
 check_field(uint32_t kinds, const char *collection_name, const char *name, uint32_t type, uint32_t level,
-            uint32_t policy, const char *of, uint32_t flags)
+            uint32_t policy, const char *of, char *words)
 {
+    uint32_t stage;
+    uint32_t flags = field_flags_of(words, &stage);
     uint32_t vocabulary = 0;
     uint32_t target = 0;
     uint32_t collection = 0;
@@ -236,6 +252,7 @@ check_field(uint32_t kinds, const char *collection_name, const char *name, uint3
     HOLDS(field->vocabulary == vocabulary);
     HOLDS(field->target == target);
     HOLDS(field->flags == flags);
+    HOLDS(field->stage == stage);
     name_once(&named.field[field - book->fields]);
 }
 
@@ -278,6 +295,44 @@ check_values(char **words, size_t count)
     }
 }
 
+static uint32_t
+step_end(const struct codebook_vocabulary *vocabulary, const char *name)
+{
+    const struct codebook_value *value = codebook_value_by_name(vocabulary, name);
+
+    if (strcmp(name, "none") == 0 || strcmp(name, "any") == 0) {
+        return name[0] == 'n' ? STEP_FROM_NONE : STEP_FROM_ANY;
+    }
+    HOLDS(value != NULL);
+    return value->number;
+}
+
+/* "FROM>TO" or "FROM>TO:GATE,GATE", in the order of the table. */
+static void
+check_steps(char **words, size_t count)
+{
+    static const char *const gates[] = {
+        "scope", "consent", "no_harm", "verification", "four_eyes", "reply"
+    };
+    const struct codebook_vocabulary *vocabulary = vocabulary_named(words[1]);
+
+    HOLDS(vocabulary->step_count == count - 2);
+    for (size_t i = 2; i < count; i++) {
+        const struct codebook_step *step = &vocabulary->steps[i - 2];
+        char *to = strchr(words[i], '>');
+        char *needs = strchr(words[i], ':');
+
+        HOLDS(to != NULL);
+        *to++ = '\0';
+        if (needs != NULL) {
+            *needs++ = '\0';
+        }
+        HOLDS(step->from == step_end(vocabulary, words[i]));
+        HOLDS(step->to == step_end(vocabulary, to));
+        HOLDS(step->gates == (needs == NULL ? 0 : bits_of(needs, gates, 6)));
+    }
+}
+
 static void
 check_line(char **words, size_t count)
 {
@@ -292,8 +347,7 @@ check_line(char **words, size_t count)
         uint32_t kinds = kinds_of(words[1]);
         uint32_t level = level_of(words[4]);
         check_collection(kinds, words[2], level, COLLECTION_SET);
-        check_field(kinds, words[2], words[2], type_of(words[3]), level, MERGE_SURFACE, words[5],
-                    field_flags_of(words[6]));
+        check_field(kinds, words[2], words[2], type_of(words[3]), level, MERGE_SURFACE, words[5], words[6]);
     } else if (strcmp(words[0], "field") == 0) {
         char name[256];
         HOLDS(count == 9);
@@ -301,7 +355,10 @@ check_line(char **words, size_t count)
         snprintf(name, sizeof name, "%s%s%s", in_collection ? words[2] : "", in_collection ? "." : "",
                  words[3]);
         check_field(kinds_of(words[1]), in_collection ? words[2] : NULL, name, type_of(words[4]),
-                    level_of(words[5]), policy_of(words[6]), words[7], field_flags_of(words[8]));
+                    level_of(words[5]), policy_of(words[6]), words[7], words[8]);
+    } else if (strcmp(words[0], "steps") == 0) {
+        HOLDS(count > 2);
+        check_steps(words, count);
     } else {
         HOLDS(count > 2 && strcmp(words[0], "values") == 0);
         check_values(words, count);
@@ -442,16 +499,17 @@ END_TEST
 START_TEST(a_small_codebook_has_the_bytes_of_the_format)
 {
     static const char expected[] =
-        "a600010165736d616c6c02818301646361736564436173650381860663616374644163747302000104828b01"
-        "6b7265636f72645f6b696e64644b696e6400020301010000008b02686163742e646174656444617465060207"
-        "00020002000581850166636f6c6f757266436f6c6f75720081850163726564635265640000";
+        "a600010165736d616c6c02818301646361736564436173650381860663616374644163747302000104828c01"
+        "6b7265636f72645f6b696e64644b696e640002030101000000008c02686163742e6461746564446174650602"
+        "070002000200000581860166636f6c6f757266436f6c6f7572008185016372656463526564000080";
     static const struct codebook_kind kinds[] = { { 1, "case", "Case" } };
     static const struct codebook_collection collections[] = { { 6, "act", "Acts", 2, 0, LEVEL_L1 } };
     static const struct codebook_value values[] = { { 1, 0, "red", "Red", 0 } };
-    static const struct codebook_vocabulary vocabularies[] = { { 1, "colour", "Colour", values, 1, 0 } };
+    static const struct codebook_vocabulary vocabularies[] = { { 1, "colour", "Colour", values, 1, 0, NULL,
+                                                                 0 } };
     static const struct codebook_field fields[] = {
-        { 1, "record_kind", "Kind", 0, 2, TYPE_CODE, 1, LEVEL_L1, MERGE_SURFACE, 0, 0 },
-        { 2, "act.date", "Date", 6, 2, TYPE_DATE, 0, LEVEL_L2, MERGE_SURFACE, FIELD_INDEXED, 0 }
+        { 1, "record_kind", "Kind", 0, 2, TYPE_CODE, 1, LEVEL_L1, MERGE_SURFACE, 0, 0, 0 },
+        { 2, "act.date", "Date", 6, 2, TYPE_DATE, 0, LEVEL_L2, MERGE_SURFACE, FIELD_INDEXED, 0, 0 }
     };
     const struct codebook small = { 1, "small", kinds, 1, fields, 2, collections, 1, vocabularies, 1 };
     struct buf bytes = { 0 };
@@ -528,15 +586,17 @@ small_init(struct small *small)
         .collections = { { 6, "act", "Acts", 2, 0, LEVEL_L1 },
                          { 7, "place", "Places", 2, COLLECTION_SET, LEVEL_L1 },
                          { 8, "name", "Names", 4, 0, LEVEL_L3 } },
-        .fields = { { 1, "record_kind", "Kind", 0, 6, TYPE_CODE, 1, LEVEL_L1, MERGE_SURFACE, 0, 0 },
-                    { 2, "title", "Title", 0, 2, TYPE_TEXT, 0, LEVEL_L2, MERGE_SURFACE, FIELD_LISTED, 0 },
-                    { 3, "act.victim", "Victim", 6, 2, TYPE_RECORD, 0, LEVEL_L2, MERGE_UNION, 0, 2 },
-                    { 4, "act.colour", "Colour", 6, 2, TYPE_CODE, 2, LEVEL_L3, MERGE_MAX, 0, 0 },
-                    { 5, "place", "Place", 7, 2, TYPE_COUNTRY, 0, LEVEL_L1, MERGE_SURFACE, FIELD_INDEXED, 0 },
-                    { 6, "name.text", "Name", 8, 4, TYPE_TEXT, 0, LEVEL_L3, MERGE_SURFACE, 0, 0 } },
+        .fields = { { 1, "record_kind", "Kind", 0, 6, TYPE_CODE, 1, LEVEL_L1, MERGE_SURFACE, 0, 0, 0 },
+                    { 2, "title", "Title", 0, 2, TYPE_TEXT, 0, LEVEL_L2, MERGE_SURFACE, FIELD_LISTED, 0, 0 },
+                    { 3, "act.victim", "Victim", 6, 2, TYPE_RECORD, 0, LEVEL_L2, MERGE_UNION, 0, 2, 0 },
+                    { 4, "act.colour", "Colour", 6, 2, TYPE_CODE, 2, LEVEL_L3, MERGE_MAX, 0, 0, 0 },
+                    { 5, "place", "Place", 7, 2, TYPE_COUNTRY, 0, LEVEL_L1, MERGE_SURFACE, FIELD_INDEXED, 0,
+                      0 },
+                    { 6, "name.text", "Name", 8, 4, TYPE_TEXT, 0, LEVEL_L3, MERGE_SURFACE, 0, 0, 0 } },
         .families = { { 1, 0, "warm", "Warm", 0 } },
         .colours = { { 1, 1, "red", "Red", 1 }, { 4, 2, "blue", "Blue", 0 } },
-        .vocabularies = { { 1, "family", "Family", NULL, 1, 0 }, { 2, "colour", "Colour", NULL, 2, 1 } },
+        .vocabularies = { { 1, "family", "Family", NULL, 1, 0, NULL, 0 },
+                          { 2, "colour", "Colour", NULL, 2, 1, NULL, 0 } },
         .book = { .version = 3, .name = "small" },
     };
     small->vocabularies[0].values = small->families;
@@ -549,6 +609,18 @@ small_init(struct small *small)
     small->book.field_count = 6;
     small->book.vocabularies = small->vocabularies;
     small->book.vocabulary_count = 2;
+}
+
+/* The colours may take these two steps. */
+static void
+small_steps(struct small *small, struct codebook_step first, struct codebook_step second)
+{
+    static struct codebook_step steps[2];
+
+    steps[0] = first;
+    steps[1] = second;
+    small->vocabularies[1].steps = steps;
+    small->vocabularies[1].step_count = 2;
 }
 
 static enum err
@@ -573,6 +645,28 @@ small_verdict(const struct small *small)
         change;                                                                                              \
         ck_assert_msg(small_verdict(&small) == ERR_INVALID, "%s", #change);                                  \
     } while (0)
+
+START_TEST(a_status_follows_another_by_a_step_of_its_own_or_by_a_way_out)
+{
+    const struct codebook_vocabulary *status =
+        codebook_vocabulary(codebook_reprisals(), codebook_stage_field(codebook_reprisals(), 1)->vocabulary);
+    uint32_t draft = codebook_value_by_name(status, "draft")->number;
+    uint32_t received = codebook_value_by_name(status, "received")->number;
+    uint32_t proposed = codebook_value_by_name(status, "proposed_for_report")->number;
+    uint32_t included = codebook_value_by_name(status, "included_named")->number;
+    uint32_t withdrawn = codebook_value_by_name(status, "withdrawn")->number;
+
+    ck_assert_ptr_nonnull(codebook_step(status, STEP_FROM_NONE, draft));
+    ck_assert_ptr_nonnull(codebook_step(status, draft, received));
+    ck_assert_ptr_null(codebook_step(status, received, draft));
+    ck_assert_ptr_null(codebook_step(status, draft, included));
+    ck_assert_ptr_null(codebook_step(status, STEP_FROM_NONE, included));
+    ck_assert_uint_eq(codebook_step(status, proposed, included)->gates, 63);
+    ck_assert_uint_eq(codebook_step(status, draft, withdrawn)->from, STEP_FROM_ANY);
+    ck_assert_ptr_null(codebook_step(status, STEP_FROM_NONE, withdrawn));
+    ck_assert_ptr_null(codebook_stage_field(codebook_reprisals(), 2));
+}
+END_TEST
 
 START_TEST(each_rule_of_a_codebook_is_enforced)
 {
@@ -636,6 +730,20 @@ START_TEST(each_rule_of_a_codebook_is_enforced)
     BREAKS(small.fields[3].flags = FIELD_LISTED);
     BREAKS(small.fields[4].name = "places");
     BREAKS(small.fields[5].sensitivity = LEVEL_L2);
+    BREAKS(small.fields[1].stage = 1);                                       /* there is no stage */
+    BREAKS(small.fields[1].flags |= FIELD_STAGE);                            /* not a code */
+    BREAKS(small.fields[3].flags |= FIELD_STAGE);                            /* not of the record itself */
+    BREAKS(small.fields[0].flags |= FIELD_STAGE; small.fields[1].stage = 2); /* no such value */
+    BREAKS(small_steps(&small, (struct codebook_step){ 1, 2, 0 }, (struct codebook_step){ 4, 1, 0 }));
+    BREAKS(small_steps(&small, (struct codebook_step){ 3, 4, 0 }, (struct codebook_step){ 4, 1, 0 }));
+    BREAKS(small_steps(&small, (struct codebook_step){ 4, 1, 0 }, (struct codebook_step){ 1, 4, 0 }));
+    BREAKS(small_steps(&small, (struct codebook_step){ 1, 4, 0 }, (struct codebook_step){ 1, 4, 0 }));
+    BREAKS(small_steps(&small, (struct codebook_step){ 1, 4, 64 }, (struct codebook_step){ 4, 1, 0 }));
+    small_steps(&sound, (struct codebook_step){ 1, 4, 63 }, (struct codebook_step){ STEP_FROM_ANY, 1, 0 });
+    ck_assert_int_eq(small_verdict(&sound), ERR_OK);
+    sound.fields[0].flags |= FIELD_STAGE;
+    sound.fields[1].stage = 1;
+    ck_assert_int_eq(small_verdict(&sound), ERR_OK);
     BREAKS(small.vocabularies[1].number = 1);
     BREAKS(small.vocabularies[1].value_count = 0);
     BREAKS(small.vocabularies[1].groups = 0);
@@ -905,7 +1013,8 @@ SUITE_MAIN("codebook", the_tables_hold_what_the_list_says_and_nothing_else, ever
            no_strict_field_is_indexed_or_listed, every_vocabulary_is_used_by_a_field,
            all_is_found_by_number_and_by_name, the_embedded_codebook_has_its_golden_id,
            a_small_codebook_has_the_bytes_of_the_format, a_codebook_comes_back_from_its_bytes,
-           a_codebook_cut_short_or_followed_is_refused, each_rule_of_a_codebook_is_enforced,
+           a_codebook_cut_short_or_followed_is_refused,
+           a_status_follows_another_by_a_step_of_its_own_or_by_a_way_out, each_rule_of_a_codebook_is_enforced,
            what_people_type_becomes_cbor_and_comes_back, what_does_not_fit_is_refused_with_a_reason,
            what_a_field_does_not_accept_is_shown_for_what_it_is, the_more_protective_value_stands_higher,
            an_indexed_value_gives_its_tokens, one_value_of_a_set_is_one_element)

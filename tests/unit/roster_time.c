@@ -279,9 +279,9 @@ static const struct {
 
 /* The example of sync/FORMATS.md. */
 static const char small_codebook[] =
-    "a600010165736d616c6c02818301646361736564436173650381860663616374644163747302000104828b016b7265636f72645f"
-    "6b696e64644b696e6400020301010000008b02686163742e64617465644461746506020700020002000581850166636f6c6f7572"
-    "66436f6c6f75720081850163726564635265640000";
+    "a600010165736d616c6c02818301646361736564436173650381860663616374644163747302000104828c016b7265636f72645f"
+    "6b696e64644b696e640002030101000000008c02686163742e6461746564446174650602070002000200000581860166636f6c6f"
+    "757266436f6c6f7572008185016372656463526564000080";
 
 /* Fill in a statement about `subject`; what it lends lies in `list` and in static memory. */
 static void
@@ -289,7 +289,7 @@ describe(enum subject subject, struct statement *statement, struct buf *list)
 {
     static uint8_t possession[SIGNATURE_BYTES];
     static uint8_t sealed[EPOCH_BOX_BYTES];
-    static uint8_t codebook[125];
+    static uint8_t codebook[128];
     struct test_device fresh;
     struct test_office office;
     struct hash first;

@@ -417,10 +417,11 @@ make_codebook(struct vectors *out, const struct vectors *before)
     static const struct codebook_kind kinds[] = { { 1, "case", "Case" } };
     static const struct codebook_collection collections[] = { { 6, "act", "Acts", 2, 0, LEVEL_L1 } };
     static const struct codebook_value values[] = { { 1, 0, "red", "Red", 0 } };
-    static const struct codebook_vocabulary vocabularies[] = { { 1, "colour", "Colour", values, 1, 0 } };
+    static const struct codebook_vocabulary vocabularies[] = { { 1, "colour", "Colour", values, 1, 0, NULL,
+                                                                 0 } };
     static const struct codebook_field fields[] = {
-        { 1, "record_kind", "Kind", 0, 2, TYPE_CODE, 1, LEVEL_L1, MERGE_SURFACE, 0, 0 },
-        { 2, "act.date", "Date", 6, 2, TYPE_DATE, 0, LEVEL_L2, MERGE_SURFACE, FIELD_INDEXED, 0 }
+        { 1, "record_kind", "Kind", 0, 2, TYPE_CODE, 1, LEVEL_L1, MERGE_SURFACE, 0, 0, 0 },
+        { 2, "act.date", "Date", 6, 2, TYPE_DATE, 0, LEVEL_L2, MERGE_SURFACE, FIELD_INDEXED, 0, 0 }
     };
     const struct codebook small = { 1, "small", kinds, 1, fields, 2, collections, 1, vocabularies, 1 };
     struct buf bytes = { 0 };
