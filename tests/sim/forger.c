@@ -26,19 +26,22 @@ forger_device(const struct sim *sim)
 }
 
 bool
-forger_misnames_erased(const struct sim *sim, const struct hash *entry_id)
+forger_leaves_waiting(const struct sim *sim, const struct hash *device_id, const struct hash *entry_id)
 {
-    for (size_t n = 0; n < sim->forged_count; n++) {
+    if (!hash_equal(device_id, &sim->nodes[forger_device(sim)].device->identity.device_id)) {
+        return false;
+    }
+    for (size_t n = 0; n < sim->forged_count && sim->revocation_count == 0; n++) {
         const struct forged *forged = &sim->forged[n];
 
         for (size_t m = 0; forged->no_member && m < sim->erasure_count; m++) {
             if (ident_equal(&sim->erasures[m].record_id, &forged->record_id) &&
-                (entry_id == NULL || hash_equal(entry_id, &forged->id))) {
+                hash_equal(entry_id, &forged->id)) {
                 return true;
             }
         }
     }
-    return false;
+    return sim->revocation_count > 0;
 }
 
 /* What it has learned: the keys of somebody honest, whom it shares an office with. */

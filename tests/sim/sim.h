@@ -416,9 +416,10 @@ size_t mallory_device(const struct sim *sim);
 /* Sign something wrong and hand it to somebody. */
 void forger_act(struct sim *sim);
 size_t forger_device(const struct sim *sim);
-/* True if it signed this entry (NULL: any) in the name of a record of which it is no member and which was erased since: nobody
- * has the key by which that could be told, so it waits wherever it was not told before. */
-bool forger_misnames_erased(const struct sim *sim, const struct hash *entry_id);
+/* True if it signed this entry and may be why it waits: it is in the name of a record of which it is no member and which was
+ * erased since, so that nobody has the key by which that could be told; or somebody was revoked, and the entry that
+ * brought the record's key may lie behind the cut. */
+bool forger_leaves_waiting(const struct sim *sim, const struct hash *device_id, const struct hash *entry_id);
 
 /* --- trust.c --- */
 
