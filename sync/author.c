@@ -413,40 +413,30 @@ replica_rotate(struct replica *replica, const struct ident *compartment_id)
 
 /* --- record keys of others --- */
 
-/* True if an entry of our own counts in the record. */
-static bool
-wrote_in(struct replica *replica, uint32_t record_no)
+/* Does an entry count in the record, and one of our own? */
+static void
+who_wrote_in(struct replica *replica, uint32_t record_no, bool *anybody_out, bool *own_out)
 {
     struct arena arena = { 0 };
     const struct record_place *places = NULL;
     size_t count = 0;
-    bool wrote = false;
+
+    *anybody_out = false;
+    *own_out = false;
 
     if (record_history(replica->main_txn, record_no, &arena, &places, &count) == ERR_OK) {
-        for (size_t n = 0; n < count && !wrote; n++) {
+        for (size_t n = 0; n < count && !*own_out; n++) {
             enum entry_state state;
+            bool counts = journal_state(replica->journal, replica->main_txn, places[n].log_no, places[n].seq,
+                                        &state) == ERR_OK &&
+                          state == STATE_MERGED;
 
-            wrote = hash_equal(&journal_branch(replica->journal, places[n].log_no)->device_id,
-                               &replica->identity.device_id) &&
-                    journal_state(replica->journal, replica->main_txn, places[n].log_no, places[n].seq,
-                                  &state) == ERR_OK &&
-                    state == STATE_MERGED;
+            *anybody_out = *anybody_out || counts;
+            *own_out = counts && hash_equal(&journal_branch(replica->journal, places[n].log_no)->device_id,
+                                            &replica->identity.device_id);
         }
     }
     arena_free(&arena);
-    return wrote;
-}
-
-/* True if the entry that brought the key of a record does not count, or never came: newcomers are not given it. */
-static bool
-key_is_orphan(struct replica *replica, const struct record_key *record)
-{
-    enum entry_state state;
-
-    return record->log_no == LOG_NONE || record->log_no > journal_branch_count(replica->journal) ||
-           journal_state(replica->journal, replica->main_txn, record->log_no, record->seq, &state) !=
-               ERR_OK ||
-           state != STATE_MERGED;
 }
 
 /* Write the key of a record once more, as an entry of our own, which is the one remembered from now on. */
@@ -482,6 +472,25 @@ bring_key(struct replica *replica, const struct ident *compartment, const struct
     return err;
 }
 
+enum { BRINGERS = 3 };
+
+/* The three devices of the lowest ids that may write keys there bring those of records that others wrote in and brought no key
+ * for: one of them may be away, and one may be who did not. */
+static bool
+brings_for_others(const struct replica *replica, const struct roster_device *own,
+                  const struct ident *compartment)
+{
+    const struct roster *roster = replica->roster;
+    size_t before = 0;
+
+    for (size_t n = 0; n < roster_device_count(roster); n++) {
+        const struct roster_device *device = roster_device_at(roster, n);
+
+        before += device->index < own->index && policy_may(roster, device, OPERATION_WRITE_KEY, compartment);
+    }
+    return before < BRINGERS;
+}
+
 /* The entry that brought the key of a record lies beyond a cut, and newcomers are not given it: who wrote in the record
  * brings the key again. */
 static enum err
@@ -497,8 +506,14 @@ rekey(struct replica *replica, const struct roster_device *own, uint32_t record_
         keys_get_record(replica->keys_txn, &compartment, &record_id, &record) != ERR_OK) {
         return ERR_OK;
     }
-    if (key_is_orphan(replica, &record) && wrote_in(replica, record_no)) {
-        err = bring_key(replica, &compartment, &record);
+    if (intake_key_is_orphan(replica->intake, &record)) {
+        bool anybody;
+        bool ourselves;
+
+        who_wrote_in(replica, record_no, &anybody, &ourselves);
+        if (ourselves || (anybody && brings_for_others(replica, own, &compartment))) {
+            err = bring_key(replica, &compartment, &record);
+        }
     }
     crypto_wipe(&record, sizeof record);
     return err;
@@ -510,6 +525,7 @@ rekey_records(struct replica *replica, const struct roster_device *own)
     uint32_t record_no;
     size_t done = 0;
 
+    intake_rekeys_seen(replica->intake);
     for (; done < REKEY_SLICE && intake_next_rekey(replica->intake, &record_no); done++) {
         if (rekey(replica, own, record_no) != ERR_OK) {
             /* The epoch to write it under is on its way. */
@@ -646,7 +662,8 @@ replica_tend_is_due(const struct replica *replica)
     return (fork_count(replica) != replica->forks_proved &&
             (fork_count(replica) != replica->forks_seen ||
              world_steady_ms(replica->world) >= replica->forks_due_ms)) ||
-           wall_ms / EPOCH_LOOK_MS != replica->epochs_looked || erase_wants_turn(replica->erase);
+           wall_ms / EPOCH_LOOK_MS != replica->epochs_looked || erase_wants_turn(replica->erase) ||
+           intake_rekeys_came(replica->intake);
 }
 
 bool
@@ -997,7 +1014,7 @@ replica_save(struct replica *replica, const struct save *save, struct saved *sav
         err = create_record(replica, save, halves);
     }
     for (int half = 0; half < HALVES && err == ERR_OK && !save->create; half++) {
-        if (halves[half].op_count > 0 && key_is_orphan(replica, &halves[half].record)) {
+        if (halves[half].op_count > 0 && intake_key_is_orphan(replica->intake, &halves[half].record)) {
             err = bring_key(replica, &halves[half].compartment->id, &halves[half].record);
         }
     }

@@ -97,6 +97,7 @@ struct intake {
     const struct codebook *codebook_seen; /* in force when the last turn began */
     bool control_came;                    /* a statement was new: the roster is to be settled */
     bool keys_came;                       /* an epoch's key was new in the turn just ended */
+    bool rekeys_came;                     /* see intake_rekeys_came */
     bool rebuild_due;                     /* records of this turn lost entries that counted */
     uint64_t own_held;   /* of this device's own entries, those that were found held in this turn */
     bool roster_changed; /* in the turn just ended */
@@ -497,6 +498,35 @@ open_change(struct intake *intake, struct table_txn *txn, const struct log_branc
     return outcome_of_change(intake, verdict);
 }
 
+bool
+intake_key_is_orphan(const struct intake *intake, const struct record_key *record)
+{
+    const struct journal *journal = intake->options.journal;
+    enum entry_state state;
+
+    return record->log_no == LOG_NONE || record->log_no > journal_branch_count(journal) ||
+           journal_state(intake->options.journal, intake->main_txn, record->log_no, record->seq, &state) !=
+               ERR_OK ||
+           state != STATE_MERGED;
+}
+
+/* An entry that counts in a record whose key nobody is given any more: behind a cut, keys are told to nobody. Honest people bring the
+ * key before they write; who does not leaves others waiting, so somebody has to. */
+static void
+queue_orphan(struct intake *intake, const struct log_branch *branch, const struct ident *record_id,
+             uint32_t record_no)
+{
+    const struct cached_record *slot = cache_slot(intake, &branch->descriptor.compartment, record_id->bytes);
+    struct wait waiting = { .reason = PEND_REKEY };
+
+    if (roster_revocation_count(intake->options.roster) > 0 && slot->used &&
+        ident_equal(&slot->record.record_id, record_id) && intake_key_is_orphan(intake, &slot->record)) {
+        bytes_write_u64(waiting.bytes, record_no);
+        pend_put(intake, &waiting, LOG_NONE, 0);
+        intake->rekeys_came = true;
+    }
+}
+
 static struct outcome
 take_data(struct intake *intake, const struct log_branch *branch, const struct entry *entry,
           const struct epoch_keys *keys)
@@ -521,6 +551,7 @@ take_data(struct intake *intake, const struct log_branch *branch, const struct e
             intake->failed = true;
         }
         outcome.record_no = record_no;
+        queue_orphan(intake, branch, &record_id, record_no);
         intake->touched[record_no % TOUCHED_BITS / 64] |= (uint64_t)1 << (record_no % 64);
     }
     return outcome;
@@ -979,6 +1010,7 @@ queue_record_of(struct intake *intake, const struct log_branch *branch, const st
         }
         bytes_write_u64(record_waits.bytes, record_no);
         pend_put(intake, &record_waits, LOG_NONE, 0);
+        intake->rekeys_came = intake->rekeys_came || entry->kind == ENTRY_KEY;
         intake->rebuild_due = true;
     }
 }
@@ -1626,6 +1658,18 @@ take_waiting_record(struct intake *intake, enum pend_reason reason, uint32_t *re
         (void)table_delete(intake->main_txn, TABLE_PEND, span_of(row, sizeof row));
     }
     return found;
+}
+
+bool
+intake_rekeys_came(const struct intake *intake)
+{
+    return intake->rekeys_came;
+}
+
+void
+intake_rekeys_seen(struct intake *intake)
+{
+    intake->rekeys_came = false;
 }
 
 bool

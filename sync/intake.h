@@ -9,6 +9,7 @@
  */
 #pragma once
 
+#include "store/keys.h"
 #include "store/journal.h"
 #include "store/record.h"
 #include "sync/policy.h"
@@ -120,6 +121,13 @@ void intake_retry_all(struct intake *intake);
 
 /* Rebuild the summaries of at most `record_max` records that another codebook made stale; gives how many. */
 size_t intake_work(struct intake *intake, size_t record_max);
+
+/* True if the entry that brought this key here does not count, or is not here: newcomers are not given the key by it. */
+bool intake_key_is_orphan(const struct intake *intake, const struct record_key *record);
+
+/* True if records were queued for that since the last call. */
+bool intake_rekeys_came(const struct intake *intake);
+void intake_rekeys_seen(struct intake *intake);
 
 /* The next record that waits for its key to be brought again; its row is removed. False: none does. And back with it, if
  * it could not be done. */

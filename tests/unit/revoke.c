@@ -483,12 +483,24 @@ START_TEST(a_record_begun_beyond_the_cut_keeps_what_others_wrote_in_it)
 }
 END_TEST
 
-/* What somebody else wrote in it counts, so it is shown still: whoever writes next finds the key's entry cut off. */
-START_TEST(who_writes_in_a_record_whose_key_fell_behind_a_cut_brings_the_key)
+/* Key entries of cases that this device wrote. */
+static uint64_t
+keys_brought(const struct test_node *node)
 {
-    struct buf statement = { 0 };
     struct descriptor descriptor = { .compartment = cases, .lane = LANE_CONTROL };
     struct hash log_id;
+
+    memcpy(descriptor.sign_pk, node->identity.sign.public_key, SIGN_PK_BYTES);
+    memcpy(descriptor.incarnation, node->identity.incarnation, sizeof descriptor.incarnation);
+    descriptor_log_id(&descriptor, &log_id);
+    const struct log_branch *log = journal_log(replica_journal(node->replica), &log_id);
+    return log == NULL ? 0 : log->next_seq;
+}
+
+/* What somebody else wrote in it counts, so it is shown still: those who have the key bring it again, each once. */
+START_TEST(a_record_whose_key_fell_behind_a_cut_and_in_which_others_wrote_gets_its_key_again)
+{
+    struct buf statement = { 0 };
 
     (void)revoke(ken, hq, NULL, &statement);
     struct ident person = saves_person(ken, &cases, "a name");
@@ -496,20 +508,48 @@ START_TEST(who_writes_in_a_record_whose_key_fell_behind_a_cut_brings_the_key)
     test_node_exchange(ken, late);
     saves_pseudonym(late, &cases, &person, "P-of-late");
     test_node_exchange(late, hq);
+    ck_assert_uint_eq(keys_brought(hq), 0);
     state(hq, &statement);
-    memcpy(descriptor.sign_pk, hq->identity.sign.public_key, SIGN_PK_BYTES);
-    memcpy(descriptor.incarnation, hq->identity.incarnation, sizeof descriptor.incarnation);
-    descriptor_log_id(&descriptor, &log_id);
-    ck_assert_ptr_null(journal_log(replica_journal(hq->replica), &log_id));
-    saves_pseudonym(hq, &cases, &person, "P-of-hq");
-    ck_assert_ptr_nonnull(journal_log(replica_journal(hq->replica), &log_id));
-    ck_assert_uint_eq(journal_log(replica_journal(hq->replica), &log_id)->next_seq, 1);
+    ck_assert_uint_eq(keys_brought(hq), 1);
     /* Once: from then on it is the one remembered. */
+    saves_pseudonym(hq, &cases, &person, "P-of-hq");
     saves_pseudonym(hq, &cases, &person, "P-of-hq-again");
-    ck_assert_uint_eq(journal_log(replica_journal(hq->replica), &log_id)->next_seq, 1);
+    ck_assert_uint_eq(keys_brought(hq), 1);
     test_node_exchange(hq, late);
     ck_assert(saves_has_pseudonym(late, &cases, &person, "P-of-hq-again"));
     ck_assert_uint_eq(journal_pending_count(replica_journal(late->replica), &cases), 0);
+}
+END_TEST
+
+/* An insider has a record's key from before the cut and brings it to nobody: whoever else has it does. */
+START_TEST(who_writes_in_a_record_whose_key_fell_behind_a_cut_and_brings_no_key_leaves_nobody_waiting)
+{
+    struct buf statement = { 0 };
+    struct test_node *insider = test_organisation_enrol(&org, "KEN", LEVEL_ADMIN, NULL, 0);
+
+    for (size_t n = 0; n < org.node_count; n++) {
+        if (org.nodes[n] != insider) {
+            test_node_import(&org, org.nodes[n]);
+        }
+    }
+    test_node_join(&org, insider);
+    test_node_exchange(hq, insider);
+    (void)revoke(ken, hq, NULL, &statement);
+    struct ident person = saves_person(ken, &cases, "a name");
+    test_node_exchange(ken, insider);
+    test_node_exchange(ken, late);
+    /* It does not want to hear of the revocation. */
+    saves_pseudonym(insider, &cases, &person, "P-of-the-insider");
+    test_node_state(hq, buf_span(&statement));
+    state(late, &statement);
+    ck_assert_uint_eq(keys_brought(late), 0);
+    give_all(insider, late);
+    give_all(insider, hq);
+    ck_assert_uint_eq(keys_brought(late), 1);
+    test_node_exchange(late, hq);
+    ck_assert(saves_has_pseudonym(hq, &cases, &person, "P-of-the-insider"));
+    ck_assert_uint_eq(journal_pending_count(replica_journal(hq->replica), &cases), 0);
+    check_equal(hq, late);
 }
 END_TEST
 
@@ -910,7 +950,8 @@ SUITE_MAIN_WITH("revoke", setup, teardown,
                 of_what_lies_beyond_a_cut_no_more_than_a_quota_is_kept,
                 what_leads_to_a_cut_has_room_before_the_cut_has_come,
                 a_record_begun_beyond_the_cut_keeps_what_others_wrote_in_it,
-                who_writes_in_a_record_whose_key_fell_behind_a_cut_brings_the_key,
+                a_record_whose_key_fell_behind_a_cut_and_in_which_others_wrote_gets_its_key_again,
+                who_writes_in_a_record_whose_key_fell_behind_a_cut_and_brings_no_key_leaves_nobody_waiting,
                 after_a_revocation_others_write_under_an_epoch_that_the_device_cannot_open,
                 a_new_machine_of_an_office_that_has_no_other_reads_what_the_dead_one_wrote,
                 an_epoch_ends_after_ninety_days_and_by_hand, a_date_closes_sessions_and_nothing_else,
