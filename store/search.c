@@ -1,0 +1,305 @@
+#include "store/search.h"
+
+#include "store/base/cbor.h"
+#include "store/search_words.h"
+
+#include <sqlite3.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { QUERY_BYTES_MAX = 4096 };
+
+struct search {
+    sqlite3 *database;
+    struct search_words *words;
+    sqlite3_stmt *put;
+    sqlite3_stmt *drop;
+    sqlite3_stmt *has;
+    sqlite3_stmt *find;
+    uint64_t count;
+    bool in_batch; /* texts are put in a transaction that the next query ends: FTS5 makes a segment of each */
+};
+
+/* --- the tokenizer, as FTS5 wants one --- */
+
+struct giving {
+    void *context;
+    int (*give)(void *context, int flags, const char *token, int size, int from, int to);
+};
+
+static int
+give_word(void *self, struct span word, size_t from, size_t to, bool again)
+{
+    struct giving *giving = self;
+
+    return giving->give(giving->context, again ? FTS5_TOKEN_COLOCATED : 0, (const char *)word.data,
+                        (int)word.size, (int)from, (int)to);
+}
+
+static int
+tokenize(Fts5Tokenizer *tokenizer, void *context, int flags, const char *text, int size,
+         int (*give)(void *context, int flags, const char *token, int size, int from, int to))
+{
+    struct giving giving = { context, give };
+    int status = search_words_each((struct search_words *)tokenizer,
+                                   span_of(text, size < 0 ? 0 : (size_t)size), give_word, &giving);
+
+    (void)flags;
+    return status == -1 ? SQLITE_NOMEM : status;
+}
+
+/* There is one, and it lives as long as the index. */
+static int
+tokenizer_make(void *context, const char **arguments, int argument_count, Fts5Tokenizer **out)
+{
+    (void)arguments;
+    (void)argument_count;
+    *out = context;
+    return SQLITE_OK;
+}
+
+static void
+tokenizer_end(Fts5Tokenizer *tokenizer)
+{
+    (void)tokenizer;
+}
+
+static bool
+add_tokenizer(struct search *search)
+{
+    fts5_tokenizer tokenizer = { tokenizer_make, tokenizer_end, tokenize };
+    sqlite3_stmt *statement = NULL;
+    fts5_api *fts5 = NULL;
+
+    bool good = sqlite3_prepare_v2(search->database, "SELECT fts5(?1)", -1, &statement, NULL) == SQLITE_OK &&
+                sqlite3_bind_pointer(statement, 1, &fts5, "fts5_api_ptr", NULL) == SQLITE_OK;
+    if (good) {
+        (void)sqlite3_step(statement);
+    }
+    (void)sqlite3_finalize(statement);
+    return good && fts5 != NULL &&
+           fts5->xCreateTokenizer(fts5, "words", search->words, &tokenizer, NULL) == SQLITE_OK;
+}
+
+/* --- opening --- */
+
+static bool
+prepare(struct search *search, const char *sql, sqlite3_stmt **out)
+{
+    return sqlite3_prepare_v3(search->database, sql, -1, SQLITE_PREPARE_PERSISTENT, out, NULL) == SQLITE_OK;
+}
+
+enum err
+search_open(struct search **search_out)
+{
+    static const char setup[] =
+        "PRAGMA journal_mode = OFF; PRAGMA temp_store = MEMORY; PRAGMA secure_delete = ON;"
+        "CREATE VIRTUAL TABLE text USING fts5(body, tokenize = 'words')";
+    struct search *search = calloc(1, sizeof *search);
+
+    *search_out = NULL;
+    if (search == NULL) {
+        return ERR_MEMORY;
+    }
+    enum err err = search_words_open(&search->words);
+    if (err == ERR_OK &&
+        (sqlite3_open_v2(":memory:", &search->database, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX, NULL) !=
+             SQLITE_OK ||
+         !add_tokenizer(search) || sqlite3_exec(search->database, setup, NULL, NULL, NULL) != SQLITE_OK ||
+         !prepare(search, "INSERT INTO text(rowid, body) VALUES (?1, ?2)", &search->put) ||
+         !prepare(search, "DELETE FROM text WHERE rowid = ?1", &search->drop) ||
+         !prepare(search, "SELECT 1 FROM text WHERE rowid = ?1", &search->has) ||
+         !prepare(search,
+                  "SELECT rowid, rank FROM text WHERE text MATCH ?1 ORDER BY rank, rowid "
+                  "LIMIT ?2",
+                  &search->find))) {
+        err = ERR_MEMORY;
+    }
+    if (err != ERR_OK) {
+        search_close(&search);
+        return err;
+    }
+    *search_out = search;
+    return ERR_OK;
+}
+
+void
+search_close(struct search **search_in)
+{
+    struct search *search = *search_in;
+
+    if (search == NULL) {
+        return;
+    }
+    (void)sqlite3_finalize(search->put);
+    (void)sqlite3_finalize(search->drop);
+    (void)sqlite3_finalize(search->has);
+    (void)sqlite3_finalize(search->find);
+    (void)sqlite3_close(search->database);
+    search_words_close(&search->words);
+    free(search);
+    *search_in = NULL;
+}
+
+/* --- texts --- */
+
+static bool
+batch(struct search *search, bool begins)
+{
+    if (search->in_batch != begins) {
+        const char *sql = begins ? "BEGIN" : "COMMIT";
+
+        if (sqlite3_exec(search->database, sql, NULL, NULL, NULL) != SQLITE_OK) {
+            return false;
+        }
+        search->in_batch = begins;
+    }
+    return true;
+}
+
+/* Run a statement on a record to its end. */
+static int
+run(sqlite3_stmt *statement, uint32_t record_no)
+{
+    (void)sqlite3_bind_int64(statement, 1, record_no);
+    int status = sqlite3_step(statement);
+    (void)sqlite3_reset(statement);
+    return status;
+}
+
+enum err
+search_put(struct search *search, uint32_t record_no, struct span text)
+{
+    if (!batch(search, true)) {
+        return ERR_MEMORY;
+    }
+    if (run(search->has, record_no) == SQLITE_ROW) {
+        if (run(search->drop, record_no) != SQLITE_DONE) {
+            return ERR_MEMORY;
+        }
+        search->count--;
+    }
+    if (text.size == 0) {
+        return ERR_OK;
+    }
+    (void)sqlite3_bind_text64(search->put, 2, (const char *)text.data, text.size, SQLITE_STATIC, SQLITE_UTF8);
+    int status = run(search->put, record_no);
+    (void)sqlite3_bind_null(search->put, 2);
+    if (status != SQLITE_DONE) {
+        return ERR_MEMORY;
+    }
+    search->count++;
+    return ERR_OK;
+}
+
+enum err
+search_purge(struct search *search)
+{
+    /* What was deleted stays in a segment until that is merged with another; secure_delete wipes pages that are given up. */
+    return batch(search, false) &&
+                   sqlite3_exec(search->database, "INSERT INTO text(text) VALUES ('optimize')", NULL, NULL,
+                                NULL) == SQLITE_OK
+               ? ERR_OK
+               : ERR_MEMORY;
+}
+
+uint64_t
+search_count(const struct search *search)
+{
+    return search->count;
+}
+
+/* --- queries --- */
+
+static bool
+is_space(uint8_t byte)
+{
+    return byte == ' ' || (byte >= '\t' && byte <= '\r');
+}
+
+static int
+stop_at_word(void *self, struct span word, size_t from, size_t to, bool again)
+{
+    (void)self;
+    (void)word;
+    (void)from;
+    (void)to;
+    (void)again;
+    return 1;
+}
+
+/* One phrase of FTS5's language: between quotes nothing means anything. Without a word in it, it is left out. */
+static void
+put_phrase(struct search *search, struct buf *out, struct span words, bool begins)
+{
+    if (search_words_each(search->words, words, stop_at_word, NULL) != 1) {
+        return;
+    }
+    buf_put_text(out, out->size > 0 ? " AND \"" : "\"");
+    for (size_t n = 0; n < words.size; n++) {
+        if (words.data[n] == '"') {
+            buf_put_u8(out, '"');
+        }
+        buf_put_u8(out, words.data[n]);
+    }
+    buf_put_text(out, begins ? "\" *" : "\"");
+}
+
+/* What a person typed in FTS5's language; empty: there is no word in it. */
+static void
+put_query(struct search *search, struct buf *out, struct span query)
+{
+    size_t at = 0;
+
+    while (at < query.size) {
+        bool quoted = query.data[at] == '"';
+        size_t from = at + (quoted ? 1 : 0);
+        size_t to = from;
+
+        if (is_space(query.data[at])) {
+            at++;
+            continue;
+        }
+        while (to < query.size && (quoted ? query.data[to] != '"' : !is_space(query.data[to]))) {
+            to++;
+        }
+        at = to + (quoted && to < query.size ? 1 : 0);
+        bool begins = !quoted && query.data[to - 1] == '*';
+        put_phrase(search, out, span_of(query.data + from, to - from - (begins ? 1 : 0)), begins);
+    }
+}
+
+enum err
+search_find(struct search *search, struct span query, struct search_hit *hits_out, size_t room,
+            size_t *count_out)
+{
+    struct buf wanted = { 0 };
+    int status = SQLITE_DONE;
+
+    *count_out = 0;
+    if (query.size > QUERY_BYTES_MAX || !utf8_valid(query)) {
+        return ERR_INVALID;
+    }
+    put_query(search, &wanted, query);
+    enum err err = wanted.failed ? ERR_MEMORY : wanted.size == 0 ? ERR_INVALID : ERR_OK;
+    if (err == ERR_OK && !batch(search, false)) {
+        err = ERR_MEMORY;
+    }
+    if (err == ERR_OK) {
+        (void)sqlite3_bind_text64(search->find, 1, (const char *)wanted.data, wanted.size, SQLITE_STATIC,
+                                  SQLITE_UTF8);
+        (void)sqlite3_bind_int64(search->find, 2, (sqlite3_int64)room);
+        while ((status = sqlite3_step(search->find)) == SQLITE_ROW && *count_out < room) {
+            hits_out[*count_out] =
+                (struct search_hit){ .record_no = (uint32_t)sqlite3_column_int64(search->find, 0),
+                                     .rank = sqlite3_column_double(search->find, 1) };
+            ++*count_out;
+        }
+        (void)sqlite3_reset(search->find);
+        (void)sqlite3_bind_null(search->find, 1);
+        err = status == SQLITE_DONE || status == SQLITE_ROW ? ERR_OK : ERR_MEMORY;
+    }
+    /* What somebody looks for is as secret as what is found. */
+    buf_wipe(&wanted);
+    return err;
+}

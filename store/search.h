@@ -1,0 +1,45 @@
+/* search.h - the full text of records, in memory.
+ *
+ *     text of a record --> words and stems --> FTS5 in memory --> records, the best match first
+ *     what a person typed --^
+ *
+ * Derived from records and from nothing else: whoever keeps it follows the places of the journal (journal.h), puts the
+ * text of each record that they name, and begins anew where there is doubt. Nothing of it is on disk.
+ *
+ * FTS5 ranks (BM25), knows prefixes and phrases, and is never given what a person typed as it is: a query is taken
+ * apart here, so that no character of it means anything but those named at search_find.
+ *
+ * One index is used by one thread at a time.
+ */
+#pragma once
+
+#include "store/base/bytes.h"
+#include "store/base/err.h"
+
+struct search;
+
+/* An empty index. ERR_MEMORY; ERR_INVALID: the data of ICU or a stemmer is not installed. */
+MUST_CHECK enum err search_open(struct search **search_out);
+void search_close(struct search **search);
+
+/* The text by which a record is found, in place of what it had; empty: it is found no more. Not kept beyond the call but as words.
+ * ERR_MEMORY. */
+MUST_CHECK enum err search_put(struct search *search, uint32_t record_no, struct span text);
+
+/* Let nothing be left of what was replaced or taken out since the last call, in no page of the index: after an erasure.
+ * ERR_MEMORY. */
+MUST_CHECK enum err search_purge(struct search *search);
+
+/* Records that have a text. */
+uint64_t search_count(const struct search *search);
+
+struct search_hit {
+    uint32_t record_no;
+    double rank; /* lower is better; of one query only */
+};
+
+/* The records that hold every word of `query`, in any form of it, the best first, at most `room`. A word that ends with * stands
+ * for all that begin so; what stands between "..." must come in that order. *count_out may be 0. ERR_INVALID: no
+ * word in it, or not UTF-8. ERR_MEMORY. */
+MUST_CHECK enum err search_find(struct search *search, struct span query, struct search_hit *hits_out,
+                                size_t room, size_t *count_out);

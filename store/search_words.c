@@ -1,0 +1,318 @@
+#include "store/search_words.h"
+
+#include <libstemmer.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unicode/ubrk.h>
+#include <unicode/uchar.h>
+#include <unicode/unorm2.h>
+#include <unicode/uscript.h>
+#include <unicode/ustring.h>
+#include <unicode/utext.h>
+
+/* A longer run without a break is cut: no language has such words. */
+enum { WORD_BYTES_MAX = 256, WORD_UNITS_MAX = WORD_BYTES_MAX, FORMS_MAX = 12 };
+
+enum { TATWEEL = 0x640 };
+
+/* Most words of a text were in another before: the forms of those are kept. */
+enum { KNOWN_SLOTS = 8192, KNOWN_WORD_BYTES = 47, KNOWN_FORMS_BYTES = 192 };
+
+/* A word in one of its forms. */
+struct form {
+    char bytes[4 * WORD_UNITS_MAX];
+    size_t size;
+};
+
+/* A word as it stood in a text, and its forms one behind the other. */
+struct known {
+    uint8_t size;
+    uint8_t word[KNOWN_WORD_BYTES];
+    uint8_t form_count;
+    uint8_t sizes[FORMS_MAX];
+    char forms[KNOWN_FORMS_BYTES];
+};
+
+struct language {
+    UScriptCode script;
+    const char *name; /* as Snowball calls it */
+};
+
+/* The languages of the UN that have stems; Chinese has none. */
+static const struct language languages[] = {
+    { USCRIPT_ARABIC, "arabic" }, { USCRIPT_CYRILLIC, "russian" }, { USCRIPT_LATIN, "english" },
+    { USCRIPT_LATIN, "french" },  { USCRIPT_LATIN, "spanish" },
+};
+
+enum { LANGUAGES = sizeof languages / sizeof languages[0] };
+
+struct search_words {
+    UBreakIterator *breaks;
+    const UNormalizer2 *decompose;
+    const UNormalizer2 *compose;
+    struct sb_stemmer *stemmers[LANGUAGES];
+    struct form forms[FORMS_MAX]; /* of the word under work, each once */
+    size_t form_count;
+    struct known *known;
+};
+
+enum err
+search_words_open(struct search_words **words_out)
+{
+    struct search_words *words = calloc(1, sizeof *words);
+    UErrorCode status = U_ZERO_ERROR;
+
+    *words_out = NULL;
+    if (words == NULL) {
+        return ERR_MEMORY;
+    }
+    words->known = calloc(KNOWN_SLOTS, sizeof *words->known);
+    words->breaks = ubrk_open(UBRK_WORD, "", NULL, 0, &status);
+    words->decompose = unorm2_getNFKDInstance(&status);
+    words->compose = unorm2_getNFKCInstance(&status);
+    bool good = U_SUCCESS(status) && words->known != NULL;
+    for (size_t n = 0; n < LANGUAGES; n++) {
+        words->stemmers[n] = sb_stemmer_new(languages[n].name, "UTF_8");
+        good = good && words->stemmers[n] != NULL;
+    }
+    if (!good) {
+        bool memory = status == U_MEMORY_ALLOCATION_ERROR || words->known == NULL;
+        search_words_close(&words);
+        return memory ? ERR_MEMORY : ERR_INVALID;
+    }
+    *words_out = words;
+    return ERR_OK;
+}
+
+void
+search_words_close(struct search_words **words_in)
+{
+    struct search_words *words = *words_in;
+
+    if (words == NULL) {
+        return;
+    }
+    if (words->breaks != NULL) {
+        ubrk_close(words->breaks);
+    }
+    for (size_t n = 0; n < LANGUAGES; n++) {
+        sb_stemmer_delete(words->stemmers[n]);
+    }
+    if (words->known != NULL) {
+        explicit_bzero(words->known, KNOWN_SLOTS * sizeof *words->known);
+    }
+    free(words->known);
+    explicit_bzero(words, sizeof *words);
+    free(words);
+    *words_in = NULL;
+}
+
+/* --- forms of one word --- */
+
+/* Add a form, unless it is there or empty. */
+static void
+add_form(struct search_words *words, const char *bytes, size_t size)
+{
+    struct form *form = &words->forms[words->form_count];
+
+    if (size == 0 || size > sizeof form->bytes || words->form_count == FORMS_MAX) {
+        return;
+    }
+    for (size_t n = 0; n < words->form_count; n++) {
+        if (words->forms[n].size == size && memcmp(words->forms[n].bytes, bytes, size) == 0) {
+            return;
+        }
+    }
+    memcpy(form->bytes, bytes, size);
+    form->size = size;
+    words->form_count++;
+}
+
+/* Take apart, fold, and leave out marks and the line that only stretches a word. Gives the number of units. */
+static int32_t
+strip(const struct search_words *words, const UChar *from, int32_t size, UChar out[2 * WORD_UNITS_MAX])
+{
+    UChar apart[2 * WORD_UNITS_MAX];
+    UChar32 points[2 * WORD_UNITS_MAX];
+    UErrorCode status = U_ZERO_ERROR;
+    int32_t kept = 0;
+    int32_t count = unorm2_normalize(words->decompose, from, size, apart, 2 * WORD_UNITS_MAX, &status);
+
+    (void)u_strToUTF32(points, 2 * WORD_UNITS_MAX, &count, apart, count, &status);
+    for (int32_t n = 0; U_SUCCESS(status) && n < count; n++) {
+        if (u_charType(points[n]) != U_NON_SPACING_MARK && points[n] != TATWEEL) {
+            points[kept] = points[n];
+            kept++;
+        }
+    }
+    (void)u_strFromUTF32(apart, 2 * WORD_UNITS_MAX, &count, points, kept, &status);
+    count = u_strFoldCase(out, 2 * WORD_UNITS_MAX, apart, count, U_FOLD_CASE_DEFAULT, &status);
+    return U_SUCCESS(status) ? count : 0;
+}
+
+/* Units as UTF-8. Gives the number of bytes; 0: they do not fit. */
+static size_t
+to_bytes(const UChar *units, int32_t count, char out[4 * WORD_UNITS_MAX])
+{
+    UErrorCode status = U_ZERO_ERROR;
+    int32_t size = 0;
+
+    (void)u_strToUTF8(out, 4 * WORD_UNITS_MAX, &size, units, count, &status);
+    return U_SUCCESS(status) && size > 0 ? (size_t)size : 0;
+}
+
+/* The stem of a word, without its marks: a stemmer goes by marks, a person who searches may leave them out. */
+static void
+add_stem(struct search_words *words, struct sb_stemmer *stemmer, const char *bytes, size_t size)
+{
+    UChar units[WORD_UNITS_MAX];
+    UChar bare[2 * WORD_UNITS_MAX];
+    char text[4 * WORD_UNITS_MAX];
+    int32_t count = 0;
+    UErrorCode status = U_ZERO_ERROR;
+    const sb_symbol *stem = sb_stemmer_stem(stemmer, (const sb_symbol *)bytes, (int)size);
+
+    if (stem == NULL) {
+        return;
+    }
+    (void)u_strFromUTF8(units, WORD_UNITS_MAX, &count, (const char *)stem, sb_stemmer_length(stemmer),
+                        &status);
+    if (U_SUCCESS(status)) {
+        count = strip(words, units, count, bare);
+        add_form(words, text, to_bytes(bare, count, text));
+    }
+}
+
+/* Of the first letter. */
+static UScriptCode
+script_of(const UChar *units, UErrorCode *status)
+{
+    UChar32 first = U16_IS_LEAD(units[0]) ? U16_GET_SUPPLEMENTARY(units[0], units[1]) : units[0];
+
+    return uscript_getScript(first, status);
+}
+
+/* All forms of the word; none: nothing is left of it. */
+static void
+make_forms(struct search_words *words, struct span word)
+{
+    UChar units[WORD_UNITS_MAX];
+    UChar folded[2 * WORD_UNITS_MAX];
+    UChar whole[2 * WORD_UNITS_MAX];
+    UChar bare[2 * WORD_UNITS_MAX];
+    char marked[4 * WORD_UNITS_MAX];
+    char plain[4 * WORD_UNITS_MAX];
+    UErrorCode status = U_ZERO_ERROR;
+    int32_t count = 0;
+
+    words->form_count = 0;
+    (void)u_strFromUTF8WithSub(units, WORD_UNITS_MAX, &count, (const char *)word.data, (int32_t)word.size,
+                               0xfffd, NULL, &status);
+    if (U_FAILURE(status) || count == 0) {
+        return;
+    }
+    size_t plain_size = to_bytes(bare, strip(words, units, count, bare), plain);
+    add_form(words, plain, plain_size);
+    /* With its marks, for the stemmers. */
+    count = u_strFoldCase(folded, 2 * WORD_UNITS_MAX, units, count, U_FOLD_CASE_DEFAULT, &status);
+    count = unorm2_normalize(words->compose, folded, count, whole, 2 * WORD_UNITS_MAX, &status);
+    size_t marked_size = U_SUCCESS(status) ? to_bytes(whole, count, marked) : 0;
+    UScriptCode script = script_of(units, &status);
+    for (size_t n = 0; n < LANGUAGES && U_SUCCESS(status) && words->form_count > 0; n++) {
+        if (languages[n].script == script) {
+            add_stem(words, words->stemmers[n], marked, marked_size);
+            add_stem(words, words->stemmers[n], plain, plain_size);
+        }
+    }
+}
+
+/* --- words known before --- */
+
+static struct known *
+known_slot(const struct search_words *words, struct span word)
+{
+    uint32_t mix = 2166136261U; /* FNV-1a: whoever makes two words meet here makes one of them slower */
+
+    for (size_t n = 0; n < word.size; n++) {
+        mix = (mix ^ word.data[n]) * 16777619U;
+    }
+    return &words->known[mix % KNOWN_SLOTS];
+}
+
+static void
+remember(const struct search_words *words, struct span word, struct known *known)
+{
+    size_t used = 0;
+
+    for (size_t n = 0; n < words->form_count; n++) {
+        used += words->forms[n].size;
+    }
+    if (word.size > sizeof known->word || used > sizeof known->forms) {
+        return;
+    }
+    used = 0;
+    known->size = (uint8_t)word.size;
+    memcpy(known->word, word.data, word.size);
+    known->form_count = (uint8_t)words->form_count;
+    for (size_t n = 0; n < words->form_count; n++) {
+        known->sizes[n] = (uint8_t)words->forms[n].size;
+        memcpy(known->forms + used, words->forms[n].bytes, words->forms[n].size);
+        used += words->forms[n].size;
+    }
+}
+
+/* Give every form of one word. */
+static int
+give_forms(struct search_words *words, struct span word, size_t from, size_t to, search_word *each,
+           void *self)
+{
+    struct known *known = known_slot(words, word);
+    int stopped = 0;
+
+    if (known->size == word.size && memcmp(known->word, word.data, word.size) == 0) {
+        const char *form = known->forms;
+
+        for (size_t n = 0; n < known->form_count && stopped == 0; n++) {
+            stopped = each(self, span_of(form, known->sizes[n]), from, to, n > 0);
+            form += known->sizes[n];
+        }
+        return stopped;
+    }
+    make_forms(words, word);
+    remember(words, word, known);
+    for (size_t n = 0; n < words->form_count && stopped == 0; n++) {
+        stopped = each(self, span_of(words->forms[n].bytes, words->forms[n].size), from, to, n > 0);
+    }
+    return stopped;
+}
+
+int
+search_words_each(struct search_words *words, struct span text, search_word *each, void *self)
+{
+    UErrorCode status = U_ZERO_ERROR;
+    int stopped = 0;
+    UText *utf8 =
+        utext_openUTF8(NULL, text.size == 0 ? "" : (const char *)text.data, (int64_t)text.size, &status);
+
+    ubrk_setUText(words->breaks, utf8, &status);
+    if (U_FAILURE(status)) {
+        utext_close(utf8);
+        return -1;
+    }
+    int32_t from = ubrk_first(words->breaks);
+    for (int32_t to = ubrk_next(words->breaks); to != UBRK_DONE && stopped == 0;
+         to = ubrk_next(words->breaks)) {
+        size_t size = (size_t)(to - from);
+
+        if (ubrk_getRuleStatus(words->breaks) >= UBRK_WORD_NONE_LIMIT) {
+            stopped =
+                give_forms(words, span_of(text.data + from, size < WORD_BYTES_MAX ? size : WORD_BYTES_MAX),
+                           (size_t)from, (size_t)to, each, self);
+        }
+        from = to;
+    }
+    explicit_bzero(words->forms, sizeof words->forms);
+    words->form_count = 0;
+    utext_close(utf8);
+    return stopped;
+}

@@ -1,0 +1,31 @@
+/* search_words.h - text as the words by which it is found, whatever the script.
+ *
+ *     "Les témoins menacés"  -->  les  temoins temoin  menaces menac ...
+ *     "هُدِّدَ الشهود"         -->  هدد  الشهود شهود ...
+ *     "他受到了威胁"          -->  他 受到 了 威胁
+ *
+ * Words are where ICU says that one ends (a dictionary, where the script leaves no spaces); each is given as it is
+ * with marks taken off and case folded, and at the same place its stems, as Snowball makes them for the languages
+ * of its script: a text says of itself in which language it is, a person who searches does not. ICU's answers
+ * differ between its versions, so nothing of this leaves the node or outlives a rebuild.
+ *
+ * For search.c only.
+ */
+#pragma once
+
+#include "store/base/bytes.h"
+#include "store/base/err.h"
+
+struct search_words;
+
+/* ERR_MEMORY; ERR_INVALID: the data of ICU or a stemmer is not installed. */
+MUST_CHECK enum err search_words_open(struct search_words **words_out);
+void search_words_close(struct search_words **words);
+
+/* Called for each word: `from` and `to` are byte offsets in the text; with `again` the word stands where the one before it does. Not 0:
+ * stop, and give that. */
+typedef int search_word(void *self, struct span word, size_t from, size_t to, bool again);
+
+/* Give every word of `text`, in order. Text that is not UTF-8 is read as if each wrong byte were U+FFFD. What `each` gave, or 0;
+ * -1: no memory. */
+int search_words_each(struct search_words *words, struct span text, search_word *each, void *self);

@@ -1,0 +1,217 @@
+/* The full text index: words of the six languages of the UN in any form, phrases, prefixes, and what nobody may find. */
+
+#include "store/search.h"
+#include "store/search_words.h"
+#include "tests/support/check.h"
+
+#include <string.h>
+
+static struct search *search;
+
+static void
+setup(void)
+{
+    ck_assert_int_eq(search_open(&search), ERR_OK);
+}
+
+static void
+teardown(void)
+{
+    search_close(&search);
+    ck_assert_ptr_null(search);
+}
+
+static void
+put(uint32_t record_no, const char *text)
+{
+    ck_assert_int_eq(search_put(search, record_no, span_text(text)), ERR_OK);
+}
+
+/* How many records are found; the best in *first_out. */
+static size_t
+find(const char *query, uint32_t *first_out)
+{
+    struct search_hit hits[16];
+    size_t count = 0;
+
+    ck_assert_int_eq(search_find(search, span_text(query), hits, 16, &count), ERR_OK);
+    *first_out = count == 0 ? 0 : hits[0].record_no;
+    return count;
+}
+
+static void
+expect_only(const char *query, uint32_t record_no)
+{
+    uint32_t first;
+
+    ck_assert_msg(find(query, &first) == 1 && first == record_no, "%s finds record %u", query, first);
+}
+
+static void
+expect_none(const char *query)
+{
+    uint32_t first;
+
+    ck_assert_msg(find(query, &first) == 0, "%s finds record %u", query, first);
+}
+
+/* The table of what stock tokenizers miss. */
+START_TEST(words_are_found_in_the_forms_of_their_language)
+{
+    static const char *const texts[] = {
+        "هُدِّدَ الشُّهُودُ بَعْدَ عَوْدَتِهِمْ مِنْ جِنِيف", /* the witnesses were threatened after their return from Geneva */
+        "اعتقلت الشرطة المدافعين عن حقوق الإنسان", /* the police arrested the defenders of human rights */
+        "Les témoins ont été menacés après la réunion.",
+        "Свидетелям угрожали после заседания комитета.",
+        "该证人在出席会议后受到了威胁，并被迫离开家园。", /* the witness was threatened after the meeting, and forced from home */
+        "The defenders' families received threatening calls.",
+        "Los testigos fueron amenazados en la frontera.",
+    };
+    static const struct {
+        const char *query;
+        uint32_t record_no;
+    } queries[] = {
+        { "هدد", 1 },                      /* the verb, without vowel marks */
+        { "شهود", 1 },                     /* without the article */
+        { "المدافع", 2 },                  /* a singular for the plural */
+        { "temoin", 3 },                   /* a singular, no accent */
+        { "menace", 3 },                   /* another form of the verb */
+        { "свидетель", 4 },                /* another case */
+        { "комитет", 4 },   { "证人", 5 }, /* two characters */
+        { "威胁", 5 },      { "会议", 5 },    { "defender", 6 },
+        { "threaten", 6 },  { "TESTIGO", 7 }, { "amenazada", 7 },
+    };
+
+    for (uint32_t n = 0; n < sizeof texts / sizeof texts[0]; n++) {
+        put(n + 1, texts[n]);
+    }
+    ck_assert_uint_eq(search_count(search), sizeof texts / sizeof texts[0]);
+    for (size_t n = 0; n < sizeof queries / sizeof queries[0]; n++) {
+        expect_only(queries[n].query, queries[n].record_no);
+    }
+}
+END_TEST
+
+START_TEST(all_words_must_be_there_and_a_phrase_in_its_order)
+{
+    put(1, "detained at the border after the session");
+    put(2, "questioned at the border before the session");
+    expect_only("border detained", 1);
+    expect_only("\"before the session\"", 2);
+    expect_none("\"session the before\"");
+    expect_only("quest*", 2);
+    expect_none("quest");
+    expect_none("border released");
+}
+END_TEST
+
+START_TEST(the_better_match_comes_first)
+{
+    uint32_t first;
+
+    put(1, "A long account of a journey, of meetings and of calls, in which a passport is named once among "
+           "many other things "
+           "that happened to the family over the year.");
+    put(2, "passport seized, passport cancelled");
+    ck_assert_uint_eq(find("passport", &first), 2);
+    ck_assert_uint_eq(first, 2);
+}
+END_TEST
+
+START_TEST(nothing_that_is_typed_is_a_command)
+{
+    struct search_hit hits[2];
+    size_t count;
+
+    put(1, "he said NOT NEAR the OR border AND left");
+    put(2, "somebody else");
+    expect_only("NOT border", 1);
+    expect_none("body: OR"); /* no column of that name is asked: no record holds the word */
+    expect_none("body:somebody* -x");
+    expect_only("\"said not", 1); /* a quote that is not closed */
+    expect_only("NEAR( border ) OR", 1);
+    expect_only("left^ -he +said", 1);
+    for (const char *const *query = (const char *const[]){ "", "  ", "\"\"", "*", "!!! --", "\xff", NULL };
+         *query != NULL; query++) {
+        ck_assert_int_eq(search_find(search, span_text(*query), hits, 2, &count), ERR_INVALID);
+        ck_assert_uint_eq(count, 0);
+    }
+}
+END_TEST
+
+START_TEST(a_text_that_was_replaced_or_taken_out_is_not_found)
+{
+    put(1, "first words");
+    put(1, "second words");
+    expect_none("first");
+    expect_only("second", 1);
+    ck_assert_uint_eq(search_count(search), 1);
+    put(1, "");
+    expect_none("second");
+    ck_assert_uint_eq(search_count(search), 0);
+    put(1, "");
+    ck_assert_uint_eq(search_count(search), 0);
+    ck_assert_int_eq(search_purge(search), ERR_OK);
+    put(2, "third");
+    expect_only("third", 2);
+}
+END_TEST
+
+START_TEST(text_that_is_no_utf8_and_words_without_end_do_no_harm)
+{
+    static char endless[100000];
+    static const char broken[] = "before \xff\xfe\xc0 after";
+
+    memset(endless, 'x', sizeof endless - 1);
+    put(1, endless);
+    ck_assert_int_eq(search_put(search, 2, span_of(broken, sizeof broken - 1)), ERR_OK);
+    expect_only("before after", 2);
+    ck_assert_uint_eq(search_count(search), 2);
+}
+END_TEST
+
+struct seen {
+    char text[1000];
+    size_t from;
+    size_t to;
+};
+
+static int
+note_word(void *self, struct span word, size_t from, size_t to, bool again)
+{
+    struct seen *seen = self;
+    size_t used = strlen(seen->text);
+
+    ck_assert_uint_lt(used + word.size + 2, sizeof seen->text);
+    seen->text[used] = again ? '=' : ' ';
+    memcpy(seen->text + used + 1, word.data, word.size);
+    seen->text[used + 1 + word.size] = '\0';
+    seen->from = from;
+    seen->to = to;
+    return 0;
+}
+
+START_TEST(a_word_comes_with_its_stems_at_its_place)
+{
+    struct search_words *words = NULL;
+    struct seen seen = { .text = "" };
+
+    ck_assert_int_eq(search_words_open(&words), ERR_OK);
+    ck_assert_int_eq(search_words_each(words, span_text("Été, Ёлки!"), note_word, &seen), 0);
+    ck_assert_ptr_nonnull(strstr(seen.text, " ete"));
+    ck_assert_ptr_nonnull(strstr(seen.text, " елки=елк"));
+    ck_assert_uint_eq(seen.from, strlen("Été, "));
+    ck_assert_uint_eq(seen.to, strlen("Été, Ёлки"));
+    seen.text[0] = '\0';
+    ck_assert_int_eq(search_words_each(words, span_text("  ... "), note_word, &seen), 0);
+    ck_assert_str_eq(seen.text, "");
+    search_words_close(&words);
+    ck_assert_ptr_null(words);
+}
+END_TEST
+
+SUITE_MAIN_WITH("search", setup, teardown, words_are_found_in_the_forms_of_their_language,
+                all_words_must_be_there_and_a_phrase_in_its_order, the_better_match_comes_first,
+                nothing_that_is_typed_is_a_command, a_text_that_was_replaced_or_taken_out_is_not_found,
+                text_that_is_no_utf8_and_words_without_end_do_no_harm,
+                a_word_comes_with_its_stems_at_its_place)
