@@ -31,7 +31,7 @@ int
 complain(const struct setup_fault *fault)
 {
     (void)fprintf(stderr, "vigild: %s\n  why: %s\n  do:  %s\n", fault->what, fault->why, fault->todo);
-    return exit_status_of(fault->err);
+    return (int)exit_status_of(fault->err);
 }
 
 int

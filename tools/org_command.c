@@ -22,7 +22,7 @@ org_complain(enum err err, const char *about, const char *what, const char *why,
         (void)fprintf(stderr, "vigil-org: %s\n", what);
     }
     (void)fprintf(stderr, "  why: %s\n  do:  %s\n", why, todo);
-    return exit_status_of(err);
+    return (int)exit_status_of(err);
 }
 
 int

@@ -9,6 +9,27 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+/* Commit, and begin again. */
+static int
+next_turn(MDB_env *env, MDB_txn **txn)
+{
+    int rc = mdb_txn_commit(*txn);
+
+    *txn = NULL;
+    return rc == 0 ? mdb_txn_begin(env, NULL, 0, txn) : rc;
+}
+
+/* Commit what came to `rc`, or give it up. */
+static bool
+end_turn(MDB_txn *txn, int rc)
+{
+    if (rc == 0) {
+        return mdb_txn_commit(txn) == 0;
+    }
+    mdb_txn_abort(txn);
+    return false;
+}
+
 static bool
 put_rows(MDB_env *env, uint64_t count, uint64_t batch, size_t value_bytes)
 {
@@ -27,18 +48,10 @@ put_rows(MDB_env *env, uint64_t count, uint64_t batch, size_t value_bytes)
         bytes_write_u64(key + 4, n);
         rc = mdb_put(txn, table, &stored_key, &stored, 0);
         if (rc == 0 && (n + 1) % batch == 0) {
-            rc = mdb_txn_commit(txn);
-            txn = NULL;
-            if (rc == 0) {
-                rc = mdb_txn_begin(env, NULL, 0, &txn);
-            }
+            rc = next_turn(env, &txn);
         }
     }
-    if (rc == 0) {
-        return mdb_txn_commit(txn) == 0;
-    }
-    mdb_txn_abort(txn);
-    return false;
+    return end_turn(txn, rc);
 }
 
 /* The rows of one save of three fields, as store/ writes them. */
@@ -124,18 +137,10 @@ put_saves(MDB_env *env, uint64_t first, uint64_t count, uint64_t batch, uint32_t
             rc = put_row(txn, tables, &save_rows[r], (uint32_t)(n % records), n);
         }
         if (rc == 0 && (n + 1) % batch == 0) {
-            rc = mdb_txn_commit(txn);
-            txn = NULL;
-            if (rc == 0) {
-                rc = mdb_txn_begin(env, NULL, 0, &txn);
-            }
+            rc = next_turn(env, &txn);
         }
     }
-    if (rc == 0) {
-        return mdb_txn_commit(txn) == 0;
-    }
-    mdb_txn_abort(txn);
-    return false;
+    return end_turn(txn, rc);
 }
 
 /* A new environment at `path`; NULL: it could not be made. */

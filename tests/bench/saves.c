@@ -136,7 +136,6 @@ save_measure(struct bench *bench)
             many = save_many(replica, &compartment, records, (uint64_t)TURNS_OF_64 * 64, 64, false, false);
         }
         double lmdb_saves = raw_lmdb_saves(path, bench->saves, 1, RECORDS);
-
         double lmdb_saves_many = raw_lmdb_saves(path, (uint64_t)TURNS_OF_64 * 64, 64, RECORDS);
         if (single.rate <= 0 || anchored.rate <= 0 || many.rate <= 0) {
             bench_fail(bench, "a save was refused");
