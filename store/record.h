@@ -186,6 +186,9 @@ MUST_CHECK enum err record_summary_read(struct table_txn *txn, const struct code
                                         uint32_t record_no, struct arena *arena,
                                         struct record_summary *summary_out);
 
+/* Does a restriction stand in this record? ERR_ABSENT: nothing of the record was merged. ERR_CORRUPT, ERR_MEMORY. */
+MUST_CHECK enum err record_is_restricted(struct table_txn *txn, uint32_t record_no, bool *restricted_out);
+
 enum conflict_how {
     CONFLICT_VALUES = 1, /* a register with several values */
     CONFLICT_ELEMENT,    /* an element that was edited while it was removed */

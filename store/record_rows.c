@@ -130,8 +130,8 @@ rops_read(struct span key, uint32_t *log_no_out, uint64_t *seq_out)
 void
 row_hashes_of(struct row_hashes *out, const struct table_env *env)
 {
-    table_hash(env, out->target, "vigil.target.v1", NULL, 0);
-    table_hash(env, out->value, "vigil.value.v1", NULL, 0);
+    memcpy(out->target, table_secret(env, TABLE_SECRET_TARGET), sizeof out->target);
+    memcpy(out->value, table_secret(env, TABLE_SECRET_VALUE), sizeof out->value);
 }
 
 uint64_t
@@ -247,16 +247,50 @@ summary_read(struct span row, struct arena *arena, struct summary *out)
     return reader_done(&in) && !arena->failed;
 }
 
+static bool
+is_restriction(const struct target *target)
+{
+    return target->collection == COLLECTION_RESTRICTION && target->field == 0;
+}
+
 bool
 summary_is_restricted(const struct summary *summary)
 {
     for (size_t n = 0; n < summary->item_count; n++) {
-        if (summary->items[n].target.collection == COLLECTION_RESTRICTION &&
-            summary->items[n].target.field == 0) {
+        if (is_restriction(&summary->items[n].target)) {
             return true;
         }
     }
     return false;
+}
+
+static void
+spans_skip(struct reader *in)
+{
+    for (uint64_t count = reader_varint(in); count > 0 && !in->failed; count--) {
+        (void)reader_span(in, (size_t)reader_varint(in));
+    }
+}
+
+bool
+summary_row_is_restricted(struct span row, bool *restricted_out)
+{
+    struct reader in = reader_of(row);
+
+    *restricted_out = false;
+    (void)reader_u64(&in);
+    (void)reader_u64(&in);
+    (void)reader_varint(&in);
+    for (uint64_t count = reader_varint(&in); count > 0 && !in.failed; count--) {
+        struct target target;
+
+        target_read(&in, &target);
+        (void)reader_u8(&in);
+        spans_skip(&in);
+        spans_skip(&in);
+        *restricted_out = *restricted_out || is_restriction(&target);
+    }
+    return reader_done(&in);
 }
 
 int

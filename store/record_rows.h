@@ -105,6 +105,9 @@ struct summary {
 /* True if one of its items is a restriction: that stands there without anything to show. */
 bool summary_is_restricted(const struct summary *summary);
 
+/* The same of a row that nothing else is wanted of. False: malformed. */
+MUST_CHECK bool summary_row_is_restricted(struct span row, bool *restricted_out);
+
 /* created u64 | updated u64 | varint conflicts | varint n | n × (target | flags u8 |
  * varint n × (varint size, shown) | varint n × (varint size, token)); target = varint collection |
  * element 8 if that is not 0 | varint field. */

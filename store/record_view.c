@@ -380,6 +380,22 @@ record_summary_read(struct table_txn *txn, const struct codebook *codebook, uint
 }
 
 enum err
+record_is_restricted(struct table_txn *txn, uint32_t record_no, bool *restricted_out)
+{
+    uint8_t key[RECORD_KEY_BYTES];
+    struct buf row = { 0 };
+
+    *restricted_out = false;
+    bytes_write_u32(key, record_no);
+    enum err err = table_read(txn, TABLE_SUM, span_of(key, sizeof key), &row);
+    if (err == ERR_OK && !summary_row_is_restricted(buf_span(&row), restricted_out)) {
+        err = ERR_CORRUPT;
+    }
+    buf_wipe(&row);
+    return err;
+}
+
+enum err
 record_conflicts_read(struct table_txn *txn, uint32_t record_no, struct arena *arena,
                       const struct record_conflict **conflicts_out, size_t *count_out)
 {

@@ -126,6 +126,7 @@ struct table_env {
     bool read_only;
     const struct world *world;
     struct row_keys keys;
+    uint8_t secrets[TABLE_SECRET_COUNT][16];
     MDB_dbi dbi[TABLE_COUNT];
     MDB_dbi format;
     atomic_bool poisoned;
@@ -327,6 +328,19 @@ table_hash(const struct table_env *env, uint8_t out[16], const char *context, co
     }
     crypto_hash_parts(&hash, context, keyed, 1 + part_count);
     memcpy(out, hash.bytes, 16);
+}
+
+const uint8_t *
+table_secret(const struct table_env *env, enum table_secret which)
+{
+    return env->secrets[which];
+}
+
+static void
+make_secrets(struct table_env *env)
+{
+    table_hash(env, env->secrets[TABLE_SECRET_TARGET], "vigil.target.v1", NULL, 0);
+    table_hash(env, env->secrets[TABLE_SECRET_VALUE], "vigil.value.v1", NULL, 0);
 }
 
 /* --- Opening -------------------------------------------------------------- */
@@ -678,6 +692,7 @@ table_env_open(struct table_env **env_out, const struct table_options *options)
     env->read_only = options->read_only;
     env->world = options->world;
     derive_keys(&env->keys, options->key);
+    make_secrets(env);
     enum err err = ERR_MEMORY;
     env->path = strdup(options->path);
     if (env->path == NULL) {
@@ -719,6 +734,7 @@ table_env_close(struct table_env **env_inout)
         close(env->directory);
     }
     crypto_wipe(&env->keys, sizeof env->keys);
+    crypto_wipe(env->secrets, sizeof env->secrets);
     buf_free(&env->scratch);
     free(env->path);
     pthread_cond_destroy(&env->changed);

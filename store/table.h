@@ -120,6 +120,12 @@ MUST_CHECK enum err table_env_compact(struct table_env *env);
 void table_hash(const struct table_env *env, uint8_t out[16], const char *context, const struct span *parts,
                 size_t part_count);
 
+/* Secrets of an environment for crypto_short_hash, 16 bytes each: made once at opening. */
+enum table_secret { TABLE_SECRET_TARGET, TABLE_SECRET_VALUE, TABLE_SECRET_COUNT };
+
+/* Lent as long as the environment is open. */
+const uint8_t *table_secret(const struct table_env *env, enum table_secret which);
+
 /* Begin a write transaction; doubles the map first if it is 80 % full (no other transaction
  * may be open in this thread). ERR_FULL: the map cannot grow, or the disk has no reserve left.
  * ERR_BUSY: the map must grow, and a reader does not end. ERR_MEMORY.

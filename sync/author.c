@@ -91,7 +91,7 @@ write_entry(struct replica *replica, const struct draft *draft)
     err = entry_seal(&entry, &log_id, keys, draft->kind == ENTRY_DATA ? &draft->record->key : NULL,
                      draft->payload, compartment != NULL && compartment->padded, &sealed);
     if (err == ERR_OK) {
-        struct intake_result result = intake_own(replica->intake, &descriptor, &entry);
+        struct intake_result result = intake_own(replica->intake, &descriptor, &log_id, &entry);
 
         switch (result.verdict) {
         case VERDICT_TAKEN:
@@ -464,7 +464,7 @@ bring_key(struct replica *replica, const struct ident *compartment, const struct
 
         moved.log_no = own->log_no;
         moved.seq = own->next_seq - 1;
-        keys_move_record(replica->keys_txn, compartment, &moved);
+        intake_move_record_key(replica->intake, compartment, &moved);
         crypto_wipe(&moved, sizeof moved);
     }
     crypto_wipe(&content, sizeof content);
@@ -780,7 +780,7 @@ prepare_halves(struct replica *replica, const struct save *save, struct half_sav
             return known;
         }
         enum err err =
-            keys_get_record(replica->keys_txn, &at->compartment->id, &save->record_id, &at->record);
+            intake_record_key(replica->intake, &at->compartment->id, &save->record_id, &at->record);
         if (err == ERR_ABSENT && half == PROTECTED_HALF) {
             at->compartment = NULL; /* made by somebody who had no write there */
         } else if (err != ERR_OK) {
@@ -967,7 +967,9 @@ draft_save(struct replica *replica, const struct save *save, struct half_save ha
     }
     /* Two entries of one save share a random number, so that its history shows as one. */
     bool both = halves[OPEN_HALF].op_count > 0 && halves[PROTECTED_HALF].op_count > 0;
-    world_random(replica->world, tx.bytes, IDENT_BYTES);
+    if (both) {
+        world_random(replica->world, tx.bytes, IDENT_BYTES);
+    }
     for (int half = 0; half < HALVES; half++) {
         if (halves[half].op_count > 0) {
             enum err err = encode_half(replica, save, &halves[half], stamp, both ? &tx : NULL);
@@ -1000,8 +1002,12 @@ replica_save(struct replica *replica, const struct save *save, struct saved *sav
             err = intake_bring_up_to_date(replica->intake);
         }
     }
-    if (err == ERR_OK && !save->create &&
-        replica_is_restricted(replica, &save->compartment, &save->record_id)) {
+    bool restricted = false;
+    if (err == ERR_OK && !save->create) {
+        err = record_is_restricted(replica->main_txn, halves[OPEN_HALF].record_no, &restricted);
+        err = err == ERR_ABSENT ? ERR_OK : err; /* nothing was merged yet */
+    }
+    if (err == ERR_OK && restricted) {
         for (size_t n = 0; n < save->op_count && err == ERR_OK; n++) {
             *op_out = n;
             err = save->ops[n].target.collection == COLLECTION_RESTRICTION ? ERR_OK : ERR_DENIED;

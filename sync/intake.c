@@ -222,6 +222,15 @@ cache_slot(struct intake *intake, const struct ident *compartment, const uint8_t
     return &intake->cache[mix % RECORD_CACHE_SLOTS];
 }
 
+static void
+cache_record(struct cached_record *slot, const struct ident *compartment, const struct record_key *record)
+{
+    slot->compartment = *compartment;
+    slot->record = *record;
+    record_key_erase(&slot->erase_key, &record->key);
+    slot->used = true;
+}
+
 /* The record of a compartment that an entry names: ERR_OK; ERR_ABSENT: no key for that name is here;
  * ERR_INVALID: one is, and the entry is no member of its record. */
 static enum err
@@ -246,10 +255,7 @@ record_of_entry(struct intake *intake, const struct log_branch *branch, const st
 
         record_key_erase(&erase_key, &found[n].key);
         if (entry_is_member(entry, &branch->log_id, &erase_key)) {
-            slot->compartment = *compartment;
-            slot->record = found[n];
-            slot->erase_key = erase_key;
-            slot->used = true;
+            cache_record(slot, compartment, &found[n]);
             *record_out = slot;
             err = ERR_OK;
         }
@@ -257,6 +263,31 @@ record_of_entry(struct intake *intake, const struct log_branch *branch, const st
     }
     crypto_wipe(found, sizeof found);
     return err;
+}
+
+enum err
+intake_record_key(struct intake *intake, const struct ident *compartment, const struct ident *record_id,
+                  struct record_key *key_out)
+{
+    struct cached_record *slot = cache_slot(intake, compartment, record_id->bytes);
+
+    if (slot->used && ident_equal(&slot->compartment, compartment) &&
+        ident_equal(&slot->record.record_id, record_id)) {
+        *key_out = slot->record;
+        return ERR_OK;
+    }
+    enum err err = keys_get_record(intake->keys_txn, compartment, record_id, key_out);
+    if (err == ERR_OK) {
+        cache_record(slot, compartment, key_out);
+    }
+    return err;
+}
+
+void
+intake_move_record_key(struct intake *intake, const struct ident *compartment, const struct record_key *key)
+{
+    keys_move_record(intake->keys_txn, compartment, key);
+    cache_record(cache_slot(intake, compartment, key->record_id.bytes), compartment, key);
 }
 
 /* --- opening --- */
@@ -1130,6 +1161,7 @@ within_quotas(const struct intake *intake, const struct descriptor *descriptor,
               const struct log_branch *branch, size_t entry_count, size_t bytes)
 {
     const struct journal *journal = intake->options.journal;
+    const struct ident *compartment = &descriptor->compartment;
     struct hash device_id;
 
     if (branch != NULL && branch->next_seq > branch->told_next) {
@@ -1140,8 +1172,11 @@ within_quotas(const struct intake *intake, const struct descriptor *descriptor,
             return false;
         }
     }
+    if (branch != NULL) {
+        return journal_idle_bytes(journal, &branch->device_id, compartment) < IDLE_BYTES_MAX;
+    }
     device_id_of(descriptor->sign_pk, &device_id);
-    return journal_idle_bytes(journal, &device_id, &descriptor->compartment) < IDLE_BYTES_MAX;
+    return journal_idle_bytes(journal, &device_id, compartment) < IDLE_BYTES_MAX;
 }
 
 /* True if entries from `first_seq` on may be the way to a cut whose entry is not here: until it is, all of its log is held. One
@@ -1379,9 +1414,9 @@ intake_chunk(struct intake *intake, const struct descriptor *descriptor, struct 
 }
 
 static struct intake_result
-take_own(struct intake *intake, const struct descriptor *descriptor, const struct entry *entry)
+take_own(struct intake *intake, const struct descriptor *descriptor, const struct hash *log_id,
+         const struct entry *entry)
 {
-    struct hash log_id;
     size_t bytes = HEADER_BYTES + entry->payload_size;
     struct intake_result result = admit(intake, descriptor);
 
@@ -1391,13 +1426,12 @@ take_own(struct intake *intake, const struct descriptor *descriptor, const struc
     if (!has_disk(intake, descriptor, bytes)) {
         return (struct intake_result){ .verdict = VERDICT_LATER, .later = LATER_FULL };
     }
-    descriptor_log_id(descriptor, &log_id);
-    struct log_branch *branch = journal_log(intake->options.journal, &log_id);
+    struct log_branch *branch = journal_log(intake->options.journal, log_id);
     if (branch != NULL && branch->next_seq > 0 && run_breaks(&branch->run, entry->payload_size)) {
         sign_head(intake, branch, true);
     }
     return take_entries(intake, &(struct arrival){ .descriptor = descriptor,
-                                                   .log_id = &log_id,
+                                                   .log_id = log_id,
                                                    .branch = branch,
                                                    .entries = entry,
                                                    .count = 1,
@@ -1405,9 +1439,10 @@ take_own(struct intake *intake, const struct descriptor *descriptor, const struc
 }
 
 struct intake_result
-intake_own(struct intake *intake, const struct descriptor *descriptor, const struct entry *entry)
+intake_own(struct intake *intake, const struct descriptor *descriptor, const struct hash *log_id,
+           const struct entry *entry)
 {
-    return counted(intake, take_own(intake, descriptor, entry));
+    return counted(intake, take_own(intake, descriptor, log_id, entry));
 }
 
 /* --- turns --- */

@@ -85,11 +85,11 @@ void intake_narrow(struct intake *intake, bool narrow);
 struct intake_result intake_chunk(struct intake *intake, const struct descriptor *descriptor,
                                   struct span bytes);
 
-/* Take an entry that this device wrote: the next of the first branch of its log, sealed and identified, its payload lent for
- * the call. It is judged like anybody's. Its signature is made when it ends a run, or is the head at intake_sign: in
+/* Take an entry that this device wrote: the next of the first branch of its log (`log_id` is that of `descriptor`), sealed and
+ * identified, its payload lent for the call. It is judged like anybody's. Its signature is made when it ends a run, or is the head at intake_sign: in
  * between nobody sees it, and what a turn writes into one log needs one signature and not one for each entry. */
 struct intake_result intake_own(struct intake *intake, const struct descriptor *descriptor,
-                                const struct entry *entry);
+                                const struct hash *log_id, const struct entry *entry);
 
 /* Sign the heads of the logs that intake_own went to: at the latest before somebody reads what is to be sent. intake_end
  * does it too. */
@@ -121,6 +121,14 @@ void intake_retry_all(struct intake *intake);
 
 /* Rebuild the summaries of at most `record_max` records that another codebook made stale; gives how many. */
 size_t intake_work(struct intake *intake, size_t record_max);
+
+/* The key of a record, within a turn: from memory where it was used lately. Errors as keys_get_record. */
+MUST_CHECK enum err intake_record_key(struct intake *intake, const struct ident *compartment,
+                                      const struct ident *record_id, struct record_key *key_out);
+
+/* As keys_move_record. */
+void intake_move_record_key(struct intake *intake, const struct ident *compartment,
+                            const struct record_key *key);
 
 /* True if the entry that brought this key here does not count, or is not here: newcomers are not given the key by it. */
 bool intake_key_is_orphan(const struct intake *intake, const struct record_key *record);

@@ -254,25 +254,21 @@ replica_is_restricted(struct replica *replica, const struct ident *compartment_i
                       const struct ident *record_id)
 {
     const struct roster_compartment *compartment = roster_compartment(replica->roster, compartment_id);
-    struct record_summary summary;
-    struct arena arena = { 0 };
     uint32_t record_no;
+    bool restricted = false;
 
     /* The restriction stands in the case half. */
     if (compartment != NULL && compartment->role == COMPARTMENT_PROTECTED && compartment->twin != NULL) {
         compartment_id = &compartment->twin->id;
     }
-    bool found = record_find(replica->main_txn, compartment_id, record_id, &record_no) == ERR_OK;
-    if (found && replica->in_turn && intake_touched(replica->intake, record_no) &&
+    if (record_find(replica->main_txn, compartment_id, record_id, &record_no) != ERR_OK) {
+        return false;
+    }
+    if (replica->in_turn && intake_touched(replica->intake, record_no) &&
         intake_bring_up_to_date(replica->intake) != ERR_OK) {
         return false; /* the turn is given up */
     }
-    bool restricted = found &&
-                      record_summary_read(replica->main_txn, replica_codebook(replica), record_no, &arena,
-                                          &summary) == ERR_OK &&
-                      summary.restricted;
-    arena_free(&arena);
-    return restricted;
+    return record_is_restricted(replica->main_txn, record_no, &restricted) == ERR_OK && restricted;
 }
 
 enum err

@@ -9,8 +9,9 @@
 #include <stdlib.h>
 #include <zstd.h>
 
-/* Payloads are small and written once, but sent many times: the best there is. */
-enum { LEVEL = 12, WINDOW_LOG = 20 };
+/* Payloads are small and written once, but sent many times. Up to 10 an entry of the workload takes 150 B on the wire and
+ * more, from 11 on 144 B; what lies above takes longer and saves nothing. */
+enum { LEVEL = 11, WINDOW_LOG = 20 };
 
 /* The first byte of a frame: the two high bits tell the width of the content size, the next says
  * that the content is one segment. Checksum, dictionary id and reserved bits are zero. */

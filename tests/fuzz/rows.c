@@ -72,7 +72,12 @@ as_summary(struct span row)
     struct buf once = { 0 };
     struct buf twice = { 0 };
 
-    if (summary_read(row, &arena, &summary)) {
+    bool restricted;
+    bool skimmed = summary_row_is_restricted(row, &restricted);
+    bool read = summary_read(row, &arena, &summary);
+    must(skimmed == read || arena.failed);
+    if (read) {
+        must(restricted == summary_is_restricted(&summary));
         summary_write(&summary, &once);
         must(!once.failed && summary_read(buf_span(&once), &arena, &again));
         summary_write(&again, &twice);
