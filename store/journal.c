@@ -33,6 +33,15 @@ struct walk {
     struct hash before; /* of the entry before it: the same entry is often read again */
 };
 
+enum { TAG_SLOTS = 4096 };
+
+/* The first bytes of an id. What an entry names, it names by these, and most of it was written or named not long before. */
+struct known_tag {
+    uint32_t log_no; /* 0: none */
+    uint8_t tag[4];
+    uint64_t seq;
+};
+
 struct journal {
     struct log_branch **branches; /* by log_no - 1 */
     uint32_t branch_count;
@@ -44,6 +53,7 @@ struct journal {
     uint64_t held[JOURNAL_DETAILS_MAX];
     bool held_dirty;
     struct walk walk;
+    struct known_tag tags[TAG_SLOTS];
 };
 
 static void
@@ -466,6 +476,12 @@ journal_append_record(struct journal *journal, struct table_txn *txn, uint32_t r
     append_place(journal, txn, row);
 }
 
+static struct known_tag *
+tag_slot(struct journal *journal, uint32_t log_no, uint64_t seq)
+{
+    return &journal->tags[(seq ^ (uint64_t)log_no * 0x9e3779b1) % TAG_SLOTS];
+}
+
 /* `order` is NULL but of an erased entry. */
 static uint64_t
 append(struct journal *journal, struct table_txn *txn, struct log_branch *branch, const struct entry *entry,
@@ -500,6 +516,9 @@ append(struct journal *journal, struct table_txn *txn, struct log_branch *branch
     table_put(txn, TABLE_ENT, span_of(key, sizeof key), span_of(row, size));
 
     append_place(journal, txn, key);
+    struct known_tag *known = tag_slot(journal, branch->log_no, entry->seq);
+    *known = (struct known_tag){ .log_no = branch->log_no, .seq = entry->seq };
+    memcpy(known->tag, entry->id.bytes, sizeof known->tag);
 
     if (branch->visible_next == branch->next_seq && !state_waits(state)) {
         branch->visible_next++;
@@ -619,13 +638,20 @@ entry_of_row(struct journal_entry *out, struct span row, const struct log_branch
 enum err
 journal_tag(struct journal *journal, struct table_txn *txn, uint32_t log_no, uint64_t seq, uint8_t tag_out[4])
 {
+    uint32_t stored_in = journal_stored_in(journal, log_no, seq);
+    struct known_tag *known = tag_slot(journal, stored_in, seq);
     struct span row;
-    enum err err = entry_row(txn, journal_stored_in(journal, log_no, seq), seq, &row);
 
-    if (err == ERR_OK) {
-        memcpy(tag_out, row.data + ENTRY_ROW_TAG_AT, 4);
+    if (stored_in == LOG_NONE || known->log_no != stored_in || known->seq != seq) {
+        enum err err = entry_row(txn, stored_in, seq, &row);
+        if (err != ERR_OK) {
+            return err;
+        }
+        *known = (struct known_tag){ .log_no = stored_in, .seq = seq };
+        memcpy(known->tag, row.data + ENTRY_ROW_TAG_AT, sizeof known->tag);
     }
-    return err;
+    memcpy(tag_out, known->tag, sizeof known->tag);
+    return ERR_OK;
 }
 
 /* The nearest place at or before `seq`, on the way down from it, whose id is known without

@@ -414,6 +414,8 @@ struct visit {
     enum record_half half;
     struct sup_row *names; /* of this turn, by dot */
     size_t name_count;
+    struct dot gap_from; /* from here to the end, which is not part of it, no name of an earlier turn lies */
+    struct dot gap_end;
     struct value *adds; /* of this turn, by row */
     size_t add_count;
     size_t add_next; /* those below are placed */
@@ -508,7 +510,32 @@ apply_new_names(const struct visit *visit, struct value *value)
     }
 }
 
-/* Take in the names that came before the value did. */
+static bool
+in_gap(const struct visit *visit, const struct dot *dot)
+{
+    return dot_compare(dot, &visit->gap_from) >= 0 && dot_compare(dot, &visit->gap_end) < 0;
+}
+
+/* Find out how far from the first dot of the value's entry on there is no name. */
+static void
+find_gap(struct visit *visit, const struct dot *dot)
+{
+    enum { ENTRY_BYTES = DOT_PREFIX_BYTES + 8 };
+    uint8_t from[PART_KEY_BYTES + DOT_BYTES] = { 0 };
+    struct span key;
+    struct span row;
+
+    part_key(from, visit->touched->record_no, PART_SUP);
+    memcpy(from + PART_KEY_BYTES, dot->bytes, ENTRY_BYTES);
+    memcpy(visit->gap_from.bytes, from + PART_KEY_BYTES, DOT_BYTES);
+    memset(visit->gap_end.bytes, 0xff, DOT_BYTES);
+    if (table_cursor_seek(&visit->turn->sup, span_of(from, sizeof from), &key, &row) &&
+        key.size >= sizeof from && memcmp(key.data, from, PART_KEY_BYTES) == 0) {
+        memcpy(visit->gap_end.bytes, key.data + PART_KEY_BYTES, DOT_BYTES);
+    }
+}
+
+/* Take in the names that came before the value did. Most have none, and one search tells it of all values of an entry. */
 static enum err
 apply_old_names(struct visit *visit, struct value *value)
 {
@@ -518,6 +545,12 @@ apply_old_names(struct visit *visit, struct value *value)
     struct span key;
     struct span row;
 
+    if (!in_gap(visit, &value->row.dot)) {
+        find_gap(visit, &value->row.dot);
+    }
+    if (in_gap(visit, &value->row.dot)) {
+        return table_error(visit->turn->txn);
+    }
     part_key(from, visit->touched->record_no, PART_SUP);
     memcpy(from + PART_KEY_BYTES, value->row.dot.bytes, DOT_BYTES);
     bool found = table_cursor_seek(cursor, span_of(from, sizeof from), &key, &row);
@@ -529,19 +562,6 @@ apply_old_names(struct visit *visit, struct value *value)
         found = table_cursor_next(cursor, &key, &row);
     }
     return table_error(visit->turn->txn);
-}
-
-/* Does any name wait for the record? */
-static bool
-has_old_names(struct visit *visit)
-{
-    uint8_t from[PART_KEY_BYTES];
-    struct span key;
-    struct span row;
-
-    part_key(from, visit->touched->record_no, PART_SUP);
-    return table_cursor_seek(&visit->turn->sup, span_of(from, sizeof from), &key, &row) &&
-           key.size >= sizeof from && memcmp(key.data, from, sizeof from) == 0;
 }
 
 /* Take an entry apart: what it adds, names and touches. */
@@ -604,10 +624,9 @@ gather(struct visit *visit)
     qsort(visit->names, visit->name_count, sizeof *visit->names, name_order);
     qsort(visit->adds, visit->add_count, sizeof *visit->adds, value_order);
     qsort(visit->touches, visit->touch_count, sizeof *visit->touches, touch_order);
-    bool waiting = visit->add_count > 0 && has_old_names(visit);
     for (size_t n = 0; n < visit->add_count; n++) {
         apply_new_names(visit, &visit->adds[n]);
-        enum err err = waiting ? apply_old_names(visit, &visit->adds[n]) : ERR_OK;
+        enum err err = apply_old_names(visit, &visit->adds[n]);
         if (err != ERR_OK) {
             return err;
         }
