@@ -684,6 +684,7 @@ front_view(const struct front *front, const struct checkpoint *checkpoints, size
         return front->mode == FRONT_DELTA ? FRONT_UNKNOWN_CHECKPOINT : FRONT_UNKNOWN_LIST;
     }
     view->count = 0;
+    view->whole = reader_left(&front->list) + reader_left(&front->extra) <= FRAME_SMALL_BYTES_MAX / 2;
     if (front->mode == FRONT_DELTA) {
         result = view_delta(front, known, view);
     } else if (front->mode == FRONT_HEADS) {
@@ -694,6 +695,7 @@ front_view(const struct front *front, const struct checkpoint *checkpoints, size
     }
     if (result != FRONT_OK) {
         view->count = 0;
+        view->whole = false;
         return result;
     }
     if (view->count > 1) {

@@ -128,6 +128,7 @@ struct peer_view {
     struct peer_tip *tips;
     size_t count;
     size_t capacity;
+    bool whole; /* what it does not name, the peer does not have: nothing was left out for want of room */
 };
 
 void peer_view_free(struct peer_view *view);

@@ -31,7 +31,6 @@ receive_hello(struct gossip *gossip, struct conn *conn, const struct hello *hell
         return;
     }
     conn->state = SESSION_OPEN;
-    memcpy(conn->peer_incarnation, hello->incarnation, sizeof conn->peer_incarnation);
     conn->told_set_back = false;
     conn->credit = hello->credit_bytes < CREDIT_BYTES_MAX ? hello->credit_bytes : CREDIT_BYTES_MAX;
     if (hello->profile > conn->profile) {
@@ -57,8 +56,8 @@ receive_digests(struct gossip *gossip, struct conn *conn, struct reader digests)
     }
 }
 
-/* Whoever has less of its own log than others do was set back to an older state: its operators should know, whatever becomes of
- * it. It gets its entries back like any that it lacks. */
+/* Whoever has less of its own logs than others do, of whichever incarnation, was set back to an older state: its operators should
+ * know, whatever becomes of it. It gets its entries back like any that it lacks. */
 static void
 look_for_set_back(struct gossip *gossip, struct conn *conn, const struct part *part)
 {
@@ -71,10 +70,8 @@ look_for_set_back(struct gossip *gossip, struct conn *conn, const struct part *p
         struct descriptor descriptor;
         struct hash author;
 
-        /* A log that it does not name at all may have found no place in the frame. */
-        if (has == 0 || has > tip->seq || frontier_forked(frontier, n) ||
-            !store->descriptor(store->self, &tip->log_id, &descriptor) ||
-            memcmp(descriptor.incarnation, conn->peer_incarnation, sizeof descriptor.incarnation) != 0) {
+        if (has > tip->seq || (has == 0 && !part->view.whole) || frontier_forked(frontier, n) ||
+            !store->descriptor(store->self, &tip->log_id, &descriptor)) {
             continue;
         }
         device_id_of(descriptor.sign_pk, &author);

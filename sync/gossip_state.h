@@ -201,7 +201,6 @@ struct conn {
     bool dialled;
     uint64_t up_ms;
     enum session_state state;
-    uint8_t peer_incarnation[8]; /* as its HELLO said */
     bool told_set_back;          /* in this session */
     uint64_t restart_ms;         /* when an ended session begins anew; 0: never */
     uint32_t restarts;

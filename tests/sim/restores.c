@@ -932,34 +932,28 @@ put_back(struct history *history, struct kept *kept)
 
 /* --- the first contact --- */
 
-/* What the peer of a victim can see at once: a log of the incarnation that it greets with, of which it has some, and less. */
+/* What the peer of a victim can see at once: a log that the victim signed and has less of. */
 static bool
 is_seen_to_be_behind(const struct history *history, size_t victim, size_t peer)
 {
-    const struct life *life = &history->lives[victim];
     bool found = false;
 
     for (size_t n = 0; n < history->signing_count && !found; n++) {
         const struct signing *ahead = &history->signings[n];
-        bool some = false;
         bool other = false;
 
-        if (!is_beyond(history, ahead, victim, 1U << peer) ||
-            memcmp(ahead->incarnation, life->begun, sizeof life->begun) != 0) {
+        if (!is_beyond(history, ahead, victim, 1U << peer)) {
             continue;
         }
         for (size_t m = 0; m < history->signing_count; m++) {
             const struct signing *mine = &history->signings[m];
 
-            if (memcmp(mine->log, ahead->log, HASH_BYTES) != 0) {
-                continue;
-            }
-            some = some || (mine->held & 1U << victim) != 0;
             /* What only the victim has, it signed since: a fork, which shows as such, as does one that is there. */
-            other = other || (mine->held & (1U << victim | 1U << peer)) == 1U << victim ||
-                    (mine->again && mine->held != 0);
+            other = other || (memcmp(mine->log, ahead->log, HASH_BYTES) == 0 &&
+                              ((mine->held & (1U << victim | 1U << peer)) == 1U << victim ||
+                               (mine->again && mine->held != 0)));
         }
-        found = some && !other;
+        found = !other;
     }
     return found;
 }
@@ -1036,6 +1030,36 @@ set_back_count(struct history *history, size_t peer, size_t victim)
     return 0;
 }
 
+/* True if the peer has anything that the victim signed and lacks. */
+static bool
+is_behind(const struct history *history, size_t victim, size_t peer)
+{
+    for (size_t n = 0; n < history->signing_count; n++) {
+        const struct signing *signing = &history->signings[n];
+
+        if (signing->author == victim && (signing->held & (1U << victim | 1U << peer)) == 1U << peer) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool
+holds_fork_of(struct history *history, size_t member, size_t author)
+{
+    struct journal *journal = replica_journal(node_of(history, member)->replica);
+
+    for (uint32_t no = 1; no <= journal_branch_count(journal); no++) {
+        const struct log_branch *branch = journal_branch(journal, no);
+
+        if (branch->parent != LOG_NONE &&
+            hash_equal(&branch->device_id, &node_of(history, author)->device->identity.device_id)) {
+            return true;
+        }
+    }
+    return false;
+}
+
 /* The victim and this peer talk until they are equal. */
 static void
 meet(struct history *history, size_t victim, size_t peer)
@@ -1045,6 +1069,7 @@ meet(struct history *history, size_t victim, size_t peer)
     bool disk = life->kind == RESTORED_DISK && !life->noticed;
     bool knew_more = disk && knows_more(history, victim, 1U << peer);
     bool is_seen = knew_more && is_seen_to_be_behind(history, victim, peer);
+    bool behind = is_behind(history, victim, peer);
     uint64_t said = set_back_count(history, peer, victim);
     uint64_t since_ms = sim->now_ms;
 
@@ -1069,6 +1094,14 @@ meet(struct history *history, size_t victim, size_t peer)
     }
     if (is_seen && (history->set_back == 0 || set_back_count(history, peer, victim) == said)) {
         sim_fail(sim, "%s sees that %s was set back and does not say so", name_of(history, peer),
+                 name_of(history, victim));
+    }
+    if (knew_more && !is_seen && !holds_fork_of(history, peer, victim)) {
+        sim_fail(sim, "%s was set back, and %s has neither that nor a fork to tell of",
+                 name_of(history, victim), name_of(history, peer));
+    }
+    if (!behind && set_back_count(history, peer, victim) > said) {
+        sim_fail(sim, "%s says that %s was set back, and it lacks nothing", name_of(history, peer),
                  name_of(history, victim));
     }
     history->stats.peer_said += is_seen;

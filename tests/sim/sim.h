@@ -507,7 +507,7 @@ struct restores_stats {
     uint64_t restores[RESTORED_KINDS];
     uint64_t noticed_at_opening; /* older databases; the others lacked nothing that they had signed */
     uint64_t known_elsewhere;    /* older disks that lacked what a peer knew; each was noticed there */
-    uint64_t peer_said;          /* by that peer, too: it saw the same log shorter than its own */
+    uint64_t peer_said;          /* by that peer, too; the others saw the fork */
     uint64_t entries;            /* signed */
     uint64_t again;              /* where another had been signed before */
     uint64_t branches;           /* at headquarters, at the end */

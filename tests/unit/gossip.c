@@ -244,10 +244,12 @@ add_node_with(enum link_profile profile, uint32_t credit_bytes)
     uint8_t key_seed[32] = { 0 };
 
     memset(node, 0, sizeof *node);
-    key_seed[0] = (uint8_t)node_count;
-    crypto_sign_pair_from_seed(&node->author, key_seed);
     /* Device ids ascend with the nodes, so that tests know whose is the smaller. */
-    memset(node->device_id.bytes, (int)(0x10 * node_count), HASH_BYTES);
+    do {
+        key_seed[0]++;
+        crypto_sign_pair_from_seed(&node->author, key_seed);
+        device_id_of(node->author.public_key, &node->device_id);
+    } while (node->device_id.bytes[0] >> 5 != node_count);
     node->world = (struct world){ node, wall_ms, steady_ms, draw, send_frame, no_disk };
     holding_init(&node->holding, &node->device_id);
     holding_add(&node->holding, CONTROL);
@@ -1096,6 +1098,45 @@ END_TEST
 
 /* One log on all three, and on the first two of them the same two branches; the third has two that part further up, on a way of their own. What
  * begins where the peer has something too need not be what the peer has there. */
+/* Node 0 has `held` entries of each of two logs of its own, of which node 1 has `lost` more. */
+static uint64_t
+told_of_set_back(size_t held, size_t lost)
+{
+    size_t count;
+
+    two_nodes();
+    same_on_both(CASES, LANE_NORMAL, held);
+    same_on_both(CASES, LANE_URGENT, held);
+    write_entries(0, 1, CASES, LANE_NORMAL, lost, 60);
+    write_entries(0, 1, CASES, LANE_URGENT, lost, 60);
+    write_own(1, CASES, LANE_NORMAL, 7);
+    write_own(0, CASES, LANE_BULK, 7);
+    connect_nodes(0, 1);
+    ck_assert(run(60 * 1000, all_know));
+    const struct gossip_peer_status *status = gossip_status(nodes[0].gossip, &count);
+    ck_assert_uint_eq(status->set_back, 0);
+    status = gossip_status(nodes[1].gossip, &count);
+    return status->set_back;
+}
+
+START_TEST(i14_who_gives_a_peer_its_own_lost_tail_says_that_it_was_set_back)
+{
+    ck_assert_uint_eq(told_of_set_back(20, 3), 1);
+}
+END_TEST
+
+START_TEST(i14_who_gives_a_peer_logs_of_its_own_that_it_no_longer_names_says_so)
+{
+    ck_assert_uint_eq(told_of_set_back(0, 3), 1);
+}
+END_TEST
+
+START_TEST(i14_nobody_is_said_to_be_set_back_who_lacks_nothing_of_its_own)
+{
+    ck_assert_uint_eq(told_of_set_back(20, 0), 0);
+}
+END_TEST
+
 START_TEST(a_fork_above_a_fork_is_found_below_both)
 {
     struct gossip_log log;
@@ -1842,6 +1883,9 @@ main(void)
         a_cut_link_resumes_where_it_was,
         a_third_branch_joins_two,
         a_fork_above_a_fork_is_found_below_both,
+        i14_who_gives_a_peer_its_own_lost_tail_says_that_it_was_set_back,
+        i14_who_gives_a_peer_logs_of_its_own_that_it_no_longer_names_says_so,
+        i14_nobody_is_said_to_be_set_back_who_lacks_nothing_of_its_own,
         a_run_that_ends_on_one_branch_only_reaches_a_third_node,
         more_than_the_credit_comes_over_in_pieces,
         a_link_without_room_loses_nothing,
