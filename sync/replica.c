@@ -494,7 +494,10 @@ check_anchor(struct replica *replica)
     enum err err = anchor_read(replica->directory, &replica->storage_key, &anchor);
 
     if (err == ERR_ABSENT && replica->own_entries == 0) {
-        return ERR_OK;
+        /* Before the first entry, so that a crash after it does not look like a database from elsewhere. */
+        replica->anchor_entries = UINT64_MAX;
+        err = replica_anchor(replica);
+        return err == ERR_FULL ? ERR_OK : err;
     }
     if (err != ERR_OK && err != ERR_ABSENT && err != ERR_CORRUPT) {
         return err;

@@ -768,6 +768,23 @@ START_TEST(i13_what_a_crash_kept_out_of_the_anchor_is_in_it_before_it_is_told)
 }
 END_TEST
 
+/* The same before there ever was an anchor: a database without one would look like one that came from elsewhere. */
+START_TEST(i13_a_crash_before_the_first_anchor_is_no_set_back)
+{
+    struct test_node *fresh = test_organisation_enrol(&org, "KEN", LEVEL_ADMIN, NULL, 0);
+    uint8_t incarnation[8];
+
+    test_node_join(&org, fresh);
+    test_node_exchange(fresh, ken);
+    memcpy(incarnation, replica_identity(fresh->replica)->incarnation, sizeof incarnation);
+    saves_person(fresh, &cases, "a name");
+    test_node_close(fresh);
+    test_node_open(fresh);
+    ck_assert_mem_eq(incarnation, replica_identity(fresh->replica)->incarnation, sizeof incarnation);
+    ck_assert_uint_eq(replica_setbacks(fresh->replica).incarnations, 0);
+}
+END_TEST
+
 START_TEST(i13_a_lost_tail_is_taken_back_and_never_signed_anew)
 {
     struct ident person = saves_person(ken, &cases, "a name");
@@ -936,28 +953,26 @@ START_TEST(u9_a_fork_is_merged_as_concurrent_proved_to_all_and_left_by_its_owner
 }
 END_TEST
 
-SUITE_MAIN_WITH("revoke", setup, teardown,
-                u7_what_is_signed_beyond_a_cut_is_held_when_the_revocation_comes_first,
-                u7_what_is_signed_beyond_a_cut_is_held_when_the_revocation_comes_last,
-                u7_what_is_signed_beyond_a_cut_is_held_when_the_revocation_comes_between,
-                u8_a_back_dated_entry_does_not_come_before_the_cut,
-                a_cut_behind_known_heads_makes_the_records_anew,
-                what_comes_in_one_turn_with_the_cut_before_it_is_not_counted,
-                an_extension_admits_what_was_held, a_log_that_no_cut_names_counts_for_nothing,
-                a_cut_whose_entry_has_not_come_lets_nothing_pass_until_it_does,
-                of_several_revocations_every_one_must_let_pass,
-                of_several_revocations_every_cut_arrives_everywhere,
-                of_what_lies_beyond_a_cut_no_more_than_a_quota_is_kept,
-                what_leads_to_a_cut_has_room_before_the_cut_has_come,
-                a_record_begun_beyond_the_cut_keeps_what_others_wrote_in_it,
-                a_record_whose_key_fell_behind_a_cut_and_in_which_others_wrote_gets_its_key_again,
-                who_writes_in_a_record_whose_key_fell_behind_a_cut_and_brings_no_key_leaves_nobody_waiting,
-                after_a_revocation_others_write_under_an_epoch_that_the_device_cannot_open,
-                a_new_machine_of_an_office_that_has_no_other_reads_what_the_dead_one_wrote,
-                an_epoch_ends_after_ninety_days_and_by_hand, a_date_closes_sessions_and_nothing_else,
-                i13_what_a_crash_kept_out_of_the_anchor_is_in_it_before_it_is_told,
-                i13_a_lost_tail_is_taken_back_and_never_signed_anew,
-                i13_a_log_of_a_later_incarnation_tells_that_the_disk_was_set_back,
-                i13_databases_from_before_an_incarnation_that_wrote_nothing_are_noticed,
-                i13_databases_that_lack_what_an_incarnation_before_wrote_are_noticed,
-                u9_a_fork_is_merged_as_concurrent_proved_to_all_and_left_by_its_owner)
+SUITE_MAIN_WITH(
+    "revoke", setup, teardown, u7_what_is_signed_beyond_a_cut_is_held_when_the_revocation_comes_first,
+    u7_what_is_signed_beyond_a_cut_is_held_when_the_revocation_comes_last,
+    u7_what_is_signed_beyond_a_cut_is_held_when_the_revocation_comes_between,
+    u8_a_back_dated_entry_does_not_come_before_the_cut, a_cut_behind_known_heads_makes_the_records_anew,
+    what_comes_in_one_turn_with_the_cut_before_it_is_not_counted, an_extension_admits_what_was_held,
+    a_log_that_no_cut_names_counts_for_nothing,
+    a_cut_whose_entry_has_not_come_lets_nothing_pass_until_it_does,
+    of_several_revocations_every_one_must_let_pass, of_several_revocations_every_cut_arrives_everywhere,
+    of_what_lies_beyond_a_cut_no_more_than_a_quota_is_kept,
+    what_leads_to_a_cut_has_room_before_the_cut_has_come,
+    a_record_begun_beyond_the_cut_keeps_what_others_wrote_in_it,
+    a_record_whose_key_fell_behind_a_cut_and_in_which_others_wrote_gets_its_key_again,
+    who_writes_in_a_record_whose_key_fell_behind_a_cut_and_brings_no_key_leaves_nobody_waiting,
+    after_a_revocation_others_write_under_an_epoch_that_the_device_cannot_open,
+    a_new_machine_of_an_office_that_has_no_other_reads_what_the_dead_one_wrote,
+    an_epoch_ends_after_ninety_days_and_by_hand, a_date_closes_sessions_and_nothing_else,
+    i13_what_a_crash_kept_out_of_the_anchor_is_in_it_before_it_is_told,
+    i13_a_lost_tail_is_taken_back_and_never_signed_anew, i13_a_crash_before_the_first_anchor_is_no_set_back,
+    i13_a_log_of_a_later_incarnation_tells_that_the_disk_was_set_back,
+    i13_databases_from_before_an_incarnation_that_wrote_nothing_are_noticed,
+    i13_databases_that_lack_what_an_incarnation_before_wrote_are_noticed,
+    u9_a_fork_is_merged_as_concurrent_proved_to_all_and_left_by_its_owner)
