@@ -134,9 +134,52 @@ append(struct names *names, const struct named *named, bool bare)
     return count_number(names, named->number);
 }
 
-void
-names_add(struct names *names, const struct named *named)
+/* In meta: the highest number of an office and year that was given here, u64. What is erased leaves no number behind, and yet
+ * letters and reports may name it. */
+static const char number_row[] = "number:";
+
+enum { NUMBER_ROW_BYTES = sizeof number_row - 1 + NAMES_NUMBER_BYTES };
+
+static struct span
+number_row_key(char key[NUMBER_ROW_BYTES], const char *prefix, size_t prefix_size)
 {
+    memcpy(key, number_row, sizeof number_row - 1);
+    memcpy(key + sizeof number_row - 1, prefix, prefix_size);
+    return span_of(key, sizeof number_row - 1 + prefix_size);
+}
+
+static enum err
+read_given(struct table_txn *txn, const char *prefix, size_t prefix_size, unsigned long *given_out)
+{
+    char key[NUMBER_ROW_BYTES];
+    struct buf value = { 0 };
+    enum err err = table_read(txn, TABLE_META, number_row_key(key, prefix, prefix_size), &value);
+
+    *given_out = err == ERR_OK && value.size == 8 ? (unsigned long)bytes_read_u64(value.data) : 0;
+    buf_free(&value);
+    /* A damaged row is written anew with the next number. */
+    return err == ERR_ABSENT || err == ERR_CORRUPT ? ERR_OK : err;
+}
+
+static void
+keep_given(struct table_txn *txn, const char *number)
+{
+    char key[NUMBER_ROW_BYTES];
+    uint8_t value[8];
+    size_t prefix_size = 0;
+    unsigned long counter = counter_of(number, &prefix_size);
+    unsigned long given;
+
+    if (counter > 0 && read_given(txn, number, prefix_size, &given) == ERR_OK && counter > given) {
+        bytes_write_u64(value, counter);
+        table_put(txn, TABLE_META, number_row_key(key, number, prefix_size), span_of(value, sizeof value));
+    }
+}
+
+void
+names_add(struct names *names, const struct names_source *source, const struct named *named)
+{
+    keep_given(source->txn, named->number);
     if (append(names, named, false) == ERR_OK) {
         names->fresh++;
     }
@@ -321,6 +364,12 @@ names_next_number(struct names *names, const struct names_source *source, const 
     if (counter == NULL) {
         return ERR_MEMORY;
     }
-    size = snprintf(number_out, NAMES_NUMBER_BYTES, "%s%04lu", prefix, counter->highest + 1);
+    unsigned long given;
+    err = read_given(source->txn, prefix, (size_t)size, &given);
+    if (err != ERR_OK) {
+        return err;
+    }
+    size = snprintf(number_out, NAMES_NUMBER_BYTES, "%s%04lu", prefix,
+                    (given > counter->highest ? given : counter->highest) + 1);
     return size < NAMES_NUMBER_BYTES ? ERR_OK : ERR_INVALID;
 }

@@ -40,12 +40,14 @@ struct names_source {
 MUST_CHECK enum err names_find(struct names *names, const struct names_source *source, const char *text,
                                struct named *named_out);
 
-/* The next free number of an office and year, "KEN-2026-0042". Errors as names_find. */
+/* The next free number of an office and year, "KEN-2026-0042": above all that are here and all that names_add was told of, whatever
+ * was erased since. Errors as names_find. */
 MUST_CHECK enum err names_next_number(struct names *names, const struct names_source *source,
                                       const char *office, unsigned year, char number_out[NAMES_NUMBER_BYTES]);
 
-/* A record that was made in this turn. Without memory for it, it is found once the turn is over. */
-void names_add(struct names *names, const struct named *named);
+/* A record that was made in this turn, whose transaction `source` has: its number is not given again. Without memory for it, it is
+ * found once the turn is over. */
+void names_add(struct names *names, const struct names_source *source, const struct named *named);
 
 /* The turn is over, and what it made is in the tables, or nowhere. */
 void names_turn_ended(struct names *names);

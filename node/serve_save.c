@@ -649,10 +649,11 @@ call_save(struct call *call, const struct save *save, const char *number)
         return;
     }
     if (save->create) {
+        const struct names_source source = { call->txn, call->codebook, call->roster };
         struct named named = { .compartment = save->compartment, .record_id = saved.record_id };
 
         (void)snprintf(named.number, sizeof named.number, "%s", number);
-        names_add(call_names(call), &named);
+        names_add(call_names(call), &source, &named);
     }
     call_ok(call, json_pack("{s:o,s:s,s:I}", "record", hex_json(ident_span(&saved.record_id)), "number",
                             number, "place", (json_int_t)saved.place));

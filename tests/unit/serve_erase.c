@@ -185,6 +185,31 @@ START_TEST(an_order_is_given_signed_again_and_reported_on)
 }
 END_TEST
 
+/* Letters and reports may name the one that was erased. */
+START_TEST(the_number_of_an_erased_record_is_not_given_again)
+{
+    char first[40];
+    char last[40];
+    char next[40];
+
+    new_case("A march", first);
+    new_case("Another", last);
+    json_decref(
+        served_ask(&ken, "{'id':1,'do':'erase.order','record':'%s','reason':'consent_withdrawn'}", last));
+    test_node_exchange(ken.node, hq.node);
+    json_decref(
+        served_ask(&hq, "{'id':1,'do':'erase.order','record':'%s','reason':'consent_withdrawn'}", last));
+    test_node_exchange(ken.node, hq.node);
+    test_node_tend(ken.node);
+    served_refused(served_ask(&ken, "{'id':1,'do':'record.show','record':'%s'}", last), "absent");
+    served_end(&ken);
+    served_begin(&ken, ken.node);
+    new_case("A third", next);
+    ck_assert_str_ne(next, last);
+    ck_assert_int_eq(atoi(strrchr(next, '-') + 1), atoi(strrchr(last, '-') + 1) + 1);
+}
+END_TEST
+
 START_TEST(a_restricted_record_shows_who_restricted_it_and_nothing_else)
 {
     char number[40];
@@ -254,5 +279,6 @@ END_TEST
 
 SUITE_MAIN_WITH("serve_erase", setup, teardown, a_plan_says_what_would_be_erased_and_changes_nothing,
                 an_order_is_given_signed_again_and_reported_on,
+                the_number_of_an_erased_record_is_not_given_again,
                 a_restricted_record_shows_who_restricted_it_and_nothing_else,
                 w5_on_a_full_disk_an_order_is_given_and_nothing_else_is_written)
