@@ -11,7 +11,7 @@
  *
  *     rec     hash of (compartment, record_id)          -> record_no
  *     recno   record_no                                 -> compartment, record_id
- *     cell    record_no | rops | log_no | seq                  -> nothing: the record's entries
+ *     cell    record_no | rops | ~log_no | ~seq                -> nothing: the record's entries
  *             record_no | live | target | dot | log_no         -> removed?, hash of the value
  *             record_no | sup  | named dot | log_no | seq | op -> removal?, target
  *     sum     record_no                                 -> summary
@@ -212,7 +212,7 @@ bool record_conflict_next(struct table_txn *txn, uint32_t after, uint32_t *recor
 MUST_CHECK enum err record_conflict_count(struct table_txn *txn, const struct ident *compartment,
                                           uint64_t *count_out);
 
-/* The entries of a record by log_no and seq, whether they count or not; the source says. */
+/* The entries of a record, ascending by log_no and seq, whether they count or not; the source says. */
 struct record_place {
     uint32_t log_no;
     uint64_t seq;

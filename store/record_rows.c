@@ -113,8 +113,8 @@ void
 rops_key(uint8_t key[ROPS_KEY_BYTES], uint32_t record_no, uint32_t log_no, uint64_t seq)
 {
     part_key(key, record_no, PART_ROPS);
-    bytes_write_u32(key + PART_KEY_BYTES, log_no);
-    bytes_write_u64(key + PART_KEY_BYTES + 4, seq);
+    bytes_write_u32(key + PART_KEY_BYTES, ~log_no);
+    bytes_write_u64(key + PART_KEY_BYTES + 4, ~seq);
 }
 
 bool
@@ -122,8 +122,8 @@ rops_read(struct span key, uint32_t *log_no_out, uint64_t *seq_out)
 {
     struct reader reader = part_rest(key, PART_ROPS);
 
-    *log_no_out = reader_u32(&reader);
-    *seq_out = reader_u64(&reader);
+    *log_no_out = ~reader_u32(&reader);
+    *seq_out = ~reader_u64(&reader);
     return reader_done(&reader);
 }
 

@@ -1,13 +1,14 @@
 /* record_rows.h - the rows of record.h: their keys and values, byte by byte.
  *
- *     cell   record_no 4 | PART_ROPS 1 | log_no 4 | seq 8                 ->  nothing
+ *     cell   record_no 4 | PART_SUP 1 | named dot 20 | log_no 4 | seq 8 | op 2  ->  removal 1 | target 12
  *            record_no 4 | PART_LIVE 1 | target 12 | dot 20 | log_no 4    ->  removed 1 | hash of the value 8
- *            record_no 4 | PART_SUP 1 | named dot 20 | log_no 4 | seq 8 | op 2  ->  removal 1 | target 12
+ *            record_no 4 | PART_ROPS 1 | ~log_no 4 | ~seq 8               ->  nothing
  *     sum    record_no 4                                                  ->  see summary_write
  *     conf   record_no 4                                                  ->  see conflicts_write
  *
  * The three parts of a record are one range of one table: a turn that touches many records writes about one
- * page for each, not three.
+ * page for each, not three. New names come last of theirs and new entries, whose numbers are complemented, first of theirs, so
+ * that both lie beside the live values however long the history is.
  *
  * For record.c and record_view.c only.
  */
@@ -27,9 +28,9 @@ enum {
 
 /* In the order in which they lie. */
 enum record_part {
-    PART_ROPS = 1, /* its entries */
-    PART_LIVE,     /* its live values */
-    PART_SUP,      /* the dots that its ops name */
+    PART_SUP = 1, /* the dots that its ops name */
+    PART_LIVE,    /* its live values */
+    PART_ROPS,    /* its entries, the latest first */
 };
 
 /* Where a part of a record begins. */

@@ -486,6 +486,13 @@ record_history(struct table_txn *txn, uint32_t record_no, struct arena *arena,
         }
     }
     table_cursor_end(&cursor);
+    /* They lie the other way round. */
+    for (size_t n = 0; n < count / 2; n++) {
+        struct record_place place = places[n];
+
+        places[n] = places[count - 1 - n];
+        places[count - 1 - n] = place;
+    }
     *places_out = err == ERR_OK ? places : NULL;
     *count_out = err == ERR_OK ? count : 0;
     return err != ERR_OK ? err : table_error(txn);

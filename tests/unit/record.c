@@ -186,6 +186,25 @@ START_TEST(two_who_did_not_see_each_other_make_a_conflict_that_one_save_closes)
 }
 END_TEST
 
+START_TEST(the_history_is_by_log_and_seq)
+{
+    const struct record_place *places;
+    size_t count;
+
+    for (int n = 0; n < 7; n++) {
+        take(set(10, 1 + n % 2, (uint64_t)(5 + n)), NULL);
+    }
+    (void)view_of(0);
+    ck_assert_int_eq(record_history(records.txn, records_no(&records, 0), &records.arena, &places, &count),
+                     ERR_OK);
+    ck_assert_uint_eq(count, 7);
+    for (size_t n = 1; n < count; n++) {
+        ck_assert(places[n - 1].log_no < places[n].log_no ||
+                  (places[n - 1].log_no == places[n].log_no && places[n - 1].seq < places[n].seq));
+    }
+}
+END_TEST
+
 START_TEST(a_name_waits_for_the_value_it_names)
 {
     struct model_entry *a = set(10, 1, 5);
@@ -653,7 +672,8 @@ END_TEST
 
 SUITE_MAIN_WITH("record", setup, teardown,
                 two_who_did_not_see_each_other_make_a_conflict_that_one_save_closes,
-                a_name_waits_for_the_value_it_names, a_name_counts_on_its_own_record_and_target_only,
+                the_history_is_by_log_and_seq, a_name_waits_for_the_value_it_names,
+                a_name_counts_on_its_own_record_and_target_only,
                 an_edit_that_met_a_removal_keeps_the_element_and_asks,
                 an_addition_that_names_what_was_removed_brings_the_element_back_without_a_conflict,
                 an_unknown_op_adds_replaces_and_is_shown_as_newer,
