@@ -5,6 +5,7 @@
 #pragma once
 
 #include "node/backup.h"
+#include "node/casework/finding.h"
 #include "node/names.h"
 #include "node/serve.h"
 #include "node/value.h"
@@ -50,6 +51,13 @@ const char *call_text_needed(struct call *call, const char *name);
 /* A number from least to most; `missing` if it is not there. */
 int64_t call_number(struct call *call, const char *name, int64_t least, int64_t most, int64_t missing);
 bool call_flag(struct call *call, const char *name);
+
+/* What takes a turn of its own is done between these, without a reader open. False: the call failed. */
+void call_pause(struct call *call);
+MUST_CHECK bool call_resume(struct call *call);
+
+/* The index of what records say. */
+struct finding *call_finding(struct call *call);
 
 /* The record that member "record" names. False: the call failed. */
 MUST_CHECK bool call_record(struct call *call, struct named *named_out);
@@ -130,7 +138,7 @@ const char *office_name(const struct roster *roster, const struct ident *compart
 /* True if a stamp is more than a day ahead of our clock. */
 bool stamp_is_suspect(const struct call *call, uint64_t hlc);
 
-/* --- the calls: serve_record.c, serve_save.c, serve_list.c, serve_conflict.c, serve_peer.c, serve_status.c,
+/* --- the calls: serve_record.c, serve_save.c, serve_list.c, serve_search.c, serve_conflict.c, serve_peer.c, serve_status.c,
  * serve_alarm.c, serve_backup.c, serve_device.c, serve_held.c, serve_epoch.c, serve_frontier.c --- */
 void call_backup_make(struct call *call);
 void call_backup_accept(struct call *call);
@@ -143,6 +151,7 @@ void call_record_show(struct call *call);
 void call_record_history(struct call *call);
 void call_record_list(struct call *call);
 void call_record_count(struct call *call);
+void call_record_search(struct call *call);
 void call_conflict_list(struct call *call);
 void call_conflict_show(struct call *call);
 void call_conflict_resolve(struct call *call);
@@ -190,5 +199,31 @@ const struct record_target *view_target(const struct replica_view *view, const s
 uint32_t view_kind(const struct replica_view *view);
 /* The siblings of a target in both halves, the pick first. */
 json_t *values_json(struct call *call, const struct record_target *target);
+/* --- shared by list, count and search: serve_list.c --- */
+
+/* Which records somebody asks for, by the coded index. */
+struct query {
+    struct call *call;
+    uint32_t kind;                            /* 0: any */
+    struct index_term terms[INDEX_TERMS_MAX]; /* in the call's arena */
+    size_t count;
+};
+
+/* Read "kind", "where", "month" and "office". Without a kind, which may be left out unless it is `needed`, there is
+ * neither "where" nor "month". False: the call failed. */
+MUST_CHECK bool query_read(struct call *call, bool needed, struct query *query_out);
+
+/* A field by which records are found. NULL: there is none of this name, and the call failed. */
+const struct codebook_field *query_field(struct call *call, uint32_t kind, const char *name);
+
+/* What a token of an index is: a month of a date, else a value of the field; or its label. NULL: no memory. */
+json_t *token_json(struct call *call, const struct codebook_field *field, struct span token, bool label);
+
+/* A record as lists show it. NULL: no memory. */
+json_t *row_json(struct call *call, const struct record_summary *summary, bool conflict);
+
+/* True if either half of the record has an open conflict that is shown. */
+bool summary_conflicts(struct call *call, const struct record_summary *summary);
+
 /* Ask the replica to save, and answer, or explain why not. `number` may be "". */
 void call_save(struct call *call, const struct save *save, const char *number);

@@ -43,6 +43,7 @@ static const struct call_kind kinds[] = {
     { "record.list", call_record_list, false, true, false },
     { "record.history", call_record_history, false, true, false },
     { "record.count", call_record_count, false, true, false },
+    { "record.search", call_record_search, false, true, false },
     { "conflict.list", call_conflict_list, false, true, false },
     { "conflict.show", call_conflict_show, false, true, false },
     { "conflict.resolve", call_conflict_resolve, true, true, false },
@@ -89,6 +90,7 @@ struct watch {
 struct serve {
     struct serve_options options;
     struct names *names;
+    struct finding *finding;
     struct pending *first; /* in order of arrival */
     struct pending **last;
     struct watch watches[WATCHES_MAX];
@@ -109,7 +111,8 @@ serve_new(const struct serve_options *options)
     serve->options = *options;
     serve->last = &serve->first;
     serve->names = names_new();
-    if (serve->names == NULL) {
+    serve->finding = finding_new();
+    if (serve->names == NULL || serve->finding == NULL) {
         serve_free(&serve);
     }
     return serve;
@@ -150,6 +153,7 @@ serve_free(struct serve **serve_in)
     }
     backup_task_close(&serve->backup.task);
     names_free(&serve->names);
+    finding_free(&serve->finding);
     free(serve);
     *serve_in = NULL;
 }
@@ -158,6 +162,12 @@ const struct serve_options *
 call_options(const struct call *call)
 {
     return &call->serve->options;
+}
+
+struct finding *
+call_finding(struct call *call)
+{
+    return call->serve->finding;
 }
 
 struct names *
@@ -333,6 +343,24 @@ call_refresh(struct call *call)
     call->own = roster_device(call->roster, &replica_identity(call->replica)->device_id);
 }
 
+void
+call_pause(struct call *call)
+{
+    replica_end_read(call->replica, &call->txn);
+}
+
+bool
+call_resume(struct call *call)
+{
+    enum err err = replica_begin_read(call->replica, &call->txn);
+
+    call_refresh(call);
+    if (err != ERR_OK) {
+        call_fail(call, err, "", "%s", err_text(err));
+    }
+    return err == ERR_OK;
+}
+
 /* A record that has to be made anew first is: that takes a turn, and between turns no reader may be open then. */
 static enum err
 read_view(struct call *call, const struct named *named, struct replica_view *view_out)
@@ -340,19 +368,12 @@ read_view(struct call *call, const struct named *named, struct replica_view *vie
     bool between = !replica_in_turn(call->replica);
 
     if (between) {
-        replica_end_read(call->replica, &call->txn);
+        call_pause(call);
     }
     enum err err =
         replica_read(call->replica, &named->compartment, &named->record_id, &call->arena, view_out);
-    if (between) {
-        enum err begun = replica_begin_read(call->replica, &call->txn);
-
-        call_refresh(call);
-        if (begun != ERR_OK) {
-            call_fail(call, begun, "", "%s", err_text(begun));
-        }
-    }
-    return err;
+    /* The call has failed where it cannot go on. */
+    return !between || call_resume(call) ? err : ERR_IO;
 }
 
 bool
@@ -881,8 +902,16 @@ tell_watches(struct serve *serve)
 uint64_t
 serve_wait_ms(const struct serve *serve)
 {
+    struct replica *replica = serve->options.replica;
     uint64_t wait = serve->backup.task != NULL ? 0 : WAIT_MS_MAX;
 
+    if (replica_roster(replica) != NULL) {
+        uint64_t now_ms = world_steady_ms(serve->options.world);
+        uint64_t due_ms = finding_due_ms(serve->finding, replica, now_ms);
+
+        due_ms = due_ms > now_ms ? due_ms - now_ms : 0;
+        wait = wait < due_ms ? wait : due_ms;
+    }
     for (size_t n = 0; n < serve->watch_count; n++) {
         const struct watch *watch = &serve->watches[n];
 
@@ -895,8 +924,9 @@ serve_wait_ms(const struct serve *serve)
     return wait;
 }
 
-bool
-serve_work(struct serve *serve)
+/* A slice of the backup that is being taken. */
+static bool
+work_on_backup(struct serve *serve)
 {
     static const struct api_request nobody;
     struct api *api = serve->options.api;
@@ -914,4 +944,19 @@ serve_work(struct serve *serve)
     bool more = backup_watch_step(&serve->backup, &call, api, world_steady_ms(serve->options.world));
     call_end(&call);
     return more;
+}
+
+bool
+serve_work(struct serve *serve)
+{
+    struct replica *replica = serve->options.replica;
+    uint64_t now_ms = world_steady_ms(serve->options.world);
+
+    if (replica_roster(replica) != NULL && finding_due_ms(serve->finding, replica, now_ms) <= now_ms) {
+        enum err err = finding_read(serve->finding, replica, now_ms);
+        if (err != ERR_OK && err != ERR_ABSENT) {
+            log_event("search-behind", "err=%s", err_code(err)); /* it is tried again later */
+        }
+    }
+    return work_on_backup(serve);
 }

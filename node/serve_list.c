@@ -12,13 +12,6 @@ enum { LIST_LIMIT_DEFAULT = 100, LIST_LIMIT_MAX = 1000, EXAMINED_MAX = 100000 };
 
 /* --- what is asked for --- */
 
-struct query {
-    struct call *call;
-    uint32_t kind;
-    struct index_term terms[INDEX_TERMS_MAX];
-    size_t count;
-};
-
 /* Narrow the query to an index value. `token` must outlive it. */
 static void
 add_term(struct query *query, uint32_t index_no, struct span token)
@@ -32,8 +25,8 @@ add_term(struct query *query, uint32_t index_no, struct span token)
     query->count++;
 }
 
-static const struct codebook_field *
-indexed_field(struct call *call, uint32_t kind, const char *name)
+const struct codebook_field *
+query_field(struct call *call, uint32_t kind, const char *name)
 {
     const struct codebook_field *field = codebook_field_by_name(call->codebook, kind, name);
 
@@ -54,7 +47,7 @@ static void
 add_where(struct query *query, const char *name, const json_t *json)
 {
     struct call *call = query->call;
-    const struct codebook_field *field = indexed_field(call, query->kind, name);
+    const struct codebook_field *field = query_field(call, query->kind, name);
     struct value_fault fault;
     struct buf cbor = { 0 };
 
@@ -101,7 +94,7 @@ static void
 add_month(struct query *query, const char *name, const json_t *json)
 {
     struct call *call = query->call;
-    const struct codebook_field *field = indexed_field(call, query->kind, name);
+    const struct codebook_field *field = query_field(call, query->kind, name);
     const char *text = json_string_value(json);
     struct buf token = { 0 };
 
@@ -161,11 +154,10 @@ check_conditions(struct call *call, const char *name)
     }
 }
 
-/* Read "kind", "where", "month" and "office". False: the call failed. */
-static bool
-read_query(struct call *call, struct query *query)
+bool
+query_read(struct call *call, bool needed, struct query *query)
 {
-    const char *name = call_text_needed(call, "kind");
+    const char *name = needed ? call_text_needed(call, "kind") : call_text(call, "kind");
     const struct codebook_kind *kind = name == NULL ? NULL : codebook_kind_by_name(call->codebook, name);
     const char *office = call_text(call, "office");
     const char *key;
@@ -180,10 +172,17 @@ read_query(struct call *call, struct query *query)
     if (call->failed) {
         return false;
     }
-    query->kind = kind->number;
-    add_number_term(query, FIELD_KIND, kind->number);
     check_conditions(call, "where");
     check_conditions(call, "month");
+    if (kind != NULL) {
+        query->kind = kind->number;
+        add_number_term(query, FIELD_KIND, kind->number);
+    } else if (json_object_size(json_object_get(call->body, "where")) +
+                   json_object_size(json_object_get(call->body, "month")) >
+               0) {
+        call_usage(call, "a condition needs a kind of record: each has fields of its own");
+        return false;
+    }
     json_object_foreach(json_object_get(call->body, "where"), key, json)
     {
         add_where(query, key, json);
@@ -203,7 +202,6 @@ read_query(struct call *call, struct query *query)
 
 /* --- record.list --- */
 
-/* Conflicts of the other half of a record count too. */
 static size_t
 twin_conflicts(struct call *call, const struct record_summary *summary)
 {
@@ -280,7 +278,13 @@ add_item(struct call *call, json_t *row, uint32_t kind, const struct record_item
     json_decref(value);
 }
 
-static json_t *
+bool
+summary_conflicts(struct call *call, const struct record_summary *summary)
+{
+    return !summary->restricted && (summary->conflict_count > 0 || twin_conflicts(call, summary) > 0);
+}
+
+json_t *
 row_json(struct call *call, const struct record_summary *summary, bool conflict)
 {
     json_t *row =
@@ -330,7 +334,7 @@ take_record(struct call *call, struct page *page, uint32_t record_no)
         call_fail(call, err, "", "%s", err_text(err));
         return;
     }
-    bool conflict = !summary.restricted && (summary.conflict_count > 0 || twin_conflicts(call, &summary) > 0);
+    bool conflict = summary_conflicts(call, &summary);
     if (page->only_conflicts && !conflict) {
         page->matched--;
     } else if (json_array_size(page->rows) < (size_t)page->limit) {
@@ -351,7 +355,7 @@ call_record_list(struct call *call)
     page.limit = call_number(call, "limit", 1, LIST_LIMIT_MAX, LIST_LIMIT_DEFAULT);
     int64_t after = call_number(call, "after", 1, UINT32_MAX, UINT32_MAX);
     page.only_conflicts = call_flag(call, "conflict");
-    if (!read_query(call, &query)) {
+    if (!query_read(call, true, &query)) {
         return;
     }
     /* The terms live in the call's arena, which is emptied after each record. */
@@ -383,8 +387,7 @@ call_record_list(struct call *call)
 
 /* --- record.count --- */
 
-/* What a token of an index is: a month of a date, else a value of the field. */
-static json_t *
+json_t *
 token_json(struct call *call, const struct codebook_field *field, struct span token, bool label)
 {
     const struct codebook_field *as = field->type == TYPE_DATE ? NULL : field;
@@ -424,7 +427,7 @@ call_record_count(struct call *call)
         call_usage(call, "\"by\" names one or two indexed fields");
         return;
     }
-    if (!read_query(call, &query)) {
+    if (!query_read(call, true, &query)) {
         return;
     }
     for (size_t n = 0; n < count; n++) {
@@ -435,7 +438,7 @@ call_record_count(struct call *call)
             call_usage(call, "\"by\" names one or two indexed fields");
             return;
         }
-        by[2 - count + n] = indexed_field(call, query.kind, name);
+        by[2 - count + n] = query_field(call, query.kind, name);
         if (call->failed) {
             return;
         }

@@ -301,35 +301,6 @@ run_history(struct command *command)
     return status;
 }
 
-/* Add to `request` what --where, --month and --conflict say. */
-static bool
-take_filter(struct command *command, json_t *request, struct client_fault *fault)
-{
-    json_t *where = json_object();
-    json_t *month = json_object();
-    bool good = typed_values(command, false, 0, fault);
-
-    for (size_t n = 0; n < command->given_count && good; n++) {
-        if (command->given[n].option == OPT_WHERE) {
-            good = input_pair(where, command->given[n].text, fault);
-        } else if (command->given[n].option == OPT_MONTH) {
-            good = input_pair(month, command->given[n].text, fault);
-        }
-    }
-    if (good && json_object_size(where) > 0) {
-        (void)json_object_set(request, "where", where);
-    }
-    if (good && json_object_size(month) > 0) {
-        (void)json_object_set(request, "month", month);
-    }
-    if (good && args_has(command, OPT_CONFLICT)) {
-        (void)json_object_set_new(request, "conflict", json_true());
-    }
-    json_decref(where);
-    json_decref(month);
-    return good;
-}
-
 /* Ask for page after page of `request` until `limit` (0: all) records are in `rows`. */
 static bool
 fetch_all(struct command *command, const json_t *request, long limit, json_t *rows, json_int_t *total_out,
@@ -569,7 +540,7 @@ run_list(struct command *command)
     json_t *request = json_pack("{s:s, s:s}", "do", "record.list", "kind", kind);
     json_t *rows = json_array();
     enum exit_status status = STATUS_DONE;
-    if (request == NULL || !check_columns(command, kind, &fault) || !take_filter(command, request, &fault) ||
+    if (request == NULL || !check_columns(command, kind, &fault) || !typed_filter(command, request, &fault) ||
         !fetch_all(command, request, limit, rows, &total, &fault)) {
         status = command_fail(command, &fault, "cannot list");
     } else {
@@ -694,7 +665,7 @@ count_by(struct command *command, char **by, size_t by_count)
     if (by_count == 2) {
         (void)json_array_append_new(json_object_get(request, "by"), json_string(by[1]));
     }
-    if (!take_filter(command, request, &fault)) {
+    if (!typed_filter(command, request, &fault)) {
         json_decref(request);
         return command_fail(command, &fault, "cannot count");
     }

@@ -218,3 +218,31 @@ typed_value_of(struct command *command, const char *target, struct client_fault 
     }
     return true;
 }
+
+bool
+typed_filter(struct command *command, json_t *request, struct client_fault *fault)
+{
+    json_t *where = json_object();
+    json_t *month = json_object();
+    bool good = typed_values(command, false, 0, fault);
+
+    for (size_t n = 0; n < command->given_count && good; n++) {
+        if (command->given[n].option == OPT_WHERE) {
+            good = input_pair(where, command->given[n].text, fault);
+        } else if (command->given[n].option == OPT_MONTH) {
+            good = input_pair(month, command->given[n].text, fault);
+        }
+    }
+    if (good && json_object_size(where) > 0) {
+        (void)json_object_set(request, "where", where);
+    }
+    if (good && json_object_size(month) > 0) {
+        (void)json_object_set(request, "month", month);
+    }
+    if (good && args_has(command, OPT_CONFLICT)) {
+        (void)json_object_set_new(request, "conflict", json_true());
+    }
+    json_decref(where);
+    json_decref(month);
+    return good;
+}

@@ -25,3 +25,6 @@ const json_t *typed_codebook(struct command *command, struct client_fault *fault
 
 /* What people call a field or a collection; its name if the codebook has none. Lent. */
 const char *typed_label(const json_t *codebook, const char *name);
+
+/* Put what --where, --month and --conflict say into `request`. False, and `fault_out`. */
+MUST_CHECK bool typed_filter(struct command *command, json_t *request, struct client_fault *fault_out);

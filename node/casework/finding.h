@@ -1,0 +1,33 @@
+/* finding.h - records found by what they say, on a node that may read them.
+ *
+ *     journal places --> the records they name --> their text, both halves --> store/search.h
+ *
+ * The index is in memory and off the write path: it is brought up to date in slices between turns, when nothing else is to
+ * be done, or when somebody searches. It holds what this node may read and nothing else, L3 words too; of a restricted record nothing, and
+ * what was erased goes from it with the place that says so.
+ */
+#pragma once
+
+#include "store/search.h"
+#include "sync/replica.h"
+
+struct finding;
+
+/* NULL: no memory. */
+struct finding *finding_new(void);
+void finding_free(struct finding **finding);
+
+/* Read a slice of what is not in the index yet. Between turns, with no reader open. ERR_ABSENT: nothing is left to be read.
+ * ERR_INVALID: there is no index, since the data of ICU or of a stemmer is not installed; others as replica_begin_read, ERR_MEMORY: the
+ * slice is read again later. `now_ms`: of the steady clock. */
+MUST_CHECK enum err finding_read(struct finding *finding, struct replica *replica, uint64_t now_ms);
+
+/* How many records and places are still to be read; 0: the index is up to date. */
+uint64_t finding_left(const struct finding *finding, struct replica *replica);
+
+/* When the next slice is due: soon after the journal has come to rest, or after a while. UINT64_MAX: there is nothing to read. */
+uint64_t finding_due_ms(struct finding *finding, struct replica *replica, uint64_t now_ms);
+
+/* As search_find; each hit is the case half of a record. ERR_INVALID too if there is no index. */
+MUST_CHECK enum err finding_find(struct finding *finding, struct span words, struct search_hit *hits_out,
+                                 size_t room, size_t *count_out);
