@@ -201,8 +201,8 @@ struct conn {
     bool dialled;
     uint64_t up_ms;
     enum session_state state;
-    bool told_set_back;          /* in this session */
-    uint64_t restart_ms;         /* when an ended session begins anew; 0: never */
+    bool told_set_back;  /* in this session */
+    uint64_t restart_ms; /* when an ended session begins anew; 0: never */
     uint32_t restarts;
     uint64_t began_ms;
     /* due at the next flush */
