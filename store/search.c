@@ -4,6 +4,7 @@
 #include "store/search_words.h"
 
 #include <sqlite3.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -23,6 +24,7 @@ struct search {
 /* --- the tokenizer, as FTS5 wants one --- */
 
 struct giving {
+    struct search_words *words;
     void *context;
     int (*give)(void *context, int flags, const char *token, int size, int from, int to);
 };
@@ -36,15 +38,48 @@ give_word(void *self, struct span word, size_t from, size_t to, bool again)
                         (int)word.size, (int)from, (int)to);
 }
 
+/* How a name sounds stands in the index as a word of its own that no language has. */
+static const char latin_mark[] = "zzl";
+static const char skeleton_mark[] = "zzq";
+
+enum { SOUND_BYTES = SEARCH_NAME_BYTES + 4 };
+
+static struct span
+sound_of(char out[SOUND_BYTES], const char *mark, const char *form)
+{
+    return span_of(out, (size_t)snprintf(out, SOUND_BYTES, "%s%s", mark, form));
+}
+
+/* A word that somebody looks for may be a name: it stands for all that sound like it, too. */
+static int
+give_asked(void *self, struct span word, size_t from, size_t to, bool again)
+{
+    struct giving *giving = self;
+    struct search_name name;
+    char sound[SOUND_BYTES];
+    int status = give_word(self, word, from, to, again);
+
+    if (status != SQLITE_OK || again) {
+        return status;
+    }
+    search_words_name(giving->words, word, &name);
+    if (name.latin[0] != '\0') {
+        status = give_word(self, sound_of(sound, latin_mark, name.latin), from, to, true);
+    }
+    if (status == SQLITE_OK && name.skeleton[0] != '\0') {
+        status = give_word(self, sound_of(sound, skeleton_mark, name.skeleton), from, to, true);
+    }
+    return status;
+}
+
 static int
 tokenize(Fts5Tokenizer *tokenizer, void *context, int flags, const char *text, int size,
          int (*give)(void *context, int flags, const char *token, int size, int from, int to))
 {
-    struct giving giving = { context, give };
-    int status = search_words_each((struct search_words *)tokenizer,
-                                   span_of(text, size < 0 ? 0 : (size_t)size), give_word, &giving);
+    struct giving giving = { (struct search_words *)tokenizer, context, give };
+    int status = search_words_each(giving.words, span_of(text, size < 0 ? 0 : (size_t)size),
+                                   (flags & FTS5_TOKENIZE_QUERY) != 0 ? give_asked : give_word, &giving);
 
-    (void)flags;
     return status == -1 ? SQLITE_NOMEM : status;
 }
 
@@ -94,7 +129,7 @@ search_open(struct search **search_out)
 {
     static const char setup[] =
         "PRAGMA journal_mode = OFF; PRAGMA temp_store = MEMORY; PRAGMA secure_delete = ON;"
-        "CREATE VIRTUAL TABLE text USING fts5(body, tokenize = 'words')";
+        "CREATE VIRTUAL TABLE text USING fts5(body, sounds, tokenize = 'words')";
     struct search *search = calloc(1, sizeof *search);
 
     *search_out = NULL;
@@ -106,7 +141,7 @@ search_open(struct search **search_out)
         (sqlite3_open_v2(":memory:", &search->database, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX, NULL) !=
              SQLITE_OK ||
          !add_tokenizer(search) || sqlite3_exec(search->database, setup, NULL, NULL, NULL) != SQLITE_OK ||
-         !prepare(search, "INSERT INTO text(rowid, body) VALUES (?1, ?2)", &search->put) ||
+         !prepare(search, "INSERT INTO text(rowid, body, sounds) VALUES (?1, ?2, ?3)", &search->put) ||
          !prepare(search, "DELETE FROM text WHERE rowid = ?1", &search->drop) ||
          !prepare(search, "SELECT 1 FROM text WHERE rowid = ?1", &search->has) ||
          !prepare(search,
@@ -167,9 +202,50 @@ run(sqlite3_stmt *statement, uint32_t record_no)
     return status;
 }
 
-enum err
-search_put(struct search *search, uint32_t record_no, struct span text)
+/* What is gathered of the names of a record. */
+struct sounding {
+    struct search_words *words;
+    struct buf *out;
+    struct span text;
+};
+
+static int
+put_sounds(void *self, struct span word, size_t from, size_t to, bool again)
 {
+    struct sounding *sounding = self;
+    struct search_name name;
+    char sound[SOUND_BYTES];
+
+    (void)word;
+    if (again) {
+        return 0;
+    }
+    search_words_name(sounding->words, span_of(sounding->text.data + from, to - from), &name);
+    if (name.latin[0] != '\0') {
+        buf_put_span(sounding->out, sound_of(sound, latin_mark, name.latin));
+        buf_put_u8(sounding->out, ' ');
+    }
+    if (name.skeleton[0] != '\0') {
+        buf_put_span(sounding->out, sound_of(sound, skeleton_mark, name.skeleton));
+        buf_put_u8(sounding->out, ' ');
+    }
+    return 0;
+}
+
+static void
+bind_text(sqlite3_stmt *statement, int place, struct span text)
+{
+    (void)sqlite3_bind_text64(statement, place, text.size == 0 ? "" : (const char *)text.data, text.size,
+                              SQLITE_STATIC, SQLITE_UTF8);
+}
+
+enum err
+search_put(struct search *search, uint32_t record_no, struct span text, struct span names)
+{
+    struct buf whole = { 0 };
+    struct buf sounds = { 0 };
+    struct sounding sounding = { search->words, &sounds, names };
+
     if (!batch(search, true)) {
         return ERR_MEMORY;
     }
@@ -179,17 +255,28 @@ search_put(struct search *search, uint32_t record_no, struct span text)
         }
         search->count--;
     }
-    if (text.size == 0) {
+    if (text.size + names.size == 0) {
         return ERR_OK;
     }
-    (void)sqlite3_bind_text64(search->put, 2, (const char *)text.data, text.size, SQLITE_STATIC, SQLITE_UTF8);
-    int status = run(search->put, record_no);
-    (void)sqlite3_bind_null(search->put, 2);
-    if (status != SQLITE_DONE) {
-        return ERR_MEMORY;
+    if (names.size > 0) {
+        (void)search_words_each(search->words, names, put_sounds, &sounding);
+        buf_put_span(&whole, text);
+        buf_put_u8(&whole, '\n');
+        buf_put_span(&whole, names);
+        text = buf_span(&whole);
     }
-    search->count++;
-    return ERR_OK;
+    int status = SQLITE_NOMEM;
+    if (!whole.failed && !sounds.failed) {
+        bind_text(search->put, 2, text);
+        bind_text(search->put, 3, buf_span(&sounds));
+        status = run(search->put, record_no);
+        (void)sqlite3_bind_null(search->put, 2);
+        (void)sqlite3_bind_null(search->put, 3);
+    }
+    buf_wipe(&whole);
+    buf_wipe(&sounds);
+    search->count += status == SQLITE_DONE;
+    return status == SQLITE_DONE ? ERR_OK : ERR_MEMORY;
 }
 
 enum err

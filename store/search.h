@@ -22,9 +22,10 @@ struct search;
 MUST_CHECK enum err search_open(struct search **search_out);
 void search_close(struct search **search);
 
-/* The text by which a record is found, in place of what it had; empty: it is found no more. Not kept beyond the call but as words.
- * ERR_MEMORY. */
-MUST_CHECK enum err search_put(struct search *search, uint32_t record_no, struct span text);
+/* The text by which a record is found, in place of what it had; empty: it is found no more. `names`, which is text too, is found
+ * by what sounds alike in another script or spelling as well. Neither is kept beyond the call but as words. ERR_MEMORY. */
+MUST_CHECK enum err search_put(struct search *search, uint32_t record_no, struct span text,
+                               struct span names);
 
 /* Let nothing be left of what was replaced or taken out since the last call, in no page of the index: after an erasure.
  * ERR_MEMORY. */
@@ -38,7 +39,7 @@ struct search_hit {
     double rank; /* lower is better; of one query only */
 };
 
-/* The records that hold every word of `query`, in any form of it, the best first, at most `room`. A word that ends with * stands
+/* The records that hold every word of `query`, in any form of it or as a name that sounds like it, the best first, at most `room`. A word that ends with * stands
  * for all that begin so; what stands between "..." must come in that order. *count_out may be 0. ERR_INVALID: no
  * word in it, or not UTF-8. ERR_MEMORY. */
 MUST_CHECK enum err search_find(struct search *search, struct span query, struct search_hit *hits_out,

@@ -9,6 +9,7 @@
 #include <unicode/uscript.h>
 #include <unicode/ustring.h>
 #include <unicode/utext.h>
+#include <unicode/utrans.h>
 
 /* A longer run without a break is cut: no language has such words. */
 enum { WORD_BYTES_MAX = 256, WORD_UNITS_MAX = WORD_BYTES_MAX, FORMS_MAX = 12 };
@@ -50,11 +51,14 @@ struct search_words {
     UBreakIterator *breaks;
     const UNormalizer2 *decompose;
     const UNormalizer2 *compose;
+    UTransliterator *latin;
     struct sb_stemmer *stemmers[LANGUAGES];
     struct form forms[FORMS_MAX]; /* of the word under work, each once */
     size_t form_count;
     struct known *known;
 };
+
+static const UChar to_latin[] = u"Any-Latin; Latin-ASCII; Lower";
 
 enum err
 search_words_open(struct search_words **words_out)
@@ -70,6 +74,7 @@ search_words_open(struct search_words **words_out)
     words->breaks = ubrk_open(UBRK_WORD, "", NULL, 0, &status);
     words->decompose = unorm2_getNFKDInstance(&status);
     words->compose = unorm2_getNFKCInstance(&status);
+    words->latin = utrans_openU(to_latin, -1, UTRANS_FORWARD, NULL, 0, NULL, &status);
     bool good = U_SUCCESS(status) && words->known != NULL;
     for (size_t n = 0; n < LANGUAGES; n++) {
         words->stemmers[n] = sb_stemmer_new(languages[n].name, "UTF_8");
@@ -94,6 +99,9 @@ search_words_close(struct search_words **words_in)
     }
     if (words->breaks != NULL) {
         ubrk_close(words->breaks);
+    }
+    if (words->latin != NULL) {
+        utrans_close(words->latin);
     }
     for (size_t n = 0; n < LANGUAGES; n++) {
         sb_stemmer_delete(words->stemmers[n]);
@@ -224,6 +232,111 @@ make_forms(struct search_words *words, struct span word)
             add_stem(words, words->stemmers[n], plain, plain_size);
         }
     }
+}
+
+/* --- names --- */
+
+static bool
+is_vowel(char letter)
+{
+    return letter != '\0' && strchr("aeiou", letter) != NULL;
+}
+
+/* Two letters that stand for one sound, and that sound; "" beside one that is not heard. */
+static const char sounds[][2][4] = {
+    { "kh", "h" }, { "gh", "g" }, { "dh", "d" }, { "th", "t" }, { "ph", "f" }, { "sh", "s" },
+    { "ch", "s" }, { "zh", "s" }, { "ts", "s" }, { "tz", "s" }, { "dj", "j" }, { "ck", "k" },
+};
+
+/* The sound at `at`, and how many letters stand for it. What a language may leave out or write otherwise within a word, vowels and y
+ * and w, is no sound; before the word's end or a consonant a j after a vowel is none either: Sergej, Sergey. */
+static const char *
+sound_at(const char *latin, size_t at, size_t *letters_out)
+{
+    static const char same[] = "b\0d\0f\0g\0h\0j\0k\0l\0m\0n\0p\0r\0s\0t\0v";
+    char letter = latin[at];
+
+    *letters_out = 2;
+    for (size_t n = 0; n < sizeof sounds / sizeof sounds[0]; n++) {
+        if (strncmp(latin + at, sounds[n][0], 2) == 0) {
+            return sounds[n][1];
+        }
+    }
+    *letters_out = 1;
+    if (is_vowel(letter) || letter == 'y') {
+        return at == 0 ? "a" : "";
+    }
+    if (letter == 'w') {
+        return at == 0 ? "v" : "";
+    }
+    if (letter == 'j' && at > 0 && is_vowel(latin[at - 1]) && !is_vowel(latin[at + 1])) {
+        return "";
+    }
+    if (letter == 'c' || letter == 'q') {
+        return "k";
+    }
+    if (letter == 'x') {
+        return "ks";
+    }
+    if (letter == 'z') {
+        return "s";
+    }
+    for (size_t n = 0; n < sizeof same; n += 2) {
+        if (same[n] == letter) {
+            return same + n;
+        }
+    }
+    return "";
+}
+
+static void
+make_skeleton(const char *latin, char out[SEARCH_NAME_BYTES])
+{
+    enum { CONSONANTS_MIN = 3 };
+    size_t size = 0;
+    size_t letters = 0;
+
+    for (size_t at = 0; latin[at] != '\0'; at += letters) {
+        for (const char *sound = sound_at(latin, at, &letters); *sound != '\0'; sound++) {
+            /* A doubled consonant is one. */
+            if (size < SEARCH_NAME_BYTES - 1 && (size == 0 || out[size - 1] != *sound)) {
+                out[size] = *sound;
+                size++;
+            }
+        }
+    }
+    out[size < CONSONANTS_MIN ? 0 : size] = '\0';
+}
+
+void
+search_words_name(struct search_words *words, struct span word, struct search_name *out)
+{
+    UChar units[4 * WORD_UNITS_MAX];
+    char text[4 * WORD_UNITS_MAX];
+    UErrorCode status = U_ZERO_ERROR;
+    int32_t count = 0;
+    size_t size = 0;
+
+    *out = (struct search_name){ { '\0' }, { '\0' } };
+    (void)u_strFromUTF8WithSub(units, WORD_UNITS_MAX, &count, (const char *)word.data,
+                               (int32_t)(word.size < WORD_BYTES_MAX ? word.size : WORD_BYTES_MAX), 0xfffd,
+                               NULL, &status);
+    int32_t limit = count;
+    utrans_transUChars(words->latin, units, &count, 4 * WORD_UNITS_MAX, 0, &limit, &status);
+    if (U_FAILURE(status)) {
+        return;
+    }
+    size_t bytes = to_bytes(units, count, text);
+    for (size_t n = 0; n < bytes && size < SEARCH_NAME_BYTES - 1; n++) {
+        /* A letter that is written as an apostrophe carries a vowel where it begins a word. */
+        if (n == 0 && (text[n] == '\'' || text[n] == '`')) {
+            out->latin[size++] = 'a';
+        } else if (text[n] >= 'a' && text[n] <= 'z') {
+            out->latin[size++] = text[n];
+        }
+    }
+    out->latin[size] = '\0';
+    make_skeleton(out->latin, out->skeleton);
 }
 
 /* --- words known before --- */

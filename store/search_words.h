@@ -22,6 +22,19 @@ struct search_words;
 MUST_CHECK enum err search_words_open(struct search_words **words_out);
 void search_words_close(struct search_words **words);
 
+/* Longest forms of a name, with the NUL that ends them. */
+enum { SEARCH_NAME_BYTES = 64 };
+
+/* A name as it sounds, whatever the script: in Latin letters, and its consonants alone with those that languages write
+ * differently made one. "Мухаммед", "محمد" and "Mohamed": muhammed, mhmd and mohamed, and mhmd for each. A skeleton of fewer than
+ * three consonants says too little: then it is "". Transliteration is ICU's (CLDR). */
+struct search_name {
+    char latin[SEARCH_NAME_BYTES];
+    char skeleton[SEARCH_NAME_BYTES];
+};
+
+void search_words_name(struct search_words *words, struct span word, struct search_name *out);
+
 /* Called for each word: `from` and `to` are byte offsets in the text; with `again` the word stands where the one before it does. Not 0:
  * stop, and give that. */
 typedef int search_word(void *self, struct span word, size_t from, size_t to, bool again);

@@ -30,6 +30,7 @@ struct finding {
     size_t due_count;
     struct arena arena;
     struct buf text;
+    struct buf names;
     uint64_t seen_place; /* as it was looked at last */
     uint64_t rest_ms;    /* since when the journal rests */
     uint64_t read_ms;    /* when a slice was read last, or nothing was to be read */
@@ -53,6 +54,7 @@ finding_free(struct finding **finding_in)
     search_close(&finding->search);
     arena_free(&finding->arena);
     buf_wipe(&finding->text);
+    buf_wipe(&finding->names);
     free(finding);
     *finding_in = NULL;
 }
@@ -180,7 +182,7 @@ note_places(struct finding *finding, struct replica *replica, struct table_txn *
 
 /* --- what they say --- */
 
-/* A value of a field that people write words into. */
+/* A value of a field that people write words into. A short text of level L3 says who somebody is. */
 static void
 put_words(struct finding *finding, const struct codebook_field *field, struct span value)
 {
@@ -192,9 +194,11 @@ put_words(struct finding *finding, const struct codebook_field *field, struct sp
         return;
     }
     struct span text = cbor_read_text(&in);
+    bool name = field->type == TYPE_TEXT && field->sensitivity == LEVEL_L3;
+    struct buf *out = name ? &finding->names : &finding->text;
     if (text.data != NULL && text.size > 0) {
-        buf_put_span(&finding->text, text);
-        buf_put_u8(&finding->text, '\n');
+        buf_put_span(out, text);
+        buf_put_u8(out, '\n');
     }
 }
 
@@ -218,6 +222,7 @@ read_record(struct finding *finding, struct replica *replica, const struct due *
     enum err err = ERR_ABSENT;
 
     buf_clear(&finding->text);
+    buf_clear(&finding->names);
     if (!due->gone) {
         err = replica_read(replica, &due->compartment, &due->record_id, &finding->arena, &view);
     }
@@ -226,11 +231,11 @@ read_record(struct finding *finding, struct replica *replica, const struct due *
         put_half(finding, view.protected_half);
     }
     arena_reset(&finding->arena);
-    if (err == ERR_IO || err == ERR_MEMORY || finding->text.failed) {
+    if (err == ERR_IO || err == ERR_MEMORY || finding->text.failed || finding->names.failed) {
         return err == ERR_IO ? err : ERR_MEMORY;
     }
     finding->purge_due = finding->purge_due || due->gone;
-    return search_put(finding->search, due->record_no, buf_span(&finding->text));
+    return search_put(finding->search, due->record_no, buf_span(&finding->text), buf_span(&finding->names));
 }
 
 static enum err

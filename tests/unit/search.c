@@ -24,7 +24,7 @@ teardown(void)
 static void
 put(uint32_t record_no, const char *text)
 {
-    ck_assert_int_eq(search_put(search, record_no, span_text(text)), ERR_OK);
+    ck_assert_int_eq(search_put(search, record_no, span_text(text), span_of(NULL, 0)), ERR_OK);
 }
 
 /* How many records are found; the best in *first_out. */
@@ -89,6 +89,56 @@ START_TEST(words_are_found_in_the_forms_of_their_language)
     for (size_t n = 0; n < sizeof queries / sizeof queries[0]; n++) {
         expect_only(queries[n].query, queries[n].record_no);
     }
+}
+END_TEST
+
+static void
+put_name(uint32_t record_no, const char *name)
+{
+    ck_assert_int_eq(search_put(search, record_no, span_of(NULL, 0), span_text(name)), ERR_OK);
+}
+
+START_TEST(a_name_is_found_in_another_script_and_spelling)
+{
+    put_name(1, "Мухаммад Абдуллаев");
+    put_name(2, "يوسف الحسين");
+    put_name(3, "Сергей Ковалёв");
+    put_name(4, "Wanjiru Kamau");
+    put_name(5, "خالد");
+    put(6, "a text that speaks of Mohamed");
+    static const struct {
+        const char *query;
+        uint32_t record_no;
+    } queries[] = {
+        { "muhammad abdullaev", 1 },
+        { "Mohamed Abdulaev", 1 },
+        { "محمد abdullaev", 1 },
+        { "youssef", 2 },
+        { "Юсеф", 2 },
+        { "يوسف", 2 },
+        { "sergei", 3 },
+        { "Sergey", 3 },
+        { "kovalev", 3 },
+        { "Камау", 4 },
+        { "wangiru", 0 },
+        { "khaled", 5 },
+        { "Халед", 5 },
+        { "speaks mohamed", 6 },
+        { "speaks محمد", 0 },
+        { "zebra", 0 },
+    };
+    for (size_t n = 0; n < sizeof queries / sizeof queries[0]; n++) {
+        if (queries[n].record_no == 0) {
+            expect_none(queries[n].query);
+        } else {
+            expect_only(queries[n].query, queries[n].record_no);
+        }
+    }
+    /* A name and a text that has the same word are both found by it. */
+    uint32_t first;
+    ck_assert_uint_eq(find("mohamed", &first), 2);
+    put_name(1, "Ivan");
+    expect_only("mohamed", 6);
 }
 END_TEST
 
@@ -164,7 +214,7 @@ START_TEST(text_that_is_no_utf8_and_words_without_end_do_no_harm)
 
     memset(endless, 'x', sizeof endless - 1);
     put(1, endless);
-    ck_assert_int_eq(search_put(search, 2, span_of(broken, sizeof broken - 1)), ERR_OK);
+    ck_assert_int_eq(search_put(search, 2, span_of(broken, sizeof broken - 1), span_of(NULL, 0)), ERR_OK);
     expect_only("before after", 2);
     ck_assert_uint_eq(search_count(search), 2);
 }
@@ -211,6 +261,7 @@ START_TEST(a_word_comes_with_its_stems_at_its_place)
 END_TEST
 
 SUITE_MAIN_WITH("search", setup, teardown, words_are_found_in_the_forms_of_their_language,
+                a_name_is_found_in_another_script_and_spelling,
                 all_words_must_be_there_and_a_phrase_in_its_order, the_better_match_comes_first,
                 nothing_that_is_typed_is_a_command, a_text_that_was_replaced_or_taken_out_is_not_found,
                 text_that_is_no_utf8_and_words_without_end_do_no_harm,

@@ -158,6 +158,8 @@ START_TEST(what_a_node_may_not_read_it_does_not_find)
     test_node_exchange(ken.node, hq.node);
     expect(&ken, "wanjiru", person);
     expect(&hq, "wanjiru", person);
+    expect(&ken, "Камау", person);
+    expect(&gva, "Камау", "");
     expect(&gva, "wanjiru", "");
     expect(&gva, "kingfisher", person);
 }
