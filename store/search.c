@@ -127,9 +127,11 @@ prepare(struct search *search, const char *sql, sqlite3_stmt **out)
 enum err
 search_open(struct search **search_out)
 {
+    /* FTS5 gathers so many bytes of words before it writes them into a segment, and merges fewer of these. */
     static const char setup[] =
         "PRAGMA journal_mode = OFF; PRAGMA temp_store = MEMORY; PRAGMA secure_delete = ON;"
-        "CREATE VIRTUAL TABLE text USING fts5(body, sounds, tokenize = 'words')";
+        "CREATE VIRTUAL TABLE text USING fts5(body, sounds, tokenize = 'words');"
+        "INSERT INTO text(text, rank) VALUES ('hashsize', 8388608)";
     struct search *search = calloc(1, sizeof *search);
 
     *search_out = NULL;

@@ -17,7 +17,7 @@ enum { WORD_BYTES_MAX = 256, WORD_UNITS_MAX = WORD_BYTES_MAX, FORMS_MAX = 12 };
 enum { TATWEEL = 0x640 };
 
 /* Most words of a text were in another before: the forms of those are kept. */
-enum { KNOWN_SLOTS = 8192, KNOWN_WORD_BYTES = 47, KNOWN_FORMS_BYTES = 192 };
+enum { KNOWN_SLOTS = 32768, KNOWN_WORD_BYTES = 47, KNOWN_FORMS_BYTES = 192 };
 
 /* A word in one of its forms. */
 struct form {
@@ -169,6 +169,17 @@ to_bytes(const UChar *units, int32_t count, char out[4 * WORD_UNITS_MAX])
     return U_SUCCESS(status) && size > 0 ? (size_t)size : 0;
 }
 
+static bool
+is_ascii(const sb_symbol *bytes, size_t size)
+{
+    for (size_t n = 0; n < size; n++) {
+        if (bytes[n] >= 0x80) {
+            return false;
+        }
+    }
+    return true;
+}
+
 /* The stem of a word, without its marks: a stemmer goes by marks, a person who searches may leave them out. */
 static void
 add_stem(struct search_words *words, struct sb_stemmer *stemmer, const char *bytes, size_t size)
@@ -181,6 +192,11 @@ add_stem(struct search_words *words, struct sb_stemmer *stemmer, const char *byt
     const sb_symbol *stem = sb_stemmer_stem(stemmer, (const sb_symbol *)bytes, (int)size);
 
     if (stem == NULL) {
+        return;
+    }
+    /* Without a mark there is none to be taken off, and what is given to a stemmer is folded. */
+    if (is_ascii(stem, (size_t)sb_stemmer_length(stemmer))) {
+        add_form(words, (const char *)stem, (size_t)sb_stemmer_length(stemmer));
         return;
     }
     (void)u_strFromUTF8(units, WORD_UNITS_MAX, &count, (const char *)stem, sb_stemmer_length(stemmer),
@@ -229,7 +245,9 @@ make_forms(struct search_words *words, struct span word)
     for (size_t n = 0; n < LANGUAGES && U_SUCCESS(status) && words->form_count > 0; n++) {
         if (languages[n].script == script) {
             add_stem(words, words->stemmers[n], marked, marked_size);
-            add_stem(words, words->stemmers[n], plain, plain_size);
+            if (plain_size != marked_size || memcmp(plain, marked, plain_size) != 0) {
+                add_stem(words, words->stemmers[n], plain, plain_size);
+            }
         }
     }
 }

@@ -61,3 +61,4 @@ void start_measure(struct bench *bench);
 void save_measure(struct bench *bench);
 void wire_measure(struct bench *bench);
 void list_measure(struct bench *bench);
+void find_measure(struct bench *bench);

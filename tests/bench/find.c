@@ -1,0 +1,142 @@
+#include "tests/bench/bench.h"
+
+#include "store/search.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+/* Text of a length and spread of words as narratives have: a few words are in every text, most in hardly any. */
+enum { WORDS_A_TEXT = 100, VOCABULARY = 30000, HITS = 10000, ROUNDS = 5 };
+
+static uint64_t
+draw(uint64_t *state)
+{
+    *state += UINT64_C(0x9e3779b97f4a7c15);
+    uint64_t mixed = (*state ^ *state >> 30) * UINT64_C(0xbf58476d1ce4e5b9);
+    mixed = (mixed ^ mixed >> 27) * UINT64_C(0x94d049bb133111eb);
+    return mixed ^ mixed >> 31;
+}
+
+/* Word `n` of one of three scripts, always the same. */
+static void
+put_word(struct buf *text, uint32_t n)
+{
+    static const char *const syllables[3][16] = {
+        { "me", "na", "cer", "ta", "dor", "li", "mos", "ter", "vi", "sa", "ron", "pe", "gal", "tu", "ne",
+          "co" },
+        { "по", "ли", "на", "те", "вы", "ро", "ка", "сти", "ми", "да", "ле", "го", "ре", "зу", "нов", "та" },
+        { "ال", "مد", "را", "سي", "نا", "حق", "تو", "بي", "كا", "لم", "شه", "عد", "وق", "فر", "يد", "جم" },
+    };
+    const char *const *script = syllables[n % 3];
+
+    for (uint32_t rest = n / 3 + 16; rest > 0; rest /= 16) {
+        buf_put_text(text, script[rest % 16]);
+    }
+    buf_put_u8(text, ' ');
+}
+
+/* Small numbers come often: the cube of an even draw. */
+static void
+make_text(struct buf *text, uint64_t *state)
+{
+    buf_clear(text);
+    for (int n = 0; n < WORDS_A_TEXT; n++) {
+        double even = (double)(draw(state) >> 11) / (double)(UINT64_C(1) << 53);
+
+        put_word(text, (uint32_t)(even * even * even * VOCABULARY));
+    }
+}
+
+/* What people look for: a word that is rare, one that is not, several, a beginning, a phrase. */
+static void
+make_query(struct buf *query, int n)
+{
+    static const uint32_t words[] = { 25000, 9000, 1200, 150, 12 };
+
+    buf_clear(query);
+    switch (n) {
+    case 5:
+        put_word(query, 12);
+        put_word(query, 1200);
+        break;
+    case 6:
+        put_word(query, 1200);
+        query->size--;
+        buf_put_text(query, "*");
+        break;
+    case 7:
+        buf_put_text(query, "\"");
+        put_word(query, 12);
+        put_word(query, 13);
+        buf_put_text(query, "\"");
+        break;
+    default:
+        put_word(query, words[n]);
+        break;
+    }
+}
+
+enum { QUERIES = 8 };
+
+void
+find_measure(struct bench *bench)
+{
+    static struct search_hit hits[HITS];
+    static const char *const names[QUERIES] = { "a rare word",        "a word of some", "a word of many",
+                                                "a common word",      "a word of most", "two words",
+                                                "a word's beginning", "a phrase" };
+    struct search *search = NULL;
+    struct buf text = { 0 };
+    uint64_t state = 42;
+    uint64_t bytes = 0;
+    char what[96];
+
+    if (search_open(&search) != ERR_OK) {
+        bench_fail(bench, "there is no index: is libicu installed whole?");
+        return;
+    }
+    uint64_t memory = bench_anonymous_bytes();
+    double processor = bench_processor();
+    double start = bench_now();
+    for (uint64_t n = 0; n < bench->cases; n++) {
+        make_text(&text, &state);
+        bytes += text.size;
+        if (search_put(search, (uint32_t)n + 1, buf_span(&text), span_of(NULL, 0)) != ERR_OK) {
+            bench_fail(bench, "a text was refused");
+            break;
+        }
+    }
+    double seconds = bench_now() - start;
+    processor = bench_processor() - processor;
+    (void)snprintf(what, sizeof what, "texts of %d words put into the index", WORDS_A_TEXT);
+    bench_report(&(struct figure){ .what = what,
+                                   .measured = (double)bench->cases / seconds,
+                                   .unit = "/s",
+                                   .bound = AT_LEAST,
+                                   .limit = 5000 });
+    bench_note("%.1f us of one processor, and %.0f B of memory for %.0f B, a text",
+               processor * 1e6 / (double)bench->cases,
+               (double)(bench_anonymous_bytes() - memory) / (double)bench->cases,
+               (double)bytes / (double)bench->cases);
+    for (int n = 0; n < QUERIES; n++) {
+        double slowest = 0;
+        size_t count = 0;
+
+        make_query(&text, n);
+        for (int round = 0; round < ROUNDS; round++) {
+            start = bench_now();
+            if (search_find(search, buf_span(&text), hits, HITS, &count) != ERR_OK) {
+                bench_fail(bench, "a query was refused");
+            }
+            seconds = bench_now() - start;
+            slowest = seconds > slowest ? seconds : slowest;
+        }
+        (void)snprintf(what, sizeof what, "%s, in %zu%s of %" PRIu64 " texts", names[n], count,
+                       count == HITS ? " and more" : "", bench->cases);
+        bench_report(&(struct figure){
+            .what = what, .measured = slowest * 1000, .unit = "ms", .bound = AT_MOST, .limit = 50 });
+    }
+    buf_free(&text);
+    search_close(&search);
+}
