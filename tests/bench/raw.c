@@ -190,22 +190,31 @@ raw_lmdb_rows(const char *path, uint64_t count, uint64_t batch, size_t value_byt
     return rate;
 }
 
-double
-raw_lmdb_saves(const char *path, uint64_t count, uint64_t batch, uint32_t records)
+bool
+raw_saves_open(struct raw_saves *saves, const char *path, uint32_t records, uint64_t before)
 {
-    MDB_env *env = env_make(path);
-    double rate = 0;
+    *saves = (struct raw_saves){ .env = env_make(path), .records = records, .next = before };
+    (void)snprintf(saves->path, sizeof saves->path, "%s", path);
+    return saves->env != NULL && put_saves(saves->env, 0, before, records, records);
+}
 
-    if (env != NULL) {
-        /* What is there before: each record was made, and saved as often as in the measurement beside. */
-        bool good = put_saves(env, 0, count, records, records);
-        double start = bench_now();
-        if (good && put_saves(env, count, count, batch, records)) {
-            rate = (double)count / (bench_now() - start);
-        }
-        env_remove(env, path);
+void
+raw_saves_close(struct raw_saves *saves)
+{
+    if (saves->env != NULL) {
+        env_remove(saves->env, saves->path);
+        saves->env = NULL;
     }
-    return rate;
+}
+
+double
+raw_saves_run(struct raw_saves *saves, uint64_t count, uint64_t batch)
+{
+    double start = bench_now();
+    bool good = put_saves(saves->env, saves->next, count, batch, saves->records);
+
+    saves->next += count;
+    return good ? bench_now() - start : 0;
 }
 
 double
