@@ -447,22 +447,30 @@ step_json(const struct codebook_vocabulary *vocabulary, const struct codebook_st
 }
 
 static json_t *
-vocabulary_json(const struct codebook_vocabulary *vocabulary)
+codebook_value_json(const struct codebook_vocabulary *groups, const struct codebook_value *value)
 {
+    const struct codebook_value *group = groups == NULL ? NULL : codebook_value(groups, value->group);
+
+    return json_pack("{s:s,s:I,s:s,s:I,s:s}", "name", value->name, "number", (json_int_t)value->number,
+                     "label", value->label, "rank", (json_int_t)value->rank, "group",
+                     group == NULL ? "" : group->name);
+}
+
+static json_t *
+vocabulary_json(const struct codebook *codebook, const struct codebook_vocabulary *vocabulary)
+{
+    const struct codebook_vocabulary *groups = codebook_vocabulary(codebook, vocabulary->groups);
     json_t *values = json_array();
     json_t *steps = json_array();
 
     for (size_t n = 0; n < vocabulary->value_count; n++) {
-        const struct codebook_value *value = &vocabulary->values[n];
-
-        (void)json_array_append_new(values, json_pack("{s:s,s:s,s:I}", "name", value->name, "label",
-                                                      value->label, "rank", (json_int_t)value->rank));
+        (void)json_array_append_new(values, codebook_value_json(groups, &vocabulary->values[n]));
     }
     for (size_t n = 0; n < vocabulary->step_count; n++) {
         (void)json_array_append_new(steps, step_json(vocabulary, &vocabulary->steps[n]));
     }
-    return json_pack("{s:s,s:s,s:o,s:o}", "name", vocabulary->name, "label", vocabulary->label, "values",
-                     values, "steps", steps);
+    return json_pack("{s:s,s:s,s:s,s:o,s:o}", "name", vocabulary->name, "label", vocabulary->label, "groups",
+                     groups == NULL ? "" : groups->name, "values", values, "steps", steps);
 }
 
 /* True if a field of one of `kinds` holds codes of the vocabulary. */
@@ -513,7 +521,7 @@ call_codebook_show(struct call *call)
     }
     for (size_t n = 0; n < codebook->vocabulary_count; n++) {
         if (only == NULL || is_used(codebook, codebook->vocabularies[n].number, wanted)) {
-            (void)json_array_append_new(vocabularies, vocabulary_json(&codebook->vocabularies[n]));
+            (void)json_array_append_new(vocabularies, vocabulary_json(codebook, &codebook->vocabularies[n]));
         }
     }
     codebook_id(codebook, &id);

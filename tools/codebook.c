@@ -1,5 +1,8 @@
 /* codebook.c - `vigil codebook`: what a record may hold. */
 #include "tools/command.h"
+#include "tools/csv_write.h"
+
+#include "store/base/nearest.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -122,12 +125,184 @@ run_show(struct command *command)
     return status;
 }
 
+/* --- export --- */
+
+enum { CELLS_MAX = 12 };
+
+/* The cells of a row: members of an object by name. Lists are joined by spaces. */
+static void
+write_row(FILE *to, const char *first, const json_t *object, const char *const *names, size_t count)
+{
+    char *texts[CELLS_MAX] = { NULL };
+    const char *cells[CELLS_MAX + 1] = { first };
+    size_t begin = first == NULL ? 0 : 1;
+
+    for (size_t n = 0; n < count; n++) {
+        const json_t *value = json_object_get(object, names[n]);
+        json_t *joined = NULL;
+
+        if (json_is_array(value)) {
+            size_t index;
+            json_t *item;
+            char text[512] = "";
+
+            json_array_foreach((json_t *)value, index, item)
+            {
+                size_t used = strlen(text);
+                (void)snprintf(text + used, sizeof text - used, "%s%s", index > 0 ? " " : "",
+                               json_string_value(item));
+            }
+            joined = json_string(text);
+            value = joined;
+        }
+        texts[n] = output_value(value);
+        cells[begin + n] = texts[n];
+        json_decref(joined);
+    }
+    csv_write_row(to, cells, begin + count);
+    for (size_t n = 0; n < count; n++) {
+        free(texts[n]);
+    }
+}
+
+struct table {
+    const char *name;
+    const char
+        *of; /* member of the codebook that has the rows; of a vocabulary what stands under `of` in it */
+    bool in_vocabularies;
+    const char *columns[CELLS_MAX];
+    size_t count;
+};
+
+static const struct table tables[] = {
+    { "kinds", "kinds", false, { "name", "label" }, 2 },
+    { "collections",
+      "collections",
+      false,
+      { "name", "label", "kinds", "level", "set", "keyed", "append_only" },
+      7 },
+    { "fields",
+      "fields",
+      false,
+      { "name", "label", "kinds", "collection", "type", "vocabulary", "level", "policy", "required", "from",
+        "indexed", "listed" },
+      12 },
+    { "steps", "steps", true, { "from", "to", "gates" }, 3 },
+    { "values", "values", true, { "name", "label", "number", "rank", "group" }, 5 },
+};
+
+enum { TABLES = sizeof tables / sizeof tables[0] };
+
+/* Write a table; of those of vocabularies that of `only`, or of all (NULL). */
+static void
+write_table(FILE *to, const struct table *table, const json_t *codebook, const char *only)
+{
+    const char *heading[CELLS_MAX + 1] = { "vocabulary" };
+    size_t begin = table->in_vocabularies ? 1 : 0;
+    size_t index;
+    size_t at;
+    json_t *vocabulary;
+    json_t *row;
+
+    memcpy(heading + begin, table->columns, table->count * sizeof *table->columns);
+    csv_write_row(to, heading, begin + table->count);
+    if (!table->in_vocabularies) {
+        json_array_foreach(json_object_get(codebook, table->of), at, row)
+        {
+            write_row(to, NULL, row, table->columns, table->count);
+        }
+        return;
+    }
+    json_array_foreach(json_object_get(codebook, "vocabularies"), index, vocabulary)
+    {
+        const char *name = json_string_value(json_object_get(vocabulary, "name"));
+
+        if (name == NULL || (only != NULL && strcmp(only, name) != 0)) {
+            continue;
+        }
+        json_array_foreach(json_object_get(vocabulary, table->of), at, row)
+        {
+            write_row(to, name, row, table->columns, table->count);
+        }
+    }
+}
+
+/* The table that is asked for, and the vocabulary if it is one. False: there is neither. */
+static bool
+find_table(const json_t *codebook, const char *name, const struct table **table_out, const char **only_out,
+           struct client_fault *fault_out)
+{
+    const char *names[64 + TABLES];
+    size_t count = 0;
+    size_t index;
+    json_t *vocabulary;
+
+    *only_out = NULL;
+    for (size_t n = 0; n < TABLES; n++) {
+        names[count++] = tables[n].name;
+        if (strcmp(tables[n].name, name) == 0) {
+            *table_out = &tables[n];
+            return true;
+        }
+    }
+    json_array_foreach(json_object_get(codebook, "vocabularies"), index, vocabulary)
+    {
+        const char *own = json_string_value(json_object_get(vocabulary, "name"));
+
+        if (own != NULL && strcmp(own, name) == 0) {
+            *table_out = &tables[TABLES - 1];
+            *only_out = own;
+            return true;
+        }
+        if (own != NULL && count < sizeof names / sizeof names[0]) {
+            names[count++] = own;
+        }
+    }
+    const char *nearest = nearest_name(name, names, count);
+    return fault_set(fault_out, "usage", "kinds, collections, fields, steps, values, or a vocabulary",
+                     "there is no list called '%s'%s%s%s", name, nearest == NULL ? "" : ": did you mean ",
+                     nearest == NULL ? "" : nearest, nearest == NULL ? "" : "?");
+}
+
+static enum exit_status
+run_export(struct command *command)
+{
+    const struct table *table = &tables[TABLES - 1];
+    const char *only = NULL;
+    struct client_fault fault;
+    json_t *ok = NULL;
+
+    if (!command_ask(command, json_pack("{s:s}", "do", "codebook.show"), &ok, &fault)) {
+        return command_fail(command, &fault, "cannot export the codebook");
+    }
+    if (command->word_count > 0 && !find_table(ok, command->words[0], &table, &only, &fault)) {
+        json_decref(ok);
+        return command_fail(command, &fault, "cannot export the codebook");
+    }
+    if (command->out.json) {
+        output_json(command->out.to, ok);
+    } else {
+        write_table(command->out.to, table, ok, only);
+    }
+    json_decref(ok);
+    return STATUS_DONE;
+}
+
 static const struct verb verbs[] = {
     { "show", "[KIND]", 0, 1, 0, "Show kinds, fields and values",
       "Examples:\n"
       "  vigil codebook show person\n"
       "  vigil codebook show case | less\n",
       run_show },
+    { "export", "[LIST]", 0, 1, 0, "Print a list as comma-separated values",
+      "LIST is kinds, collections, fields, steps, values (of all vocabularies; what is printed without a "
+      "LIST) or the "
+      "name of a vocabulary. With --json the whole codebook is printed.\n\n"
+      "Examples:\n"
+      "  vigil codebook export act_type > act_type.csv\n"
+      "  vigil codebook export fields > fields.csv\n",
+      run_export },
 };
 
-const struct noun codebook_noun = { "codebook", "Look up the names of fields and values", verbs, 1 };
+const struct noun codebook_noun = { "codebook", "Look up the names of fields and values", verbs,
+                                    sizeof verbs / sizeof verbs[0] };
