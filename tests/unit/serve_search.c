@@ -91,7 +91,7 @@ found(struct served *node, const char *words, const char *more)
 }
 
 static void
-expect(struct served *node, const char *words, const char *number)
+expect_found(struct served *node, const char *words, const char *number)
 {
     char wanted[48];
 
@@ -113,18 +113,18 @@ START_TEST(what_was_just_saved_is_found_by_any_form_of_its_words)
          "'kind':'case','set':{'title':'Выборы','status':'triage'},'add':[{'to':'narrative','fields':{'"
          "language':'rus','text':'свидетели получили угрозы'}}]",
          other);
-    expect(&ken, "temoin menace", march);
-    expect(&ken, "свидетелей", other);
-    expect(&ken, "mar*", march);
-    expect(&ken, "elephant", "");
+    expect_found(&ken, "temoin menace", march);
+    expect_found(&ken, "свидетелей", other);
+    expect_found(&ken, "mar*", march);
+    expect_found(&ken, "elephant", "");
     /* What is edited is found by what it says now. */
     json_decref(served_ask(
         &ken, "{'id':1,'do':'record.save','record':'%s','set':{'title':'An elephant came by'}}", march));
-    expect(&ken, "elephants", march);
-    expect(&ken, "march", "");
-    expect(&ken, "temoin menace", march);
+    expect_found(&ken, "elephants", march);
+    expect_found(&ken, "march", "");
+    expect_found(&ken, "temoin menace", march);
     /* And by its number. */
-    expect(&ken, march, march);
+    expect_found(&ken, march, march);
 }
 END_TEST
 
@@ -139,9 +139,9 @@ START_TEST(both_values_of_a_conflict_are_found)
     json_decref(
         served_ask(&hq, "{'id':1,'do':'record.save','record':'%s','set':{'title':'The bicycle'}}", number));
     test_node_exchange(ken.node, hq.node);
-    expect(&hq, "lorry", number);
-    expect(&hq, "bicycle", number);
-    expect(&hq, "march", "");
+    expect_found(&hq, "lorry", number);
+    expect_found(&hq, "bicycle", number);
+    expect_found(&hq, "march", "");
 }
 END_TEST
 
@@ -156,12 +156,12 @@ START_TEST(what_a_node_may_not_read_it_does_not_find)
          person);
     test_node_exchange(ken.node, gva.node);
     test_node_exchange(ken.node, hq.node);
-    expect(&ken, "wanjiru", person);
-    expect(&hq, "wanjiru", person);
-    expect(&ken, "Камау", person);
-    expect(&gva, "Камау", "");
+    expect_found(&ken, "wanjiru", person);
+    expect_found(&hq, "wanjiru", person);
+    expect_found(&ken, "Камау", person);
+    expect_found(&gva, "Камау", "");
     ck_assert_str_eq(found(&gva, "wanjiru", ""), "");
-    expect(&gva, "kingfisher", person);
+    expect_found(&gva, "kingfisher", person);
 }
 END_TEST
 
@@ -207,19 +207,19 @@ START_TEST(what_is_restricted_or_erased_is_not_found)
     save(&ken, "'kind':'case','set':{'title':'The zebra','status':'triage'}", number);
     save(&ken, "'kind':'case','set':{'title':'The giraffe','status':'triage'}", stays);
     test_node_exchange(ken.node, hq.node);
-    expect(&hq, "zebra", number);
+    expect_found(&hq, "zebra", number);
     json_decref(
         served_ask(&ken, "{'id':1,'do':'erase.order','record':'%s','reason':'consent_withdrawn'}", number));
-    expect(&ken, "zebra", "");
+    expect_found(&ken, "zebra", "");
     test_node_exchange(ken.node, hq.node);
-    expect(&hq, "zebra", "");
+    expect_found(&hq, "zebra", "");
     json_decref(
         served_ask(&hq, "{'id':1,'do':'erase.order','record':'%s','reason':'consent_withdrawn'}", number));
     test_node_exchange(ken.node, hq.node);
     test_node_tend(ken.node);
     ck_assert_str_eq(found(&ken, "zebra", ""), "");
     ck_assert_str_eq(found(&hq, "zebra", ""), "");
-    expect(&ken, "giraffe", stays);
+    expect_found(&ken, "giraffe", stays);
 }
 END_TEST
 
@@ -236,7 +236,7 @@ START_TEST(it_is_read_without_being_asked)
         (void)serve_work(ken.serve);
     }
     ck_assert_uint_gt(serve_wait_ms(ken.serve), 500);
-    expect(&ken, "zebra", number);
+    expect_found(&ken, "zebra", number);
 }
 END_TEST
 
