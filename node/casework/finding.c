@@ -7,6 +7,7 @@
 
 enum {
     SLICE = 64, /* records, or places, at a time */
+    SLICE_BYTES = 1 << 20,
     REST_MS = 100,
     PATIENCE_MS = 500, /* while the journal does not rest */
     RETRY_MS = 60 * 1000,
@@ -238,13 +239,16 @@ read_record(struct finding *finding, struct replica *replica, const struct due *
     return search_put(finding->search, due->record_no, buf_span(&finding->text), buf_span(&finding->names));
 }
 
+/* As many as a slice may hold; the others are read in the next. */
 static enum err
 read_due(struct finding *finding, struct replica *replica)
 {
     enum err err = ERR_OK;
+    size_t bytes = 0;
 
-    while (finding->due_count > 0 && err == ERR_OK) {
+    while (finding->due_count > 0 && bytes < SLICE_BYTES && err == ERR_OK) {
         err = read_record(finding, replica, &finding->due[finding->due_count - 1]);
+        bytes += finding->text.size + finding->names.size;
         finding->due_count -= err == ERR_OK;
     }
     return err;

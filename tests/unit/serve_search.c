@@ -223,6 +223,43 @@ START_TEST(what_is_restricted_or_erased_is_not_found)
 }
 END_TEST
 
+/* More than a slice holds, of records and of bytes. */
+START_TEST(what_takes_several_slices_is_found_whole)
+{
+    enum { CASES = 150, LONG = 50, LONG_BYTES = 29000 };
+    char *text = malloc(LONG_BYTES + 1);
+    char body[200];
+    char number[40];
+
+    ck_assert_ptr_nonnull(text);
+    for (int n = 0; n < CASES; n++) {
+        (void)snprintf(body, sizeof body,
+                       "'kind':'case','set':{'title':'The zebra of night %d','status':'triage'}", n);
+        save(&ken, body, number);
+    }
+    for (int at = 0; at < LONG_BYTES; at++) {
+        text[at] = at % 7 == 0 ? ' ' : (char)('a' + at % 5);
+    }
+    text[LONG_BYTES] = '\0';
+    for (int n = 0; n < LONG; n++) {
+        json_t *saved = serve_one(
+            ken.serve, json_pack("{s:i,s:s,s:s,s:{s:s,s:s},s:[{s:s,s:{s:s,s:s}}]}", "id", 1, "do",
+                                 "record.save", "kind", "case", "set", "title", "A zebra", "status", "triage",
+                                 "add", "to", "narrative", "fields", "language", "eng", "text", text));
+        (void)served_granted(saved);
+        json_decref(saved);
+    }
+    free(text);
+    json_t *answer = served_ask(&ken, "{'id':1,'do':'record.search','words':'zebra'}");
+    const json_t *ok = served_granted(answer);
+    ck_assert_int_eq((int)json_integer_value(json_object_get(ok, "total")), CASES + LONG);
+    ck_assert_int_eq((int)json_integer_value(json_object_get(ok, "left")), 0);
+    ck_assert_uint_eq(json_array_size(json_object_get(ok, "records")), 20);
+    json_decref(answer);
+    ck_assert_uint_gt(serve_wait_ms(ken.serve), 500);
+}
+END_TEST
+
 /* Off the way of whoever saves: soon after the journal has come to rest. */
 START_TEST(it_is_read_without_being_asked)
 {
@@ -268,4 +305,5 @@ END_TEST
 SUITE_MAIN_WITH("serve_search", setup, teardown, what_was_just_saved_is_found_by_any_form_of_its_words,
                 both_values_of_a_conflict_are_found, what_a_node_may_not_read_it_does_not_find,
                 codes_narrow_a_search_and_values_are_counted, what_is_restricted_or_erased_is_not_found,
-                it_is_read_without_being_asked, what_was_looked_for_is_in_no_answer_and_no_log)
+                what_takes_several_slices_is_found_whole, it_is_read_without_being_asked,
+                what_was_looked_for_is_in_no_answer_and_no_log)
