@@ -15,8 +15,9 @@ struct search {
     struct search_words *words;
     sqlite3_stmt *put;
     sqlite3_stmt *drop;
-    sqlite3_stmt *has;
     sqlite3_stmt *find;
+    uint64_t *has; /* bit record_no: it has a text */
+    size_t has_words;
     uint64_t count;
     bool in_batch; /* texts are put in a transaction that the next query ends: FTS5 makes a segment of each */
 };
@@ -145,7 +146,6 @@ search_open(struct search **search_out)
          !add_tokenizer(search) || sqlite3_exec(search->database, setup, NULL, NULL, NULL) != SQLITE_OK ||
          !prepare(search, "INSERT INTO text(rowid, body, sounds) VALUES (?1, ?2, ?3)", &search->put) ||
          !prepare(search, "DELETE FROM text WHERE rowid = ?1", &search->drop) ||
-         !prepare(search, "SELECT 1 FROM text WHERE rowid = ?1", &search->has) ||
          !prepare(search,
                   "SELECT rowid, rank FROM text WHERE text MATCH ?1 ORDER BY rank, rowid "
                   "LIMIT ?2",
@@ -170,10 +170,10 @@ search_close(struct search **search_in)
     }
     (void)sqlite3_finalize(search->put);
     (void)sqlite3_finalize(search->drop);
-    (void)sqlite3_finalize(search->has);
     (void)sqlite3_finalize(search->find);
     (void)sqlite3_close(search->database);
     search_words_close(&search->words);
+    free(search->has);
     free(search);
     *search_in = NULL;
 }
@@ -191,6 +191,39 @@ batch(struct search *search, bool begins)
         }
         search->in_batch = begins;
     }
+    return true;
+}
+
+static bool
+has_text(const struct search *search, uint32_t record_no)
+{
+    return record_no / 64 < search->has_words && (search->has[record_no / 64] >> record_no % 64 & 1) != 0;
+}
+
+/* Note that the record has a text, or has none any more. False: no memory. */
+static bool
+note_text(struct search *search, uint32_t record_no, bool has)
+{
+    size_t word = record_no / 64;
+
+    if (word >= search->has_words) {
+        size_t count = search->has_words == 0 ? 1024 : search->has_words;
+
+        while (count <= word) {
+            count *= 2;
+        }
+        uint64_t *grown = realloc(search->has, count * sizeof *grown);
+        if (grown == NULL) {
+            return false;
+        }
+        memset(grown + search->has_words, 0, (count - search->has_words) * sizeof *grown);
+        search->has = grown;
+        search->has_words = count;
+    }
+    search->count += has;
+    search->count -= has_text(search, record_no);
+    search->has[word] &= ~(UINT64_C(1) << record_no % 64);
+    search->has[word] |= (uint64_t)has << record_no % 64;
     return true;
 }
 
@@ -251,11 +284,9 @@ search_put(struct search *search, uint32_t record_no, struct span text, struct s
     if (!batch(search, true)) {
         return ERR_MEMORY;
     }
-    if (run(search->has, record_no) == SQLITE_ROW) {
-        if (run(search->drop, record_no) != SQLITE_DONE) {
-            return ERR_MEMORY;
-        }
-        search->count--;
+    if (has_text(search, record_no) &&
+        (run(search->drop, record_no) != SQLITE_DONE || !note_text(search, record_no, false))) {
+        return ERR_MEMORY;
     }
     if (text.size + names.size == 0) {
         return ERR_OK;
@@ -277,8 +308,7 @@ search_put(struct search *search, uint32_t record_no, struct span text, struct s
     }
     buf_wipe(&whole);
     buf_wipe(&sounds);
-    search->count += status == SQLITE_DONE;
-    return status == SQLITE_DONE ? ERR_OK : ERR_MEMORY;
+    return status == SQLITE_DONE && note_text(search, record_no, true) ? ERR_OK : ERR_MEMORY;
 }
 
 enum err
