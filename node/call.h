@@ -225,5 +225,9 @@ json_t *row_json(struct call *call, const struct record_summary *summary, bool c
 /* True if either half of the record has an open conflict that is shown. */
 bool summary_conflicts(struct call *call, const struct record_summary *summary);
 
+/* May the record take the step that this save takes? False: no, and the call failed. */
+bool call_allows_step(struct call *call, uint32_t kind, const struct replica_view *view,
+                      const struct save *save);
+
 /* Ask the replica to save, and answer, or explain why not. `number` may be "". */
 void call_save(struct call *call, const struct save *save, const char *number);

@@ -360,5 +360,7 @@ call_conflict_resolve(struct call *call)
                          .actor = (uint32_t)call_number(call, "actor", 0, UINT32_MAX, 0),
                          .ops = decision->ops,
                          .op_count = decision->count };
-    call_save(call, &save, named.number);
+    if (call_allows_step(call, view_kind(&view), &view, &save)) {
+        call_save(call, &save, named.number);
+    }
 }

@@ -1,5 +1,6 @@
 /* serve_save.c - record.save: what a person typed becomes the ops of one save, or nothing at all. */
 #include "node/call.h"
+#include "node/casework/workflow.h"
 
 #include "store/base/cbor.h"
 #include "store/base/world.h"
@@ -702,6 +703,53 @@ make_room(struct draft *draft, const struct element_name *elements, size_t count
     return true;
 }
 
+/* What the certificate of this device, and the office for the actor, give to whoever saves. */
+static uint32_t
+roles_of_person(const struct call *call, uint32_t number)
+{
+    const struct roster_actor *actor =
+        call->own == NULL ? NULL : roster_actor(call->roster, call->own->office, number);
+    uint32_t roles = call->own == NULL ? 0 : call->own->roles;
+
+    return actor == NULL ? roles : roles & actor->role;
+}
+
+bool
+call_allows_step(struct call *call, uint32_t kind, const struct replica_view *view, const struct save *save)
+{
+    const struct workflow_save asked = {
+        .codebook = call->codebook,
+        .kind = kind,
+        .view = view,
+        .ops = save->ops,
+        .op_count = save->op_count,
+        .person = { .device_id = replica_identity(call->replica)->device_id,
+                    .actor = save->actor,
+                    .roles = roles_of_person(call, save->actor) },
+    };
+    struct workflow_fault fault;
+
+    if (!workflow_allows(&asked, &fault)) {
+        call_fail(call, ERR_INVALID, fault.hint, "%s", fault.what);
+    }
+    return !call->failed;
+}
+
+/* A record that has a history elsewhere comes with the status that it has: nobody judges steps that were taken before. */
+static void
+check_import(struct draft *draft, bool create)
+{
+    struct call *call = draft->call;
+
+    if (!create) {
+        call_usage(call, "only a new record can be imported");
+    } else if (call->own == NULL ||
+               roster_level(call->roster, call->own, &draft->save.compartment) < LEVEL_ADMIN) {
+        call_fail(call, ERR_DENIED, "ask somebody with admin there, or enter it as a draft",
+                  "records are imported by a device with admin");
+    }
+}
+
 void
 call_record_save(struct call *call)
 {
@@ -733,9 +781,14 @@ call_record_save(struct call *call)
     if (!call->failed && call->arena.failed) {
         call_fail(call, ERR_MEMORY, "", "%s", err_text(ERR_MEMORY));
     }
+    draft.save.ops = draft.ops;
+    draft.save.op_count = draft.op_count;
+    if (!call->failed && !call_flag(call, "imported")) {
+        (void)call_allows_step(call, draft.kind, &draft.view, &draft.save);
+    } else if (!call->failed) {
+        check_import(&draft, create);
+    }
     if (!call->failed) {
-        draft.save.ops = draft.ops;
-        draft.save.op_count = draft.op_count;
         call_save(call, &draft.save, draft.number);
     }
 }

@@ -95,7 +95,8 @@ enum collection_number {
     CONTACT = 29,
     INDEPENDENT_OF = 30,
     LANGUAGES = 31,
-    COUNTRY = 32
+    COUNTRY = 32,
+    REVIEW = 33
 };
 
 enum vocabulary_number {
@@ -169,7 +170,9 @@ enum vocabulary_number {
     V_PRACTICE_CATEGORY,
     V_POLICY_ACTOR,
     V_INSTRUMENT,
-    V_EFFECT
+    V_EFFECT,
+    V_GATE = 110,
+    V_GATE_DECISION
 };
 
 static const struct codebook_kind kinds[] = {
@@ -252,6 +255,8 @@ static const struct codebook_value scope_decision[] = {
     VALUE(3, "undetermined", "Not determined"),
 };
 
+/* The rank tells how far a case has come: what is asked for by then goes by it. What is left out of a report, followed up or closed
+ * has been reviewed at headquarters, and not more. */
 static const struct codebook_value case_status[] = {
     RANKED(1, 1, "draft", "Draft"),
     RANKED(2, 2, "received", "Received"),
@@ -263,14 +268,14 @@ static const struct codebook_value case_status[] = {
     RANKED(8, 8, "action_only", "Action only"),
     RANKED(9, 9, "proposed_for_report", "Proposed for the report"),
     RANKED(10, 10, "included_named", "Included, named"),
-    RANKED(11, 11, "included_anonymised", "Included, anonymised"),
-    RANKED(12, 12, "counted_only", "Counted only"),
-    RANKED(13, 13, "excluded_protection", "Left out for protection"),
-    RANKED(14, 14, "excluded_scope", "Left out: out of scope"),
-    RANKED(15, 15, "excluded_unverified", "Left out: not verified"),
-    RANKED(16, 16, "follow_up", "Follow-up"),
-    RANKED(17, 17, "closed", "Closed"),
-    RANKED(18, 18, "reopened", "Reopened"),
+    RANKED(11, 10, "included_anonymised", "Included, anonymised"),
+    RANKED(12, 9, "counted_only", "Counted only"),
+    RANKED(13, 9, "excluded_protection", "Left out for protection"),
+    RANKED(14, 9, "excluded_scope", "Left out: out of scope"),
+    RANKED(15, 9, "excluded_unverified", "Left out: not verified"),
+    RANKED(16, 7, "follow_up", "Follow-up"),
+    RANKED(17, 7, "closed", "Closed"),
+    RANKED(18, 4, "reopened", "Reopened"),
     RANKED(19, 19, "duplicate_of", "Duplicate of another case"),
     RANKED(20, 20, "out_of_scope", "Out of scope"),
     RANKED(21, 21, "transferred", "Transferred"),
@@ -324,6 +329,21 @@ static const struct codebook_step case_steps[] = {
     { STEP_FROM_ANY, 21, GATE_CONSENT }, /* transferred */
     { STEP_FROM_ANY, 22, 0 }, /* withdrawn: nobody stands in the way */
     { STEP_FROM_ANY, 23, GATE_FOUR_EYES }, /* sealed */
+};
+
+/* Value n is bit n - 1 of enum codebook_gate. */
+static const struct codebook_value gate[] = {
+    VALUE(1, "scope", "Scope"),
+    VALUE(2, "consent", "Consent"),
+    VALUE(3, "no_harm", "Do no harm"),
+    VALUE(4, "verification", "Verification"),
+    VALUE(5, "four_eyes", "Four eyes"),
+    VALUE(6, "reply", "Government reply"),
+};
+
+static const struct codebook_value gate_decision[] = {
+    RANKED(1, 1, "passed", "Passed"),
+    RANKED(2, 2, "refused", "Refused"),
 };
 
 static const struct codebook_value urgency[] = {
@@ -1235,6 +1255,8 @@ static const struct codebook_vocabulary vocabularies[] = {
     VOCABULARY(V_POLICY_ACTOR, "policy_actor", "Actor of a policy development", policy_actor),
     VOCABULARY(V_INSTRUMENT, "instrument", "Instrument", instrument),
     VOCABULARY(V_EFFECT, "effect", "Effect", effect),
+    VOCABULARY(V_GATE, "gate", "Review gate", gate),
+    VOCABULARY(V_GATE_DECISION, "gate_decision", "Decision at a gate", gate_decision),
 };
 
 /* --- Collections -------------------------------------------------------------------------- */
@@ -1279,6 +1301,7 @@ static const struct codebook_collection collections[] = {
     { INDEPENDENT_OF, "independent_of", "Independent of these sources", SOURCE, SET, LEVEL_L3 },
     { LANGUAGES, "languages", "Languages", FOCAL, SET, LEVEL_L1 },
     { COUNTRY, "country", "Countries", FOCAL | PRACTICE | POLICY, SET, LEVEL_L1 },
+    { REVIEW, "review", "Review gates", CASE, APPEND, LEVEL_L1 },
 };
 
 /* --- Fields ------------------------------------------------------------------------------- */
@@ -1550,6 +1573,12 @@ static const struct codebook_field fields[] = {
     /* count stub: no link back to anybody */
     { 270, "country", "Country", 0, STUB, TYPE_COUNTRY, 0, LEVEL_L1, MERGE_SURFACE, REQ | IDX | LIST, 0, 0 },
     { 271, "act_group", "Groups of acts", 0, STUB, TYPE_CODE, V_ACT_GROUP, LEVEL_L1, MERGE_UNION, REQ | IDX | LIST, 0, 0 },
+
+    /* b.3: who passed or refused what, before which step */
+    { 280, "review.gate", "Gate", REVIEW, CASE, TYPE_CODE, V_GATE, LEVEL_L1, MERGE_SURFACE, REQ, 0, 0 },
+    { 281, "review.step", "Step", REVIEW, CASE, TYPE_CODE, V_CASE_STATUS, LEVEL_L1, MERGE_SURFACE, REQ, 0, 0 },
+    { 282, "review.decision", "Decision", REVIEW, CASE, TYPE_CODE, V_GATE_DECISION, LEVEL_L1, MERGE_PROTECTIVE, REQ, 0, 0 },
+    { 283, "review.reason", "Reason", REVIEW, CASE, TYPE_TEXT, 0, LEVEL_L2, MERGE_SURFACE, 0, 0, 0 },
 };
 
 /* clang-format on */

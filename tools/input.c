@@ -477,7 +477,7 @@ take_member(json_t *save, const char *key, json_t *value, struct client_fault *f
     if (strcmp(key, "kind") == 0 || strcmp(key, "record") == 0 || strcmp(key, "office") == 0) {
         return take_plain(save, key, value, json_string_length(value) > 0, "a text", fault);
     }
-    if (strcmp(key, "urgent") == 0) {
+    if (strcmp(key, "urgent") == 0 || strcmp(key, "imported") == 0) {
         return take_plain(save, key, value, json_is_boolean(value), "true or false", fault);
     }
     if (strcmp(key, "actor") == 0) {
@@ -488,11 +488,11 @@ take_member(json_t *save, const char *key, json_t *value, struct client_fault *f
         return (json_is_string(value) && ref_good(json_string_value(value))) ||
                wrong_shape(fault, key, "a name of letters, digits, \".\", \"_\" and \"-\"");
     }
-    return fault_set(
-        fault, err_code(ERR_INVALID),
-        "the keys are kind, ref, record, office, urgent, actor, fields, sets, elements, notes, remove "
-        "and resolve",
-        "\"%.*s\" is no key of a record", INPUT_NAME_BYTES_MAX, key);
+    return fault_set(fault, err_code(ERR_INVALID),
+                     "the keys are kind, ref, record, office, urgent, imported, actor, fields, sets, "
+                     "elements, notes, remove "
+                     "and resolve",
+                     "\"%.*s\" is no key of a record", INPUT_NAME_BYTES_MAX, key);
 }
 
 json_t *

@@ -38,7 +38,7 @@ MUST_CHECK bool input_pair(json_t *object, const char *assignment, struct client
 /* True if `save` changes something. False if not, or if an element was begun and has no field. */
 MUST_CHECK bool input_whole(const json_t *save, struct client_fault *fault_out);
 
-/* The request that an object of a file stands for; keys: kind, ref, record, office, urgent, actor, fields, sets, elements,
+/* The request that an object of a file stands for; keys: kind, ref, record, office, urgent, imported, actor, fields, sets, elements,
  * notes, remove, resolve. `ref_out` is lent by `object`, or NULL. A new reference, or NULL and `fault_out`. */
 json_t *input_save(const json_t *object, const char **ref_out, struct client_fault *fault_out);
 

@@ -6,7 +6,7 @@
  * stands before it:
  *
  *     {"kind":"person","ref":"KEN-person-1","fields":{"pseudonym":"P-KEN-0001", ...}, ...}
- *     {"kind":"case","ref":"KEN-case-1",
+ *     {"kind":"case","ref":"KEN-case-1","imported":true,
  *      "fields":{"title":"...","status":"triage"},          one value each, as a person types it
  *      "sets":{"country_of_act":["KEN"]},
  *      "elements":{"act":[{"type_of_act":"death_threat",      field names without "act."
@@ -573,7 +573,7 @@ edit_maybe(const struct draft *draft, const struct codebook_field *field, size_t
     struct generator *generator = draft->generator;
     const struct codebook_collection *collection = codebook_collection(book, field->collection);
     struct buf sides[2] = { { 0 }, { 0 } };
-    bool fixed = (field->flags & FIELD_ONCE) != 0 ||
+    bool fixed = (field->flags & (FIELD_ONCE | FIELD_STAGE)) != 0 ||
                  (collection != NULL && (collection->flags & COLLECTION_APPEND_ONLY) != 0);
 
     if (fixed || below(generator, 1000) >= EDITED_PER_MILLE) {
@@ -690,6 +690,10 @@ finish(struct draft *draft)
     json_t *record = json_object();
     put(record, "kind", codebook_kind(book, draft->kind)->name);
     put(record, "ref", draft->ref);
+    /* Cases come with the status that they have elsewhere. */
+    if (codebook_stage_field(book, draft->kind) != NULL) {
+        json_object_set_new(record, "imported", json_true());
+    }
     put_unless_empty(record, "fields", draft->fields, json_object_size(draft->fields));
     put_unless_empty(record, "sets", draft->sets, json_object_size(draft->sets));
     put_unless_empty(record, "elements", draft->elements, json_object_size(draft->elements));

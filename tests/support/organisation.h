@@ -37,6 +37,7 @@ struct test_organisation {
     struct ceremony *ceremony;
     struct test_node *nodes[TEST_NODES_MAX];
     size_t node_count;
+    uint32_t roles; /* enum device_role: what those who are enrolled have beside case work */
 };
 
 void test_organisation_init(struct test_organisation *org, uint64_t seed);

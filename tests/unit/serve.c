@@ -90,7 +90,7 @@ static void
 new_case(char number[40])
 {
     json_t *answer = served_ask(
-        &ken, "{'id':1,'do':'record.save','kind':'case','set':{'title':'A march','status':'triage',"
+        &ken, "{'id':1,'do':'record.save','kind':'case','set':{'title':'A march','status':'draft',"
               "'country_of_act':['KEN','UGA']},'add':[{'to':'act','fields':{'type_of_act':'death_threat',"
               "'date_from':'2026-03~'}}],'note':['first seen']}");
     json_t *ok = served_granted(answer);
@@ -130,12 +130,12 @@ START_TEST(a_saved_case_is_shown_with_all_that_was_said)
     ck_assert_str_eq(json_string_value(json_object_get(record, "kind")), "case");
     ck_assert_str_eq(json_string_value(json_object_get(record, "office")), "KEN");
     ck_assert_str_eq(value_of(record, "title", 0), "A march");
-    ck_assert_str_eq(value_of(record, "status", 0), "triage");
+    ck_assert_str_eq(value_of(record, "status", 0), "draft");
     ck_assert(!json_is_true(json_object_get(record, "conflict")));
     ck_assert(!json_is_true(json_object_get(record, "withheld")));
     const json_t *pick = json_array_get(json_object_get(field(record, "status"), "values"), 0);
     ck_assert(json_is_true(json_object_get(pick, "pick")));
-    ck_assert_str_eq(json_string_value(json_object_get(pick, "label")), "Triage");
+    ck_assert_str_eq(json_string_value(json_object_get(pick, "label")), "Draft");
     ck_assert_str_eq(json_string_value(json_object_get(json_object_get(pick, "device"), "office")), "KEN");
     ck_assert_str_eq(value_of(element(record, "act"), "act.type_of_act", 0), "death_threat");
     ck_assert_ptr_nonnull(element(record, "country_of_act"));
@@ -346,7 +346,7 @@ START_TEST(lists_and_counts_follow_the_index)
         new_case(number);
     }
     json_decref(
-        served_ask(&ken, "{'id':1,'do':'record.save','record':'%s','set':{'status':'assessment'}}", number));
+        served_ask(&ken, "{'id':1,'do':'record.save','record':'%s','set':{'status':'withdrawn'}}", number));
     json_t *answer = served_ask(&ken, "{'id':1,'do':'record.list','kind':'case','limit':2}");
     const json_t *rows = json_object_get(served_granted(answer), "records");
     ck_assert_uint_eq(json_array_size(rows), 2);
@@ -360,7 +360,7 @@ START_TEST(lists_and_counts_follow_the_index)
     ck_assert(json_is_null(json_object_get(served_granted(answer), "next")));
     json_decref(answer);
     answer = served_ask(
-        &ken, "{'id':1,'do':'record.list','kind':'case','where':{'status':'triage','country_of_act':'UGA'},"
+        &ken, "{'id':1,'do':'record.list','kind':'case','where':{'status':'draft','country_of_act':'UGA'},"
               "'month':{'act.date_from':'2026-03'}}");
     ck_assert_uint_eq(json_array_size(json_object_get(served_granted(answer), "records")), 4);
     json_decref(answer);

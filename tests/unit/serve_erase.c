@@ -48,7 +48,7 @@ static void
 new_case(const char *title, char number[40])
 {
     json_t *answer = served_ask(
-        &ken, "{'id':1,'do':'record.save','kind':'case','set':{'title':'%s','status':'triage'}}", title);
+        &ken, "{'id':1,'do':'record.save','kind':'case','set':{'title':'%s','status':'draft'}}", title);
 
     (void)snprintf(number, 40, "%s", json_string_value(json_object_get(served_granted(answer), "number")));
     json_decref(answer);
@@ -237,7 +237,7 @@ START_TEST(a_restricted_record_shows_who_restricted_it_and_nothing_else)
     expect_text(served_granted(answer), "records.0.number", number);
     ck_assert_ptr_null(member(served_granted(answer), "records.0.title"));
     json_decref(answer);
-    answer = served_ask(&ken, "{'id':1,'do':'record.list','kind':'case','where':{'status':'triage'}}");
+    answer = served_ask(&ken, "{'id':1,'do':'record.list','kind':'case','where':{'status':'draft'}}");
     ck_assert_uint_eq(json_array_size(member(served_granted(answer), "records")), 0);
     json_decref(answer);
     answer = served_ask(&ken, "{'id':1,'do':'record.count','kind':'case','by':['status']}");
@@ -253,7 +253,7 @@ START_TEST(a_restricted_record_shows_who_restricted_it_and_nothing_else)
     ck_assert(json_is_false(member(served_granted(answer), "restricted")));
     ck_assert_uint_gt(json_array_size(member(served_granted(answer), "fields")), 1);
     json_decref(answer);
-    answer = served_ask(&ken, "{'id':1,'do':'record.list','kind':'case','where':{'status':'triage'}}");
+    answer = served_ask(&ken, "{'id':1,'do':'record.list','kind':'case','where':{'status':'draft'}}");
     ck_assert_uint_eq(json_array_size(member(served_granted(answer), "records")), 1);
     json_decref(answer);
 }

@@ -106,11 +106,11 @@ START_TEST(what_was_just_saved_is_found_by_any_form_of_its_words)
 
     save(&ken,
          "'kind':'case','set':{'title':'A "
-         "march','status':'triage'},'add':[{'to':'narrative','fields':{'language':'fra','text':'Les témoins "
+         "march','status':'draft'},'add':[{'to':'narrative','fields':{'language':'fra','text':'Les témoins "
          "ont été menacés'}}]",
          march);
     save(&ken,
-         "'kind':'case','set':{'title':'Выборы','status':'triage'},'add':[{'to':'narrative','fields':{'"
+         "'kind':'case','set':{'title':'Выборы','status':'draft'},'add':[{'to':'narrative','fields':{'"
          "language':'rus','text':'свидетели получили угрозы'}}]",
          other);
     expect_found(&ken, "temoin menace", march);
@@ -132,7 +132,7 @@ START_TEST(both_values_of_a_conflict_are_found)
 {
     char number[40];
 
-    save(&ken, "'kind':'case','set':{'title':'A march','status':'triage'}", number);
+    save(&ken, "'kind':'case','set':{'title':'A march','status':'draft'}", number);
     test_node_exchange(ken.node, hq.node);
     json_decref(
         served_ask(&ken, "{'id':1,'do':'record.save','record':'%s','set':{'title':'The lorry'}}", number));
@@ -171,11 +171,11 @@ START_TEST(codes_narrow_a_search_and_values_are_counted)
     char second[40];
 
     save(&ken,
-         "'kind':'case','set':{'title':'Threats at a march','status':'triage','urgency':'emergency'},"
+         "'kind':'case','set':{'title':'Threats at a march','status':'draft','urgency':'emergency'},"
          "'add':[{'to':'country_of_act','value':'KEN'}]",
          first);
     save(&ken,
-         "'kind':'case','set':{'title':'Threats by phone','status':'triage','urgency':'urgent'},"
+         "'kind':'case','set':{'title':'Threats by phone','status':'draft','urgency':'urgent'},"
          "'add':[{'to':'country_of_act','value':'LBN'},{'to':'country_of_act','value':'KEN'}]",
          second);
     char wanted[50];
@@ -204,8 +204,8 @@ START_TEST(what_is_restricted_or_erased_is_not_found)
     char number[40];
     char stays[40];
 
-    save(&ken, "'kind':'case','set':{'title':'The zebra','status':'triage'}", number);
-    save(&ken, "'kind':'case','set':{'title':'The giraffe','status':'triage'}", stays);
+    save(&ken, "'kind':'case','set':{'title':'The zebra','status':'draft'}", number);
+    save(&ken, "'kind':'case','set':{'title':'The giraffe','status':'draft'}", stays);
     test_node_exchange(ken.node, hq.node);
     expect_found(&hq, "zebra", number);
     json_decref(
@@ -234,7 +234,7 @@ START_TEST(what_takes_several_slices_is_found_whole)
     ck_assert_ptr_nonnull(text);
     for (int n = 0; n < CASES; n++) {
         (void)snprintf(body, sizeof body,
-                       "'kind':'case','set':{'title':'The zebra of night %d','status':'triage'}", n);
+                       "'kind':'case','set':{'title':'The zebra of night %d','status':'draft'}", n);
         save(&ken, body, number);
     }
     for (int at = 0; at < LONG_BYTES; at++) {
@@ -244,7 +244,7 @@ START_TEST(what_takes_several_slices_is_found_whole)
     for (int n = 0; n < LONG; n++) {
         json_t *saved = serve_one(
             ken.serve, json_pack("{s:i,s:s,s:s,s:{s:s,s:s},s:[{s:s,s:{s:s,s:s}}]}", "id", 1, "do",
-                                 "record.save", "kind", "case", "set", "title", "A zebra", "status", "triage",
+                                 "record.save", "kind", "case", "set", "title", "A zebra", "status", "draft",
                                  "add", "to", "narrative", "fields", "language", "eng", "text", text));
         (void)served_granted(saved);
         json_decref(saved);
@@ -265,7 +265,7 @@ START_TEST(it_is_read_without_being_asked)
 {
     char number[40];
 
-    save(&ken, "'kind':'case','set':{'title':'The zebra','status':'triage'}", number);
+    save(&ken, "'kind':'case','set':{'title':'The zebra','status':'draft'}", number);
     ck_assert_uint_gt(serve_wait_ms(ken.serve), 0);
     ck_assert_uint_le(serve_wait_ms(ken.serve), 500);
     for (int n = 0; n < 100 && serve_wait_ms(ken.serve) <= 500; n++) {
@@ -284,7 +284,7 @@ START_TEST(what_was_looked_for_is_in_no_answer_and_no_log)
     served_refused(served_ask(&ken, "{'id':1,'do':'record.search'}"), "usage");
     served_refused(served_ask(&ken, "{'id':1,'do':'record.search','words':'?!'}"), "invalid");
     served_refused(
-        served_ask(&ken, "{'id':1,'do':'record.search','words':'okapi','where':{'status':'triage'}}"),
+        served_ask(&ken, "{'id':1,'do':'record.search','words':'okapi','where':{'status':'draft'}}"),
         "usage");
     served_refused(served_ask(&ken, "{'id':1,'do':'record.search','words':'okapi','by':['status']}"),
                    "usage");

@@ -76,7 +76,7 @@ setup(void)
     }
     cases = test_compartment(ken.node, "KEN", OWN_CASES);
     json_t *answer = served_ask(
-        &ken, "{'id':1,'do':'record.save','kind':'case','set':{'title':'Before','status':'triage'}}");
+        &ken, "{'id':1,'do':'record.save','kind':'case','set':{'title':'Before','status':'draft'}}");
     (void)snprintf(number, sizeof number, "%s", text(served_granted(answer), "number"));
     json_decref(answer);
     test_node_exchange(ken.node, lost.node);
