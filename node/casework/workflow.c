@@ -367,12 +367,6 @@ explain_no_step(const struct codebook_vocabulary *vocabulary, uint32_t from, uin
 {
     bool first = true;
 
-    if (to == 0) {
-        (void)snprintf(fault->what, sizeof fault->what, "a record has a %s: it is not cleared",
-                       vocabulary->label);
-        (void)snprintf(fault->hint, sizeof fault->hint, "set it to another");
-        return false;
-    }
     if (from == STEP_FROM_NONE) {
         (void)snprintf(fault->what, sizeof fault->what, "no record begins as %s", value_name(vocabulary, to));
         (void)snprintf(fault->hint, sizeof fault->hint, "begin with ");
@@ -474,7 +468,12 @@ workflow_allows(const struct workflow_save *save, struct workflow_fault *fault_o
         return true;
     }
     read_stages(save, stage, &from);
-    if (to != 0 && holds(&from, to)) {
+    if (to == 0) {
+        (void)snprintf(fault_out->what, sizeof fault_out->what, "%s cannot be cleared", stage->name);
+        (void)snprintf(fault_out->hint, sizeof fault_out->hint, "set it to another value");
+        return false;
+    }
+    if (holds(&from, to)) {
         return true; /* no step, or one of several that were taken at once */
     }
     for (size_t n = 0; n < from.count; n++) {
