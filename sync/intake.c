@@ -628,7 +628,11 @@ intake_open_entry(struct intake *intake, uint32_t log_no, uint64_t seq, struct a
     }
     struct outcome outcome =
         open_change(intake, intake->main_txn, branch, &stored.entry, keys, arena, out, record_id_out);
-    return outcome.state == STATE_MERGED ? ERR_OK : ERR_CORRUPT;
+    if (outcome.state == STATE_MERGED) {
+        return ERR_OK;
+    }
+    /* Its record's key is gone. Where an erasure destroyed it and main/ could not be committed after keys/, nothing is damaged. */
+    return outcome.wait.reason == PEND_RECORD ? ERR_LOCKED : ERR_CORRUPT;
 }
 
 static enum err
