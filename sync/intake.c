@@ -1726,13 +1726,37 @@ intake_rekey_later(struct intake *intake, uint32_t record_no)
     pend_put(intake, &waiting, LOG_NONE, 0);
 }
 
+/* True if the record's key is not here. An erasure may have destroyed it, and what else it does not be durable yet: the record can
+ * be made anew by nobody, and the order will come again. */
+static bool
+is_closed(struct intake *intake, uint32_t record_no)
+{
+    struct ident compartment;
+    struct ident record_id;
+    struct record_key key;
+    bool closed = record_name(intake->main_txn, record_no, &compartment, &record_id) == ERR_OK &&
+                  intake_record_key(intake, &compartment, &record_id, &key) == ERR_ABSENT;
+
+    crypto_wipe(&key, sizeof key);
+    return closed;
+}
+
 size_t
 intake_work(struct intake *intake, size_t record_max)
 {
+    enum { CLOSED_MAX = 64 };
+    uint32_t closed[CLOSED_MAX];
     uint32_t record_no;
+    size_t closed_count = 0;
     size_t done = 0;
 
-    while (done < record_max && take_waiting_record(intake, PEND_REBUILD, &record_no)) {
+    while (done < record_max && closed_count < CLOSED_MAX &&
+           take_waiting_record(intake, PEND_REBUILD, &record_no)) {
+        if (is_closed(intake, record_no)) {
+            closed[closed_count] = record_no;
+            closed_count++;
+            continue;
+        }
         enum err err = record_rebuild(intake->turn, record_no);
         if (err != ERR_OK && err != ERR_ABSENT) {
             intake->failed = true;
@@ -1740,6 +1764,13 @@ intake_work(struct intake *intake, size_t record_max)
         }
         journal_append_record(intake->options.journal, intake->main_txn, record_no);
         done++;
+    }
+    /* They go on waiting. */
+    for (size_t n = 0; n < closed_count; n++) {
+        struct wait rebuild = { .reason = PEND_REBUILD };
+
+        bytes_write_u64(rebuild.bytes, closed[n]);
+        pend_put(intake, &rebuild, LOG_NONE, 0);
     }
     return done;
 }
@@ -1799,6 +1830,9 @@ intake_freshen(struct intake *intake, uint32_t record_no)
 {
     uint8_t key[PEND_KEY_BYTES];
 
+    if (is_closed(intake, record_no)) {
+        return ERR_LOCKED;
+    }
     stale_key(key, record_no);
     (void)table_delete(intake->main_txn, TABLE_PEND, span_of(key, sizeof key));
     enum err err = record_rebuild(intake->turn, record_no);

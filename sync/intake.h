@@ -119,7 +119,7 @@ void intake_each_grown(struct intake *intake, void (*each)(void *self, const str
 /* Take up what waits for `reason` again, whatever it waits for: after an upgrade or a rebuild. */
 void intake_retry_all(struct intake *intake);
 
-/* Rebuild the summaries of at most `record_max` records that another codebook made stale; gives how many. */
+/* Make at most `record_max` of the records anew that wait for it; gives how many. One whose key is not here goes on waiting. */
 size_t intake_work(struct intake *intake, size_t record_max);
 
 /* The key of a record, within a turn: from memory where it was used lately. Errors as keys_get_record. */
@@ -149,7 +149,7 @@ bool intake_is_rebuilding(struct table_txn *txn);
 /* True if this record does. */
 bool intake_is_stale(struct table_txn *txn, uint32_t record_no);
 
-/* Make it anew at once, within the turn. Errors as record_turn_end. */
+/* Make it anew at once, within the turn. ERR_LOCKED: its key is not here; others as record_turn_end. */
 MUST_CHECK enum err intake_freshen(struct intake *intake, uint32_t record_no);
 
 /* For `vigild rebuild`, in turns: remove everything that is derived; then take up the entry at each place, in order. */
