@@ -238,7 +238,7 @@ START_TEST(what_takes_several_slices_is_found_whole)
         save(&ken, body, number);
     }
     for (int at = 0; at < LONG_BYTES; at++) {
-        text[at] = at % 7 == 0 ? ' ' : (char)('a' + at % 5);
+        text[at] = (char)(at % 7 == 0 ? ' ' : 'a' + at % 5);
     }
     text[LONG_BYTES] = '\0';
     for (int n = 0; n < LONG; n++) {
