@@ -312,6 +312,12 @@ search_put(struct search *search, uint32_t record_no, struct span text, struct s
 }
 
 enum err
+search_settle(struct search *search)
+{
+    return batch(search, false) ? ERR_OK : ERR_MEMORY;
+}
+
+enum err
 search_purge(struct search *search)
 {
     /* What was deleted stays in a segment until that is merged with another; secure_delete wipes pages that are given up. */

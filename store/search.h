@@ -27,6 +27,9 @@ void search_close(struct search **search);
 MUST_CHECK enum err search_put(struct search *search, uint32_t record_no, struct span text,
                                struct span names);
 
+/* Take in what was put since the last query, which would otherwise wait for that. ERR_MEMORY. */
+MUST_CHECK enum err search_settle(struct search *search);
+
 /* Let nothing be left of what was replaced or taken out since the last call, in no page of the index: after an erasure.
  * ERR_MEMORY. */
 MUST_CHECK enum err search_purge(struct search *search);

@@ -316,6 +316,8 @@ finding_read(struct finding *finding, struct replica *replica, uint64_t now_ms)
     if (err == ERR_OK && finding->purge_due) {
         finding->purge_due = false;
         err = search_purge(finding->search);
+    } else if (err == ERR_OK && !is_behind(finding, replica)) {
+        err = search_settle(finding->search); /* who searches need not wait for it */
     }
     finding->retry_ms = err == ERR_OK ? 0 : now_ms + RETRY_MS;
     return err;

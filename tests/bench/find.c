@@ -107,6 +107,9 @@ find_measure(struct bench *bench)
             break;
         }
     }
+    if (search_settle(search) != ERR_OK) {
+        bench_fail(bench, "the texts were not taken in");
+    }
     double seconds = bench_now() - start;
     processor = bench_processor() - processor;
     (void)snprintf(what, sizeof what, "texts of %d words put into the index", WORDS_A_TEXT);
