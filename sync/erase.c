@@ -252,6 +252,7 @@ erase_open(struct erase **erase_out, const struct erase_options *options, struct
         return ERR_MEMORY;
     }
     erase->options = *options;
+    erase->destroyed = options->destroyed;
     erase->due = table_has(main_txn, TABLE_ERASE, span_of(&due_row, 1));
     erase->owes = true;
     enum err err = table_read(main_txn, TABLE_ERASE, span_of(&scan_row, 1), &row);

@@ -37,6 +37,7 @@ struct erase_options {
     struct roster *roster;
     struct keyring *keyring;
     const struct hash *own_device;
+    uint64_t destroyed; /* where its count of what was destroyed goes on */
 };
 
 /* Read how far it is; any transaction of main/. ERR_MEMORY, ERR_CORRUPT. */
@@ -84,7 +85,7 @@ void erase_compaction_waits(struct erase *erase);
 /* True if a turn has something to do here: entries to look at, or a receipt that may be owed. */
 bool erase_wants_turn(const struct erase *erase);
 
-/* Counts what was destroyed since it was opened: two answers that are equal say that nothing was between them. */
+/* Counts what was destroyed: two answers that are equal say that nothing was between them. */
 uint64_t erase_destroyed(const struct erase *erase);
 
 /* The next receipt that this device owes. False: none now. Writing it as an entry of `control` is the caller's; once it was

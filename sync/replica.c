@@ -296,6 +296,10 @@ static void
 unload(struct replica *replica)
 {
     intake_free(&replica->intake);
+    if (replica->erase != NULL) {
+        /* Of a turn that was given up, keys/ may have kept what was destroyed. */
+        replica->destroyed = erase_destroyed(replica->erase) + 1;
+    }
     erase_close(&replica->erase);
     keyring_free(&replica->keyring);
     roster_free(&replica->roster);
@@ -403,6 +407,7 @@ load(struct replica *replica)
                              .roster = replica->roster,
                              .keyring = replica->keyring,
                              .own_device = &replica->identity.device_id,
+                             .destroyed = replica->destroyed,
                          },
                          replica->main_txn);
     }

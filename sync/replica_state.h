@@ -67,6 +67,7 @@ struct replica {
     uint64_t compact_bytes;     /* what it waits for */
     bool keys_rewritten;        /* since `keys_rewritten_at` was destroyed last */
     uint64_t keys_rewritten_at; /* erase_destroyed, then */
+    uint64_t destroyed;         /* what erase_destroyed goes on from when everything is loaded again */
     bool rebuilding_known;      /* since the last turn: whether it is rebuilding */
     bool rebuilding;
     bool took_up; /* what waits was looked at since opening */

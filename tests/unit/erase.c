@@ -1465,6 +1465,40 @@ START_TEST(a_trial_erases_with_one_signature)
 }
 END_TEST
 
+/* Everything was loaded again between two erasures that destroy as much as each other: the files of keys are rewritten for both. */
+START_TEST(w2_the_keys_are_rewritten_for_an_erasure_after_a_turn_that_was_given_up)
+{
+    struct ident first = person;
+    uint32_t generation;
+
+    saves_pseudonym(ken, &cases, &bystander, "P-18");
+    saves_pseudonym(ken, &cases, &bystander, "P-19");
+    test_node_exchange(ken, hq);
+    (void)order(ken);
+    test_node_exchange(ken, hq);
+    (void)order(hq);
+    test_node_exchange(hq, ken);
+    ck_assert_int_eq(replica_begin(ken->replica), ERR_OK);
+    ck_assert_int_eq(replica_abort(ken->replica), ERR_OK);
+    compact(ken);
+    generation = ken->replica->wrap.generation;
+    ck_assert_uint_gt(generation, 0);
+    for (int look = 0; look < 16; look++) {
+        ck_assert_int_eq(replica_begin(ken->replica), ERR_OK);
+        ck_assert_int_eq(replica_abort(ken->replica), ERR_OK);
+        ck_assert_uint_gt(erase_destroyed(replica_erase(ken->replica)), ken->replica->keys_rewritten_at);
+    }
+    person = bystander;
+    (void)order(ken);
+    test_node_exchange(ken, hq);
+    (void)order(hq);
+    test_node_exchange(hq, ken);
+    compact(ken);
+    ck_assert_uint_gt(ken->replica->wrap.generation, generation);
+    person = first;
+}
+END_TEST
+
 /* Several orders at once are one walk, and one that comes while it is under way begins it anew. */
 START_TEST(orders_that_come_together_are_looked_for_together)
 {
@@ -1499,22 +1533,21 @@ START_TEST(orders_that_come_together_are_looked_for_together)
 }
 END_TEST
 
-SUITE_MAIN_WITH("erase", setup, teardown, w1_an_order_destroys_the_record_on_readers_and_on_carriers,
-                one_signature_hides_the_record_and_two_of_one_office_do_no_more,
-                who_has_not_admin_in_every_half_orders_nothing,
-                w2_c1_no_file_of_any_node_holds_or_opens_what_was_erased,
-                w2_the_keys_are_under_a_fresh_wrapping_key, w3_a_node_400_days_away_brings_nothing_back,
-                w3_who_joins_later_is_given_headers_alone,
-                a_hash_in_the_place_of_a_payload_is_taken_of_erased_entries_alone,
-                w4_late_copies_are_told_of_at_once_and_then_now_and_then,
-                w4_a_key_made_anew_is_refused_and_nobody_saves_there,
-                erased_takes_precedence_over_held_and_waiting_and_carried,
-                a_key_that_a_cut_left_behind_is_erased_with_the_one_that_was_brought_instead,
-                w5_a_full_disk_erases_and_says_what_it_waits_for,
-                w5_a_full_disk_hears_of_an_order_and_gives_one, w5_a_damaged_record_is_erased_too,
-                w5_a_receipt_says_what_could_not_be_read, w5_damaged_rows_of_erasures_cost_another_look,
-                w6_an_erasure_goes_on_after_a_disk_that_failed_at_any_step,
-                w6_an_erasure_goes_on_after_a_death_at_any_step,
-                w7_every_device_that_held_it_says_that_it_is_done,
-                w7_no_receipt_comes_before_everything_is_gone, w9_what_is_left_names_the_order_and_nobody,
-                a_trial_erases_with_one_signature, orders_that_come_together_are_looked_for_together)
+SUITE_MAIN_WITH(
+    "erase", setup, teardown, w2_the_keys_are_rewritten_for_an_erasure_after_a_turn_that_was_given_up,
+    w1_an_order_destroys_the_record_on_readers_and_on_carriers,
+    one_signature_hides_the_record_and_two_of_one_office_do_no_more,
+    who_has_not_admin_in_every_half_orders_nothing, w2_c1_no_file_of_any_node_holds_or_opens_what_was_erased,
+    w2_the_keys_are_under_a_fresh_wrapping_key, w3_a_node_400_days_away_brings_nothing_back,
+    w3_who_joins_later_is_given_headers_alone,
+    a_hash_in_the_place_of_a_payload_is_taken_of_erased_entries_alone,
+    w4_late_copies_are_told_of_at_once_and_then_now_and_then,
+    w4_a_key_made_anew_is_refused_and_nobody_saves_there,
+    erased_takes_precedence_over_held_and_waiting_and_carried,
+    a_key_that_a_cut_left_behind_is_erased_with_the_one_that_was_brought_instead,
+    w5_a_full_disk_erases_and_says_what_it_waits_for, w5_a_full_disk_hears_of_an_order_and_gives_one,
+    w5_a_damaged_record_is_erased_too, w5_a_receipt_says_what_could_not_be_read,
+    w5_damaged_rows_of_erasures_cost_another_look, w6_an_erasure_goes_on_after_a_disk_that_failed_at_any_step,
+    w6_an_erasure_goes_on_after_a_death_at_any_step, w7_every_device_that_held_it_says_that_it_is_done,
+    w7_no_receipt_comes_before_everything_is_gone, w9_what_is_left_names_the_order_and_nobody,
+    a_trial_erases_with_one_signature, orders_that_come_together_are_looked_for_together)
