@@ -259,9 +259,9 @@ answer_probe(struct conn *conn, struct part *part, const struct hash *log_id, ui
     return true;
 }
 
-/* Headers that were asked for to find where a fork begins, and that came late or of another branch: what is needed of
- * them is fetched with payloads, so they are not taken in. So many and no more: an author may have
- * withheld the payloads of a whole run. */
+/* Headers that were asked for to find where a fork begins, that came late or of another branch, and that could not be taken in:
+ * what is needed of them is fetched with payloads. So many and no more: an author may have withheld the payloads of a whole
+ * run. */
 static bool
 is_late_answer(struct conn *conn, const struct gossip_log *log, uint64_t first_seq, struct span bytes)
 {
@@ -317,6 +317,10 @@ refuse_later(struct gossip *gossip, struct conn *conn, struct part *part, struct
         session_say(conn->peer,
                     taken->later == LATER_FULL ? "this side is full" : "a limit of this side is reached");
         break;
+    case LATER_PAYLOAD:
+        session_say(conn->peer,
+                    "an entry came without its payload, and no erasure is known here that explains it");
+        break;
     case LATER_GAP:
     case LATER_NONE:
         break;
@@ -365,14 +369,20 @@ receive_chunk(struct gossip *gossip, struct conn *conn, const struct chunk_item 
     enum gossip_link link = LINK_GOOD;
     if (!in.failed) {
         link = store->links(store->self, log_id, first_seq, prev.data);
-        if (answer_probe(conn, part, log_id, first_seq, link) ||
-            is_late_answer(conn, &heard->log, first_seq, item->chunk)) {
+        if (answer_probe(conn, part, log_id, first_seq, link)) {
+            status->chunks_later++;
             return;
         }
         taken.verdict = link == LINK_FORK ? VERDICT_FORK : VERDICT_LATER;
         taken.later = LATER_GAP;
         if (link == LINK_GOOD) {
+            /* Headers alone are all there is of entries that were erased: whether these are such, the store knows. */
             store->take(store->self, &conn->peer->device_id, &heard->log, item->chunk, &taken);
+        }
+        if ((taken.verdict == VERDICT_FORK || taken.verdict == VERDICT_LATER) &&
+            is_late_answer(conn, &heard->log, first_seq, item->chunk)) {
+            status->chunks_later++;
+            return;
         }
     }
     switch (taken.verdict) {

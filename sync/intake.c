@@ -121,7 +121,7 @@ later_text(enum later later)
 {
     static const char *const texts[LATER_COUNT] = {
         [LATER_NONE] = "none",   [LATER_GAP] = "gap",   [LATER_AUTHOR] = "author",
-        [LATER_LIMIT] = "limit", [LATER_FULL] = "full",
+        [LATER_LIMIT] = "limit", [LATER_FULL] = "full", [LATER_PAYLOAD] = "payload",
     };
     return texts[later];
 }
@@ -1389,7 +1389,7 @@ take_chunk(struct intake *intake, const struct descriptor *descriptor, struct sp
         return (struct intake_result){ .verdict = VERDICT_LATER, .later = LATER_FULL };
     }
     if (!payloads_are_here(intake, descriptor, &log_id, chunk, known)) {
-        return (struct intake_result){ .verdict = VERDICT_LATER, .later = LATER_LIMIT };
+        return (struct intake_result){ .verdict = VERDICT_LATER, .later = LATER_PAYLOAD };
     }
     return take_entries(intake, &(struct arrival){ .descriptor = descriptor,
                                                    .log_id = &log_id,

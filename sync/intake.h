@@ -20,7 +20,7 @@ struct keyring;
 struct roster;
 struct world;
 
-enum { VERDICT_COUNT = VERDICT_FORGED + 1, LATER_COUNT = LATER_FULL + 1 };
+enum { VERDICT_COUNT = VERDICT_FORGED + 1, LATER_COUNT = LATER_PAYLOAD + 1 };
 
 /* What an entry or a record waits for: the first byte of a row key of `pend`. */
 enum pend_reason {

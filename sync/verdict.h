@@ -20,10 +20,11 @@ enum verdict {
 
 enum later {
     LATER_NONE = 0,
-    LATER_GAP,    /* no entry at first_seq - 1 is here */
-    LATER_AUTHOR, /* no certificate known here gives the author write there */
-    LATER_LIMIT,  /* a limit of ours */
-    LATER_FULL,   /* the disk or the map is full */
+    LATER_GAP,     /* no entry at first_seq - 1 is here */
+    LATER_AUTHOR,  /* no certificate known here gives the author write there */
+    LATER_LIMIT,   /* a limit of ours */
+    LATER_FULL,    /* the disk or the map is full */
+    LATER_PAYLOAD, /* a payload is missing, and no erasure that is known here explains it */
 };
 
 /* What a chunk came to. */

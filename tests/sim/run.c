@@ -481,6 +481,71 @@ tell_waiting_at(struct sim_node *node)
     replica_end_read(node->replica, &txn);
 }
 
+static bool
+holds_tip(const struct frontier *frontier, const struct tip *tip)
+{
+    for (size_t n = 0; n < frontier->count; n++) {
+        if (hash_equal(&frontier->tips[n].entry_id, &tip->entry_id)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static void
+tell_branches(struct sim_node *node, const struct hash *log_id)
+{
+    struct journal *journal = replica_journal(node->replica);
+
+    for (const struct log_branch *at = journal_log(journal, log_id); at != NULL;
+         at = at->sibling == LOG_NONE ? NULL : journal_branch(journal, at->sibling)) {
+        (void)fprintf(stderr,
+                      "    %s: branch %u of %u: %llu to below %llu, told below %llu, counts below %llu\n",
+                      node->device->name, at->log_no, at->parent, (unsigned long long)at->branch_first,
+                      (unsigned long long)at->next_seq, (unsigned long long)at->told_next,
+                      (unsigned long long)at->limit_next);
+    }
+}
+
+/* The tips that one has and the other has not. */
+static void
+tell_tips_beyond(struct sim_node *node, struct sim_node *other, const struct ident *compartment)
+{
+    const struct frontier *mine = node_frontier(node, compartment);
+    const struct frontier *theirs = node_frontier(other, compartment);
+
+    for (size_t n = 0; n < mine->count; n++) {
+        const struct tip *tip = &mine->tips[n];
+        if (!holds_tip(theirs, tip)) {
+            (void)fprintf(stderr, "%s beside %s: %s: log %s ends at %llu, %s, its branch begins at %llu\n",
+                          node->device->name, other->device->name, ident_short(compartment).text,
+                          hash_short(&tip->log_id).text, (unsigned long long)tip->seq,
+                          hash_short(&tip->entry_id).text, (unsigned long long)tip->branch_first);
+            tell_branches(node, &tip->log_id);
+            tell_branches(other, &tip->log_id);
+        }
+    }
+}
+
+static void
+tell_differing(struct sim *sim)
+{
+    for (size_t n = 0; n < sim->conn_count; n++) {
+        const struct sim_end *ends = sim->conns[n]->ends;
+        if (ends[0].node < 0 || !ends[0].up || !ends[1].up) {
+            continue;
+        }
+        for (size_t at = 0; at < sim->shape->compartment_count; at++) {
+            const struct shape_compartment *compartment = &sim->shape->compartments[at];
+            if (shape_level(sim->shape, (size_t)ends[0].node, compartment, sim->step) >= LEVEL_CARRY &&
+                shape_level(sim->shape, (size_t)ends[1].node, compartment, sim->step) >= LEVEL_CARRY) {
+                tell_tips_beyond(&sim->nodes[ends[0].node], &sim->nodes[ends[1].node], &compartment->id);
+                tell_tips_beyond(&sim->nodes[ends[1].node], &sim->nodes[ends[0].node], &compartment->id);
+            }
+        }
+    }
+}
+
 static void
 tell_waiting(struct sim *sim)
 {
@@ -491,6 +556,7 @@ tell_waiting(struct sim *sim)
             tell_waiting_at(&sim->nodes[n]);
         }
     }
+    tell_differing(sim);
 }
 
 /* Until everybody holds and shows the same. */

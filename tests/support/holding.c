@@ -366,6 +366,13 @@ store_take(void *self, const struct hash *device_id, const struct gossip_log *lo
         refuse(holding, taken, VERDICT_FORGED, LATER_NONE);
         return;
     }
+    for (size_t n = 0; n < chunk.entry_count; n++) {
+        if (chunk.entries[n].payload.data == NULL && chunk.entries[n].payload_size != holding->erased_bytes &&
+            (held == NULL || find_by_id(held, &chunk.entries[n]) == NO_PARENT)) {
+            refuse(holding, taken, VERDICT_LATER, LATER_PAYLOAD);
+            return;
+        }
+    }
     if (held == NULL) {
         held = begin_log(holding, log);
     }
@@ -679,6 +686,22 @@ holding_fork(struct holding *holding, const struct key_pair *author, const struc
 
     assert(parent_seq == UINT64_MAX || parent != NO_PARENT);
     write_after(holding, author, log, parent, payload_bytes, random);
+}
+
+void
+holding_erase(struct holding *holding, uint32_t payload_bytes)
+{
+    holding->erased_bytes = payload_bytes;
+    for (size_t n = 0; n < holding->log_count; n++) {
+        for (size_t k = 0; k < holding->logs[n]->count; k++) {
+            struct entry *entry = &holding->logs[n]->entries[k].entry;
+
+            if (entry->payload_size == payload_bytes) {
+                free((uint8_t *)(uintptr_t)entry->payload.data);
+                entry->payload = span_of(NULL, 0);
+            }
+        }
+    }
 }
 
 size_t

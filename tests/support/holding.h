@@ -59,6 +59,7 @@ struct holding {
     uint8_t cut_author[SIGN_PK_BYTES];     /* the logs of this author end ...; zero: nobody's do */
     uint64_t cut_next;                     /* ... before this seq, and what lies beyond is kept apart */
     uint32_t admins;                       /* bit n: device n of `peers` has admin everywhere */
+    uint32_t erased_bytes;                 /* entries with a payload of this size were erased; 0: none */
     bool full;
     bool invisible; /* nothing becomes visible */
     /* what happened */
@@ -100,6 +101,9 @@ void holding_cut(struct holding *holding, const struct key_pair *author, uint64_
 void holding_admin(struct holding *holding, const struct hash *device_id);
 
 struct held_log *holding_find(struct holding *holding, const struct hash *log_id);
+
+/* Erase the entries whose payloads have this size, and know that those that come later were erased too. */
+void holding_erase(struct holding *holding, uint32_t payload_bytes);
 
 /* All entries, and whether each has its payload. */
 size_t holding_entries(const struct holding *holding, size_t *without_payload_out);

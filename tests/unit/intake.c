@@ -457,7 +457,7 @@ START_TEST(an_entry_without_its_payload_is_later_and_leaves_nothing)
         stripped.entries[n].payload = span_of(NULL, 0);
         struct intake_result result = take(&pen, chunk_of(&stripped, 0, 2));
         ck_assert_int_eq(result.verdict, VERDICT_LATER);
-        ck_assert_int_eq(result.later, LATER_LIMIT);
+        ck_assert_int_eq(result.later, LATER_PAYLOAD);
         ck_assert_ptr_null(journal_log(hq->replica->journal, &pen.log_id));
     }
     ck_assert_int_eq(take(&pen, chunk_of(&path, 0, 2)).verdict, VERDICT_TAKEN);
