@@ -841,7 +841,12 @@ look_at(struct erase *erase, struct intake *intake, struct table_txn *main_txn, 
         intake_forget_waiting(intake, branch, &stored.entry);
         return err == ERR_OK ? erase_entry(erase, main_txn, keys_txn, key, branch->log_no, seq) : err;
     }
-    return ERR_OK;
+    if (stored.state == STATE_HELD && stored.detail == HELD_RECORD_TAG) {
+        /* Whether it belongs to the record that it names was judged by a key that may be gone. Where that was gone before the
+         * entry came nobody can tell, and it waits: so it does here. */
+        intake_judge_again(intake, branch->log_no, seq);
+    }
+    return table_error(main_txn);
 }
 
 static bool

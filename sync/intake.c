@@ -1114,6 +1114,12 @@ take_again(struct intake *intake, uint32_t log_no, uint64_t seq, const struct wa
     buf_free(&copy);
 }
 
+void
+intake_judge_again(struct intake *intake, uint32_t log_no, uint64_t seq)
+{
+    take_again(intake, log_no, seq, NULL);
+}
+
 /* The limit of a branch moved: the entries between are judged again. */
 static void
 limit_moved(void *self, struct log_branch *branch, uint64_t before)

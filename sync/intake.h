@@ -162,6 +162,8 @@ MUST_CHECK enum err intake_forget_record(struct intake *intake, const struct ide
                                          const struct ident *record_id);
 /* Remove the rows by which an entry may wait: only its header is used. */
 void intake_forget_waiting(struct intake *intake, const struct log_branch *branch, const struct entry *entry);
+/* Judge an entry once more that is here already: what it was judged by is gone. Errors show at the end of the turn. */
+void intake_judge_again(struct intake *intake, uint32_t log_no, uint64_t seq);
 
 /* True if an entry of this turn may have been merged into the record: its tables are then behind. */
 bool intake_touched(const struct intake *intake, uint32_t record_no);

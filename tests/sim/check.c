@@ -577,6 +577,49 @@ check_entries(struct sim_node *node)
     replica_give_back(node->replica, &txn, &keys_txn);
 }
 
+/* Whoever may read an entry says the same of it as headquarters does. */
+static void
+check_standing(struct sim_node *node)
+{
+    struct sim *sim = node->sim;
+    struct sim_node *headquarters = &sim->nodes[0];
+    struct journal *journal = replica_journal(node->replica);
+    struct table_txn *txn = NULL;
+    struct table_txn *other_txn = NULL;
+
+    if (replica_begin_read(node->replica, &txn) != ERR_OK ||
+        replica_begin_read(headquarters->replica, &other_txn) != ERR_OK) {
+        sim_fail(sim, "%s cannot read", node->device->name);
+    }
+    for (uint32_t no = 1; no <= journal_branch_count(journal); no++) {
+        const struct log_branch *branch = journal_branch(journal, no);
+        const struct shape_compartment *at = shape_compartment(sim->shape, &branch->descriptor.compartment);
+
+        if (is_of_restored(sim, &branch->device_id) ||
+            (at->office >= 0 && shape_level(sim->shape, node->index, at, sim->step) < LEVEL_READ)) {
+            continue;
+        }
+        for (uint64_t seq = branch->branch_first; seq < branch->next_seq; seq++) {
+            struct journal_entry mine;
+            struct journal_entry theirs;
+            if (journal_read(journal, txn, no, seq, &mine) != ERR_OK) {
+                continue;
+            }
+            uint32_t other = journal_find(replica_journal(headquarters->replica), other_txn, &branch->log_id,
+                                          seq, &mine.entry.id);
+            if (other != LOG_NONE &&
+                journal_read(replica_journal(headquarters->replica), other_txn, other, seq, &theirs) ==
+                    ERR_OK &&
+                (mine.state != theirs.state || mine.detail != theirs.detail)) {
+                sim_fail(sim, "%s says %d, %u of an entry of which headquarters says %d, %u",
+                         node->device->name, (int)mine.state, mine.detail, (int)theirs.state, theirs.detail);
+            }
+        }
+    }
+    replica_end_read(headquarters->replica, &other_txn);
+    replica_end_read(node->replica, &txn);
+}
+
 /* Nobody forks whose disk was not replaced. */
 static void
 check_forks(struct sim_node *node)
@@ -757,6 +800,7 @@ check_all(struct sim *sim)
             continue;
         }
         check_entries(node);
+        check_standing(node);
         check_forks(node);
         follower_check(node);
         trust_check(node);

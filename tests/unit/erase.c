@@ -833,6 +833,77 @@ START_TEST(erased_takes_precedence_over_held_and_waiting_and_carried)
 }
 END_TEST
 
+/* In the person's name, with the tag of nothing, in a new log of Kenya's device. */
+static void
+write_in_the_name(struct descriptor *descriptor, struct buf *chunk)
+{
+    struct entry entry = { .kind = ENTRY_DATA, .lane = LANE_NORMAL };
+    struct key no_key = { { 7 } };
+    const struct epoch_keys *keys = NULL;
+    struct hash log_id;
+    struct buf sealed = { 0 };
+    uint8_t signature[SIGNATURE_BYTES];
+
+    ck_assert_ptr_nonnull(replica_own_log(ken->replica, &cases, LANE_NORMAL, descriptor, &log_id));
+    descriptor->incarnation[0] ^= 1;
+    descriptor_log_id(descriptor, &log_id);
+    ck_assert_int_eq(
+        keyring_current(ken->replica->keyring, replica_roster(ken->replica), &cases, &keys, entry.epoch),
+        ERR_OK);
+    entry_reference_make(&entry, &log_id, keys, &person, &no_key);
+    ck_assert_int_eq(entry_seal(&entry, &log_id, keys, &no_key, span_text("nonsense"), false, &sealed),
+                     ERR_OK);
+    entry_sign(signature, &entry.id, &ken->identity.sign);
+    chunk_write(chunk, &entry, 1, signature);
+    buf_free(&sealed);
+}
+
+static void
+takes(struct test_node *node, const struct descriptor *descriptor, const struct buf *chunk)
+{
+    saves_begin(node);
+    struct intake_result result = intake_chunk(node->replica->intake, descriptor, buf_span(chunk));
+    ck_assert_int_eq(result.verdict, VERDICT_TAKEN);
+    saves_commit(node);
+}
+
+static enum entry_state
+state_at(struct test_node *node, const struct descriptor *descriptor)
+{
+    struct journal *journal = replica_journal(node->replica);
+    struct table_txn *txn = NULL;
+    enum entry_state state = STATE_COUNT;
+    struct hash log_id;
+
+    descriptor_log_id(descriptor, &log_id);
+    ck_assert_int_eq(replica_begin_read(node->replica, &txn), ERR_OK);
+    ck_assert_int_eq(journal_state(journal, txn, journal_log(journal, &log_id)->log_no, 0, &state), ERR_OK);
+    replica_end_read(node->replica, &txn);
+    return state;
+}
+
+/* Where the record's key is gone nobody can say that it is no member; who could say so before says it no longer, or two replicas that hold
+ * the same would differ in what they hold back. */
+START_TEST(what_is_in_the_name_of_an_erased_record_has_one_standing_everywhere)
+{
+    struct descriptor descriptor;
+    struct buf chunk = { 0 };
+
+    write_in_the_name(&descriptor, &chunk);
+    takes(hq, &descriptor, &chunk);
+    ck_assert_int_eq(state_at(hq, &descriptor), STATE_HELD);
+    ck_assert_uint_eq(journal_held_count(replica_journal(hq->replica), HELD_RECORD_TAG), 1);
+    (void)order_and_tell();
+    ck_assert_int_eq(state_at(hq, &descriptor), STATE_NEEDS_KEY);
+    ck_assert_uint_eq(journal_held_count(replica_journal(hq->replica), HELD_RECORD_TAG), 0);
+    test_node_exchange(hq, ken);
+    ck_assert_int_eq(state_at(ken, &descriptor), STATE_NEEDS_KEY);
+    prove(hq);
+    prove(ken);
+    buf_free(&chunk);
+}
+END_TEST
+
 /* The key entries of the person that are here. */
 static size_t
 key_entry_count(struct test_node *node)
@@ -1544,6 +1615,7 @@ SUITE_MAIN_WITH(
     w4_late_copies_are_told_of_at_once_and_then_now_and_then,
     w4_a_key_made_anew_is_refused_and_nobody_saves_there,
     erased_takes_precedence_over_held_and_waiting_and_carried,
+    what_is_in_the_name_of_an_erased_record_has_one_standing_everywhere,
     a_key_that_a_cut_left_behind_is_erased_with_the_one_that_was_brought_instead,
     w5_a_full_disk_erases_and_says_what_it_waits_for, w5_a_full_disk_hears_of_an_order_and_gives_one,
     w5_a_damaged_record_is_erased_too, w5_a_receipt_says_what_could_not_be_read,
