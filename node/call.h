@@ -11,7 +11,49 @@
 #include "node/value.h"
 #include "sync/policy.h"
 
-enum { CALL_MESSAGE_BYTES = 320 };
+enum { CALL_MESSAGE_BYTES = 320, CALL_EVENTS_MAX = 4, AUDIT_TEXT_BYTES = 1024 };
+
+/* What is noted in the audit log: values of vocabulary audit_operation. */
+enum audit_operation {
+    AUDIT_READ = 1,
+    AUDIT_SEARCH,
+    AUDIT_EXPORT,
+    AUDIT_IMPORT,
+    AUDIT_OVERRIDE,
+    AUDIT_GATE,
+    AUDIT_SNAPSHOT,
+    AUDIT_LINK,
+    AUDIT_UNSUPPRESSED,
+};
+
+/* What is worth an event in the audit log. Texts are cut at AUDIT_TEXT_BYTES. */
+struct audit_event {
+    enum audit_operation what;
+    const struct ident *record; /* NULL: of no one record */
+    const char *fields;         /* names of codebook fields, separated by ", "; "" */
+    const char *
+        filter; /* coded conditions: "kind=case country_of_act=KEN"; never a search term or a value that is no code; "" */
+    const char *reason; /* as the person gave it, or a code; "" */
+    uint64_t count;     /* records that it reached; 0: not said */
+};
+
+/* The same, kept until it is written. */
+struct kept_event {
+    enum audit_operation what;
+    bool has_record;
+    struct ident record;
+    char fields[AUDIT_TEXT_BYTES];
+    char filter[AUDIT_TEXT_BYTES];
+    char reason[AUDIT_TEXT_BYTES];
+    uint64_t count;
+};
+
+/* Where the events of this device go in a month; month "": not known yet. */
+struct audit_place {
+    char month[8];
+    struct ident compartment;
+    struct ident record;
+};
 
 struct call {
     struct serve *serve;
@@ -25,6 +67,11 @@ struct call {
     uint64_t client_no;
     int64_t id;
     json_t *ok;
+    bool one_record;                    /* that it is about one record: */
+    struct ident record;                /* this */
+    char read_fields[AUDIT_TEXT_BYTES]; /* L3 fields whose values are in the answer */
+    struct kept_event events[CALL_EVENTS_MAX];
+    size_t event_count;
     bool failed;
     bool subscribed; /* events follow, and no answer */
     const char *code;
@@ -66,6 +113,19 @@ MUST_CHECK bool call_named(struct call *call, const char *text, struct named *na
 
 /* Both halves of it. */
 MUST_CHECK bool call_view(struct call *call, const struct named *named, struct replica_view *view_out);
+
+/* Note an event of this call in the audit log. It is written in the turn of the call; of a call that only reads, in a turn
+ * before the answer: what is shown was noted. False: there are too many, and the call failed. */
+bool call_audit(struct call *call, const struct audit_event *event);
+/* A value that goes into the answer: if it is strictly confidential (L3), that is an event. `field` may be NULL. */
+void call_reads(struct call *call, const struct codebook_field *field, struct span value);
+/* The conditions of a request that query_read took, in words: "kind=case office=KEN country_of_act=KEN act.date_from=2026-03". */
+void call_filter_words(const struct call *call, char words_out[AUDIT_TEXT_BYTES]);
+/* For serve.c alone. Make one event of all that was read. And write what the call noted, in a turn; nothing: it is done. False: it
+ * could not be, and the call failed. */
+void audit_gather(struct call *call);
+bool audit_write(struct call *call);
+struct audit_place *call_audit_place(struct call *call);
 
 /* Add the peers of sync.watch, the places of journal.watch, as subscriptions of this call. */
 void call_watch_peers(struct call *call);
@@ -139,7 +199,7 @@ const char *office_name(const struct roster *roster, const struct ident *compart
 bool stamp_is_suspect(const struct call *call, uint64_t hlc);
 
 /* --- the calls: serve_record.c, serve_save.c, serve_list.c, serve_search.c, serve_conflict.c, serve_peer.c, serve_status.c,
- * serve_alarm.c, serve_backup.c, serve_device.c, serve_held.c, serve_epoch.c, serve_frontier.c --- */
+ * serve_alarm.c, serve_backup.c, serve_device.c, serve_held.c, serve_epoch.c, serve_frontier.c, serve_audit.c --- */
 void call_backup_make(struct call *call);
 void call_backup_accept(struct call *call);
 void call_erase_plan(struct call *call);
@@ -176,6 +236,8 @@ void call_epoch_list(struct call *call);
 void call_epoch_rotate(struct call *call);
 void call_frontier_cut(struct call *call);
 void call_frontier_write(struct call *call);
+void call_audit_list(struct call *call);
+void call_audit_verify(struct call *call);
 
 /* Refuse because the record is hidden behind a restriction. */
 void call_fail_restricted(struct call *call);

@@ -66,14 +66,17 @@ static const struct call_kind kinds[] = {
     { "epoch.rotate", call_epoch_rotate, true, false, false },
     { "frontier.cut", call_frontier_cut, false, false, false },
     { "frontier.write", call_frontier_write, false, false, false },
+    { "audit.list", call_audit_list, false, true, false },
+    { "audit.verify", call_audit_verify, false, false, false },
 };
 
 /* A request that was taken over and is not answered yet. */
 struct pending {
     struct api_request request;
     const struct call_kind *kind; /* NULL: no such call */
-    bool ran;                     /* it wrote, or was refused for good */
+    bool ran;                     /* it wrote, or was refused for good; or it read, and that is to be noted */
     bool durable;                 /* its turn was committed */
+    uint64_t destroyed;           /* of a read that is to be noted: erase_destroyed, when it ran */
     struct call call;             /* what came of it */
     struct pending *next;
 };
@@ -96,6 +99,7 @@ struct serve {
     struct watch watches[WATCHES_MAX];
     size_t watch_count;
     struct backup_watch backup;
+    struct audit_place audit;
     bool peers_changed;
     uint64_t destroyed; /* erase_destroyed, when names were last sure to be of what is there */
 };
@@ -174,6 +178,12 @@ struct names *
 call_names(const struct call *call)
 {
     return call->serve->names;
+}
+
+struct audit_place *
+call_audit_place(struct call *call)
+{
+    return &call->serve->audit;
 }
 
 struct backup_watch *
@@ -326,7 +336,11 @@ call_record(struct call *call, struct named *named_out)
 {
     const char *text = call_text_needed(call, "record");
 
-    return text != NULL && call_named(call, text, named_out);
+    call->one_record = text != NULL && call_named(call, text, named_out);
+    if (call->one_record) {
+        call->record = named_out->record_id;
+    }
+    return call->one_record;
 }
 
 /* What a turn, or a replica that had to open itself again, may have moved. */
@@ -493,6 +507,12 @@ call_run(struct call *call, const struct call_kind *kind)
     if (!call->failed && call->ok == NULL && !call->subscribed) {
         call_ok(call, json_object());
     }
+    if (!call->failed) {
+        audit_gather(call);
+    }
+    if (!call->failed && kind->writes) {
+        (void)audit_write(call);
+    }
 }
 
 /* In a transaction of the replica's choosing: the turn's, or one that reads. */
@@ -574,11 +594,18 @@ is_write(const struct pending *pending)
     return pending->kind != NULL && pending->kind->writes && !pending->ran;
 }
 
+/* A read that was done, and is answered once it is noted. */
+static bool
+is_to_be_noted(const struct pending *pending)
+{
+    return pending->ran && !pending->kind->writes && pending->call.event_count > 0 && !pending->call.failed;
+}
+
 bool
 serve_has_writes(const struct serve *serve)
 {
     for (const struct pending *pending = serve->first; pending != NULL; pending = pending->next) {
-        if (is_write(pending)) {
+        if (is_write(pending) || is_to_be_noted(pending)) {
             return true;
         }
     }
@@ -596,7 +623,24 @@ forget_writes(struct serve *serve, const struct pending *spared)
         }
     }
     names_clear(serve->names);
+    serve->audit.month[0] = '\0';
     serve->peers_changed = true;
+}
+
+/* Note what a read is about to show. */
+static void
+note_read(struct serve *serve, struct pending *pending)
+{
+    struct call *call = &pending->call;
+    enum err err = replica_begin_read(serve->options.replica, &call->txn);
+
+    call_refresh(call);
+    if (err != ERR_OK) {
+        call_fail(call, err, "", "%s", err_text(err));
+        return;
+    }
+    (void)audit_write(call);
+    replica_end_read(serve->options.replica, &call->txn);
 }
 
 bool
@@ -606,11 +650,16 @@ serve_write(struct serve *serve)
 
     assert(replica_in_turn(serve->options.replica));
     for (struct pending *pending = serve->first; pending != NULL; pending = pending->next) {
-        if (!is_write(pending)) {
+        bool noted = is_to_be_noted(pending);
+        if (!noted && !is_write(pending)) {
             continue;
         }
         uint64_t before = journal_place_last(journal);
-        run_in(serve, pending);
+        if (noted) {
+            note_read(serve, pending);
+        } else {
+            run_in(serve, pending);
+        }
         pending->ran = true;
         if (pending->call.failed && journal_place_last(journal) != before) {
             forget_writes(serve, pending);
@@ -649,6 +698,7 @@ serve_turn_ended(struct serve *serve, enum err err)
         }
     }
     names_clear(serve->names);
+    serve->audit.month[0] = '\0';
     serve->peers_changed = true;
 }
 
@@ -661,6 +711,29 @@ answer_json(struct call *call)
     }
     json_t *answer = json_pack("{s:I,s:O}", "id", (json_int_t)call->id, "ok", call->ok);
     return answer;
+}
+
+/* Read, unless that was done. False: what it shows is to be noted first. */
+static bool
+read_one(struct serve *serve, struct pending *pending)
+{
+    uint64_t destroyed = erase_destroyed(replica_erase(serve->options.replica));
+
+    if (pending->kind == NULL || pending->kind->writes) {
+        return true;
+    }
+    if (pending->ran && !pending->call.failed && pending->destroyed != destroyed) {
+        /* What it read may have been erased in the turn that noted it. */
+        call_end(&pending->call);
+        pending->ran = false;
+        pending->durable = false;
+    }
+    if (!pending->ran) {
+        run_in(serve, pending);
+        pending->ran = pending->call.event_count > 0 && !pending->call.failed;
+        pending->destroyed = destroyed;
+    }
+    return !is_to_be_noted(pending);
 }
 
 static void
@@ -681,9 +754,6 @@ answer_one(struct serve *serve, struct pending *pending)
         mend_utf8(message);
         api_refuse(api, &pending->request, "unknown", message, "node/API.md lists every call");
         return;
-    }
-    if (!pending->ran) {
-        run_in(serve, pending);
     }
     if (call->failed) {
         api_refuse(api, &pending->request, call->code, call->message, call->hint);
@@ -711,6 +781,7 @@ serve_answer(struct serve *serve)
         for (size_t n = 0; n < full_count && !waits; n++) {
             waits = full[n] == pending->request.client_no;
         }
+        waits = waits || !read_one(serve, pending);
         if (waits) {
             if (full_count < API_CLIENTS_MAX) {
                 full[full_count] = pending->request.client_no;
@@ -775,6 +846,18 @@ serve_one(struct serve *serve, json_t *body)
         }
     } else {
         run_in(serve, &pending);
+        if (!pending.call.failed && pending.call.event_count > 0) {
+            enum err err = replica_begin(serve->options.replica);
+
+            if (err == ERR_OK) {
+                note_read(serve, &pending);
+                err = pending.call.failed ? replica_abort(serve->options.replica)
+                                          : replica_commit(serve->options.replica);
+            }
+            if (err != ERR_OK) {
+                call_fail(&pending.call, err, "", "%s", err_text(err));
+            }
+        }
     }
     pending.call.id = id;
     json_t *answer = answer_json(&pending.call);
@@ -903,7 +986,7 @@ uint64_t
 serve_wait_ms(const struct serve *serve)
 {
     struct replica *replica = serve->options.replica;
-    uint64_t wait = serve->backup.task != NULL ? 0 : WAIT_MS_MAX;
+    uint64_t wait = serve->backup.task != NULL || serve_has_writes(serve) ? 0 : WAIT_MS_MAX;
 
     if (replica_roster(replica) != NULL) {
         uint64_t now_ms = world_steady_ms(serve->options.world);

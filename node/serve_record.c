@@ -90,6 +90,7 @@ live_json(struct call *call, const struct codebook_field *field, const struct li
 {
     const struct signed_change *entry = live->entry;
 
+    call_reads(call, field, live->value);
     return json_pack(
         "{s:o,s:o,s:o,s:o,s:o,s:b,s:b,s:b}", "value", value_json(call->codebook, field, live->value), "label",
         value_label(call->codebook, field, live->value), "device",
@@ -447,6 +448,7 @@ op_json(struct call *call, const struct op *op)
                   target_label(call->codebook, &op->target), "replaces", (json_int_t)op->pred_count);
 
     if (json != NULL && op->value.data != NULL) {
+        call_reads(call, field, op->value);
         (void)json_object_set_new(json, "value", value_json(call->codebook, field, op->value));
         (void)json_object_set_new(json, "shown", value_label(call->codebook, field, op->value));
     }

@@ -554,7 +554,11 @@ begin_new(struct draft *draft, const char **code_out)
                   "there is no kind of record called %.60s%s", name,
                   value_guess_kind(call->codebook, name).text);
     }
-    if (kind == NULL || !choose_compartment(draft, kind, code_out)) {
+    if (kind != NULL && strcmp(kind->name, "audit_log") == 0) {
+        call_fail(call, ERR_DENIED, "vigil audit list shows it",
+                  "the audit log is written by the node alone");
+    }
+    if (kind == NULL || call->failed || !choose_compartment(draft, kind, code_out)) {
         return false;
     }
     draft->kind = kind->number;
@@ -579,6 +583,11 @@ begin_old(struct draft *draft, const struct element_name **elements_out, size_t 
     draft->save.compartment = named.compartment;
     draft->save.record_id = named.record_id;
     memcpy(draft->number, named.number, sizeof draft->number);
+    const struct roster_compartment *compartment = roster_compartment(call->roster, &named.compartment);
+    if (compartment != NULL && compartment->role == COMPARTMENT_AUDIT) {
+        call_fail(call, ERR_DENIED, "vigil audit list shows it",
+                  "the audit log is written by the node alone");
+    }
     if (draft->kind == 0) {
         call_fail(call, ERR_LOCKED, "its kind is in a part that has not arrived or cannot be read here",
                   "this record cannot be edited here yet");
@@ -638,6 +647,41 @@ explain_refusal(struct call *call, enum err err, const struct save *save, size_t
     }
 }
 
+/* Decisions at gates are noted, each with the gate, the step and what was decided. */
+static void
+note_gates(struct call *call, const struct save *save, const struct ident *record_id)
+{
+    for (size_t n = 0; n < save->op_count; n++) {
+        const struct save_op *added = &save->ops[n];
+        const struct codebook_collection *collection =
+            codebook_collection(call->codebook, added->target.collection);
+        char filter[AUDIT_TEXT_BYTES] = "";
+
+        if (added->code != OP_ADD || collection == NULL || strcmp(collection->name, "review") != 0) {
+            continue;
+        }
+        for (size_t m = 0; m < save->op_count; m++) {
+            const struct save_op *op = &save->ops[m];
+            const struct codebook_field *field = cell_field(call->codebook, &op->target);
+            size_t size = strlen(filter);
+
+            if (op->code != OP_SET || field == NULL || field->type != TYPE_CODE ||
+                op->target.collection != added->target.collection ||
+                memcmp(op->target.element, added->target.element, ELEMENT_ID_BYTES) != 0) {
+                continue;
+            }
+            json_t *code = value_json(call->codebook, field, op->value);
+            (void)snprintf(filter + size, sizeof filter - size, "%s%s=%s", size == 0 ? "" : " ", field->name,
+                           json_is_string(code) ? json_string_value(code) : "");
+            json_decref(code);
+        }
+        (void)call_audit(
+            call,
+            &(struct audit_event){
+                .what = AUDIT_GATE, .record = record_id, .fields = "", .filter = filter, .reason = "" });
+    }
+}
+
 void
 call_save(struct call *call, const struct save *save, const char *number)
 {
@@ -649,6 +693,7 @@ call_save(struct call *call, const struct save *save, const char *number)
         explain_refusal(call, err, save, op);
         return;
     }
+    note_gates(call, save, &saved.record_id);
     if (save->create) {
         const struct names_source source = { call->txn, call->codebook, call->roster };
         struct named named = { .compartment = save->compartment, .record_id = saved.record_id };

@@ -230,6 +230,12 @@ find(struct found *found, const char *words)
     if (!call->failed && call->arena.failed) {
         call_fail(call, ERR_MEMORY, "", "%s", err_text(ERR_MEMORY));
     }
+    char filter[AUDIT_TEXT_BYTES];
+    call_filter_words(call, filter);
+    (void)call_audit(
+        call,
+        &(struct audit_event){
+            .what = AUDIT_SEARCH, .fields = "", .filter = filter, .reason = "", .count = found->total });
     call_ok(call, json_pack("{s:o,s:I,s:b,s:o,s:I}", "records", found->rows, "total",
                             (json_int_t)found->total, "more", count == HITS_MAX, "facets", facets_json(found),
                             "left", (json_int_t)finding_left(call_finding(call), call->replica)));

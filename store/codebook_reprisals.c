@@ -47,7 +47,8 @@ enum kind_number {
     KIND_GOOD_PRACTICE,
     KIND_POLICY_DEVELOPMENT,
     KIND_REPORTING_WINDOW,
-    KIND_COUNT_STUB
+    KIND_COUNT_STUB,
+    KIND_AUDIT_LOG
 };
 
 /* As bits of a field's or collection's `kinds`. */
@@ -60,7 +61,8 @@ enum {
     POLICY   = 1 << KIND_POLICY_DEVELOPMENT,
     WINDOW   = 1 << KIND_REPORTING_WINDOW,
     STUB     = 1 << KIND_COUNT_STUB,
-    EVERY    = CASE | PERSON | SOURCE | FOCAL | PRACTICE | POLICY | WINDOW | STUB
+    AUDIT    = 1 << KIND_AUDIT_LOG,
+    EVERY    = CASE | PERSON | SOURCE | FOCAL | PRACTICE | POLICY | WINDOW | STUB | AUDIT
 };
 
 enum collection_number {
@@ -96,7 +98,8 @@ enum collection_number {
     INDEPENDENT_OF = 30,
     LANGUAGES = 31,
     COUNTRY = 32,
-    REVIEW = 33
+    REVIEW = 33,
+    EVENT = 34
 };
 
 enum vocabulary_number {
@@ -172,7 +175,8 @@ enum vocabulary_number {
     V_INSTRUMENT,
     V_EFFECT,
     V_GATE = 110,
-    V_GATE_DECISION
+    V_GATE_DECISION,
+    V_AUDIT_OPERATION
 };
 
 static const struct codebook_kind kinds[] = {
@@ -184,6 +188,7 @@ static const struct codebook_kind kinds[] = {
     { KIND_POLICY_DEVELOPMENT, "policy_development", "Policy development" },
     { KIND_REPORTING_WINDOW, "reporting_window", "Reporting window" },
     { KIND_COUNT_STUB, "count_stub", "Count stub" },
+    { KIND_AUDIT_LOG, "audit_log", "Audit log" },
 };
 
 /* --- Vocabularies of every record, and of the case ---------------------------------------- */
@@ -197,6 +202,7 @@ static const struct codebook_value record_kind[] = {
     VALUE(KIND_POLICY_DEVELOPMENT, "policy_development", "Policy development"),
     VALUE(KIND_REPORTING_WINDOW, "reporting_window", "Reporting window"),
     VALUE(KIND_COUNT_STUB, "count_stub", "Count stub"),
+    VALUE(KIND_AUDIT_LOG, "audit_log", "Audit log"),
 };
 
 static const struct codebook_value sensitivity[] = {
@@ -344,6 +350,18 @@ static const struct codebook_value gate[] = {
 static const struct codebook_value gate_decision[] = {
     RANKED(1, 1, "passed", "Passed"),
     RANKED(2, 2, "refused", "Refused"),
+};
+
+static const struct codebook_value audit_operation[] = {
+    VALUE(1, "read", "Read what is strictly confidential"),
+    VALUE(2, "search", "Searched"),
+    VALUE(3, "export", "Exported"),
+    VALUE(4, "import", "Imported"),
+    VALUE(5, "override", "Acted without consent"),
+    VALUE(6, "gate", "Decided at a gate"),
+    VALUE(7, "snapshot", "Froze or verified figures"),
+    VALUE(8, "link", "Linked or parted duplicates"),
+    VALUE(9, "unsuppressed", "Read small figures"),
 };
 
 static const struct codebook_value urgency[] = {
@@ -1257,6 +1275,7 @@ static const struct codebook_vocabulary vocabularies[] = {
     VOCABULARY(V_EFFECT, "effect", "Effect", effect),
     VOCABULARY(V_GATE, "gate", "Review gate", gate),
     VOCABULARY(V_GATE_DECISION, "gate_decision", "Decision at a gate", gate_decision),
+    VOCABULARY(V_AUDIT_OPERATION, "audit_operation", "What somebody did", audit_operation),
 };
 
 /* --- Collections -------------------------------------------------------------------------- */
@@ -1302,6 +1321,7 @@ static const struct codebook_collection collections[] = {
     { LANGUAGES, "languages", "Languages", FOCAL, SET, LEVEL_L1 },
     { COUNTRY, "country", "Countries", FOCAL | PRACTICE | POLICY, SET, LEVEL_L1 },
     { REVIEW, "review", "Review gates", CASE, APPEND, LEVEL_L1 },
+    { EVENT, "event", "Events", AUDIT, APPEND, LEVEL_L1 },
 };
 
 /* --- Fields ------------------------------------------------------------------------------- */
@@ -1579,6 +1599,16 @@ static const struct codebook_field fields[] = {
     { 281, "review.step", "Step", REVIEW, CASE, TYPE_CODE, V_CASE_STATUS, LEVEL_L1, MERGE_SURFACE, REQ, 0, 0 },
     { 282, "review.decision", "Decision", REVIEW, CASE, TYPE_CODE, V_GATE_DECISION, LEVEL_L1, MERGE_PROTECTIVE, REQ, 0, 0 },
     { 283, "review.reason", "Reason", REVIEW, CASE, TYPE_TEXT, 0, LEVEL_L2, MERGE_SURFACE, 0, 0, 0 },
+
+    /* audit log: what one device read, exported or overrode in a month; who and when is in each entry */
+    { 284, "month", "Month", 0, AUDIT, TYPE_DATE, 0, LEVEL_L1, MERGE_SURFACE, REQ | ONCE | IDX | LIST, 0, 0 },
+    { 285, "device", "Device", 0, AUDIT, TYPE_ACTOR, 0, LEVEL_L1, MERGE_SURFACE, REQ | ONCE | LIST, 0, 0 },
+    { 286, "event.operation", "What", EVENT, AUDIT, TYPE_CODE, V_AUDIT_OPERATION, LEVEL_L1, MERGE_SURFACE, REQ | ONCE, 0, 0 },
+    { 287, "event.record", "Record", EVENT, AUDIT, TYPE_RECORD, 0, LEVEL_L2, MERGE_SURFACE, ONCE, 0, 0 },
+    { 288, "event.fields", "Fields", EVENT, AUDIT, TYPE_TEXT, 0, LEVEL_L1, MERGE_SURFACE, ONCE, 0, 0 },
+    { 289, "event.filter", "Conditions", EVENT, AUDIT, TYPE_TEXT, 0, LEVEL_L1, MERGE_SURFACE, ONCE, 0, 0 },
+    { 290, "event.reason", "Reason", EVENT, AUDIT, TYPE_TEXT, 0, LEVEL_L2, MERGE_SURFACE, ONCE, 0, 0 },
+    { 291, "event.count", "Records", EVENT, AUDIT, TYPE_INTEGER, 0, LEVEL_L1, MERGE_SURFACE, ONCE, 0, 0 },
 };
 
 /* clang-format on */

@@ -989,6 +989,7 @@ replica_save(struct replica *replica, const struct save *save, struct saved *sav
     enum err err = prepare_halves(replica, save, halves);
 
     assert(replica->in_turn);
+    bool narrow = intake_narrow(replica->intake, replica->narrow && !save->although_full);
     err = err == ERR_OK && replica->narrow && !save->although_full ? ERR_FULL : err;
     *op_out = save->op_count;
     /* Preds are read from the tables, which are behind what this turn merged. */
@@ -1033,6 +1034,7 @@ replica_save(struct replica *replica, const struct save *save, struct saved *sav
                                                         .payload = buf_span(&halves[half].payload) });
         }
     }
+    (void)intake_narrow(replica->intake, narrow);
     saved_out->record_id = halves[OPEN_HALF].record.record_id;
     saved_out->place = journal_place_last(replica->journal);
     for (int half = 0; half < HALVES; half++) {

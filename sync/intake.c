@@ -1207,10 +1207,13 @@ may_lead_to_cut(const struct intake *intake, const struct descriptor *descriptor
     return first_seq < awaited && held_count + entry_count <= awaited + BEYOND_ENTRIES_MAX;
 }
 
-void
+bool
 intake_narrow(struct intake *intake, bool narrow)
 {
+    bool was = intake->narrow;
+
     intake->narrow = narrow;
+    return was;
 }
 
 /* Is there room for a chunk of these bytes? */

@@ -78,8 +78,8 @@ MUST_CHECK enum err intake_begin(struct intake *intake, struct table_txn *main_t
                                  struct table_txn *keys_txn, const struct codebook *codebook);
 
 /* In a narrow turn, on a full disk, chunks of `control` alone are taken, and not many: an erasure may be among them. Until the
- * next intake_begin. */
-void intake_narrow(struct intake *intake, bool narrow);
+ * next intake_begin. Gives what it was. */
+bool intake_narrow(struct intake *intake, bool narrow);
 
 /* Take one chunk of the log that `descriptor` names. */
 struct intake_result intake_chunk(struct intake *intake, const struct descriptor *descriptor,

@@ -742,7 +742,7 @@ begin(struct replica *replica, bool narrow)
         table_abort(&replica->keys_txn);
         return err;
     }
-    intake_narrow(replica->intake, narrow);
+    (void)intake_narrow(replica->intake, narrow);
     replica->narrow = narrow;
     return ERR_OK;
 }

@@ -187,7 +187,7 @@ struct save {
     struct ident compartment; /* the case compartment (or any without a twin) */
     struct ident record_id;   /* ignored when `create` */
     bool create;
-    bool although_full; /* also in a narrow turn: a restriction */
+    bool although_full; /* also in a narrow turn: a restriction, an event of the audit log */
     bool urgent;        /* lane 1 */
     uint32_t actor;
     const struct save_op *ops;

@@ -367,7 +367,7 @@ replica_order_erasure(struct replica *replica, const struct ident *compartment, 
         world_random(replica->world, out->order.bytes, IDENT_BYTES);
     }
     /* On a full disk this is what there is room for. */
-    intake_narrow(replica->intake, false);
+    bool narrow = intake_narrow(replica->intake, false);
     if (err == ERR_OK && out->needed > 1 && !replica_is_restricted(replica, compartment, record_id)) {
         err = restrict_record(replica, compartment, record_id, reason, actor);
     }
@@ -375,7 +375,7 @@ replica_order_erasure(struct replica *replica, const struct ident *compartment, 
         err =
             waiting != NULL ? sign_again(replica, &waiting->stmt_id) : sign_new(replica, &keys, &out->order);
     }
-    intake_narrow(replica->intake, replica->narrow);
+    (void)intake_narrow(replica->intake, narrow);
     crypto_wipe(&keys, sizeof keys);
     return err;
 }

@@ -61,6 +61,10 @@ const struct option_text option_texts[OPT_COUNT] = {
     [OPT_YES] = { "yes", NULL, "Go on without being asked" },
     [OPT_WITHOUT] = { "without", "ENTRY",
                       "End its log before this entry, such as the first of a thief's branch" },
+    [OPT_RECORD] = { "record", "ID", "Only what is about this record" },
+    [OPT_WHAT] = { "what", "WHAT", "Only this: read, search, export, import, override, gate and so on" },
+    [OPT_SINCE] = { "since", "TIME", "Only from this time on: 2026-03-01 or 2026-03-01T17:30Z" },
+    [OPT_UNTIL] = { "until", "TIME", "Only before this time" },
     [OPT_CHECK] = { "check", NULL, "End with status 6 if there is something to look at" },
 };
 
