@@ -6,6 +6,7 @@
 
 #include "node/backup.h"
 #include "node/casework/finding.h"
+#include "node/casework/roles.h"
 #include "node/names.h"
 #include "node/serve.h"
 #include "node/value.h"
@@ -184,8 +185,8 @@ void warn(json_t *warnings, const char *format, ...) __attribute__((format(print
 /* [{"device","ahead_s"}] of those whose last readable stamp is ahead of our clock. */
 json_t *clocks_ahead_json(struct call *call);
 
-/* The name of a role, or of the lowest of several; "" if none is known. */
-const char *role_name(uint32_t role);
+/* What the certificate of this device and its office give to the person who asks, or'ed; of an actor who has left, 0. */
+uint32_t call_roles(struct call *call);
 
 /* {"id","name","office"} of a device; {"number","name"} of an actor, null for none. */
 json_t *device_json(const struct roster *roster, const struct hash *device_id);
@@ -199,7 +200,7 @@ const char *office_name(const struct roster *roster, const struct ident *compart
 bool stamp_is_suspect(const struct call *call, uint64_t hlc);
 
 /* --- the calls: serve_record.c, serve_save.c, serve_list.c, serve_search.c, serve_conflict.c, serve_peer.c, serve_status.c,
- * serve_alarm.c, serve_backup.c, serve_device.c, serve_held.c, serve_epoch.c, serve_frontier.c, serve_audit.c --- */
+ * serve_alarm.c, serve_actor.c, serve_backup.c, serve_device.c, serve_held.c, serve_epoch.c, serve_frontier.c, serve_audit.c --- */
 void call_backup_make(struct call *call);
 void call_backup_accept(struct call *call);
 void call_erase_plan(struct call *call);
@@ -226,6 +227,7 @@ void call_peer_remove(struct call *call);
 void call_codebook_show(struct call *call);
 void call_actor_list(struct call *call);
 void call_actor_add(struct call *call);
+void call_actor_change(struct call *call);
 void call_journal_watch(struct call *call);
 void call_device_list(struct call *call);
 void call_device_show(struct call *call);

@@ -50,6 +50,7 @@ static const struct call_kind kinds[] = {
     { "codebook.show", call_codebook_show, false, false, false },
     { "actor.list", call_actor_list, false, false, false },
     { "actor.add", call_actor_add, true, false, false },
+    { "actor.change", call_actor_change, true, false, false },
     { "journal.watch", call_journal_watch, false, true, false },
     { "erase.plan", call_erase_plan, false, true, false },
     { "erase.order", call_erase_order, true, true, true },
@@ -494,9 +495,33 @@ refuse_restored(struct call *call)
               "since");
 }
 
+/* True if the roles of who asks let them ask for this. Where no certificate of this device was ever here nothing is to be shown, and
+ * nobody is asked. */
+static bool
+may_ask(struct call *call, const struct call_kind *kind)
+{
+    const struct roster_device *own =
+        call->roster == NULL ? NULL
+                             : roster_author(call->roster, &replica_identity(call->replica)->device_id);
+    uint32_t roles = call_roles(call);
+
+    if (own != NULL && !call->failed && !roles_allow(kind->name, roles)) {
+        char hint[CALL_MESSAGE_BYTES];
+
+        (void)snprintf(hint, sizeof hint, "it takes the role %s; vigil actor list shows who has it",
+                       roles_words(roles_of_call(kind->name)).text);
+        call_fail(call, ERR_DENIED, hint, "%s is not for %s", kind->name,
+                  roles == 0 ? "somebody who has left" : roles_words(roles).text);
+    }
+    return !call->failed;
+}
+
 static void
 call_run(struct call *call, const struct call_kind *kind)
 {
+    if (!may_ask(call, kind)) {
+        return;
+    }
     if (kind->shows && replica_is_restored(call->replica, NULL)) {
         refuse_restored(call);
     } else if (kind->writes && !kind->frees && replica_turn_is_narrow(call->replica)) {
@@ -531,6 +556,12 @@ run_in(struct serve *serve, struct pending *pending)
     if (pending->call.txn != NULL) {
         replica_end_read(serve->options.replica, &pending->call.txn);
     }
+}
+
+const char *
+serve_call_name(size_t n)
+{
+    return n < sizeof kinds / sizeof kinds[0] ? kinds[n].name : NULL;
 }
 
 static const struct call_kind *

@@ -59,6 +59,9 @@ uint64_t serve_wait_ms(const struct serve *serve);
 /* Go on with the backup that is being taken: a slice of it, between turns, before api_flush. True: there is more to do. */
 bool serve_work(struct serve *serve);
 
+/* The name of the nth call of the API; NULL: there are no more. */
+const char *serve_call_name(size_t n);
+
 /* One call on its own, in a turn and a commit of its own if it writes: for tests. `body` is stolen. Gives the whole
  * answer: {"id":..,"ok":..} or {"id":..,"error":..}. */
 json_t *serve_one(struct serve *serve, json_t *body);

@@ -748,17 +748,6 @@ make_room(struct draft *draft, const struct element_name *elements, size_t count
     return true;
 }
 
-/* What the certificate of this device, and the office for the actor, give to whoever saves. */
-static uint32_t
-roles_of_person(const struct call *call, uint32_t number)
-{
-    const struct roster_actor *actor =
-        call->own == NULL ? NULL : roster_actor(call->roster, call->own->office, number);
-    uint32_t roles = call->own == NULL ? 0 : call->own->roles;
-
-    return actor == NULL ? roles : roles & actor->role;
-}
-
 bool
 call_allows_step(struct call *call, uint32_t kind, const struct replica_view *view, const struct save *save)
 {
@@ -770,7 +759,7 @@ call_allows_step(struct call *call, uint32_t kind, const struct replica_view *vi
         .op_count = save->op_count,
         .person = { .device_id = replica_identity(call->replica)->device_id,
                     .actor = save->actor,
-                    .roles = roles_of_person(call, save->actor) },
+                    .roles = call_roles(call) },
     };
     struct workflow_fault fault;
 

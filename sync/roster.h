@@ -91,6 +91,7 @@ struct roster_compartment {
 
 struct roster_actor {
     uint8_t office_pk[SIGN_PK_BYTES]; /* of the office's house */
+    struct hash stmt_id;              /* that says this; one with a higher id says it anew */
     uint32_t number;
     const char *name;
     uint32_t role;

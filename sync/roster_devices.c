@@ -491,6 +491,7 @@ settle_actors(struct state *state, struct roster *roster)
         const struct actor_body *body = &kept->statement.actor;
         kept_stand(state, kept);
         claims[count].kept = kept;
+        claims[count].actor.stmt_id = kept->statement.id;
         claims[count].actor.number = body->number;
         claims[count].actor.role = body->role;
         claims[count].actor.active = body->active;

@@ -732,10 +732,10 @@ run_count(struct command *command)
 
 #define CHANGES                                                                                              \
     (OPTION(SET) | OPTION(ADD) | OPTION(REMOVE) | OPTION(NOTE) | OPTION(RESOLVE) | OPTION(URGENT) |          \
-     OPTION(ACTOR) | OPTION(DRY_RUN))
+     OPTION(DRY_RUN))
 #define MAKES                                                                                                \
     (OPTION(SET) | OPTION(ADD) | OPTION(NOTE) | OPTION(FILE) | OPTION(KEEP_GOING) | OPTION(OFFICE) |         \
-     OPTION(URGENT) | OPTION(ACTOR) | OPTION(DRY_RUN))
+     OPTION(URGENT) | OPTION(DRY_RUN))
 #define LISTS (OPTION(WHERE) | OPTION(MONTH) | OPTION(CONFLICT) | OPTION(LIMIT) | OPTION(COLUMNS))
 
 #define ABOUT_NAMES                                                                                          \

@@ -37,9 +37,14 @@ command_ask(struct command *command, json_t *request, json_t **ok_out, struct cl
         return fault_set(fault_out, err_code(ERR_MEMORY), "close other programs and try again", "%s",
                          err_text(ERR_MEMORY));
     }
-    if (!command_connect(command, fault_out)) {
+    long actor = 0;
+    if (!args_number(command, OPT_ACTOR, 1, UINT32_MAX, 0, &actor, fault_out) ||
+        !command_connect(command, fault_out)) {
         json_decref(request);
         return false;
+    }
+    if (actor != 0 && json_object_get(request, "actor") == NULL) {
+        (void)json_object_set_new(request, "actor", json_integer(actor));
     }
     return client_call(command->client, request, command->wait_ms, ok_out, fault_out) == ERR_OK;
 }

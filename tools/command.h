@@ -19,6 +19,7 @@ enum opt {
     OPT_NO_COLOR,
     OPT_QUIET,
     OPT_TIMEOUT,
+    OPT_ACTOR,
     OPT_HELP,
     /* The rest are a verb's own. */
     OPT_SET,
@@ -32,7 +33,6 @@ enum opt {
     OPT_KIND,
     OPT_OFFICE,
     OPT_URGENT,
-    OPT_ACTOR,
     OPT_WHERE,
     OPT_MONTH,
     OPT_CONFLICT,
@@ -70,7 +70,8 @@ enum opt {
 
 /* The options that every verb has. */
 #define OPTIONS_ALL                                                                                          \
-    (OPTION(NODE) | OPTION(JSON) | OPTION(NO_COLOR) | OPTION(QUIET) | OPTION(TIMEOUT) | OPTION(HELP))
+    (OPTION(NODE) | OPTION(JSON) | OPTION(NO_COLOR) | OPTION(QUIET) | OPTION(TIMEOUT) | OPTION(ACTOR) |      \
+     OPTION(HELP))
 
 struct option_text {
     const char *name;  /* without its dashes */
@@ -121,7 +122,7 @@ struct noun {
 
 extern const struct noun case_noun, record_noun, search_noun, conflict_noun, peer_noun, sync_noun,
     status_noun, device_noun, held_noun, erase_noun, epoch_noun, digest_noun, codebook_noun, backup_noun,
-    audit_noun, completion_noun;
+    audit_noun, actor_noun, completion_noun;
 
 /* All of them, in the order of the help; ends with NULL. */
 extern const struct noun *const nouns[];

@@ -353,7 +353,7 @@ run_report(struct command *command)
 }
 
 static const struct verb verbs[] = {
-    { "order", "RECORD", 1, 1, OPTION(REASON) | OPTION(YES) | OPTION(DRY_RUN) | OPTION(ACTOR),
+    { "order", "RECORD", 1, 1, OPTION(REASON) | OPTION(YES) | OPTION(DRY_RUN),
       "Order that a record be destroyed on every node, or sign such an order",
       "It takes two devices of two offices, each with admin in every compartment that holds a half of the "
       "record. Until the second has signed, the record is restricted: hidden everywhere and not destroyed, "

@@ -4,33 +4,8 @@
 
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 enum { WORDS_BYTES_MAX = 4096 };
-
-/* What somebody looks for is as secret as a case: it is typed or piped in, and stands in no list of processes. */
-static bool
-read_words(char words[WORDS_BYTES_MAX], struct client_fault *fault_out)
-{
-    static const char hint[] = "type them when asked, or pipe them in: echo 'night march' | vigil search";
-    bool asked = isatty(STDIN_FILENO) != 0;
-
-    if (asked) {
-        (void)fputs("Words: ", stderr);
-        (void)fflush(stderr);
-    }
-    if (fgets(words, WORDS_BYTES_MAX, stdin) == NULL) {
-        return fault_set(fault_out, "usage", hint, "no words were given");
-    }
-    size_t size = strcspn(words, "\n");
-    if (size == WORDS_BYTES_MAX - 1) {
-        return fault_set(fault_out, "usage", hint, "at most %d bytes of words are taken",
-                         WORDS_BYTES_MAX - 2);
-    }
-    words[size] = '\0';
-    return words[strspn(words, " \t\r")] != '\0' ||
-           fault_set(fault_out, "usage", hint, "no words were given");
-}
 
 /* "country_of_act,status" as a list. */
 static json_t *
@@ -153,7 +128,10 @@ run_search(struct command *command)
         good = fault_set(&fault, "usage", "add --kind case or another; vigil codebook show lists them",
                          "fields are those of one kind of record, and no kind is named");
     }
-    good = good && read_words(words, &fault);
+    /* What somebody looks for is as secret as a case. */
+    good = good && typed_line("Words: ", "words were",
+                              "type them when asked, or pipe them in: echo 'night march' | vigil search",
+                              words, sizeof words, &fault);
     if (good) {
         (void)json_object_set_new(request, "limit", json_integer(limit));
         (void)json_object_set_new(request, "words", json_string(words));

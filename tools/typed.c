@@ -220,6 +220,25 @@ typed_value_of(struct command *command, const char *target, struct client_fault 
 }
 
 bool
+typed_line(const char *prompt, const char *what, const char *hint, char *line, size_t room,
+           struct client_fault *fault)
+{
+    if (isatty(STDIN_FILENO) != 0) {
+        (void)fputs(prompt, stderr);
+        (void)fflush(stderr);
+    }
+    if (fgets(line, (int)room, stdin) == NULL) {
+        return fault_set(fault, "usage", hint, "no %s given", what);
+    }
+    size_t size = strcspn(line, "\n");
+    if (size == room - 1) {
+        return fault_set(fault, "usage", hint, "at most %zu bytes are taken", room - 2);
+    }
+    line[size] = '\0';
+    return line[strspn(line, " \t\r")] != '\0' || fault_set(fault, "usage", hint, "no %s given", what);
+}
+
+bool
 typed_filter(struct command *command, json_t *request, struct client_fault *fault)
 {
     json_t *where = json_object();

@@ -26,5 +26,11 @@ const json_t *typed_codebook(struct command *command, struct client_fault *fault
 /* What people call a field or a collection; its name if the codebook has none. Lent. */
 const char *typed_label(const json_t *codebook, const char *name);
 
+/* One line that stands in no list of processes: asked for as `prompt` at a terminal, else the next of standard input, without its
+ * newline. False, and `fault_out` with `hint`: there is none, it is blank, or it is longer than the room; `what` is "words", "name" and
+ * so on. */
+MUST_CHECK bool typed_line(const char *prompt, const char *what, const char *hint, char *line_out,
+                           size_t room, struct client_fault *fault_out);
+
 /* Put what --where, --month and --conflict say into `request`. False, and `fault_out`. */
 MUST_CHECK bool typed_filter(struct command *command, json_t *request, struct client_fault *fault_out);

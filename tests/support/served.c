@@ -72,6 +72,15 @@ served_granted(json_t *answer)
 }
 
 void
+served_granted_once(struct served *served, const char *request)
+{
+    json_t *answer = served_ask(served, "%s", request);
+
+    (void)served_granted(answer);
+    json_decref(answer);
+}
+
+void
 served_refused(json_t *answer, const char *code)
 {
     const json_t *error = json_object_get(answer, "error");

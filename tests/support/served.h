@@ -25,5 +25,8 @@ json_t *served_ask(struct served *served, const char *format, ...) __attribute__
 /* The "ok" of an answer. */
 json_t *served_granted(json_t *answer);
 
+/* Ask, and have it granted. */
+void served_granted_once(struct served *served, const char *request);
+
 /* It was refused with this code, a message and a hint; frees it. */
 void served_refused(json_t *answer, const char *code);

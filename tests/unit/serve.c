@@ -1,3 +1,4 @@
+#include "node/casework/roles.h"
 #include "tests/support/check.h"
 #include "tests/support/served.h"
 
@@ -25,6 +26,7 @@ setup(void)
     ck_assert_int_eq(crypto_start(), ERR_OK);
     log_to(silent, NULL);
     test_organisation_init(&org, 11);
+    org.roles = ROLE_REVIEW | ROLE_OPERATOR;
     test_organisation_office(&org, "KEN", false);
     test_organisation_office(&org, "HQ", true);
     struct test_node *first = test_organisation_enrol(&org, "KEN", LEVEL_ADMIN, NULL, 0);
@@ -566,6 +568,51 @@ START_TEST(actors_are_named_by_their_office_and_shown_with_what_they_wrote)
 }
 END_TEST
 
+/* The roles that the certificate and the office give in common: a person does what theirs lets them, on any device. */
+START_TEST(a_person_asks_for_what_their_role_lets_them)
+{
+    json_t *answer;
+
+    served_granted_once(&ken, "{'id':1,'do':'actor.add','number':4,'name':'A. Officer','role':'case-work'}");
+    served_granted_once(&ken, "{'id':1,'do':'actor.add','number':5,'name':'B. Keeper','role':'operator'}");
+    served_refused(served_ask(&ken, "{'id':1,'do':'actor.add','number':5,'name':'C','role':'review'}"),
+                   "exists");
+    served_refused(served_ask(&ken, "{'id':1,'do':'record.list','kind':'case','actor':5}"), "denied");
+    served_refused(served_ask(&ken, "{'id':1,'do':'audit.list','actor':4}"), "denied");
+    served_granted_once(&ken, "{'id':1,'do':'record.list','kind':'case','actor':4}");
+    served_granted_once(&ken, "{'id':1,'do':'status','actor':5}");
+    /* Again and again: the latest word counts. */
+    for (int n = 0; n < 8; n++) {
+        served_granted_once(&ken, "{'id':1,'do':'actor.change','number':5,'role':'case-work'}");
+        served_granted_once(&ken, "{'id':1,'do':'record.list','kind':'case','actor':5}");
+        served_granted_once(&ken, "{'id':1,'do':'actor.change','number':5,'role':'operator'}");
+        served_refused(served_ask(&ken, "{'id':1,'do':'record.list','kind':'case','actor':5}"), "denied");
+    }
+    /* What the certificate of the device has not, nobody has on it. */
+    served_granted_once(&ken, "{'id':1,'do':'actor.change','number':5,'role':'auditor'}");
+    served_refused(served_ask(&ken, "{'id':1,'do':'audit.list','actor':5}"), "denied");
+    served_granted_once(&ken, "{'id':1,'do':'actor.change','number':4,'active':false}");
+    served_refused(served_ask(&ken, "{'id':1,'do':'status','actor':4}"), "denied");
+    served_refused(served_ask(&ken, "{'id':1,'do':'actor.change','number':9,'role':'review'}"), "absent");
+    answer = served_ask(&ken, "{'id':1,'do':'actor.list'}");
+    const json_t *first = json_array_get(json_object_get(served_granted(answer), "actors"), 0);
+    ck_assert_str_eq(json_string_value(json_object_get(first, "name")), "A. Officer");
+    ck_assert(!json_is_true(json_object_get(first, "active")));
+    json_decref(answer);
+}
+END_TEST
+
+/* Every call of the node is in the table of roles, or nobody could ask for it. */
+START_TEST(every_call_is_for_somebody)
+{
+    const char *call;
+
+    for (size_t n = 0; (call = serve_call_name(n)) != NULL; n++) {
+        ck_assert_msg(roles_of_call(call) != 0, "%s is for nobody", call);
+    }
+}
+END_TEST
+
 START_TEST(fields_may_point_at_elements_and_records_of_the_same_request)
 {
     char number[40];
@@ -686,6 +733,7 @@ SUITE_MAIN_WITH("serve", setup, teardown, a_saved_case_is_shown_with_all_that_wa
                 the_status_counts_what_the_digests_count,
                 peers_are_added_listed_and_removed_and_stay_over_a_restart,
                 actors_are_named_by_their_office_and_shown_with_what_they_wrote,
+                a_person_asks_for_what_their_role_lets_them, every_call_is_for_somebody,
                 fields_may_point_at_elements_and_records_of_the_same_request, what_is_no_call_is_unknown,
                 a_restored_node_takes_saves_and_shows_no_record_before_it_is_accepted,
                 a_backup_is_asked_for_with_a_path_and_a_recipient)
