@@ -1,5 +1,6 @@
 /* serve_status.c - how the node is: its counts, its digests, its codebook, its people, its journal. */
 #include "node/call.h"
+#include "node/codebook_json.h"
 
 #include "store/base/world.h"
 #include "sync/gossip.h"
@@ -371,164 +372,19 @@ call_digest(struct call *call)
 
 /* --- codebook.show --- */
 
-static json_t *
-kinds_json(const struct codebook *codebook, uint32_t kinds)
-{
-    json_t *list = json_array();
-
-    for (size_t n = 0; n < codebook->kind_count; n++) {
-        if ((kinds & (UINT32_C(1) << codebook->kinds[n].number)) != 0) {
-            (void)json_array_append_new(list, json_string(codebook->kinds[n].name));
-        }
-    }
-    return list;
-}
-
-/* The stage from which on the field must be filled in, in the first of its kinds that has stages; "": never. */
-static const char *
-stage_name(const struct codebook *codebook, const struct codebook_field *field)
-{
-    for (size_t n = 0; n < codebook->kind_count && field->stage != 0; n++) {
-        uint32_t kind = codebook->kinds[n].number;
-        const struct codebook_field *stage =
-            (field->kinds >> kind & 1) == 0 ? NULL : codebook_stage_field(codebook, kind);
-
-        if (stage != NULL) {
-            return codebook_value(codebook_vocabulary(codebook, stage->vocabulary), field->stage)->name;
-        }
-    }
-    return "";
-}
-
-static json_t *
-codebook_field_json(const struct codebook *codebook, const struct codebook_field *field)
-{
-    const struct codebook_vocabulary *vocabulary = codebook_vocabulary(codebook, field->vocabulary);
-    const struct codebook_collection *collection = codebook_collection(codebook, field->collection);
-
-    return json_pack("{s:s,s:s,s:s,s:o,s:s,s:s,s:s,s:s,s:b,s:s,s:b,s:b,s:b}", "name", field->name, "label",
-                     field->label, "collection", collection == NULL ? "" : collection->name, "kinds",
-                     kinds_json(codebook, field->kinds), "type", value_type_name(field->type), "vocabulary",
-                     vocabulary == NULL ? "" : vocabulary->name, "level",
-                     value_level_name(field->sensitivity), "policy", value_policy_name(field->policy),
-                     "required", (field->flags & FIELD_REQUIRED) != 0, "from", stage_name(codebook, field),
-                     "indexed", (field->flags & FIELD_INDEXED) != 0, "listed",
-                     (field->flags & FIELD_LISTED) != 0, "once", (field->flags & FIELD_ONCE) != 0);
-}
-
-static json_t *
-collection_json(const struct codebook *codebook, const struct codebook_collection *collection)
-{
-    return json_pack(
-        "{s:s,s:s,s:o,s:s,s:b,s:b,s:b}", "name", collection->name, "label", collection->label, "kinds",
-        kinds_json(codebook, collection->kinds), "level", value_level_name(collection->sensitivity), "set",
-        (collection->flags & COLLECTION_SET) != 0, "keyed", (collection->flags & COLLECTION_KEYED) != 0,
-        "append_only", (collection->flags & COLLECTION_APPEND_ONLY) != 0);
-}
-
-/* A step, and what has to be passed before it. */
-static json_t *
-step_json(const struct codebook_vocabulary *vocabulary, const struct codebook_step *step)
-{
-    static const char *const gates[] = {
-        "scope", "consent", "no_harm", "verification", "four_eyes", "reply"
-    };
-    json_t *needs = json_array();
-
-    for (size_t n = 0; n < sizeof gates / sizeof gates[0]; n++) {
-        if ((step->gates >> n & 1) != 0) {
-            (void)json_array_append_new(needs, json_string(gates[n]));
-        }
-    }
-    const struct codebook_value *from = codebook_value(vocabulary, step->from);
-    const char *any = step->from == STEP_FROM_ANY ? "any" : "none";
-    return json_pack("{s:s,s:s,s:o}", "from", from == NULL ? any : from->name, "to",
-                     codebook_value(vocabulary, step->to)->name, "gates", needs);
-}
-
-static json_t *
-codebook_value_json(const struct codebook_vocabulary *groups, const struct codebook_value *value)
-{
-    const struct codebook_value *group = groups == NULL ? NULL : codebook_value(groups, value->group);
-
-    return json_pack("{s:s,s:I,s:s,s:I,s:s}", "name", value->name, "number", (json_int_t)value->number,
-                     "label", value->label, "rank", (json_int_t)value->rank, "group",
-                     group == NULL ? "" : group->name);
-}
-
-static json_t *
-vocabulary_json(const struct codebook *codebook, const struct codebook_vocabulary *vocabulary)
-{
-    const struct codebook_vocabulary *groups = codebook_vocabulary(codebook, vocabulary->groups);
-    json_t *values = json_array();
-    json_t *steps = json_array();
-
-    for (size_t n = 0; n < vocabulary->value_count; n++) {
-        (void)json_array_append_new(values, codebook_value_json(groups, &vocabulary->values[n]));
-    }
-    for (size_t n = 0; n < vocabulary->step_count; n++) {
-        (void)json_array_append_new(steps, step_json(vocabulary, &vocabulary->steps[n]));
-    }
-    return json_pack("{s:s,s:s,s:s,s:o,s:o}", "name", vocabulary->name, "label", vocabulary->label, "groups",
-                     groups == NULL ? "" : groups->name, "values", values, "steps", steps);
-}
-
-/* True if a field of one of `kinds` holds codes of the vocabulary. */
-static bool
-is_used(const struct codebook *codebook, uint32_t vocabulary, uint32_t kinds)
-{
-    for (size_t n = 0; n < codebook->field_count; n++) {
-        if (codebook->fields[n].vocabulary == vocabulary && (codebook->fields[n].kinds & kinds) != 0) {
-            return true;
-        }
-    }
-    return false;
-}
-
 void
 call_codebook_show(struct call *call)
 {
-    const struct codebook *codebook = call->codebook;
     const char *name = call_text(call, "kind");
-    const struct codebook_kind *only = name == NULL ? NULL : codebook_kind_by_name(codebook, name);
-    uint32_t wanted = only == NULL ? UINT32_MAX : UINT32_C(1) << only->number;
-    struct hash id;
+    const struct codebook_kind *only = name == NULL ? NULL : codebook_kind_by_name(call->codebook, name);
 
     if (name != NULL && only == NULL) {
         call_fail(call, ERR_ABSENT, "vigil codebook show lists the kinds",
-                  "there is no kind of record called %.60s%s", name, value_guess_kind(codebook, name).text);
+                  "there is no kind of record called %.60s%s", name,
+                  value_guess_kind(call->codebook, name).text);
         return;
     }
-    json_t *list_of_kinds = json_array();
-    json_t *fields = json_array();
-    json_t *collections = json_array();
-    json_t *vocabularies = json_array();
-    for (size_t n = 0; n < codebook->kind_count; n++) {
-        if (only == NULL || only == &codebook->kinds[n]) {
-            (void)json_array_append_new(list_of_kinds, json_pack("{s:s,s:s}", "name", codebook->kinds[n].name,
-                                                                 "label", codebook->kinds[n].label));
-        }
-    }
-    for (size_t n = 0; n < codebook->field_count; n++) {
-        if ((codebook->fields[n].kinds & wanted) != 0) {
-            (void)json_array_append_new(fields, codebook_field_json(codebook, &codebook->fields[n]));
-        }
-    }
-    for (size_t n = 0; n < codebook->collection_count; n++) {
-        if ((codebook->collections[n].kinds & wanted) != 0) {
-            (void)json_array_append_new(collections, collection_json(codebook, &codebook->collections[n]));
-        }
-    }
-    for (size_t n = 0; n < codebook->vocabulary_count; n++) {
-        if (only == NULL || is_used(codebook, codebook->vocabularies[n].number, wanted)) {
-            (void)json_array_append_new(vocabularies, vocabulary_json(codebook, &codebook->vocabularies[n]));
-        }
-    }
-    codebook_id(codebook, &id);
-    call_ok(call,
-            json_pack("{s:s,s:I,s:o,s:o,s:o,s:o,s:o}", "name", codebook->name, "version",
-                      (json_int_t)codebook->version, "id", hex_json(hash_span(&id)), "kinds", list_of_kinds,
-                      "fields", fields, "collections", collections, "vocabularies", vocabularies));
+    call_ok(call, codebook_json(call->codebook, only));
 }
 
 /* --- journal.watch --- */

@@ -194,6 +194,12 @@ MUST_CHECK enum err ceremony_rotate(struct ceremony *ceremony, const char *code,
                                     const struct request *requests, size_t request_count, enum level level,
                                     uint32_t roles, ceremony_fault *fault_out);
 
+/* --- the codebook --- */
+
+/* Put a codebook in force, signed by roots: its encoding, whose version is above that of the one in force. ERR_INVALID: it is none, or
+ * may not follow (store/codebook_changes.h). */
+MUST_CHECK enum err ceremony_codebook(struct ceremony *ceremony, struct span encoded, ceremony_fault *fault_out);
+
 /* --- files out --- */
 
 /* Keep what was signed. Before any welcome is handed out. */

@@ -1,4 +1,5 @@
 /* codebook.c - `vigil codebook`: what a record may hold. */
+#include "tools/codebook_check.h"
 #include "tools/command.h"
 #include "tools/csv_write.h"
 
@@ -302,6 +303,30 @@ static const struct verb verbs[] = {
       "  vigil codebook export act_type > act_type.csv\n"
       "  vigil codebook export fields > fields.csv\n",
       run_export },
+    { "check", "FILE", 1, 1, 0, "Hold a newer codebook against the one in force",
+      "FILE is a whole codebook, as vigil --json codebook show prints it, edited. What was written under the "
+      "codebook in "
+      "force has to keep its meaning: kinds, fields, collections and values may be added, their labels, "
+      "ranks and "
+      "policies may change, and nothing may go, be renamed, or become something else. Ends with 6 if it may "
+      "not follow.\n\n"
+      "Examples:\n"
+      "  vigil --json codebook show > book.json\n"
+      "  vigil codebook check book.json\n",
+      codebook_check },
+    { "propose", "FILE NEW", 2, 2, 0, "Add something to the codebook in force, for the roots to sign",
+      "FILE says what is added, in lists of kinds, collections, fields and vocabularies, each object as "
+      "vigil --json codebook "
+      "show prints it but without a number: the next that was never used is given. An object of a name that "
+      "is there "
+      "changes what it says of it. NEW is the whole codebook that comes of it, one version on; nothing is "
+      "written if it "
+      "may not follow. It is in force everywhere once the roots have signed it: vigil-org codebook.\n\n"
+      "Example:\n"
+      "  echo '{\"vocabularies\":[{\"name\":\"act_type\",\"values\":[{\"name\":\"drone_surveillance\",\n"
+      "    \"label\":\"Surveillance by drones\",\"group\":\"surveillance_digital\"}]}]}' > more.json\n"
+      "  vigil codebook propose more.json book-2.json\n",
+      codebook_propose },
 };
 
 const struct noun codebook_noun = { "codebook", "Look up the names of fields and values", verbs,

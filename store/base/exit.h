@@ -13,7 +13,7 @@ enum exit_status {
     STATUS_NEEDS = 3,    /* something must be there first, or a right is missing */
     STATUS_ABSENT = 4,   /* no such record, device, field */
     STATUS_INVALID = 5,  /* data that break a rule, or do not verify */
-    STATUS_FINDINGS = 6, /* done, and there is something to look at: only with --check */
+    STATUS_FINDINGS = 6, /* done, and there is something to look at: of verbs that check, and with --check */
     STATUS_AGAIN = 75    /* busy, or a peer is away: try again; EX_TEMPFAIL of sysexits(3) */
 };
 
