@@ -151,6 +151,11 @@ MUST_CHECK enum err record_view_read(struct table_txn *txn, const struct codeboo
                                      const struct record_source *source, uint32_t record_no,
                                      struct arena *arena, struct record_view *view_out);
 
+/* The same of a restricted record too, whole: for a rule that must know what was said, and shows none of it to anybody. */
+MUST_CHECK enum err record_view_read_in_spite(struct table_txn *txn, const struct codebook *codebook,
+                                              const struct record_source *source, uint32_t record_no,
+                                              struct arena *arena, struct record_view *view_out);
+
 /* The dots of what is live at a target, or in its whole element whether that is absent or not: all that a save must name,
  * with no entry opened. At most `room` are given in `dots_out`; *count_out is how many there are. *conflict_out: the
  * target itself holds more than one distinct value. ERR_CORRUPT. */

@@ -191,7 +191,7 @@ is_open_in_spite(const struct codebook *codebook, const struct target *target)
 }
 
 static enum err
-make_view(struct view *view, struct record_view *out)
+make_view(struct view *view, bool in_spite, struct record_view *out)
 {
     struct record_target *targets = arena_take_array(view->arena, view->found_count, sizeof *targets);
     struct record_element *elements = arena_take_array(view->arena, view->found_count, sizeof *elements);
@@ -204,7 +204,7 @@ make_view(struct view *view, struct record_view *out)
     for (size_t first = 0; err == ERR_OK && first < view->found_count; first = next) {
         const struct target *target = &view->found[first].target;
         next = end_of(view, first, target->collection != 0);
-        if (out->restricted && !is_open_in_spite(view->codebook, target)) {
+        if (out->restricted && !in_spite && !is_open_in_spite(view->codebook, target)) {
             continue;
         }
         if (target->collection != 0) {
@@ -239,9 +239,9 @@ make_view(struct view *view, struct record_view *out)
     return err;
 }
 
-enum err
-record_view_read(struct table_txn *txn, const struct codebook *codebook, const struct record_source *source,
-                 uint32_t record_no, struct arena *arena, struct record_view *view_out)
+static enum err
+read_view(struct table_txn *txn, const struct codebook *codebook, const struct record_source *source,
+          uint32_t record_no, bool in_spite, struct arena *arena, struct record_view *view_out)
 {
     struct record_summary summary;
     uint8_t key[PART_KEY_BYTES];
@@ -262,7 +262,22 @@ record_view_read(struct table_txn *txn, const struct codebook *codebook, const s
     view.half = view_out->half;
     part_key(key, record_no, PART_LIVE);
     err = load(&view, span_of(key, sizeof key));
-    return err != ERR_OK ? err : make_view(&view, view_out);
+    return err != ERR_OK ? err : make_view(&view, in_spite, view_out);
+}
+
+enum err
+record_view_read(struct table_txn *txn, const struct codebook *codebook, const struct record_source *source,
+                 uint32_t record_no, struct arena *arena, struct record_view *view_out)
+{
+    return read_view(txn, codebook, source, record_no, false, arena, view_out);
+}
+
+enum err
+record_view_read_in_spite(struct table_txn *txn, const struct codebook *codebook,
+                          const struct record_source *source, uint32_t record_no, struct arena *arena,
+                          struct record_view *view_out)
+{
+    return read_view(txn, codebook, source, record_no, true, arena, view_out);
 }
 
 enum err

@@ -228,6 +228,15 @@ MUST_CHECK enum err replica_read(struct replica *replica, const struct ident *co
                                  const struct ident *record_id, struct arena *arena,
                                  struct replica_view *view_out);
 
+/* The half of a record in this compartment, and all of it though the record be restricted: for a rule that must know what was
+ * said, and shows none of it to anybody. Errors as replica_read. */
+MUST_CHECK enum err replica_read_in_spite(struct replica *replica, const struct ident *compartment,
+                                          const struct ident *record_id, struct arena *arena,
+                                          struct record_view **view_out);
+
+/* In a turn: let lists and the index say what was merged in it so far. An error ends the turn. */
+MUST_CHECK enum err replica_bring_up_to_date(struct replica *replica);
+
 /* A read transaction for queries of record.h and index.h; end it with table_abort. In a turn it is the
  * turn's own transaction, lent. */
 MUST_CHECK enum err replica_begin_read(struct replica *replica, struct table_txn **txn_out);
