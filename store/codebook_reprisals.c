@@ -99,7 +99,8 @@ enum collection_number {
     LANGUAGES = 31,
     COUNTRY = 32,
     REVIEW = 33,
-    EVENT = 34
+    EVENT = 34,
+    CONSENT_OVERRIDE = 35
 };
 
 enum vocabulary_number {
@@ -1322,6 +1323,7 @@ static const struct codebook_collection collections[] = {
     { COUNTRY, "country", "Countries", FOCAL | PRACTICE | POLICY, SET, LEVEL_L1 },
     { REVIEW, "review", "Review gates", CASE, APPEND, LEVEL_L1 },
     { EVENT, "event", "Events", AUDIT, APPEND, LEVEL_L1 },
+    { CONSENT_OVERRIDE, "consent_override", "Overrides of consent", CASE, APPEND, LEVEL_L2 },
 };
 
 /* --- Fields ------------------------------------------------------------------------------- */
@@ -1609,6 +1611,12 @@ static const struct codebook_field fields[] = {
     { 289, "event.filter", "Conditions", EVENT, AUDIT, TYPE_TEXT, 0, LEVEL_L1, MERGE_SURFACE, ONCE, 0, 0 },
     { 290, "event.reason", "Reason", EVENT, AUDIT, TYPE_TEXT, 0, LEVEL_L2, MERGE_SURFACE, ONCE, 0, 0 },
     { 291, "event.count", "Records", EVENT, AUDIT, TYPE_INTEGER, 0, LEVEL_L1, MERGE_SURFACE, ONCE, 0, 0 },
+
+    /* b.3: to save a life, and never to publish */
+    { 300, "consent_override.person", "Person", CONSENT_OVERRIDE, CASE, TYPE_RECORD, 0, LEVEL_L2, MERGE_SURFACE, REQ | ONCE, KIND_PERSON, 0 },
+    { 301, "consent_override.scope", "Scopes", CONSENT_OVERRIDE, CASE, TYPE_CODE, V_CONSENT_SCOPE, LEVEL_L2, MERGE_UNION, REQ | ONCE, 0, 0 },
+    { 302, "consent_override.reason", "Why it saves a life", CONSENT_OVERRIDE, CASE, TYPE_TEXT, 0, LEVEL_L2, MERGE_SURFACE, REQ | ONCE, 0, 0 },
+    { 303, "consent_override.action", "Action", CONSENT_OVERRIDE, CASE, TYPE_ELEMENT, 0, LEVEL_L2, MERGE_SURFACE, ONCE, ACTION, 0 },
 };
 
 /* clang-format on */

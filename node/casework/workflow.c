@@ -491,3 +491,110 @@ workflow_allows(const struct workflow_save *save, struct workflow_fault *fault_o
     uint32_t left = gates_left(save, gates, to, from.hlc);
     return left == 0 || explain_gates(save, vocabulary, left, to, fault_out);
 }
+
+bool
+workflow_step(const struct workflow_save *save, uint32_t *to_out)
+{
+    const struct codebook_field *stage = codebook_stage_field(save->codebook, save->kind);
+    struct stages from;
+
+    *to_out = 0;
+    if (stage == NULL || !read_step(save, stage, to_out)) {
+        return false;
+    }
+    read_stages(save, stage, &from);
+    return !holds(&from, *to_out);
+}
+
+uint64_t
+workflow_gate_passed(const struct workflow_save *save, enum codebook_gate gate, uint32_t step)
+{
+    struct review_fields fields;
+
+    if (!find_review_fields(save, &fields)) {
+        return 0;
+    }
+    for (uint32_t bit = 0; bit < 32; bit++) {
+        if (UINT32_C(1) << bit == (uint32_t)gate) {
+            struct opinion opinion = opinion_at(save, &fields, bit + 1, step, 0);
+
+            return opinion.passed && !opinion.refused ? opinion.hlc : 0;
+        }
+    }
+    return 0;
+}
+
+/* --- what is only added to --- */
+
+/* The target where a half of the record holds it; NULL: it holds none. */
+static const struct record_target *
+find_target(const struct workflow_save *save, const struct target *target)
+{
+    for (int half = 0; half < 2; half++) {
+        const struct record_view *view = half_of(save, half);
+
+        for (size_t n = 0; view != NULL && n < view->target_count; n++) {
+            if (target_compare(&view->targets[n].target, target) == 0) {
+                return &view->targets[n];
+            }
+        }
+    }
+    return NULL;
+}
+
+/* May the value stand where these stand? */
+static bool
+may_follow(const struct workflow_save *save, const struct codebook_field *field,
+           const struct record_target *there, const struct save_op *op)
+{
+    bool ordered = field->policy == MERGE_PROTECTIVE || field->policy == MERGE_MAX;
+    bool any = false;
+
+    for (size_t n = 0; n < there->value_count; n++) {
+        struct span value = there->values[n].value;
+
+        if (is_null(value) || span_equal(value, op->value)) {
+            continue;
+        }
+        any = true;
+        if (ordered &&
+            codebook_rank(save->codebook, field, op->value) <= codebook_rank(save->codebook, field, value)) {
+            return false;
+        }
+    }
+    return !any || (ordered && !is_null(op->value)) ||
+           (there->conflict && op->resolve && !is_null(op->value));
+}
+
+bool
+workflow_keeps(const struct workflow_save *save, struct workflow_fault *fault_out)
+{
+    *fault_out = (struct workflow_fault){ .what = "" };
+    for (size_t n = 0; n < save->op_count; n++) {
+        const struct save_op *op = &save->ops[n];
+        const struct codebook_collection *collection =
+            codebook_collection(save->codebook, op->target.collection);
+        const struct codebook_field *field = cell_field(save->codebook, &op->target);
+        const struct record_target *there =
+            collection == NULL || field == NULL || (collection->flags & COLLECTION_APPEND_ONLY) == 0
+                ? NULL
+                : find_target(save, &op->target);
+
+        if (op->code == OP_REMOVE && collection != NULL &&
+            (collection->flags & COLLECTION_APPEND_ONLY) != 0) {
+            (void)snprintf(fault_out->what, sizeof fault_out->what, "%s are never removed",
+                           collection->label);
+            (void)snprintf(fault_out->hint, sizeof fault_out->hint, "add another one that corrects it");
+            return false;
+        }
+        if (op->code != OP_SET || there == NULL || may_follow(save, field, there, op) ||
+            (field->policy == MERGE_UNION && !op->resolve && !is_null(op->value))) {
+            continue;
+        }
+        (void)snprintf(fault_out->what, sizeof fault_out->what,
+                       "%s says something already, and %s are never changed", field->name, collection->label);
+        (void)snprintf(fault_out->hint, sizeof fault_out->hint, "add another one that takes its place");
+        return false;
+    }
+    return true;
+}

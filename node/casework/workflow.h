@@ -39,3 +39,15 @@ struct workflow_fault {
  * step from any value (out of the way) asks for no field. What this node cannot read it does not miss. And a save that passes or
  * refuses a gate is allowed to whoever has a role for it. False: `fault_out` says why, and quotes no value but codes. */
 MUST_CHECK bool workflow_allows(const struct workflow_save *save, struct workflow_fault *fault_out);
+
+/* The value that the save brings the stage to. False: it takes no step, or chooses one of several that were taken at once. */
+MUST_CHECK bool workflow_step(const struct workflow_save *save, uint32_t *to_out);
+
+/* When a gate before a step was last passed, as claimed, whatever steps were taken since; 0: it was not, or what was said last
+ * refuses. Of `save` the codebook, the kind and the view count. */
+uint64_t workflow_gate_passed(const struct workflow_save *save, enum codebook_gate gate, uint32_t step);
+
+/* Every op leaves standing what an append-only collection holds: nothing is removed, no value of one replaces another; a union may grow, and an
+ * ordered value may give way to one that counts for more. Of values that were given at once, and are none of those, one may be
+ * chosen. False: `fault_out` says which. */
+MUST_CHECK bool workflow_keeps(const struct workflow_save *save, struct workflow_fault *fault_out);
