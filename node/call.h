@@ -5,6 +5,7 @@
 #pragma once
 
 #include "node/backup.h"
+#include "node/casework/consent.h"
 #include "node/casework/finding.h"
 #include "node/casework/roles.h"
 #include "node/names.h"
@@ -128,6 +129,11 @@ void audit_gather(struct call *call);
 bool audit_write(struct call *call);
 struct audit_place *call_audit_place(struct call *call);
 
+/* The half of a record that `named` is in, whole though it be restricted: for a rule, and never to be shown. As
+ * replica_read_in_spite; ERR_IO where the call failed besides. */
+MUST_CHECK enum err call_read_in_spite(struct call *call, const struct named *named,
+                                       struct record_view **view_out);
+
 /* Add the peers of sync.watch, the places of journal.watch, as subscriptions of this call. */
 void call_watch_peers(struct call *call);
 void call_watch_journal(struct call *call, uint64_t after);
@@ -200,7 +206,8 @@ const char *office_name(const struct roster *roster, const struct ident *compart
 bool stamp_is_suspect(const struct call *call, uint64_t hlc);
 
 /* --- the calls: serve_record.c, serve_save.c, serve_list.c, serve_search.c, serve_conflict.c, serve_peer.c, serve_status.c,
- * serve_alarm.c, serve_actor.c, serve_backup.c, serve_device.c, serve_held.c, serve_epoch.c, serve_frontier.c, serve_audit.c --- */
+ * serve_alarm.c, serve_actor.c, serve_backup.c, serve_device.c, serve_held.c, serve_epoch.c, serve_frontier.c, serve_audit.c,
+ * serve_consent.c, serve_withheld.c --- */
 void call_backup_make(struct call *call);
 void call_backup_accept(struct call *call);
 void call_erase_plan(struct call *call);
@@ -240,6 +247,8 @@ void call_frontier_cut(struct call *call);
 void call_frontier_write(struct call *call);
 void call_audit_list(struct call *call);
 void call_audit_verify(struct call *call);
+void call_consent_show(struct call *call);
+void call_consent_withheld(struct call *call);
 
 /* Refuse because the record is hidden behind a restriction. */
 void call_fail_restricted(struct call *call);
@@ -289,9 +298,75 @@ json_t *row_json(struct call *call, const struct record_summary *summary, bool c
 /* True if either half of the record has an open conflict that is shown. */
 bool summary_conflicts(struct call *call, const struct record_summary *summary);
 
-/* May the record take the step that this save takes? False: no, and the call failed. */
+/* May the record take the step that this save takes, does the save leave standing what is only added to, and did the persons
+ * of the case agree to it? False: no, and the call failed. */
 bool call_allows_step(struct call *call, uint32_t kind, const struct replica_view *view,
                       const struct save *save);
 
 /* Ask the replica to save, and answer, or explain why not. `number` may be "". */
 void call_save(struct call *call, const struct save *save, const char *number);
+
+/* --- consent: serve_consent.c --- */
+
+/* One person of a case, as far as this node can tell. Lives in the call's arena. */
+enum { PARTY_NAME_BYTES = 48 };
+struct party {
+    struct ident id;
+    char number[NAMES_NUMBER_BYTES]; /* "": none, or not known */
+    char name[PARTY_NAME_BYTES];     /* the number, or else the pseudonym, or the first digits of the id */
+    bool known;                      /* the record can be read here */
+    bool hidden;                     /* behind a restriction: nothing of `view` is to be shown */
+    const struct record_view *view;  /* of the case half; NULL: not known */
+    struct consent consent;
+};
+
+struct parties {
+    struct party *items;
+    size_t count;
+};
+
+struct workflow_save;
+
+/* The persons of a case as it will be after the save; see consent_persons. False: the call failed. */
+MUST_CHECK bool call_parties(struct call *call, const struct workflow_save *save,
+                             struct parties *parties_out);
+
+/* When the gate no_harm was last passed for including the case without names; 0: never, or it was refused. */
+uint64_t call_no_harm(const struct workflow_save *save);
+
+/* Did the persons of the case agree to what this save does? False: no, and the call failed: it says who did not agree to what. */
+MUST_CHECK bool call_allows_consent(struct call *call, uint32_t kind, const struct replica_view *view,
+                                    const struct save *save);
+
+/* Note the overrides that a save brings whose right is not asked: an imported one. False: the call failed. */
+MUST_CHECK bool call_notes_overrides(struct call *call, uint32_t kind, const struct replica_view *view,
+                                     const struct save *save);
+
+/* What consent lets be said of a case: before it is exported, or counted. */
+struct case_consent {
+    uint32_t
+        uses; /* enum consent_use: what every person of the case agreed to; of a case without persons, all */
+    bool describable; /* every person may be described, some with the name perhaps and others without */
+    char why
+        [256]; /* why that is not all: who agreed to less, and to what: codes and numbers of records alone; "" */
+};
+
+/* Read it. A restricted case may be neither described nor counted, nor one with a person whose record cannot be read here. False:
+ * the call failed. */
+MUST_CHECK bool call_case_consent(struct call *call, const struct replica_view *view,
+                                  struct case_consent *consent_out);
+
+/* Before a person's record is erased: write a count stub for each case of the person, if count_only stands. `written_out`: how
+ * many; `lost_out`: for how many there is no room on the disk. False: the call failed. */
+MUST_CHECK bool call_write_stubs(struct call *call, const struct named *person, uint32_t actor,
+                                 size_t *written_out, size_t *lost_out);
+
+/* Append the `struct named` of every record that has all terms, without its number: read first, since a view that has to be made
+ * anew ends the walk. False: the call failed. */
+MUST_CHECK bool call_gather(struct call *call, const struct index_term *terms, size_t count,
+                            struct buf *found);
+struct named named_at(const struct buf *found, size_t n);
+
+/* The token of a code, or of a record, in the call's arena. */
+struct span number_token(struct call *call, uint64_t number);
+struct span record_token(struct call *call, const struct ident *id);

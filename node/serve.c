@@ -69,6 +69,8 @@ static const struct call_kind kinds[] = {
     { "frontier.write", call_frontier_write, false, false, false },
     { "audit.list", call_audit_list, false, true, false },
     { "audit.verify", call_audit_verify, false, false, false },
+    { "consent.show", call_consent_show, false, true, false },
+    { "consent.withheld", call_consent_withheld, false, true, false },
 };
 
 /* A request that was taken over and is not answered yet. */
@@ -407,6 +409,19 @@ call_view(struct call *call, const struct named *named, struct replica_view *vie
                   err_text(err));
     }
     return err == ERR_OK;
+}
+
+enum err
+call_read_in_spite(struct call *call, const struct named *named, struct record_view **view_out)
+{
+    bool between = !replica_in_turn(call->replica);
+
+    if (between) {
+        call_pause(call);
+    }
+    enum err err =
+        replica_read_in_spite(call->replica, &named->compartment, &named->record_id, &call->arena, view_out);
+    return !between || call_resume(call) ? err : ERR_IO;
 }
 
 /* --- words that several calls give --- */

@@ -165,7 +165,10 @@ call_erase_order(struct call *call)
 {
     struct named named;
     struct replica_order order;
+    struct replica_plan plan;
     uint32_t reason = 0;
+    size_t stubs = 0;
+    size_t lost = 0;
 
     if (!call_record(call, &named) || !read_reason(call, &reason)) {
         return;
@@ -174,14 +177,22 @@ call_erase_order(struct call *call)
     if (call->failed) {
         return;
     }
-    enum err err =
-        replica_order_erasure(call->replica, &named.compartment, &named.record_id, reason, actor, &order);
+    /* Who signs an order that waits finds the stubs written. */
+    enum err err = replica_plan_erasure(call->replica, &named.compartment, &named.record_id, &plan);
+    if (err == ERR_OK && plan.waiting == NULL && !call_write_stubs(call, &named, actor, &stubs, &lost)) {
+        return;
+    }
+    if (err == ERR_OK) {
+        err =
+            replica_order_erasure(call->replica, &named.compartment, &named.record_id, reason, actor, &order);
+    }
     if (err != ERR_OK) {
         explain(call, err, number_of(&named));
         return;
     }
-    call_ok(call, json_pack("{s:o,s:s,s:I,s:b}", "order", order_json(&order.order), "number", named.number,
-                            "needed", (json_int_t)order.needed, "second", order.second));
+    call_ok(call, json_pack("{s:o,s:s,s:I,s:b,s:I,s:I}", "order", order_json(&order.order), "number",
+                            named.number, "needed", (json_int_t)order.needed, "second", order.second,
+                            "count_stubs", (json_int_t)stubs, "count_stubs_lost", (json_int_t)lost));
 }
 
 /* --- who may hold it --- */

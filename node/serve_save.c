@@ -1,6 +1,6 @@
 /* serve_save.c - record.save: what a person typed becomes the ops of one save, or nothing at all. */
 #include "node/call.h"
-#include "node/casework/workflow.h"
+#include "node/casework/consent_rule.h"
 
 #include "store/base/cbor.h"
 #include "store/base/world.h"
@@ -763,10 +763,39 @@ call_allows_step(struct call *call, uint32_t kind, const struct replica_view *vi
     };
     struct workflow_fault fault;
 
-    if (!workflow_allows(&asked, &fault)) {
+    if (!workflow_allows(&asked, &fault) || !workflow_keeps(&asked, &fault)) {
         call_fail(call, ERR_INVALID, fault.hint, "%s", fault.what);
     }
-    return !call->failed;
+    return !call->failed && call_allows_consent(call, kind, view, save);
+}
+
+/* Add what goes without saying: see consent_complete. */
+static void
+complete(struct draft *draft)
+{
+    struct call *call = draft->call;
+    const struct workflow_save asked = {
+        .codebook = call->codebook,
+        .kind = draft->kind,
+        .view = &draft->view,
+        .ops = draft->ops,
+        .op_count = draft->op_count,
+    };
+    struct edtf_day today = consent_day(world_wall_ms(call_options(call)->world));
+    uint8_t restriction[ELEMENT_ID_BYTES] = { 0 };
+    bool withdraws = false;
+
+    if (codebook_collection_by_name(call->codebook, draft->kind, "consent") != NULL) {
+        world_random(call_options(call)->world, restriction, sizeof restriction);
+    }
+    enum err err = consent_complete(&asked, &today, restriction, &call->arena, draft->ops, draft->op_room,
+                                    &draft->op_count, &withdraws);
+    if (err != ERR_OK) {
+        call_fail(call, err, err == ERR_FULL ? "save it in several steps" : "", "%s",
+                  err == ERR_FULL ? "it is more than one save may hold" : err_text(err));
+    }
+    /* A withdrawal goes first wherever it goes. */
+    draft->save.urgent = draft->save.urgent || withdraws;
 }
 
 /* A record that has a history elsewhere comes with the status that it has: nobody judges steps that were taken before. */
@@ -815,12 +844,17 @@ call_record_save(struct call *call)
     if (!call->failed && call->arena.failed) {
         call_fail(call, ERR_MEMORY, "", "%s", err_text(ERR_MEMORY));
     }
+    bool imported = call_flag(call, "imported");
+    if (!call->failed && !imported) {
+        complete(&draft);
+    }
     draft.save.ops = draft.ops;
     draft.save.op_count = draft.op_count;
-    if (!call->failed && !call_flag(call, "imported")) {
+    if (!call->failed && !imported) {
         (void)call_allows_step(call, draft.kind, &draft.view, &draft.save);
     } else if (!call->failed) {
         check_import(&draft, create);
+        (void)(call->failed || call_notes_overrides(call, draft.kind, &draft.view, &draft.save));
     }
     if (!call->failed) {
         call_save(call, &draft.save, draft.number);

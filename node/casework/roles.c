@@ -57,6 +57,9 @@ static const struct {
     { "backup.make", TENDING | ROLE_CASE_WORK | ROLE_RELAY },
     { "backup.accept", TENDING | ROLE_CASE_WORK | ROLE_RELAY },
 
+    { "consent.show", PEOPLE },
+    { "consent.withheld", PEOPLE },
+
     { "audit.list", WATCHING },
     { "audit.verify", WATCHING | ROLE_OPERATOR },
 };

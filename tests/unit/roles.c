@@ -27,6 +27,7 @@ static const struct {
     { "held.fetch", "crho--" },    { "frontier.cut", "crho--" },     { "frontier.write", "crho-y" },
     { "epoch.list", "crhoa-" },    { "epoch.rotate", "c-ho--" },     { "backup.make", "c-ho-y" },
     { "backup.accept", "c-ho-y" }, { "audit.list", "-rh-a-" },       { "audit.verify", "-rhoa-" },
+    { "consent.show", "crh---" },  { "consent.withheld", "crh---" },
 };
 
 START_TEST(every_cell_of_the_table_is_as_it_should_be)
