@@ -13,7 +13,7 @@
 #include "node/value.h"
 #include "sync/policy.h"
 
-enum { CALL_MESSAGE_BYTES = 320, CALL_EVENTS_MAX = 4, AUDIT_TEXT_BYTES = 1024 };
+enum { CALL_MESSAGE_BYTES = 320, CALL_EVENTS_MAX = 8, AUDIT_TEXT_BYTES = 1024 };
 
 /* What is noted in the audit log: values of vocabulary audit_operation. */
 enum audit_operation {
