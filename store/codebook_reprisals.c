@@ -100,7 +100,9 @@ enum collection_number {
     COUNTRY = 32,
     REVIEW = 33,
     EVENT = 34,
-    CONSENT_OVERRIDE = 35
+    CONSENT_OVERRIDE = 35,
+    ACKNOWLEDGEMENT = 36,
+    LOWERING = 37
 };
 
 enum vocabulary_number {
@@ -177,7 +179,8 @@ enum vocabulary_number {
     V_EFFECT,
     V_GATE = 110,
     V_GATE_DECISION,
-    V_AUDIT_OPERATION
+    V_AUDIT_OPERATION,
+    V_EXPOSURE = 118
 };
 
 static const struct codebook_kind kinds[] = {
@@ -370,6 +373,12 @@ static const struct codebook_value urgency[] = {
     RANKED(2, 3, "urgent", "U2 urgent: same day"),
     RANKED(3, 2, "priority", "U3 priority: within 7 days"),
     RANKED(4, 1, "routine", "U4 routine"),
+};
+
+/* What got into other hands. */
+static const struct codebook_value exposure[] = {
+    VALUE(1, "identity_leaked", "Somebody's identity leaked"),
+    VALUE(2, "device_seized", "A device that holds data was seized"),
 };
 
 /* Ranks: a later stage above an earlier one, a doubt above a confirmation, so that nothing
@@ -1277,6 +1286,7 @@ static const struct codebook_vocabulary vocabularies[] = {
     VOCABULARY(V_GATE, "gate", "Review gate", gate),
     VOCABULARY(V_GATE_DECISION, "gate_decision", "Decision at a gate", gate_decision),
     VOCABULARY(V_AUDIT_OPERATION, "audit_operation", "What somebody did", audit_operation),
+    VOCABULARY(V_EXPOSURE, "exposure", "What got into other hands", exposure),
 };
 
 /* --- Collections -------------------------------------------------------------------------- */
@@ -1324,6 +1334,8 @@ static const struct codebook_collection collections[] = {
     { REVIEW, "review", "Review gates", CASE, APPEND, LEVEL_L1 },
     { EVENT, "event", "Events", AUDIT, APPEND, LEVEL_L1 },
     { CONSENT_OVERRIDE, "consent_override", "Overrides of consent", CASE, APPEND, LEVEL_L2 },
+    { ACKNOWLEDGEMENT, "acknowledgement", "Acknowledgements", CASE, APPEND, LEVEL_L1 },
+    { LOWERING, "lowering", "Lowerings of the urgency", CASE, APPEND, LEVEL_L2 },
 };
 
 /* --- Fields ------------------------------------------------------------------------------- */
@@ -1456,8 +1468,8 @@ static const struct codebook_field fields[] = {
     { 117, "action.date", "Date", ACTION, CASE, TYPE_DATE, 0, LEVEL_L1, MERGE_SURFACE, REQ | IDX, 0, 0 },
     { 118, "action.symbol", "Symbol", ACTION, CASE, TYPE_TEXT, 0, LEVEL_L0, MERGE_SURFACE, 0, 0, 0 },
     { 119, "action.summary", "Summary", ACTION, CASE, TYPE_LONG_TEXT, 0, LEVEL_L2, MERGE_SURFACE, 0, 0, 0 },
-    { 120, "action.reply_due", "Reply due", ACTION, CASE, TYPE_DATE, 0, LEVEL_L1, MERGE_SURFACE, 0, 0, 0 },
-    { 121, "action.reply_received", "Reply received", ACTION, CASE, TYPE_DATE, 0, LEVEL_L1, MERGE_SURFACE, 0, 0, 0 },
+    { 120, "action.reply_due", "Reply due", ACTION, CASE, TYPE_DATE, 0, LEVEL_L1, MERGE_SURFACE, IDX, 0, 0 },
+    { 121, "action.reply_received", "Reply received", ACTION, CASE, TYPE_DATE, 0, LEVEL_L1, MERGE_SURFACE, IDX, 0, 0 },
     { 122, "action.impact", "Impact on the situation", ACTION, CASE, TYPE_CODE, V_IMPACT, LEVEL_L1, MERGE_SURFACE, 0, 0, 0 },
     { 123, "action.status", "Status", ACTION, CASE, TYPE_CODE, V_ACTION_STATUS, LEVEL_L1, MERGE_SURFACE, IDX, 0, 0 },
     { 124, "action.already_public", "Already public", ACTION, CASE, TYPE_BOOL, 0, LEVEL_L0, MERGE_SURFACE, REQ, 0, 0 },
@@ -1526,7 +1538,7 @@ static const struct codebook_field fields[] = {
     { 193, "consent.decision", "Decision", CONSENT, PERSON, TYPE_CODE, V_CONSENT_DECISION, LEVEL_L2, MERGE_PROTECTIVE, REQ | IDX, 0, 0 },
     { 194, "consent.informed_of_risk", "Informed of the risk", CONSENT, PERSON, TYPE_BOOL, 0, LEVEL_L2, MERGE_SURFACE, REQ | ONCE, 0, 0 },
     { 195, "consent.informed_how", "How the person was informed", CONSENT, PERSON, TYPE_TEXT, 0, LEVEL_L2, MERGE_SURFACE, ONCE, 0, 0 },
-    { 196, "consent.valid_until", "Valid until", CONSENT, PERSON, TYPE_DATE, 0, LEVEL_L2, MERGE_SURFACE, ONCE, 0, 0 },
+    { 196, "consent.valid_until", "Valid until", CONSENT, PERSON, TYPE_DATE, 0, LEVEL_L2, MERGE_SURFACE, ONCE | IDX, 0, 0 },
     { 197, "consent.conditions", "Conditions", CONSENT, PERSON, TYPE_TEXT, 0, LEVEL_L2, MERGE_SURFACE, ONCE, 0, 0 },
     { 198, "consent.identifiability_concern", "May be recognised even if unnamed", CONSENT, PERSON, TYPE_BOOL, 0, LEVEL_L2, MERGE_MAX, REQ, 0, 0 },
     { 199, "consent.replaces", "Takes the place of", CONSENT, PERSON, TYPE_ELEMENT, 0, LEVEL_L2, MERGE_UNION, ONCE, CONSENT, 0 },
@@ -1560,7 +1572,7 @@ static const struct codebook_field fields[] = {
     { 230, "from", "From", 0, FOCAL, TYPE_DATE, 0, LEVEL_L1, MERGE_SURFACE, 0, 0, 0 },
     { 231, "to", "To", 0, FOCAL, TYPE_DATE, 0, LEVEL_L1, MERGE_SURFACE, 0, 0, 0 },
     { 232, "languages", "Language", LANGUAGES, FOCAL, TYPE_LANGUAGE, 0, LEVEL_L1, MERGE_SURFACE, 0, 0, 0 },
-    { 233, "last_confirmed", "Last confirmed on", 0, FOCAL, TYPE_DATE, 0, LEVEL_L1, MERGE_SURFACE, LIST, 0, 0 },
+    { 233, "last_confirmed", "Last confirmed on", 0, FOCAL | PRACTICE | POLICY, TYPE_DATE, 0, LEVEL_L1, MERGE_SURFACE, IDX | LIST, 0, 0 },
     { 234, "name", "Name", 0, FOCAL, TYPE_TEXT, 0, LEVEL_L3, MERGE_SURFACE, 0, 0, 0 },
     { 235, "contact", "Contact", 0, FOCAL, TYPE_TEXT, 0, LEVEL_L3, MERGE_SURFACE, 0, 0, 0 },
     { 236, "alternate", "Alternate", 0, FOCAL, TYPE_TEXT, 0, LEVEL_L3, MERGE_SURFACE, 0, 0, 0 },
@@ -1617,6 +1629,13 @@ static const struct codebook_field fields[] = {
     { 301, "consent_override.scope", "Scopes", CONSENT_OVERRIDE, CASE, TYPE_CODE, V_CONSENT_SCOPE, LEVEL_L2, MERGE_UNION, REQ | ONCE, 0, 0 },
     { 302, "consent_override.reason", "Why it saves a life", CONSENT_OVERRIDE, CASE, TYPE_TEXT, 0, LEVEL_L2, MERGE_SURFACE, REQ | ONCE, 0, 0 },
     { 303, "consent_override.action", "Action", CONSENT_OVERRIDE, CASE, TYPE_ELEMENT, 0, LEVEL_L2, MERGE_SURFACE, ONCE, ACTION, 0 },
+    /* b.2: who looked at an urgent case, since when it waits for that, why it is less urgent now, and facts that the rules ask for */
+    { 310, "acknowledgement.urgency", "What was acknowledged", ACKNOWLEDGEMENT, CASE, TYPE_CODE, V_URGENCY, LEVEL_L1, MERGE_SURFACE, REQ | ONCE | IDX, 0, 0 },
+    { 311, "acknowledgement.note", "What was done, or will be", ACKNOWLEDGEMENT, CASE, TYPE_LONG_TEXT, 0, LEVEL_L2, MERGE_SURFACE, ONCE, 0, 0 },
+    { 312, "alert", "Waits to be acknowledged", 0, CASE, TYPE_CODE, V_URGENCY, LEVEL_L1, MERGE_UNION, IDX, 0, 0 },
+    { 313, "lowering.reason", "Reason of the lowering", LOWERING, CASE, TYPE_TEXT, 0, LEVEL_L2, MERGE_SURFACE, REQ | ONCE, 0, 0 },
+    { 314, "act.hearing", "Next hearing", ACT, CASE, TYPE_DATE, 0, LEVEL_L2, MERGE_SURFACE, 0, 0, 0 },
+    { 315, "exposure", "What got into other hands", 0, CASE, TYPE_CODE, V_EXPOSURE, LEVEL_L2, MERGE_UNION, 0, 0, 0 },
 };
 
 /* clang-format on */

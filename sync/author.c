@@ -712,10 +712,11 @@ struct own_place {
     uint32_t log_no;
 };
 
+/* What is urgent is small: who somebody is stays behind, so that a thin link carries the case ahead of everything else. */
 static uint8_t
-lane_of(const struct save *save)
+lane_of(const struct save *save, int half)
 {
-    return save->urgent ? LANE_URGENT : LANE_NORMAL;
+    return save->urgent && half == OPEN_HALF ? LANE_URGENT : LANE_NORMAL;
 }
 
 /* One of the two entries that a save may write. */
@@ -920,13 +921,13 @@ own_tag(void *self, uint64_t seq, uint8_t tag_out[4])
 
 /* Encode what a save says of one half. ERR_FULL: it is larger than an entry may be. */
 static enum err
-encode_half(struct replica *replica, const struct save *save, struct half_save *half, uint64_t stamp,
-            const struct ident *tx)
+encode_half(struct replica *replica, const struct save *save, struct half_save *half, uint8_t lane,
+            uint64_t stamp, const struct ident *tx)
 {
     struct descriptor descriptor;
     struct change_log log = { .tag_of = own_tag };
     const struct log_branch *branch =
-        replica_own_log(replica, &half->compartment->id, lane_of(save), &descriptor, &log.log_id);
+        replica_own_log(replica, &half->compartment->id, lane, &descriptor, &log.log_id);
     struct own_place place = { replica, branch == NULL ? LOG_NONE : branch->log_no };
     struct change change = { .schema = SCHEMA,
                              .hlc = stamp,
@@ -972,7 +973,8 @@ draft_save(struct replica *replica, const struct save *save, struct half_save ha
     }
     for (int half = 0; half < HALVES; half++) {
         if (halves[half].op_count > 0) {
-            enum err err = encode_half(replica, save, &halves[half], stamp, both ? &tx : NULL);
+            enum err err =
+                encode_half(replica, save, &halves[half], lane_of(save, half), stamp, both ? &tx : NULL);
             if (err != ERR_OK) {
                 return err;
             }
@@ -1028,7 +1030,7 @@ replica_save(struct replica *replica, const struct save *save, struct saved *sav
     for (int half = 0; half < HALVES && err == ERR_OK; half++) {
         if (halves[half].op_count > 0) {
             err = write_entry(replica, &(struct draft){ .compartment = halves[half].compartment->id,
-                                                        .lane = lane_of(save),
+                                                        .lane = lane_of(save, half),
                                                         .kind = ENTRY_DATA,
                                                         .record = &halves[half].record,
                                                         .payload = buf_span(&halves[half].payload) });

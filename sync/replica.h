@@ -188,7 +188,7 @@ struct save {
     struct ident record_id;   /* ignored when `create` */
     bool create;
     bool although_full; /* also in a narrow turn: a restriction, an event of the audit log */
-    bool urgent;        /* lane 1 */
+    bool urgent;        /* the case half goes to lane 1; what identifies a person stays in the normal one */
     uint32_t actor;
     const struct save_op *ops;
     size_t op_count;
