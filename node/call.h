@@ -8,6 +8,7 @@
 #include "node/casework/consent.h"
 #include "node/casework/finding.h"
 #include "node/casework/roles.h"
+#include "node/casework/workflow.h"
 #include "node/names.h"
 #include "node/serve.h"
 #include "node/value.h"
@@ -206,8 +207,8 @@ const char *office_name(const struct roster *roster, const struct ident *compart
 bool stamp_is_suspect(const struct call *call, uint64_t hlc);
 
 /* --- the calls: serve_record.c, serve_save.c, serve_list.c, serve_search.c, serve_conflict.c, serve_peer.c, serve_status.c,
- * serve_alarm.c, serve_actor.c, serve_backup.c, serve_device.c, serve_held.c, serve_epoch.c, serve_frontier.c, serve_audit.c,
- * serve_consent.c, serve_withheld.c --- */
+ * serve_alarm.c, serve_actor.c, serve_backup.c, serve_device.c, serve_held.c, serve_epoch.c, serve_frontier.c,
+ * serve_audit.c, serve_consent.c, serve_withheld.c, serve_urgent.c --- */
 void call_backup_make(struct call *call);
 void call_backup_accept(struct call *call);
 void call_erase_plan(struct call *call);
@@ -220,6 +221,8 @@ void call_record_history(struct call *call);
 void call_record_list(struct call *call);
 void call_record_count(struct call *call);
 void call_record_search(struct call *call);
+void call_urgent_list(struct call *call);
+void call_urgent_ack(struct call *call);
 void call_conflict_list(struct call *call);
 void call_conflict_show(struct call *call);
 void call_conflict_resolve(struct call *call);
@@ -303,6 +306,14 @@ bool summary_conflicts(struct call *call, const struct record_summary *summary);
 bool call_allows_step(struct call *call, uint32_t kind, const struct replica_view *view,
                       const struct save *save);
 
+/* What the rules are asked about a save. Lent: the save and the view. */
+struct workflow_save call_workflow_save(struct call *call, uint32_t kind, const struct replica_view *view,
+                                        const struct save *save);
+
+/* May the save set the urgency so? Then, if the case is or becomes U1 or U2, it is made to go ahead of others, and where it raises the
+ * urgency an alert is added to its ops. False: no, and the call failed. */
+bool call_minds_urgency(struct call *call, uint32_t kind, const struct replica_view *view, struct save *save);
+
 /* Ask the replica to save, and answer, or explain why not. `number` may be "". */
 void call_save(struct call *call, const struct save *save, const char *number);
 
@@ -370,3 +381,28 @@ struct named named_at(const struct buf *found, size_t n);
 /* The token of a code, or of a record, in the call's arena. */
 struct span number_token(struct call *call, uint64_t number);
 struct span record_token(struct call *call, const struct ident *id);
+/* Append open conflicts of records above `after`, as conflict.list gives them. True: there may be more, of records above *last_out. The
+ * call's arena is emptied. */
+bool conflicts_list(struct call *call, uint32_t after, int64_t limit, json_t *list, uint32_t *last_out);
+
+/* --- urgent cases: serve_urgent.c --- */
+
+struct urgent_page {
+    json_t *rows;     /* as of urgent.list */
+    json_t *next;     /* a cursor, or null */
+    uint64_t waiting; /* cases that wait to be acknowledged, on other pages too */
+    uint64_t total;
+};
+
+/* The page of urgent.list that members "after" and `limit` say; `all`: those that were acknowledged too. False: the call failed. What is in
+ * the page is the caller's either way. */
+MUST_CHECK bool urgent_rows(struct call *call, bool all, int64_t limit, struct urgent_page *page_out);
+
+/* What a case is set to, since when it waits, and what its facts ask for: of the case half alone. NULL: no memory, and the call failed. */
+json_t *urgency_json(struct call *call, const struct record_view *open);
+
+/* A warning if an emergency waits to be acknowledged. */
+void urgent_warn(struct call *call, json_t *warnings);
+
+/* Everything that fields of this name show in a view, in a list. NULL: no memory. */
+json_t *shown_json(struct call *call, const struct record_view *view, const char *name);

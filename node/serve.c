@@ -44,6 +44,8 @@ static const struct call_kind kinds[] = {
     { "record.history", call_record_history, false, true, false },
     { "record.count", call_record_count, false, true, false },
     { "record.search", call_record_search, false, true, false },
+    { "urgent.list", call_urgent_list, false, true, false },
+    { "urgent.ack", call_urgent_ack, true, true, false },
     { "conflict.list", call_conflict_list, false, true, false },
     { "conflict.show", call_conflict_show, false, true, false },
     { "conflict.resolve", call_conflict_resolve, true, true, false },

@@ -89,22 +89,31 @@ list_record(struct call *call, uint32_t record_no, json_t *list)
     }
 }
 
+bool
+conflicts_list(struct call *call, uint32_t after, int64_t limit, json_t *list, uint32_t *last_out)
+{
+    bool more = true;
+
+    *last_out = after;
+    /* Records are listed whole, so a page may be a little longer than its limit. */
+    while (!call->failed && json_array_size(list) < (size_t)limit &&
+           (more = record_conflict_next(call->txn, *last_out, last_out))) {
+        list_record(call, *last_out, list);
+        arena_reset(&call->arena);
+    }
+    return more;
+}
+
 void
 call_conflict_list(struct call *call)
 {
     int64_t limit = call_number(call, "limit", 1, CONFLICT_LIMIT_MAX, CONFLICT_LIMIT_DEFAULT);
-    uint32_t record_no = (uint32_t)call_number(call, "after", 0, UINT32_MAX, 0);
+    uint32_t after = (uint32_t)call_number(call, "after", 0, UINT32_MAX, 0);
     json_t *list = json_array();
-    bool more = true;
+    uint32_t last = 0;
+    bool more = conflicts_list(call, after, limit, list, &last);
 
-    /* Records are listed whole, so a page may be a little longer than its limit. */
-    while (!call->failed && json_array_size(list) < (size_t)limit &&
-           (more = record_conflict_next(call->txn, record_no, &record_no))) {
-        list_record(call, record_no, list);
-        arena_reset(&call->arena);
-    }
-    call_ok(call,
-            json_pack("{s:o,s:o}", "conflicts", list, "next", more ? json_integer(record_no) : json_null()));
+    call_ok(call, json_pack("{s:o,s:o}", "conflicts", list, "next", more ? json_integer(last) : json_null()));
 }
 
 /* --- conflict.show --- */
@@ -360,7 +369,8 @@ call_conflict_resolve(struct call *call)
                          .actor = (uint32_t)call_number(call, "actor", 0, UINT32_MAX, 0),
                          .ops = decision->ops,
                          .op_count = decision->count };
-    if (call_allows_step(call, view_kind(&view), &view, &save)) {
+    if (call_allows_step(call, view_kind(&view), &view, &save) &&
+        call_minds_urgency(call, view_kind(&view), &view, &save)) {
         call_save(call, &save, named.number);
     }
 }

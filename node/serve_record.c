@@ -412,6 +412,12 @@ call_record_show(struct call *call)
                       view.withheld, "restricted", view.restricted, "created", hlc_json(created), "updated",
                       hlc_json(updated), "held", held_of_record(call, &named), "fields", fields, "elements",
                       elements, "notes", notes));
+    if (!call->failed && !view.restricted && view.open != NULL &&
+        codebook_field_by_name(call->codebook, view_kind(&view), "urgency") != NULL) {
+        json_t *urgency = urgency_json(call, view.open);
+
+        (void)json_object_set_new(call->ok, "urgency", urgency);
+    }
 }
 
 /* --- record.history --- */

@@ -748,10 +748,10 @@ make_room(struct draft *draft, const struct element_name *elements, size_t count
     return true;
 }
 
-bool
-call_allows_step(struct call *call, uint32_t kind, const struct replica_view *view, const struct save *save)
+struct workflow_save
+call_workflow_save(struct call *call, uint32_t kind, const struct replica_view *view, const struct save *save)
 {
-    const struct workflow_save asked = {
+    return (struct workflow_save){
         .codebook = call->codebook,
         .kind = kind,
         .view = view,
@@ -761,6 +761,12 @@ call_allows_step(struct call *call, uint32_t kind, const struct replica_view *vi
                     .actor = save->actor,
                     .roles = call_roles(call) },
     };
+}
+
+bool
+call_allows_step(struct call *call, uint32_t kind, const struct replica_view *view, const struct save *save)
+{
+    const struct workflow_save asked = call_workflow_save(call, kind, view, save);
     struct workflow_fault fault;
 
     if (!workflow_allows(&asked, &fault) || !workflow_keeps(&asked, &fault)) {
@@ -856,7 +862,7 @@ call_record_save(struct call *call)
         check_import(&draft, create);
         (void)(call->failed || call_notes_overrides(call, draft.kind, &draft.view, &draft.save));
     }
-    if (!call->failed) {
+    if (!call->failed && call_minds_urgency(call, draft.kind, &draft.view, &draft.save)) {
         call_save(call, &draft.save, draft.number);
     }
 }

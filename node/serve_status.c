@@ -321,6 +321,9 @@ call_status(struct call *call)
     json_t *ahead = clocks_ahead_json(call);
     json_t *disk = disk_json(call, &stat);
     json_t *warnings = warnings_json(call, &stat, &pend, clock_suspect, ahead);
+    if (!restored) {
+        urgent_warn(call, warnings); /* a restored node names no record */
+    }
     json_t *alarms = alarms_json(call, warnings);
     json_t *ok = json_pack("{s:s,s:s,s:o,s:s,s:s,s:s,s:o,s:I,s:I,s:I}", "version", options->version, "state",
                            restored ? "restored" : "running", "device",

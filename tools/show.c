@@ -445,6 +445,24 @@ print_held(const struct output *output, const json_t *held, const char *name)
     }
 }
 
+/* That nobody has looked at it yet, and that its facts ask for more than it is set to. */
+static void
+print_urgency(const struct output *output, const json_t *urgency, const char *name)
+{
+    char *why = output_value(json_object_get(urgency, "why"));
+    const char *set = text_of(urgency, "set");
+
+    if (json_is_true(json_object_get(urgency, "waits"))) {
+        output_printf(output->to, "It is set to %s, and nobody has acknowledged that: vigil urgent ack %s\n",
+                      set, name);
+    }
+    if (json_is_true(json_object_get(urgency, "asks_more"))) {
+        output_printf(output->to, "Its facts ask for %s, and it is set to %s: %s\n", text_of(urgency, "asks"),
+                      set[0] == '\0' ? "nothing" : set, why == NULL ? "" : why);
+    }
+    free(why);
+}
+
 void
 show_record(const struct output *output, const json_t *record, bool ids)
 {
@@ -477,6 +495,8 @@ show_record(const struct output *output, const json_t *record, bool ids)
         (void)fputs("Part of it is withheld: this node may not read the protected half.\n", output->to);
     }
     print_held(output, json_object_get(record, "held"), number[0] != '\0' ? number : text_of(record, "id"));
+    print_urgency(output, json_object_get(record, "urgency"),
+                  number[0] != '\0' ? number : text_of(record, "id"));
     (void)fputc('\n', output->to);
     size_t width = label_width(fields, ids, 12);
     json_array_foreach(elements, index, element)

@@ -38,6 +38,8 @@ static const struct {
     { "record.history", PEOPLE },
     { "record.count", PEOPLE },
     { "record.search", PEOPLE },
+    { "urgent.list", PEOPLE },
+    { "urgent.ack", PEOPLE },
     { "conflict.list", PEOPLE },
     { "conflict.show", PEOPLE },
     { "conflict.resolve", PEOPLE },
