@@ -46,6 +46,7 @@ static const struct call_kind kinds[] = {
     { "record.search", call_record_search, false, true, false },
     { "urgent.list", call_urgent_list, false, true, false },
     { "urgent.ack", call_urgent_ack, true, true, false },
+    { "board", call_board, false, true, false },
     { "conflict.list", call_conflict_list, false, true, false },
     { "conflict.show", call_conflict_show, false, true, false },
     { "conflict.resolve", call_conflict_resolve, true, true, false },

@@ -10,7 +10,7 @@
 #include <string.h>
 
 enum {
-    LIMIT_DEFAULT = 1000,
+    LIMIT_DEFAULT = 250,
     LIMIT_MAX = 1000,
     OLDEST_MAX = 64, /* cases of which `status` looks for the oldest */
     HOUR_MS = 60 * 60 * 1000,

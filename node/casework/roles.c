@@ -40,6 +40,7 @@ static const struct {
     { "record.search", PEOPLE },
     { "urgent.list", PEOPLE },
     { "urgent.ack", PEOPLE },
+    { "board", PEOPLE },
     { "conflict.list", PEOPLE },
     { "conflict.show", PEOPLE },
     { "conflict.resolve", PEOPLE },

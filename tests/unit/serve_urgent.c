@@ -126,6 +126,8 @@ listed(struct served *node, const char *more)
     {
         (void)snprintf(numbers + strlen(numbers), sizeof numbers - strlen(numbers), "%s,",
                        json_string_value(json_object_get(row, "number")));
+        /* What the index tells is what the case itself says. */
+        ck_assert(json_is_true(json_object_get(row, "waits")) || strstr(more, "all") != NULL);
     }
     json_decref(answer);
     return numbers;
@@ -510,7 +512,8 @@ END_TEST
 /* Of what a list, a board or a warning says nothing is of level L3, in whatever half it was written. */
 START_TEST(who_somebody_is_stands_in_no_list_and_no_warning)
 {
-    static const char *const asked[] = { "{'id':1,'do':'urgent.list','all':true}", "{'id':1,'do':'status'}" };
+    static const char *const asked[] = { "{'id':1,'do':'urgent.list','all':true}", "{'id':1,'do':'status'}",
+                                         "{'id':1,'do':'board','name':'urgent'}" };
     char number[40];
 
     save(&ken,
@@ -518,7 +521,7 @@ START_TEST(who_somebody_is_stands_in_no_list_and_no_warning)
          "'add':[{'to':'perpetrator','fields':{'actor_type':'police','individual_name':'Captain Fox'}},"
          "{'to':'act','fields':{'type_of_act':'killing','coordinates':'1.28 S 36.82 E'}}]",
          number);
-    for (size_t n = 0; n < 2; n++) {
+    for (size_t n = 0; n < 3; n++) {
         json_t *answer = served_ask(&ken, "%s", asked[n]);
         char *said = json_dumps(answer, JSON_COMPACT);
 
