@@ -50,28 +50,6 @@ struct scan {
     char next[CURSOR_BYTES]; /* "": there is nothing more */
 };
 
-static struct edtf_day
-day_of(uint64_t wall_ms)
-{
-    struct edtf_day day = { "" };
-    struct time_text text = time_print(wall_ms);
-
-    (void)snprintf(day.text, sizeof day.text, "%.10s", text.text);
-    return day;
-}
-
-/* A number as the index has it, in the call's arena. */
-static struct span
-number_token(struct call *call, uint32_t number)
-{
-    struct buf token = { 0 };
-
-    cbor_put_uint(&token, number);
-    struct span span = arena_copy(&call->arena, buf_span(&token));
-    buf_free(&token);
-    return span;
-}
-
 static int
 row_order(const void *left, const void *right)
 {
@@ -655,9 +633,9 @@ read_records(struct call *call, const struct board *board, int64_t limit, struct
                          .examined_max = limit < EXAMINED_MAX / EXAMINED_A_ROW
                                              ? (size_t)limit * EXAMINED_A_ROW
                                              : EXAMINED_MAX,
-                         .today = day_of(now_ms),
-                         .late = day_of(now_ms > late_ms ? now_ms - late_ms : 0),
-                         .ahead = day_of(now_ms + (uint64_t)board->ahead_days * DAY_MS) };
+                         .today = edtf_day_of(now_ms),
+                         .late = edtf_day_of(now_ms > late_ms ? now_ms - late_ms : 0),
+                         .ahead = edtf_day_of(now_ms + (uint64_t)board->ahead_days * DAY_MS) };
     struct start start;
 
     if (kind == NULL || !read_start(&scan, call_text(call, "after"), &start) || call->failed) {
@@ -878,7 +856,7 @@ find_window(struct call *call, struct ident *window_out, json_t **symbol_out)
 {
     const struct codebook_kind *kind = codebook_kind_by_name(call->codebook, "reporting_window");
     const struct index_term term = { FIELD_KIND, number_token(call, kind == NULL ? 0 : kind->number) };
-    struct edtf_day today = day_of(world_wall_ms(call_options(call)->world));
+    struct edtf_day today = edtf_day_of(world_wall_ms(call_options(call)->world));
     struct arena work = { 0 };
     struct index_walk walk;
     uint32_t record_no = 0;

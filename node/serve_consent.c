@@ -24,7 +24,7 @@ struct reasons {
 static struct edtf_day
 today_of(struct call *call)
 {
-    return consent_day(world_wall_ms(call_options(call)->world));
+    return edtf_day_of(world_wall_ms(call_options(call)->world));
 }
 
 static bool
@@ -452,7 +452,7 @@ scopes_json(const struct call *call, uint32_t scopes)
 }
 
 static json_t *
-shown_json(struct call *call, const struct record_target *target)
+shown_values_json(struct call *call, const struct record_target *target)
 {
     json_t *values = json_array();
 
@@ -485,8 +485,8 @@ statement_json(struct call *call, const struct record_view *view, const struct c
         statement->concern == CONCERN_NOT_SAID ? json_null()
                                                : json_boolean(statement->concern == CONCERN_YES),
         "concern_stands", statement->concern_stands, "valid_until",
-        shown_json(call, element == NULL ? NULL : shown_target(view, element, "consent.valid_until")),
-        "replaces", shown_json(call, statement->replaces), "at", hlc_json(statement->hlc));
+        shown_values_json(call, element == NULL ? NULL : shown_target(view, element, "consent.valid_until")),
+        "replaces", shown_values_json(call, statement->replaces), "at", hlc_json(statement->hlc));
 
     if (json != NULL && entry != NULL) {
         (void)json_object_set_new(json, "device", device_json(call->roster, &entry->device_id));

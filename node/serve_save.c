@@ -787,7 +787,7 @@ complete(struct draft *draft)
         .ops = draft->ops,
         .op_count = draft->op_count,
     };
-    struct edtf_day today = consent_day(world_wall_ms(call_options(call)->world));
+    struct edtf_day today = edtf_day_of(world_wall_ms(call_options(call)->world));
     uint8_t restriction[ELEMENT_ID_BYTES] = { 0 };
     bool withdraws = false;
 

@@ -2,6 +2,7 @@
 
 #include <assert.h>
 #include <string.h>
+#include <time.h>
 
 /* Exactly `count` digits from the front of `text`; -1 if they are not there. */
 static int
@@ -198,4 +199,17 @@ edtf_months(const struct edtf *edtf, struct edtf_month out[EDTF_MONTHS_MAX])
         write_month(year, 0, &out[count++]);
     }
     return count;
+}
+
+struct edtf_day
+edtf_day_of(uint64_t wall_ms)
+{
+    time_t seconds = (time_t)(wall_ms / 1000);
+    struct edtf_day day = { "9999-12-31" };
+    struct tm parts;
+
+    if (gmtime_r(&seconds, &parts) != NULL && parts.tm_year + 1900 <= 9999) {
+        (void)strftime(day.text, sizeof day.text, "%Y-%m-%d", &parts);
+    }
+    return day;
 }

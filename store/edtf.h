@@ -58,3 +58,6 @@ bool edtf_latest(const struct edtf *edtf, struct edtf_day *out);
  * to its year only, or the months are more than EDTF_MONTHS_MAX, years stand in their place; of more
  * years than that, the first ones. Of an open interval, only the end that is known. */
 size_t edtf_months(const struct edtf *edtf, struct edtf_month out[EDTF_MONTHS_MAX]);
+
+/* The day of a time in UTC. Of a clock that tells no day, the last there is: nothing is still to come then. */
+struct edtf_day edtf_day_of(uint64_t wall_ms);

@@ -435,20 +435,6 @@ consent_uses(const struct consent *consent, uint64_t no_harm_hlc)
 
 /* --- words --- */
 
-struct edtf_day
-consent_day(uint64_t wall_ms)
-{
-    time_t seconds = (time_t)(wall_ms / 1000);
-    struct edtf_day day = { "9999-12-31" };
-    struct tm parts;
-
-    /* A clock that tells no day lets nothing be granted any more. */
-    if (gmtime_r(&seconds, &parts) != NULL && parts.tm_year + 1900 <= 9999) {
-        (void)strftime(day.text, sizeof day.text, "%Y-%m-%d", &parts);
-    }
-    return day;
-}
-
 static const char *
 name_in(const struct codebook *codebook, const char *vocabulary_name, uint32_t number)
 {

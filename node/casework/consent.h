@@ -95,9 +95,6 @@ enum consent_use {
  * that was said later than that leaves no description without the name. */
 uint32_t consent_uses(const struct consent *consent, uint64_t no_harm_hlc);
 
-/* Today as dates are compared, in UTC. */
-struct edtf_day consent_day(uint64_t wall_ms);
-
 /* The names of scope and decision in the codebook; "unknown here" if it has none. */
 const char *consent_scope_name(const struct codebook *codebook, enum consent_scope scope);
 const char *consent_decision_name(const struct codebook *codebook, enum consent_decision decision);

@@ -108,16 +108,6 @@ is_pressing(enum urgency urgency)
 
 /* --- dates --- */
 
-static struct edtf_day
-day_of(uint64_t wall_ms)
-{
-    struct edtf_day day = { "" };
-    struct time_text text = time_print(wall_ms);
-
-    (void)snprintf(day.text, sizeof day.text, "%.10s", text.text);
-    return day;
-}
-
 /* Some day of `edtf` may be `first` or later, and `last` or earlier. */
 static bool
 touches(const struct edtf *edtf, const char *first, const char *last)
@@ -286,10 +276,10 @@ urgency_judge(const struct urgency_facts *facts, uint64_t today_ms)
 {
     struct urgency_verdict verdict = { .asks = URGENCY_NONE };
     const struct today today = {
-        .day = day_of(today_ms),
-        .hearing = day_of(today_ms + (uint64_t)HEARING_DAYS * DAY_MS),
-        .past = day_of(today_ms -
-                       (today_ms > (uint64_t)PAST_DAYS * DAY_MS ? (uint64_t)PAST_DAYS * DAY_MS : today_ms)),
+        .day = edtf_day_of(today_ms),
+        .hearing = edtf_day_of(today_ms + (uint64_t)HEARING_DAYS * DAY_MS),
+        .past = edtf_day_of(
+            today_ms - (today_ms > (uint64_t)PAST_DAYS * DAY_MS ? (uint64_t)PAST_DAYS * DAY_MS : today_ms)),
     };
 
     for (size_t n = 0; n < sizeof rules / sizeof rules[0]; n++) {

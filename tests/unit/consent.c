@@ -473,10 +473,10 @@ START_TEST(the_same_statement_is_granted_today_and_expired_tomorrow)
     ck_assert_int_eq((int)consent.decisions[CONSENT_MEDIA], CONSENT_GRANTED);
     consent = consent_on(said, 1, "2028-03-01");
     ck_assert_int_eq((int)consent.decisions[CONSENT_MEDIA], CONSENT_EXPIRED);
-    ck_assert_str_eq(consent_day(UINT64_C(1835395199999)).text, "2028-02-28");
-    ck_assert_str_eq(consent_day(UINT64_C(1835395200000)).text, "2028-02-29");
-    ck_assert_str_eq(consent_day(0).text, "1970-01-01");
-    ck_assert_str_eq(consent_day(UINT64_MAX).text, "9999-12-31");
+    ck_assert_str_eq(edtf_day_of(UINT64_C(1835395199999)).text, "2028-02-28");
+    ck_assert_str_eq(edtf_day_of(UINT64_C(1835395200000)).text, "2028-02-29");
+    ck_assert_str_eq(edtf_day_of(0).text, "1970-01-01");
+    ck_assert_str_eq(edtf_day_of(UINT64_MAX).text, "9999-12-31");
 }
 END_TEST
 
