@@ -308,9 +308,10 @@ sound_at(const char *latin, size_t at, size_t *letters_out)
 }
 
 static void
-make_skeleton(const char *latin, char out[SEARCH_NAME_BYTES])
+make_skeleton(const char *latin, struct search_name *name)
 {
     enum { CONSONANTS_MIN = 3 };
+    char *out = name->consonants;
     size_t size = 0;
     size_t letters = 0;
 
@@ -323,28 +324,44 @@ make_skeleton(const char *latin, char out[SEARCH_NAME_BYTES])
             }
         }
     }
-    out[size < CONSONANTS_MIN ? 0 : size] = '\0';
+    out[size] = '\0';
+    memcpy(name->skeleton, out, size < CONSONANTS_MIN ? 0 : size);
+    name->skeleton[size < CONSONANTS_MIN ? 0 : size] = '\0';
+}
+
+/* Gives the number of bytes; 0: it cannot be written so. */
+static size_t
+to_latin_letters(const struct search_words *words, struct span word, char out[4 * WORD_UNITS_MAX])
+{
+    UChar units[4 * WORD_UNITS_MAX];
+    UErrorCode status = U_ZERO_ERROR;
+    int32_t count = 0;
+    size_t size = word.size < WORD_BYTES_MAX ? word.size : WORD_BYTES_MAX;
+
+    /* Most are, and ICU takes its time. */
+    if (is_ascii(word.data, size)) {
+        for (size_t n = 0; n < size; n++) {
+            bool capital = word.data[n] >= 'A' && word.data[n] <= 'Z';
+
+            out[n] = (char)(capital ? word.data[n] - 'A' + 'a' : word.data[n]);
+        }
+        return size;
+    }
+    (void)u_strFromUTF8WithSub(units, WORD_UNITS_MAX, &count, (const char *)word.data, (int32_t)size, 0xfffd,
+                               NULL, &status);
+    int32_t limit = count;
+    utrans_transUChars(words->latin, units, &count, 4 * WORD_UNITS_MAX, 0, &limit, &status);
+    return U_FAILURE(status) ? 0 : to_bytes(units, count, out);
 }
 
 void
 search_words_name(struct search_words *words, struct span word, struct search_name *out)
 {
-    UChar units[4 * WORD_UNITS_MAX];
     char text[4 * WORD_UNITS_MAX];
-    UErrorCode status = U_ZERO_ERROR;
-    int32_t count = 0;
     size_t size = 0;
 
-    *out = (struct search_name){ { '\0' }, { '\0' } };
-    (void)u_strFromUTF8WithSub(units, WORD_UNITS_MAX, &count, (const char *)word.data,
-                               (int32_t)(word.size < WORD_BYTES_MAX ? word.size : WORD_BYTES_MAX), 0xfffd,
-                               NULL, &status);
-    int32_t limit = count;
-    utrans_transUChars(words->latin, units, &count, 4 * WORD_UNITS_MAX, 0, &limit, &status);
-    if (U_FAILURE(status)) {
-        return;
-    }
-    size_t bytes = to_bytes(units, count, text);
+    *out = (struct search_name){ { '\0' }, { '\0' }, { '\0' } };
+    size_t bytes = to_latin_letters(words, word, text);
     for (size_t n = 0; n < bytes && size < SEARCH_NAME_BYTES - 1; n++) {
         /* A letter that is written as an apostrophe carries a vowel where it begins a word. */
         if (n == 0 && (text[n] == '\'' || text[n] == '`')) {
@@ -354,7 +371,150 @@ search_words_name(struct search_words *words, struct span word, struct search_na
         }
     }
     out->latin[size] = '\0';
-    make_skeleton(out->latin, out->skeleton);
+    make_skeleton(out->latin, out);
+}
+
+/* --- the parts of a name --- */
+
+/* More words make a sentence, and more characters without a space the name of an organisation. */
+enum { PARTS_MAX = 16, RUN_CHARACTERS_MAX = 4 };
+
+/* A word of a name, or a run of characters each of which may be a part. */
+struct piece {
+    size_t from;
+    size_t to;
+    size_t characters; /* of a run; 0: a word */
+    bool filler;       /* anybody may be called so: "bin", "de" */
+};
+
+static bool
+is_filler(struct span word)
+{
+    static const char *const particles[] = { "al",  "el",  "ul", "bin", "ibn", "bint", "ben", "ould",
+                                             "de",  "da",  "do", "dos", "du",  "la",   "le",  "van",
+                                             "von", "der", "of", "and", "بن",  "ابن",  "بنت", "ال" };
+
+    for (size_t n = 0; n < sizeof particles / sizeof particles[0]; n++) {
+        if (word.size == strlen(particles[n]) &&
+            strncasecmp((const char *)word.data, particles[n], word.size) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Han and Hangul: a character is a syllable. 0: the word is of another script; else how many there are. */
+static size_t
+count_syllables(struct span word)
+{
+    size_t count = 0;
+
+    for (int32_t at = 0; at < (int32_t)word.size;) {
+        UErrorCode status = U_ZERO_ERROR;
+        UChar32 point;
+
+        U8_NEXT(word.data, at, (int32_t)word.size, point);
+        UScriptCode script = point < 0 ? USCRIPT_INVALID_CODE : uscript_getScript(point, &status);
+        if (U_FAILURE(status) || (script != USCRIPT_HAN && script != USCRIPT_HANGUL)) {
+            return 0;
+        }
+        count++;
+    }
+    return count;
+}
+
+static size_t
+cut_pieces(struct search_words *words, struct span name, struct piece pieces[PARTS_MAX])
+{
+    UErrorCode status = U_ZERO_ERROR;
+    size_t count = 0;
+    UText *utf8 =
+        utext_openUTF8(NULL, name.size == 0 ? "" : (const char *)name.data, (int64_t)name.size, &status);
+
+    ubrk_setUText(words->breaks, utf8, &status);
+    if (U_FAILURE(status)) {
+        utext_close(utf8);
+        return 0;
+    }
+    int32_t from = ubrk_first(words->breaks);
+    for (int32_t to = ubrk_next(words->breaks); to != UBRK_DONE && count < PARTS_MAX;
+         from = to, to = ubrk_next(words->breaks)) {
+        struct span word = span_of(name.data + from, (size_t)(to - from));
+        struct piece *last = count == 0 ? NULL : &pieces[count - 1];
+
+        if (ubrk_getRuleStatus(words->breaks) < UBRK_WORD_NONE_LIMIT) {
+            continue;
+        }
+        size_t characters = count_syllables(word);
+        /* Where the dictionary finds a word means nothing within a name. */
+        if (last != NULL && last->to == (size_t)from && last->characters > 0 && characters > 0 &&
+            last->characters + characters <= RUN_CHARACTERS_MAX) {
+            last->to = (size_t)to;
+            last->characters += characters;
+            continue;
+        }
+        pieces[count] = (struct piece){ (size_t)from, (size_t)to,
+                                        characters <= RUN_CHARACTERS_MAX ? characters : 0, is_filler(word) };
+        count++;
+    }
+    utext_close(utf8);
+    return count;
+}
+
+/* Without the Arabic article, which Latin letters write apart. */
+static struct span
+without_article(struct span word)
+{
+    static const char article[] = "ال";
+    enum { REST_BYTES_MIN = 6 };
+
+    if (word.size >= sizeof article - 1 + REST_BYTES_MIN &&
+        memcmp(word.data, article, sizeof article - 1) == 0) {
+        return span_of(word.data + sizeof article - 1, word.size - (sizeof article - 1));
+    }
+    return word;
+}
+
+/* A run, cut before each character, or only after the first `reading` ones. */
+static void
+give_run(struct span name, const struct piece *piece, unsigned reading, search_name_part *each, void *self)
+{
+    int32_t at = (int32_t)piece->from;
+    int32_t from = at;
+
+    for (size_t n = 1; n <= piece->characters; n++) {
+        U8_FWD_1(name.data, at, (int32_t)piece->to);
+        if (reading == 0 || n == reading || n == piece->characters) {
+            each(self, span_of(name.data + from, (size_t)(at - from)), reading);
+            from = at;
+        }
+    }
+}
+
+void
+search_words_parts(struct search_words *words, struct span name, search_name_part *each, void *self)
+{
+    struct piece pieces[PARTS_MAX];
+    size_t count = cut_pieces(words, name, pieces);
+    unsigned readings = 1;
+    bool whole = true; /* nothing but words that say nothing */
+
+    for (size_t n = 0; n < count; n++) {
+        readings = pieces[n].characters > 2 ? SEARCH_READINGS_MAX : readings;
+        whole = whole && pieces[n].filler;
+    }
+    for (unsigned reading = 0; reading < readings; reading++) {
+        for (size_t n = 0; n < count; n++) {
+            const struct piece *piece = &pieces[n];
+
+            if (piece->characters > 1) {
+                give_run(name, piece, reading, each, self);
+            } else if (whole || !piece->filler) {
+                each(self, without_article(span_of(name.data + piece->from, piece->to - piece->from)),
+                     reading);
+            }
+        }
+    }
 }
 
 /* --- words known before --- */

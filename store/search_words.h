@@ -9,7 +9,7 @@
  * of its script: a text says of itself in which language it is, a person who searches does not. ICU's answers
  * differ between its versions, so nothing of this leaves the node or outlives a rebuild.
  *
- * For search.c only.
+ * For search.c, and for whoever compares names.
  */
 #pragma once
 
@@ -27,13 +27,24 @@ enum { SEARCH_NAME_BYTES = 64 };
 
 /* A name as it sounds, whatever the script: in Latin letters, and its consonants alone with those that languages write
  * differently made one. "Мухаммед", "محمد" and "Mohamed": muhammed, mhmd and mohamed, and mhmd for each. A skeleton of fewer than
- * three consonants says too little: then it is "". Transliteration is ICU's (CLDR). */
+ * three consonants says too little: then it is "", and `consonants` has what there is. Transliteration is ICU's (CLDR). */
 struct search_name {
     char latin[SEARCH_NAME_BYTES];
     char skeleton[SEARCH_NAME_BYTES];
+    char consonants[SEARCH_NAME_BYTES];
 };
 
 void search_words_name(struct search_words *words, struct span word, struct search_name *out);
+
+/* Ways in which a name may be taken apart: where a script leaves no spaces, nothing says which of its characters is the family's. */
+enum { SEARCH_READINGS_MAX = 3 };
+
+/* Called for each part of a name, all parts of one reading after another. */
+typedef void search_name_part(void *self, struct span part, unsigned reading);
+
+/* Give the parts of a whole name, in every reading of it: of most names one. Articles and words like "bin" and "de", which one office
+ * writes and another leaves out, are no parts unless nothing else is. "الحسن" is حسن, "王小明" is 王 小 明, 王 小明 and 王小 明. */
+void search_words_parts(struct search_words *words, struct span name, search_name_part *each, void *self);
 
 /* Called for each word: `from` and `to` are byte offsets in the text; with `again` the word stands where the one before it does. Not 0:
  * stop, and give that. */
