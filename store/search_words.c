@@ -58,7 +58,12 @@ struct search_words {
     struct known *known;
 };
 
-static const UChar to_latin[] = u"Any-Latin; Latin-ASCII; Lower";
+/* ICU's own, but for what it writes otherwise than names are written: ts and j for one letter and two, and a word's first ayn
+ * and last teh marbuta, which are heard as vowels. A word is given at a time. */
+static const UChar to_latin_id[] = u"Vigil-Latin";
+static const UChar to_latin[] =
+    u"^ { \u0639 > a; \u0629 > a; \u0446 > ts; \u0426 > ts; \u0434\u0436 > j; \u0414\u0436 > j; "
+    u":: Any-Latin; :: Latin-ASCII; :: Lower;";
 
 enum err
 search_words_open(struct search_words **words_out)
@@ -74,7 +79,7 @@ search_words_open(struct search_words **words_out)
     words->breaks = ubrk_open(UBRK_WORD, "", NULL, 0, &status);
     words->decompose = unorm2_getNFKDInstance(&status);
     words->compose = unorm2_getNFKCInstance(&status);
-    words->latin = utrans_openU(to_latin, -1, UTRANS_FORWARD, NULL, 0, NULL, &status);
+    words->latin = utrans_openU(to_latin_id, -1, UTRANS_FORWARD, to_latin, -1, NULL, &status);
     bool good = U_SUCCESS(status) && words->known != NULL;
     for (size_t n = 0; n < LANGUAGES; n++) {
         words->stemmers[n] = sb_stemmer_new(languages[n].name, "UTF_8");
