@@ -26,6 +26,10 @@ enum {
     COLLECTION_ATTACHMENT = 3,
     COLLECTION_SAME_AS = 4,
     COLLECTION_RESTRICTION = 5,
+    FIELD_SAME_AS = 35,          /* of COLLECTION_SAME_AS: the record that is the same */
+    COLLECTION_NOT_SAME_AS = 38, /* somebody looked at both, and they are two */
+    FIELD_NOT_SAME_AS = 320,
+    FIELD_NOT_SAME_AS_REASON = 321,
 };
 
 enum codebook_type {

@@ -102,7 +102,8 @@ enum collection_number {
     EVENT = 34,
     CONSENT_OVERRIDE = 35,
     ACKNOWLEDGEMENT = 36,
-    LOWERING = 37
+    LOWERING = 37,
+    NOT_SAME_AS = COLLECTION_NOT_SAME_AS
 };
 
 enum vocabulary_number {
@@ -180,7 +181,8 @@ enum vocabulary_number {
     V_GATE = 110,
     V_GATE_DECISION,
     V_AUDIT_OPERATION,
-    V_EXPOSURE = 118
+    V_EXPOSURE = 118,
+    V_NOT_SAME_REASON = 120
 };
 
 static const struct codebook_kind kinds[] = {
@@ -366,6 +368,16 @@ static const struct codebook_value audit_operation[] = {
     VALUE(7, "snapshot", "Froze or verified figures"),
     VALUE(8, "link", "Linked or parted duplicates"),
     VALUE(9, "unsuppressed", "Read small figures"),
+};
+
+static const struct codebook_value not_same_reason[] = {
+    VALUE(1, "namesake", "Another person of the same name"),
+    VALUE(2, "relative", "A relative"),
+    VALUE(3, "other_particulars", "Birth, origin or work are others"),
+    VALUE(4, "other_event", "Another event"),
+    VALUE(5, "later_event", "The same person, at another time"),
+    VALUE(6, "confirmed_apart", "Whoever reported them says that they are two"),
+    VALUE(7, "other", "Other"),
 };
 
 static const struct codebook_value urgency[] = {
@@ -1287,6 +1299,7 @@ static const struct codebook_vocabulary vocabularies[] = {
     VOCABULARY(V_GATE_DECISION, "gate_decision", "Decision at a gate", gate_decision),
     VOCABULARY(V_AUDIT_OPERATION, "audit_operation", "What somebody did", audit_operation),
     VOCABULARY(V_EXPOSURE, "exposure", "What got into other hands", exposure),
+    VOCABULARY(V_NOT_SAME_REASON, "not_same_reason", "Why two records are not one", not_same_reason),
 };
 
 /* --- Collections -------------------------------------------------------------------------- */
@@ -1336,6 +1349,7 @@ static const struct codebook_collection collections[] = {
     { CONSENT_OVERRIDE, "consent_override", "Overrides of consent", CASE, APPEND, LEVEL_L2 },
     { ACKNOWLEDGEMENT, "acknowledgement", "Acknowledgements", CASE, APPEND, LEVEL_L1 },
     { LOWERING, "lowering", "Lowerings of the urgency", CASE, APPEND, LEVEL_L2 },
+    { NOT_SAME_AS, "not_same_as", "Not the same as", CASE | PERSON, KEYED, LEVEL_L2 },
 };
 
 /* --- Fields ------------------------------------------------------------------------------- */
@@ -1387,7 +1401,7 @@ static const struct codebook_field fields[] = {
     { 32, "attachment.media_type", "Media type", ATTACHMENT, EVERY, TYPE_TEXT, 0, LEVEL_L2, MERGE_SURFACE, 0, 0, 0 },
     { 33, "attachment.size", "Size in bytes", ATTACHMENT, EVERY, TYPE_INTEGER, 0, LEVEL_L2, MERGE_SURFACE, 0, 0, 0 },
     { 34, "attachment.caption", "Caption", ATTACHMENT, EVERY, TYPE_TEXT, 0, LEVEL_L2, MERGE_SURFACE, 0, 0, 0 },
-    { 35, "same_as.record", "Same record", SAME_AS, EVERY, TYPE_RECORD, 0, LEVEL_L2, MERGE_SURFACE, REQ, 0, 0 },
+    { 35, "same_as.record", "Same record", SAME_AS, EVERY, TYPE_RECORD, 0, LEVEL_L2, MERGE_SURFACE, REQ | IDX, 0, 0 },
     { 36, "restriction.reason", "Reason", RESTRICTION, EVERY, TYPE_CODE, V_RESTRICTION_REASON, LEVEL_L1, MERGE_SURFACE, REQ, 0, 0 },
     { 37, "restriction.until", "Until", RESTRICTION, EVERY, TYPE_DATE, 0, LEVEL_L1, MERGE_SURFACE, 0, 0, 0 },
     { 38, "restriction.note", "Note", RESTRICTION, EVERY, TYPE_TEXT, 0, LEVEL_L2, MERGE_SURFACE, 0, 0, 0 },
@@ -1636,6 +1650,10 @@ static const struct codebook_field fields[] = {
     { 313, "lowering.reason", "Reason of the lowering", LOWERING, CASE, TYPE_TEXT, 0, LEVEL_L2, MERGE_SURFACE, REQ | ONCE, 0, 0 },
     { 314, "act.hearing", "Next hearing", ACT, CASE, TYPE_DATE, 0, LEVEL_L2, MERGE_SURFACE, 0, 0, 0 },
     { 315, "exposure", "What got into other hands", 0, CASE, TYPE_CODE, V_EXPOSURE, LEVEL_L2, MERGE_UNION, 0, 0, 0 },
+
+    /* looked at beside another record, and they are two */
+    { 320, "not_same_as.record", "Other record", NOT_SAME_AS, CASE | PERSON, TYPE_RECORD, 0, LEVEL_L2, MERGE_SURFACE, REQ | IDX, 0, 0 },
+    { 321, "not_same_as.reason", "Reason", NOT_SAME_AS, CASE | PERSON, TYPE_CODE, V_NOT_SAME_REASON, LEVEL_L2, MERGE_SURFACE, 0, 0, 0 },
 };
 
 /* clang-format on */
