@@ -277,6 +277,13 @@ following_retry(struct following *following, uint64_t now_ms)
     following->retry_ms = now_ms + RETRY_MS;
 }
 
+void
+following_restart(struct following *following)
+{
+    following->begun = false;
+    following->due_count = 0;
+}
+
 uint64_t
 following_due_ms(struct following *following, struct replica *replica, bool more, uint64_t now_ms)
 {

@@ -35,6 +35,9 @@ MUST_CHECK enum err following_read(struct following *following, struct replica *
 /* What was done with a slice failed after all: not again before a while. */
 void following_retry(struct following *following, uint64_t now_ms);
 
+/* Begin anew with the next slice. */
+void following_restart(struct following *following);
+
 /* Is there something to be read? */
 bool following_is_behind(const struct following *following, struct replica *replica);
 
