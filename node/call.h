@@ -6,6 +6,7 @@
 
 #include "node/backup.h"
 #include "node/casework/consent.h"
+#include "node/casework/duplicate.h"
 #include "node/casework/finding.h"
 #include "node/casework/roles.h"
 #include "node/casework/workflow.h"
@@ -109,6 +110,9 @@ MUST_CHECK bool call_resume(struct call *call);
 /* The index of what records say. */
 struct finding *call_finding(struct call *call);
 
+/* The index of those that may be one. */
+struct duplicate *call_duplicate(struct call *call);
+
 /* The record that member "record" names. False: the call failed. */
 MUST_CHECK bool call_record(struct call *call, struct named *named_out);
 /* The same by a text. */
@@ -208,7 +212,7 @@ bool stamp_is_suspect(const struct call *call, uint64_t hlc);
 
 /* --- the calls: serve_record.c, serve_save.c, serve_list.c, serve_search.c, serve_conflict.c, serve_peer.c, serve_status.c,
  * serve_alarm.c, serve_actor.c, serve_backup.c, serve_device.c, serve_held.c, serve_epoch.c, serve_frontier.c,
- * serve_audit.c, serve_consent.c, serve_withheld.c, serve_urgent.c, serve_board.c --- */
+ * serve_audit.c, serve_consent.c, serve_withheld.c, serve_urgent.c, serve_board.c, serve_duplicate.c --- */
 void call_backup_make(struct call *call);
 void call_backup_accept(struct call *call);
 void call_erase_plan(struct call *call);
@@ -253,6 +257,10 @@ void call_audit_list(struct call *call);
 void call_audit_verify(struct call *call);
 void call_consent_show(struct call *call);
 void call_consent_withheld(struct call *call);
+void call_duplicate_list(struct call *call);
+void call_duplicate_link(struct call *call);
+void call_duplicate_unlink(struct call *call);
+void call_duplicate_reject(struct call *call);
 
 /* Refuse because the record is hidden behind a restriction. */
 void call_fail_restricted(struct call *call);
@@ -276,6 +284,9 @@ const struct record_target *view_target(const struct replica_view *view, const s
 uint32_t view_kind(const struct replica_view *view);
 /* The siblings of a target in both halves, the pick first. */
 json_t *values_json(struct call *call, const struct record_target *target);
+/* {"counted_under","records"} of those that are linked with the record, in a chain too; null: it is in no group. */
+json_t *same_json(struct call *call, const struct named *named);
+
 /* --- shared by list, count and search: serve_list.c --- */
 
 /* Which records somebody asks for, by the coded index. */

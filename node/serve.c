@@ -74,6 +74,10 @@ static const struct call_kind kinds[] = {
     { "audit.verify", call_audit_verify, false, false, false },
     { "consent.show", call_consent_show, false, true, false },
     { "consent.withheld", call_consent_withheld, false, true, false },
+    { "duplicate.list", call_duplicate_list, false, true, false },
+    { "duplicate.link", call_duplicate_link, true, true, false },
+    { "duplicate.unlink", call_duplicate_unlink, true, true, false },
+    { "duplicate.reject", call_duplicate_reject, true, true, false },
 };
 
 /* A request that was taken over and is not answered yet. */
@@ -100,6 +104,7 @@ struct serve {
     struct serve_options options;
     struct names *names;
     struct finding *finding;
+    struct duplicate *duplicate;
     struct pending *first; /* in order of arrival */
     struct pending **last;
     struct watch watches[WATCHES_MAX];
@@ -122,7 +127,8 @@ serve_new(const struct serve_options *options)
     serve->last = &serve->first;
     serve->names = names_new();
     serve->finding = finding_new();
-    if (serve->names == NULL || serve->finding == NULL) {
+    serve->duplicate = duplicate_new(options->world);
+    if (serve->names == NULL || serve->finding == NULL || serve->duplicate == NULL) {
         serve_free(&serve);
     }
     return serve;
@@ -164,6 +170,7 @@ serve_free(struct serve **serve_in)
     backup_task_close(&serve->backup.task);
     names_free(&serve->names);
     finding_free(&serve->finding);
+    duplicate_free(&serve->duplicate);
     free(serve);
     *serve_in = NULL;
 }
@@ -178,6 +185,12 @@ struct finding *
 call_finding(struct call *call)
 {
     return call->serve->finding;
+}
+
+struct duplicate *
+call_duplicate(struct call *call)
+{
+    return call->serve->duplicate;
 }
 
 struct names *
@@ -1040,7 +1053,9 @@ serve_wait_ms(const struct serve *serve)
     if (replica_roster(replica) != NULL) {
         uint64_t now_ms = world_steady_ms(serve->options.world);
         uint64_t due_ms = finding_due_ms(serve->finding, replica, now_ms);
+        uint64_t compare_ms = duplicate_due_ms(serve->duplicate, replica, now_ms);
 
+        due_ms = due_ms < compare_ms ? due_ms : compare_ms;
         due_ms = due_ms > now_ms ? due_ms - now_ms : 0;
         wait = wait < due_ms ? wait : due_ms;
     }
@@ -1088,6 +1103,12 @@ serve_work(struct serve *serve)
         enum err err = finding_read(serve->finding, replica, now_ms);
         if (err != ERR_OK && err != ERR_ABSENT) {
             log_event("search-behind", "err=%s", err_code(err)); /* it is tried again later */
+        }
+    }
+    if (replica_roster(replica) != NULL && duplicate_due_ms(serve->duplicate, replica, now_ms) <= now_ms) {
+        enum err err = duplicate_read(serve->duplicate, replica, now_ms);
+        if (err != ERR_OK && err != ERR_ABSENT) {
+            log_event("duplicates-behind", "err=%s", err_code(err)); /* likewise */
         }
     }
     return work_on_backup(serve);

@@ -404,13 +404,14 @@ call_record_show(struct call *call)
     add_elements(call, &view, elements, notes);
     const struct roster_compartment *compartment = roster_compartment(call->roster, &named.compartment);
     call_ok(call,
-            json_pack("{s:o,s:o,s:s,s:s,s:s,s:b,s:b,s:b,s:o,s:o,s:o,s:o,s:o,s:o}", "id",
+            json_pack("{s:o,s:o,s:s,s:s,s:s,s:b,s:b,s:b,s:o,s:o,s:o,s:o,s:o,s:o,s:o}", "id",
                       hex_json(ident_span(&named.record_id)), "number", number_json(call, &view), "kind",
                       kind_name(call->codebook, view_kind(&view)), "office",
                       office_name(call->roster, &named.compartment), "compartment",
                       compartment == NULL ? "" : compartment->name, "conflict", conflicts > 0, "withheld",
                       view.withheld, "restricted", view.restricted, "created", hlc_json(created), "updated",
-                      hlc_json(updated), "held", held_of_record(call, &named), "fields", fields, "elements",
+                      hlc_json(updated), "held", held_of_record(call, &named), "same",
+                      view.restricted ? json_null() : same_json(call, &named), "fields", fields, "elements",
                       elements, "notes", notes));
     if (!call->failed && !view.restricted && view.open != NULL &&
         codebook_field_by_name(call->codebook, view_kind(&view), "urgency") != NULL) {

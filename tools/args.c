@@ -66,7 +66,7 @@ const struct option_text option_texts[OPT_COUNT] = {
     [OPT_SINCE] = { "since", "TIME", "Only from this time on: 2026-03-01 or 2026-03-01T17:30Z" },
     [OPT_UNTIL] = { "until", "TIME", "Only before this time" },
     [OPT_WINDOW] = { "window", "ID", "Only what belongs to this reporting window" },
-    [OPT_ALL] = { "all", NULL, "Those that were acknowledged too" },
+    [OPT_ALL] = { "all", NULL, "Those too that were acknowledged, or that somebody has decided on" },
     [OPT_CHECK] = { "check", NULL, "End with status 6 if there is something to look at" },
 };
 

@@ -463,6 +463,25 @@ print_urgency(const struct output *output, const json_t *urgency, const char *na
     free(why);
 }
 
+/* "The same as UGA-2026-0007 of UGA", with all of its group. */
+static void
+print_same(const struct output *output, const json_t *same)
+{
+    size_t index;
+    json_t *other;
+
+    json_array_foreach(json_object_get(same, "records"), index, other)
+    {
+        const char *number = text_of(other, "number");
+
+        output_printf(output->to, "%s%s of %s", index == 0 ? "The same as " : ", ",
+                      number[0] == '\0' ? text_of(other, "id") : number, text_of(other, "office"));
+    }
+    if (json_array_size(json_object_get(same, "records")) > 0) {
+        (void)fputc('\n', output->to);
+    }
+}
+
 void
 show_record(const struct output *output, const json_t *record, bool ids)
 {
@@ -494,6 +513,7 @@ show_record(const struct output *output, const json_t *record, bool ids)
     if (json_is_true(json_object_get(record, "withheld"))) {
         (void)fputs("Part of it is withheld: this node may not read the protected half.\n", output->to);
     }
+    print_same(output, json_object_get(record, "same"));
     print_held(output, json_object_get(record, "held"), number[0] != '\0' ? number : text_of(record, "id"));
     print_urgency(output, json_object_get(record, "urgency"),
                   number[0] != '\0' ? number : text_of(record, "id"));

@@ -14,20 +14,21 @@ static const struct {
     const char *call;
     const char *may;
 } wanted[] = {
-    { "status", "crhoay" },        { "digest", "crhoay" },           { "sync.status", "crhoay" },
-    { "sync.now", "crhoay" },      { "sync.watch", "crhoay" },       { "peer.list", "crhoay" },
-    { "peer.add", "c-ho-y" },      { "peer.remove", "c-ho-y" },      { "device.list", "crhoay" },
-    { "device.show", "crhoay" },   { "codebook.show", "crhoay" },    { "actor.list", "crhoay" },
-    { "actor.add", "-rho--" },     { "actor.change", "-rho--" },     { "record.save", "crh---" },
-    { "record.show", "crh---" },   { "record.list", "crh---" },      { "record.history", "crh---" },
-    { "record.count", "crh---" },  { "record.search", "crh---" },    { "conflict.list", "crh---" },
-    { "conflict.show", "crh---" }, { "conflict.resolve", "crh---" }, { "journal.watch", "crh---" },
-    { "erase.plan", "crh---" },    { "erase.order", "crh---" },      { "erase.list", "crhoa-" },
-    { "erase.report", "crhoa-" },  { "held.list", "crhoa-" },        { "held.show", "crh---" },
-    { "held.fetch", "crho--" },    { "frontier.cut", "crho--" },     { "frontier.write", "crho-y" },
-    { "epoch.list", "crhoa-" },    { "epoch.rotate", "c-ho--" },     { "backup.make", "c-ho-y" },
-    { "backup.accept", "c-ho-y" }, { "audit.list", "-rh-a-" },       { "audit.verify", "-rhoa-" },
-    { "consent.show", "crh---" },  { "consent.withheld", "crh---" },
+    { "status", "crhoay" },         { "digest", "crhoay" },           { "sync.status", "crhoay" },
+    { "sync.now", "crhoay" },       { "sync.watch", "crhoay" },       { "peer.list", "crhoay" },
+    { "peer.add", "c-ho-y" },       { "peer.remove", "c-ho-y" },      { "device.list", "crhoay" },
+    { "device.show", "crhoay" },    { "codebook.show", "crhoay" },    { "actor.list", "crhoay" },
+    { "actor.add", "-rho--" },      { "actor.change", "-rho--" },     { "record.save", "crh---" },
+    { "record.show", "crh---" },    { "record.list", "crh---" },      { "record.history", "crh---" },
+    { "record.count", "crh---" },   { "record.search", "crh---" },    { "conflict.list", "crh---" },
+    { "conflict.show", "crh---" },  { "conflict.resolve", "crh---" }, { "journal.watch", "crh---" },
+    { "erase.plan", "crh---" },     { "erase.order", "crh---" },      { "erase.list", "crhoa-" },
+    { "erase.report", "crhoa-" },   { "held.list", "crhoa-" },        { "held.show", "crh---" },
+    { "held.fetch", "crho--" },     { "frontier.cut", "crho--" },     { "frontier.write", "crho-y" },
+    { "epoch.list", "crhoa-" },     { "epoch.rotate", "c-ho--" },     { "backup.make", "c-ho-y" },
+    { "backup.accept", "c-ho-y" },  { "audit.list", "-rh-a-" },       { "audit.verify", "-rhoa-" },
+    { "consent.show", "crh---" },   { "consent.withheld", "crh---" }, { "duplicate.list", "crh---" },
+    { "duplicate.link", "crh---" }, { "duplicate.unlink", "crh---" }, { "duplicate.reject", "crh---" },
 };
 
 START_TEST(every_cell_of_the_table_is_as_it_should_be)
