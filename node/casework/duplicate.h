@@ -6,7 +6,7 @@
  *
  * The index is in memory and off the write path, like that of finding.h: it holds what this node may read and nothing else; of
  * a restricted record nothing, and what was erased goes from it with the place that says so. It holds no name: hashes of
- * how the parts of names sound. A person with two names takes about 700 bytes, and 16 more for each pair it is in; more pairs than
+ * how the parts of names sound. A person with a name or two takes about 520 bytes, its pairs among them (16 each); more pairs than
  * DUPLICATE_PAIRS_MAX are not kept, but only those with most points: duplicate_floor says from where on.
  *
  * Linking moves nothing. A record says of another that it is the same; records that are linked in a chain are one group.
