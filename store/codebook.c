@@ -190,6 +190,18 @@ control_bytes(struct span text)
     return c1 ? 2 : 0;
 }
 
+/* Does a character stand at the front of `text` that turns what follows around: an embedding, an override or an isolate? A name
+ * that holds one is read as another. */
+static bool
+turns_text(struct span text)
+{
+    if (text.size < 3 || text.data[0] != 0xe2) {
+        return false;
+    }
+    return (text.data[1] == 0x80 && text.data[2] >= 0xaa && text.data[2] <= 0xae) ||
+           (text.data[1] == 0x81 && text.data[2] >= 0xa6 && text.data[2] <= 0xa9);
+}
+
 static bool
 text_fits(struct span text, bool is_long)
 {
@@ -197,8 +209,9 @@ text_fits(struct span text, bool is_long)
         return false;
     }
     for (size_t i = 0; i < text.size; i++) {
+        struct span rest = span_of(text.data + i, text.size - i);
         bool layout = is_long && (text.data[i] == '\n' || text.data[i] == '\t');
-        if (!layout && control_bytes(span_of(text.data + i, text.size - i)) != 0) {
+        if ((!layout && control_bytes(rest) != 0) || (!is_long && turns_text(rest))) {
             return false;
         }
     }
@@ -550,7 +563,8 @@ parse_text(enum codebook_type type, struct span text, struct buf *out)
     case TYPE_LONG_TEXT:
         return "write text of 1 to 30,000 bytes, in UTF-8 and without control characters";
     default:
-        return "write one line of 1 to 4,096 bytes, in UTF-8 and without control characters";
+        return "write one line of 1 to 4,096 bytes, in UTF-8, without control characters or those that turn "
+               "text around";
     }
 }
 

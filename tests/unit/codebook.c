@@ -799,6 +799,9 @@ static const struct {
       "000102030405060708090a0b0c0d0e0f" },
     { 1, "case_officer", "000102030405060700000007", "4c000102030405060700000007", NULL },
     { 1, "act.perpetrator", "0001020304050607", "480001020304050607", NULL },
+    /* A mark of direction turns nothing around. */
+    { 1, "title", "\xd8\xa3\xe2\x80\x8f", "65d8a3e2808f", NULL },
+    { 1, "narrative.text", "a \xe2\x81\xa6name\xe2\x81\xa9", "6c6120e281a66e616d65e281a9", NULL },
     { 1, "follow_up.narrative", "fra: Remise en liberté",
       "82636672617252656d69736520656e206c69626572"
       "74c3a9",
@@ -841,6 +844,10 @@ static const struct {
     { 1, "title", "two\nlines" },
     { 1, "title", "\x1b[31mred" },
     { 1, "title", "c1 \xc2\x9b control" },
+    { 1, "title", "an embedding \xe2\x80\xaa" },
+    { 1, "title", "an override \xe2\x80\xae txet" },
+    { 1, "title", "\xe2\x81\xa6 an isolate" },
+    { 1, "title", "its end \xe2\x81\xa9" },
     { 1, "title", "not utf-8 \xff" },
     { 1, "narrative.text", "carriage\rreturn" },
     { 1, "status", "" },
