@@ -27,6 +27,7 @@ struct names {
     size_t count;
     size_t capacity;
     size_t fresh; /* how many at the end were made in this turn */
+    bool looked;  /* at the bare ones, since the last turn ended: they have no number before it does */
     uint32_t next_no;
     struct counter *counters;
     size_t counter_count;
@@ -190,6 +191,7 @@ names_turn_ended(struct names *names)
 {
     names->count -= names->fresh;
     names->fresh = 0;
+    names->looked = false;
 }
 
 /* The number that the record's summary shows; "" if none. ERR_ABSENT: there is no summary. */
@@ -264,7 +266,7 @@ catch_up(struct names *names, const struct names_source *source)
 static enum err
 read_missing_numbers(struct names *names, const struct names_source *source, bool all)
 {
-    for (size_t n = 0; n < names->count - names->fresh; n++) {
+    for (size_t n = 0; n < names->count - names->fresh && (all || !names->looked); n++) {
         struct name_entry *entry = &names->all[n];
 
         if (entry->named.number[0] != '\0' || (!entry->bare && !all)) {
@@ -279,6 +281,7 @@ read_missing_numbers(struct names *names, const struct names_source *source, boo
             return err;
         }
     }
+    names->looked = true;
     return ERR_OK;
 }
 
