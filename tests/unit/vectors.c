@@ -183,13 +183,13 @@ static void
 make_contexts(struct vectors *out, const struct vectors *stated)
 {
     static const char *const contexts[] = {
-        "vigil.stm.v1",     "vigil.dev.v1",     "vigil.log.v1",  "vigil.hdr.v1",     "vigil.pay.v1",
-        "vigil.pky.v1",     "vigil.eky.v1",     "vigil.rky.v1",  "vigil.nonce.v1",   "vigil.ref.v1",
-        "vigil.kcs.v1",     "vigil.rid.v1",     "vigil.era.v1",  "vigil.mem.v1",     "vigil.ekc.v1",
-        "vigil.lnk.v1",     "vigil.front.v1",   "vigil.list.v1", "vigil.bak.key.v1", "vigil.bak.com.v1",
-        "vigil.bak.sum.v1", "vigil.bak.pas.v1", "vigil.cbk.v1",  "vigil.req.v1",     "vigil.wel.v1",
-        "vigil.view.v1",    "vigil.dic.v1",     "vigil.pop.v1",  "vigil.fro.v1",     "vigil.frs.v1",
-        "vigil.prt.v1",     "vigil.ptl.v1",
+        "vigil.stm.v1",     "vigil.dev.v1",     "vigil.log.v1",     "vigil.hdr.v1",     "vigil.pay.v1",
+        "vigil.pky.v1",     "vigil.eky.v1",     "vigil.rky.v1",     "vigil.nonce.v1",   "vigil.ref.v1",
+        "vigil.kcs.v1",     "vigil.rid.v1",     "vigil.era.v1",     "vigil.mem.v1",     "vigil.ekc.v1",
+        "vigil.lnk.v1",     "vigil.front.v1",   "vigil.list.v1",    "vigil.bak.key.v1", "vigil.bak.com.v1",
+        "vigil.bak.sum.v1", "vigil.bak.pas.v1", "vigil.cbk.v1",     "vigil.req.v1",     "vigil.wel.v1",
+        "vigil.view.v1",    "vigil.dic.v1",     "vigil.pop.v1",     "vigil.fro.v1",     "vigil.frs.v1",
+        "vigil.prt.v1",     "vigil.ptl.v1",     "vigil.imp.key.v1", "vigil.imp.row.v1", "vigil.imp.elt.v1",
     };
     static const char *const prefixes[] = { "VIGIL1STMT", "VIGIL1ENTRY", "VIGIL1REQUEST", "VIGIL1DEVICE",
                                             "VIGIL1FRONTIER" };
