@@ -313,6 +313,65 @@ json_t *row_json(struct call *call, const struct record_summary *summary, bool c
 /* True if either half of the record has an open conflict that is shown. */
 bool summary_conflicts(struct call *call, const struct record_summary *summary);
 
+/* --- an imported row: serve_import.c --- */
+
+/* Where in a request of record.save something stands. */
+#define CALL_PLACE_SET SIZE_MAX        /* in "set" */
+#define CALL_PLACE_NONE (SIZE_MAX - 1) /* nowhere yet */
+struct call_place {
+    size_t add;       /* an item of "add", or one of these two */
+    const char *name; /* as the request, or the codebook, calls the field; NULL: none. Lent by either */
+};
+
+/* A save that was put together, and not judged. It lives in the call's arena. */
+struct call_draft {
+    uint32_t kind;
+    struct replica_view view; /* of the record as it is; of a new one all zero */
+    struct save save;
+    char number[NAMES_NUMBER_BYTES];
+    struct call_place at; /* what was read last: where it failed, if it did */
+};
+
+/* What "set" and "add" of the body make of a new record, or of one that is `known`; a new one gets a number if `number`. False: the call
+ * failed. */
+bool call_draft(struct call *call, const struct named *known, bool number, struct call_draft *draft_out);
+
+/* May this device bring in a new record that has a history elsewhere? False: no, and the call failed. */
+bool call_may_import(struct call *call, const struct save *save);
+
+/* The import that is on its way: see API.md, "import". */
+struct import;
+
+/* NULL: no memory. */
+struct import *import_new(void);
+void import_free(struct import **import);
+
+/* The one of this node. */
+struct import *call_import(struct call *call);
+
+/* Read what the tables say of it, unless that was done: between turns, or in one. */
+void import_load(struct import *import, struct replica *replica);
+/* Read it again: a turn was given up. The next slice is not before that time: after one that failed, or found the disk full, some
+ * seconds later. */
+enum { IMPORT_RETRY_MS = 5000 };
+void import_forget(struct import *import, uint64_t not_before_ms);
+
+/* True if rows wait to become records, or nobody is left who brings the rest: a turn is wanted. */
+bool import_is_due(struct import *import, const struct api *api, uint64_t now_ms);
+/* Milliseconds until then, at most `wait_ms`. */
+uint64_t import_wait_ms(struct import *import, const struct api *api, uint64_t now_ms, uint64_t wait_ms);
+
+/* A slice of it, in a turn: `call` is nobody's. False: a row was refused half-way: the turn is to be given up. */
+MUST_CHECK bool import_step(struct import *import, struct call *call, const struct api *api);
+
+void call_import_begin(struct call *call);
+void call_import_rows(struct call *call);
+void call_import_check(struct call *call);
+void call_import_commit(struct call *call);
+void call_import_status(struct call *call);
+void call_import_resume(struct call *call);
+void call_import_abandon(struct call *call);
+
 /* May the record take the step that this save takes, does the save leave standing what is only added to, and did the persons
  * of the case agree to it? False: no, and the call failed. */
 bool call_allows_step(struct call *call, uint32_t kind, const struct replica_view *view,

@@ -78,6 +78,13 @@ static const struct call_kind kinds[] = {
     { "duplicate.link", call_duplicate_link, true, true, false },
     { "duplicate.unlink", call_duplicate_unlink, true, true, false },
     { "duplicate.reject", call_duplicate_reject, true, true, false },
+    { "import.begin", call_import_begin, true, true, false },
+    { "import.rows", call_import_rows, true, true, false },
+    { "import.check", call_import_check, false, true, false },
+    { "import.commit", call_import_commit, true, true, false },
+    { "import.status", call_import_status, false, false, false },
+    { "import.resume", call_import_resume, true, true, false },
+    { "import.abandon", call_import_abandon, true, false, true },
 };
 
 /* A request that was taken over and is not answered yet. */
@@ -105,6 +112,7 @@ struct serve {
     struct names *names;
     struct finding *finding;
     struct duplicate *duplicate;
+    struct import *import;
     struct pending *first; /* in order of arrival */
     struct pending **last;
     struct watch watches[WATCHES_MAX];
@@ -128,7 +136,8 @@ serve_new(const struct serve_options *options)
     serve->names = names_new();
     serve->finding = finding_new();
     serve->duplicate = duplicate_new(options->world);
-    if (serve->names == NULL || serve->finding == NULL || serve->duplicate == NULL) {
+    serve->import = import_new();
+    if (serve->names == NULL || serve->finding == NULL || serve->duplicate == NULL || serve->import == NULL) {
         serve_free(&serve);
     }
     return serve;
@@ -171,6 +180,7 @@ serve_free(struct serve **serve_in)
     names_free(&serve->names);
     finding_free(&serve->finding);
     duplicate_free(&serve->duplicate);
+    import_free(&serve->import);
     free(serve);
     *serve_in = NULL;
 }
@@ -191,6 +201,12 @@ struct duplicate *
 call_duplicate(struct call *call)
 {
     return call->serve->duplicate;
+}
+
+struct import *
+call_import(struct call *call)
+{
+    return call->serve->import;
 }
 
 struct names *
@@ -663,6 +679,19 @@ is_to_be_noted(const struct pending *pending)
     return pending->ran && !pending->kind->writes && pending->call.event_count > 0 && !pending->call.failed;
 }
 
+/* Rows that were decided to be records become so when nobody waits for something else, too. */
+static bool
+import_is_wanted(const struct serve *serve)
+{
+    struct replica *replica = serve->options.replica;
+
+    if (replica_roster(replica) == NULL || replica_is_restored(replica, NULL)) {
+        return false;
+    }
+    import_load(serve->import, replica);
+    return import_is_due(serve->import, serve->options.api, world_steady_ms(serve->options.world));
+}
+
 bool
 serve_has_writes(const struct serve *serve)
 {
@@ -671,7 +700,7 @@ serve_has_writes(const struct serve *serve)
             return true;
         }
     }
-    return false;
+    return import_is_wanted(serve);
 }
 
 /* What the writes of a turn that did not happen said is forgotten; those refused for good stay so. */
@@ -686,6 +715,7 @@ forget_writes(struct serve *serve, const struct pending *spared)
     }
     names_clear(serve->names);
     serve->audit.month[0] = '\0';
+    import_forget(serve->import, 0);
     serve->peers_changed = true;
 }
 
@@ -703,6 +733,32 @@ note_read(struct serve *serve, struct pending *pending)
     }
     (void)audit_write(call);
     replica_end_read(serve->options.replica, &call->txn);
+}
+
+/* A slice of the import. False: a row was refused half-way, and the turn is to be begun again without it. */
+static bool
+step_import(struct serve *serve)
+{
+    static const struct api_request nobody;
+    struct table_txn *txn = NULL;
+    struct call call;
+
+    if (!import_is_wanted(serve)) {
+        return true;
+    }
+    if (replica_turn_is_narrow(serve->options.replica) ||
+        replica_begin_read(serve->options.replica, &txn) != ERR_OK) {
+        import_forget(serve->import, world_steady_ms(serve->options.world) + IMPORT_RETRY_MS);
+        return true;
+    }
+    call_begin(serve, &call, &nobody, txn);
+    bool good = import_step(serve->import, &call, serve->options.api);
+    replica_end_read(serve->options.replica, &txn);
+    call_end(&call);
+    if (!good) {
+        forget_writes(serve, NULL);
+    }
+    return good;
 }
 
 bool
@@ -728,7 +784,7 @@ serve_write(struct serve *serve)
             return false;
         }
     }
-    return true;
+    return step_import(serve);
 }
 
 void
@@ -761,6 +817,7 @@ serve_turn_ended(struct serve *serve, enum err err)
     }
     names_clear(serve->names);
     serve->audit.month[0] = '\0';
+    import_forget(serve->import, world_steady_ms(serve->options.world) + IMPORT_RETRY_MS);
     serve->peers_changed = true;
 }
 
@@ -898,6 +955,7 @@ serve_one(struct serve *serve, json_t *body)
             if (pending.call.failed) {
                 err = replica_abort(serve->options.replica);
                 names_clear(serve->names);
+                import_forget(serve->import, 0);
             } else {
                 err = replica_commit(serve->options.replica);
                 names_turn_ended(serve->names);
@@ -1058,6 +1116,7 @@ serve_wait_ms(const struct serve *serve)
         due_ms = due_ms < compare_ms ? due_ms : compare_ms;
         due_ms = due_ms > now_ms ? due_ms - now_ms : 0;
         wait = wait < due_ms ? wait : due_ms;
+        wait = import_wait_ms(serve->import, serve->options.api, now_ms, wait);
     }
     for (size_t n = 0; n < serve->watch_count; n++) {
         const struct watch *watch = &serve->watches[n];

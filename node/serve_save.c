@@ -23,6 +23,7 @@ struct draft {
     size_t op_room;
     struct save save;
     char number[NAMES_NUMBER_BYTES];
+    struct call_place at; /* what is being read */
 };
 
 /* --- ops --- */
@@ -200,6 +201,7 @@ choose_element(struct draft *draft, const struct codebook_collection *collection
             call_usage(draft->call, "%s needs its %s", collection->name, dot == NULL ? first->name : dot + 1);
             return false;
         }
+        draft->at.name = first->name;
         if (!parse_value(draft, first, key, &value)) {
             return false;
         }
@@ -282,6 +284,10 @@ add_element(struct draft *draft, const json_t *item, const struct target *elemen
         const struct codebook_field *field =
             value_element_field(draft->call->codebook, draft->kind, collection, name);
 
+        if (draft->call->failed) {
+            return;
+        }
+        draft->at.name = name;
         if (field == NULL) {
             call_fail(draft->call, ERR_INVALID, "vigil codebook show lists the fields of each collection",
                       "%s has no field called %.60s%s", collection->name, name,
@@ -304,9 +310,11 @@ read_adds(struct draft *draft, const json_t *adds)
         return;
     }
     for (size_t n = 0; n < count && !draft->call->failed; n++) {
+        draft->at = (struct call_place){ n, NULL };
         announce_element(draft, json_array_get(adds, n), &targets[n]);
     }
     for (size_t n = 0; n < count && !draft->call->failed; n++) {
+        draft->at = (struct call_place){ n, NULL };
         add_element(draft, json_array_get(adds, n), &targets[n]);
     }
 }
@@ -343,6 +351,7 @@ read_sets(struct draft *draft, const json_t *sets)
         if (draft->call->failed) {
             return;
         }
+        draft->at = (struct call_place){ CALL_PLACE_SET, name };
         if (collection != NULL && (collection->flags & COLLECTION_SET) != 0) {
             add_set_values(draft, collection, json);
         } else if (find_target(draft, name, &target)) {
@@ -570,20 +579,20 @@ begin_new(struct draft *draft, const char **code_out)
 }
 
 static bool
-begin_old(struct draft *draft, const struct element_name **elements_out, size_t *count_out)
+begin_old(struct draft *draft, const struct named *named, const struct element_name **elements_out,
+          size_t *count_out)
 {
     struct call *call = draft->call;
-    struct named named;
 
-    if (!call_record(call, &named) || !call_view(call, &named, &draft->view) ||
+    if (!call_view(call, named, &draft->view) ||
         !view_elements(call, &draft->view, elements_out, count_out)) {
         return false;
     }
     draft->kind = view_kind(&draft->view);
-    draft->save.compartment = named.compartment;
-    draft->save.record_id = named.record_id;
-    memcpy(draft->number, named.number, sizeof draft->number);
-    const struct roster_compartment *compartment = roster_compartment(call->roster, &named.compartment);
+    draft->save.compartment = named->compartment;
+    draft->save.record_id = named->record_id;
+    memcpy(draft->number, named->number, sizeof draft->number);
+    const struct roster_compartment *compartment = roster_compartment(call->roster, &named->compartment);
     if (compartment != NULL && compartment->role == COMPARTMENT_AUDIT) {
         call_fail(call, ERR_DENIED, "vigil audit list shows it",
                   "the audit log is written by the node alone");
@@ -804,19 +813,50 @@ complete(struct draft *draft)
     draft->save.urgent = draft->save.urgent || withdraws;
 }
 
-/* A record that has a history elsewhere comes with the status that it has: nobody judges steps that were taken before. */
-static void
-check_import(struct draft *draft, bool create)
+bool
+call_draft(struct call *call, const struct named *known, bool number, struct call_draft *draft_out)
 {
-    struct call *call = draft->call;
+    struct draft draft = { .call = call, .at = { CALL_PLACE_NONE, NULL } };
+    const struct element_name *elements = NULL;
+    const char *code = NULL;
+    size_t count = 0;
 
-    if (!create) {
+    memset(draft_out, 0, sizeof *draft_out);
+    if (check_shape(call) && (known == NULL || begin_old(&draft, known, &elements, &count)) &&
+        make_room(&draft, elements, count) && (known != NULL || begin_new(&draft, &code))) {
+        draft.save.actor = (uint32_t)call_number(call, "actor", 0, UINT32_MAX, 0);
+        read_adds(&draft, json_object_get(call->body, "add"));
+        read_sets(&draft, json_object_get(call->body, "set"));
+        draft_out->at = draft.at;
+        if (known == NULL && number) {
+            assign_number(&draft, code);
+        }
+        if (!call->failed && call->arena.failed) {
+            call_fail(call, ERR_MEMORY, "", "%s", err_text(ERR_MEMORY));
+        }
+    } else {
+        draft_out->at = draft.at;
+    }
+    draft.save.ops = draft.ops;
+    draft.save.op_count = draft.op_count;
+    draft_out->kind = draft.kind;
+    draft_out->save = draft.save;
+    draft_out->view = draft.view;
+    memcpy(draft_out->number, draft.number, sizeof draft_out->number);
+    return !call->failed;
+}
+
+/* A record that has a history elsewhere comes with the status that it has: nobody judges steps that were taken before. */
+bool
+call_may_import(struct call *call, const struct save *save)
+{
+    if (!save->create) {
         call_usage(call, "only a new record can be imported");
-    } else if (call->own == NULL ||
-               roster_level(call->roster, call->own, &draft->save.compartment) < LEVEL_ADMIN) {
+    } else if (call->own == NULL || roster_level(call->roster, call->own, &save->compartment) < LEVEL_ADMIN) {
         call_fail(call, ERR_DENIED, "ask somebody with admin there, or enter it as a draft",
                   "records are imported by a device with admin");
     }
+    return !call->failed;
 }
 
 void
@@ -826,9 +866,11 @@ call_record_save(struct call *call)
     const struct element_name *elements = NULL;
     const char *code = NULL;
     size_t count = 0;
+    struct named named;
     bool create = json_object_get(call->body, "record") == NULL;
 
-    if (!check_shape(call) || (!create && !begin_old(&draft, &elements, &count)) ||
+    if (!check_shape(call) ||
+        (!create && (!call_record(call, &named) || !begin_old(&draft, &named, &elements, &count))) ||
         !make_room(&draft, elements, count) || (create && !begin_new(&draft, &code))) {
         return;
     }
@@ -859,8 +901,8 @@ call_record_save(struct call *call)
     if (!call->failed && !imported) {
         (void)call_allows_step(call, draft.kind, &draft.view, &draft.save);
     } else if (!call->failed) {
-        check_import(&draft, create);
-        (void)(call->failed || call_notes_overrides(call, draft.kind, &draft.view, &draft.save));
+        (void)(call_may_import(call, &draft.save) &&
+               call_notes_overrides(call, draft.kind, &draft.view, &draft.save));
     }
     if (!call->failed && call_minds_urgency(call, draft.kind, &draft.view, &draft.save)) {
         call_save(call, &draft.save, draft.number);

@@ -66,6 +66,13 @@ static const struct {
 
     { "consent.show", PEOPLE },
     { "consent.withheld", PEOPLE },
+    { "import.begin", PEOPLE },
+    { "import.rows", PEOPLE },
+    { "import.check", PEOPLE },
+    { "import.commit", PEOPLE },
+    { "import.status", PEOPLE | TENDING },
+    { "import.resume", PEOPLE | TENDING },
+    { "import.abandon", PEOPLE | TENDING },
 
     { "audit.list", WATCHING },
     { "audit.verify", WATCHING | ROLE_OPERATOR },

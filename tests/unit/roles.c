@@ -29,6 +29,9 @@ static const struct {
     { "backup.accept", "c-ho-y" },  { "audit.list", "-rh-a-" },       { "audit.verify", "-rhoa-" },
     { "consent.show", "crh---" },   { "consent.withheld", "crh---" }, { "duplicate.list", "crh---" },
     { "duplicate.link", "crh---" }, { "duplicate.unlink", "crh---" }, { "duplicate.reject", "crh---" },
+    { "import.begin", "crh---" },   { "import.rows", "crh---" },      { "import.check", "crh---" },
+    { "import.commit", "crh---" },  { "import.status", "crho--" },    { "import.resume", "crho--" },
+    { "import.abandon", "crho--" },
 };
 
 START_TEST(every_cell_of_the_table_is_as_it_should_be)
