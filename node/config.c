@@ -227,6 +227,24 @@ blank_comments(struct buf *text)
     }
 }
 
+/* Parse `text`, which is changed. ERR_INVALID, ERR_MEMORY. */
+static enum err
+parse_text(cfg_t *cfg, const char *name, struct buf *text)
+{
+    blank_comments(text);
+    /* A stream of nothing cannot be opened. */
+    buf_put_u8(text, '\n');
+    FILE *file = text->failed ? NULL : fmemopen(text->data, text->size, "r");
+    cfg->filename = strdup(name);
+    enum err err = file == NULL || cfg->filename == NULL    ? ERR_MEMORY
+                   : cfg_parse_fp(cfg, file) == CFG_SUCCESS ? ERR_OK
+                                                            : ERR_INVALID;
+    if (file != NULL) {
+        (void)fclose(file);
+    }
+    return err;
+}
+
 /* ERR_INVALID, ERR_IO, ERR_MEMORY; a file that is not there is an empty one. */
 static enum err
 parse_file(cfg_t *cfg, const char *path, struct config_fault *fault)
@@ -244,19 +262,27 @@ parse_file(cfg_t *cfg, const char *path, struct config_fault *fault)
         (void)snprintf(fault->text, sizeof fault->text, "%s: %s", path, strerror(errno));
     }
     if (err == ERR_OK) {
-        blank_comments(&text);
-        /* A stream of nothing cannot be opened. */
-        buf_put_u8(&text, '\n');
-        FILE *file = text.failed ? NULL : fmemopen(text.data, text.size, "r");
-        cfg->filename = strdup(path);
-        err = file == NULL || cfg->filename == NULL    ? ERR_MEMORY
-              : cfg_parse_fp(cfg, file) == CFG_SUCCESS ? ERR_OK
-                                                       : ERR_INVALID;
-        if (file != NULL) {
-            (void)fclose(file);
-        }
+        err = parse_text(cfg, path, &text);
     }
     buf_free(&text);
+    return err;
+}
+
+enum err
+config_parse(struct cfg_t *cfg, const char *name, struct span text, struct config_fault *fault_out)
+{
+    struct buf copy = { 0 };
+
+    memset(fault_out, 0, sizeof *fault_out);
+    reporting = fault_out;
+    cfg_set_error_function(cfg, report_args);
+    buf_put_span(&copy, text);
+    enum err err = parse_text(cfg, name, &copy);
+    if (err == ERR_INVALID) {
+        report(NULL, "%s: it ends in the middle of an option or a section", name);
+    }
+    reporting = NULL;
+    buf_free(&copy);
     return err;
 }
 

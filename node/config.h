@@ -43,5 +43,11 @@ struct config_fault {
 MUST_CHECK enum err config_read(const char *path, struct config *config_out, struct config_fault *fault_out);
 void config_free(struct config *config);
 
+/* Parse other text of this syntax with libconfuse: `cfg` has its options, and faults name `name` and the line. After it a section's
+ * `line` is the one on which it ends. ERR_INVALID: `fault_out` says where and what. ERR_MEMORY. */
+struct cfg_t;
+MUST_CHECK enum err config_parse(struct cfg_t *cfg, const char *name, struct span text,
+                                 struct config_fault *fault_out);
+
 /* A file with every option, its default and a line about it, appended to `out`; name and listen are filled in. */
 void config_write_example(const char *name, const char *listen, struct buf *out);

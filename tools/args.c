@@ -23,7 +23,7 @@ const struct option_text option_texts[OPT_COUNT] = {
     [OPT_RESOLVE] = { "resolve", "TARGET", "Let the new value replace all values of a field in conflict" },
     [OPT_FILE] = { "file", "FILE", "Take records from a file of JSON objects; - is standard input" },
     [OPT_KEEP_GOING] = { "keep-going", NULL, "After a refused record go on with the next" },
-    [OPT_DRY_RUN] = { "dry-run", NULL, "Print what would be asked of the node, and ask nothing" },
+    [OPT_DRY_RUN] = { "dry-run", NULL, "Change nothing, and show what would be done" },
     [OPT_KIND] = { "kind", "KIND", "The kind of record: person, source, focal_point and so on" },
     [OPT_OFFICE] = { "office", "CODE",
                      "The office whose record it is; of a new one this node's own if left out" },
@@ -67,6 +67,11 @@ const struct option_text option_texts[OPT_COUNT] = {
     [OPT_UNTIL] = { "until", "TIME", "Only before this time" },
     [OPT_WINDOW] = { "window", "ID", "Only what belongs to this reporting window" },
     [OPT_ALL] = { "all", NULL, "Those too that were acknowledged, or that somebody has decided on" },
+    [OPT_MAPPING] = { "mapping", "MAPPING",
+                      "Which column goes to which field: a file, or plain, uwazi or kobo; plain if left "
+                      "out" },
+    [OPT_REPEAT] = { "repeat", "FILE", "The second file, of a repeat group" },
+    [OPT_REPORT] = { "report", "FILE", "Write what became of each row to a new CSV file" },
     [OPT_CHECK] = { "check", NULL, "End with status 6 if there is something to look at" },
 };
 
