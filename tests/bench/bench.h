@@ -62,3 +62,4 @@ void save_measure(struct bench *bench);
 void wire_measure(struct bench *bench);
 void list_measure(struct bench *bench);
 void find_measure(struct bench *bench);
+void import_measure(struct bench *bench);

@@ -1,7 +1,7 @@
 /* main.c - bench: every figure that was promised, measured, beside its limit.
  *
  *     bench                  the whole table
- *     bench pull ...         one or more groups of it: pull start save wire list find
+ *     bench pull ...         one or more groups of it: pull start save wire list find import
  *     bench lines N          the workload's JSON lines
  *     bench size N           bytes of an entry inside a chunk, and where they go
  *     bench open N           entries a second that one core takes apart, hashes, verifies and opens
@@ -22,9 +22,10 @@ static const struct group {
     const char *title;
     void (*measure)(struct bench *bench);
 } groups[] = {
-    { "pull", "taking in", pull_measure },   { "save", "saving", save_measure },
-    { "wire", "on the wire", wire_measure }, { "start", "starting", start_measure },
-    { "list", "listing", list_measure },     { "find", "searching", find_measure },
+    { "pull", "taking in", pull_measure },     { "save", "saving", save_measure },
+    { "wire", "on the wire", wire_measure },   { "start", "starting", start_measure },
+    { "list", "listing", list_measure },       { "find", "searching", find_measure },
+    { "import", "importing", import_measure },
 };
 
 enum { GROUP_COUNT = sizeof groups / sizeof groups[0] };
@@ -34,7 +35,7 @@ usage(const char *name)
 {
     (void)fprintf(
         stderr,
-        "usage: %s [--quick|--full] [--n ENTRIES] [--dir DIR] [pull|save|wire|start|list|find ...]\n"
+        "usage: %s [--quick|--full] [--n ENTRIES] [--dir DIR] [pull|save|wire|start|list|find|import ...]\n"
         "       %s lines|size|open COUNT\n",
         name, name);
     return 2;
