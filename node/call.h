@@ -409,7 +409,7 @@ struct parties {
 
 struct workflow_save;
 
-/* The persons of a case as it will be after the save; see consent_persons. False: the call failed. */
+/* The persons of a case as it will be after the save, by name; see consent_persons. False: the call failed. */
 MUST_CHECK bool call_parties(struct call *call, const struct workflow_save *save,
                              struct parties *parties_out);
 

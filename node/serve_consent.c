@@ -122,6 +122,17 @@ read_party(struct call *call, const struct ident *id, const struct edtf_day *tod
     return err == ERR_OK || fail_with(call, err);
 }
 
+/* Persons are told of in the order in which people know them, not in that of their ids. */
+static int
+party_order(const void *left, const void *right)
+{
+    const struct party *a = left;
+    const struct party *b = right;
+    int order = strcmp(a->name, b->name);
+
+    return order != 0 ? order : ident_compare(&a->id, &b->id);
+}
+
 bool
 call_parties(struct call *call, const struct workflow_save *save, struct parties *parties_out)
 {
@@ -139,6 +150,9 @@ call_parties(struct call *call, const struct workflow_save *save, struct parties
         if (!read_party(call, &ids[n], &today, &items[n])) {
             return false;
         }
+    }
+    if (count > 1) {
+        qsort(items, count, sizeof *items, party_order);
     }
     return true;
 }

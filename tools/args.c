@@ -75,6 +75,8 @@ const struct option_text option_texts[OPT_COUNT] = {
     [OPT_CHECK] = { "check", NULL, "End with status 6 if there is something to look at" },
 };
 
+_Static_assert(OPT_COUNT <= 64, "the options of a verb are bits of a number");
+
 /* Keys of argp beyond the characters, so that no option has a short form. */
 enum { KEY_FIRST = 256 };
 

@@ -125,10 +125,10 @@ struct noun {
     size_t verb_count;
 };
 
-extern const struct noun urgent_noun, board_noun;
 extern const struct noun case_noun, record_noun, search_noun, conflict_noun, peer_noun, sync_noun,
     status_noun, device_noun, held_noun, erase_noun, epoch_noun, digest_noun, codebook_noun, backup_noun,
-    audit_noun, actor_noun, consent_noun, duplicate_noun, import_noun, completion_noun;
+    audit_noun, actor_noun, consent_noun, urgent_noun, board_noun, duplicate_noun, import_noun,
+    completion_noun;
 
 /* All of them, in the order of the help; ends with NULL. */
 extern const struct noun *const nouns[];
