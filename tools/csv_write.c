@@ -5,11 +5,18 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* What a spreadsheet may take for the beginning of a formula. */
+/* What a spreadsheet may take for the beginning of a formula; where East Asian text is at home, its full-width forms too. */
 static bool
 looks_like_formula(const char *cell)
 {
-    return cell[0] != '\0' && strchr("=+-@\t\r", cell[0]) != NULL;
+    static const char *const wide[] = { "\uff1d", "\uff0b", "\uff0d", "\uff20" }; /* = + - @ */
+
+    for (size_t n = 0; n < sizeof wide / sizeof wide[0]; n++) {
+        if (strncmp(cell, wide[n], strlen(wide[n])) == 0) {
+            return true;
+        }
+    }
+    return cell[0] != '\0' && strchr("=+-@\t\r\n", cell[0]) != NULL;
 }
 
 static void

@@ -33,12 +33,13 @@ END_TEST
 START_TEST(what_a_spreadsheet_would_run_begins_with_an_apostrophe)
 {
     const char *const cells[] = {
-        "=HYPERLINK(\"http://x\")", "+1", "-1", "@SUM(A1)", "\tx", "\rx", "a=b", "'="
+        "=HYPERLINK(\"http://x\")", "+1", "-1", "@SUM(A1)", "\tx", "\rx", "a=b", "'=", "\n=1", "＝1", "＠x"
     };
 
     expect_row(
-        cells, 8,
-        "\"'=HYPERLINK(\"\"http://x\"\")\",\"'+1\",\"'-1\",\"'@SUM(A1)\",\"'\tx\",\"'\rx\",\"a=b\",\"'=\"\n");
+        cells, 11,
+        "\"'=HYPERLINK(\"\"http://x\"\")\",\"'+1\",\"'-1\",\"'@SUM(A1)\",\"'\tx\",\"'\rx\",\"a=b\",\"'=\","
+        "\"'\n=1\",\"'＝1\",\"'＠x\"\n");
 }
 END_TEST
 
