@@ -70,6 +70,7 @@ struct call {
     const json_t *body;
     uint64_t client_no;
     int64_t id;
+    enum sensitivity level; /* the highest that goes into the answer: L3, unless somebody wanted less */
     json_t *ok;
     bool one_record;                    /* that it is about one record: */
     struct ident record;                /* this */
@@ -121,6 +122,8 @@ MUST_CHECK bool call_named(struct call *call, const char *text, struct named *na
 /* Both halves of it. */
 MUST_CHECK bool call_view(struct call *call, const struct named *named, struct replica_view *view_out);
 
+/* The same, and gives the error instead of refusing. The call has failed only if it cannot go on. */
+MUST_CHECK enum err call_read(struct call *call, const struct named *named, struct replica_view *view_out);
 /* Note an event of this call in the audit log. It is written in the turn of the call; of a call that only reads, in a turn
  * before the answer: what is shown was noted. False: there are too many, and the call failed. */
 bool call_audit(struct call *call, const struct audit_event *event);
@@ -158,6 +161,11 @@ struct backup_watch *call_backup(struct call *call);
 
 /* A slice of it. False: it is over, and that was told. `api` may be NULL: nobody is told. */
 bool backup_watch_step(struct backup_watch *watch, struct call *call, struct api *api, uint64_t now_ms);
+
+/* Exports that are on their way, each of one client. */
+struct exporting;
+struct exporting **call_exports(struct call *call);
+void exporting_free(struct exporting **exports);
 
 /* A device that was ever certified, by what people type: name, id, the beginning of it, fingerprint. NULL: the call failed. */
 const struct roster_device *call_author(struct call *call, const char *text);
@@ -212,7 +220,8 @@ bool stamp_is_suspect(const struct call *call, uint64_t hlc);
 
 /* --- the calls: serve_record.c, serve_save.c, serve_list.c, serve_search.c, serve_conflict.c, serve_peer.c, serve_status.c,
  * serve_alarm.c, serve_actor.c, serve_backup.c, serve_device.c, serve_held.c, serve_epoch.c, serve_frontier.c,
- * serve_audit.c, serve_consent.c, serve_withheld.c, serve_urgent.c, serve_board.c, serve_duplicate.c --- */
+ * serve_audit.c, serve_consent.c, serve_withheld.c, serve_urgent.c, serve_board.c, serve_duplicate.c, serve_export.c
+ * --- */
 void call_backup_make(struct call *call);
 void call_backup_accept(struct call *call);
 void call_erase_plan(struct call *call);
@@ -228,6 +237,7 @@ void call_record_search(struct call *call);
 void call_urgent_list(struct call *call);
 void call_urgent_ack(struct call *call);
 void call_board(struct call *call);
+void call_record_export(struct call *call);
 void call_conflict_list(struct call *call);
 void call_conflict_show(struct call *call);
 void call_conflict_resolve(struct call *call);
@@ -279,6 +289,9 @@ json_t *op_json(struct call *call, const struct op *op);
 /* All elements of both halves, those that are absent among them. False: no memory, and the call failed. */
 MUST_CHECK bool view_elements(struct call *call, const struct replica_view *view,
                               const struct element_name **elements_out, size_t *count_out);
+/* The whole record as record.show gives it, without what is above the call's level. Below L3 it is as on a node that may not read
+ * the protected half, and no author is named; at L0 not even the office. NULL: no memory. */
+json_t *record_json(struct call *call, const struct named *named, const struct replica_view *view);
 /* The first half that has the target; NULL: none has. `view_out` may be NULL. */
 const struct record_target *view_target(const struct replica_view *view, const struct target *target);
 uint32_t view_kind(const struct replica_view *view);

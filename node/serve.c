@@ -47,6 +47,7 @@ static const struct call_kind kinds[] = {
     { "urgent.list", call_urgent_list, false, true, false },
     { "urgent.ack", call_urgent_ack, true, true, false },
     { "board", call_board, false, true, false },
+    { "record.export", call_record_export, false, true, false },
     { "conflict.list", call_conflict_list, false, true, false },
     { "conflict.show", call_conflict_show, false, true, false },
     { "conflict.resolve", call_conflict_resolve, true, true, false },
@@ -119,6 +120,7 @@ struct serve {
     size_t watch_count;
     struct backup_watch backup;
     struct audit_place audit;
+    struct exporting *exports;
     bool peers_changed;
     uint64_t destroyed; /* erase_destroyed, when names were last sure to be of what is there */
 };
@@ -177,6 +179,7 @@ serve_free(struct serve **serve_in)
         json_decref(serve->watches[n].told);
     }
     backup_task_close(&serve->backup.task);
+    exporting_free(&serve->exports);
     names_free(&serve->names);
     finding_free(&serve->finding);
     duplicate_free(&serve->duplicate);
@@ -207,6 +210,12 @@ struct import *
 call_import(struct call *call)
 {
     return call->serve->import;
+}
+
+struct exporting **
+call_exports(struct call *call)
+{
+    return &call->serve->exports;
 }
 
 struct names *
@@ -411,8 +420,8 @@ call_resume(struct call *call)
 }
 
 /* A record that has to be made anew first is: that takes a turn, and between turns no reader may be open then. */
-static enum err
-read_view(struct call *call, const struct named *named, struct replica_view *view_out)
+enum err
+call_read(struct call *call, const struct named *named, struct replica_view *view_out)
 {
     bool between = !replica_in_turn(call->replica);
 
@@ -428,7 +437,7 @@ read_view(struct call *call, const struct named *named, struct replica_view *vie
 bool
 call_view(struct call *call, const struct named *named, struct replica_view *view_out)
 {
-    enum err err = read_view(call, named, view_out);
+    enum err err = call_read(call, named, view_out);
 
     if (call->failed) {
         return false;
@@ -520,6 +529,7 @@ call_begin(struct serve *serve, struct call *call, const struct api_request *req
         .body = request->body,
         .client_no = request->client_no,
         .id = request->id,
+        .level = LEVEL_L3,
     };
     call_refresh(call);
 }

@@ -85,18 +85,65 @@ view_elements(struct call *call, const struct replica_view *view, const struct e
 
 /* --- values --- */
 
-static json_t *
-live_json(struct call *call, const struct codebook_field *field, const struct live *live, bool pick)
+/* What the codebook does not know is as confidential as the half in which it stands may be. */
+static bool
+is_shown(const struct call *call, const struct codebook_field *field)
 {
-    const struct signed_change *entry = live->entry;
+    return (field == NULL ? LEVEL_L2 : field->sensitivity) <= call->level;
+}
+
+static bool
+is_collection_shown(const struct call *call, uint32_t number)
+{
+    const struct codebook_collection *collection = codebook_collection(call->codebook, number);
+
+    return (collection == NULL ? LEVEL_L2 : collection->sensitivity) <= call->level;
+}
+
+/* Who wrote it. The names of a device and of its people tell of staff, so below L3 only the office is said. */
+static json_t *
+author_json(struct call *call, const struct signed_change *entry)
+{
+    if (call->level < LEVEL_L1) {
+        return json_pack("{s:n,s:n,s:n}", "device", "actor", "at");
+    }
+    json_t *device = device_json(call->roster, &entry->device_id);
+    json_t *actor = json_null();
+    if (call->level < LEVEL_L3) {
+        (void)json_object_del(device, "id");
+        (void)json_object_del(device, "name");
+    } else {
+        actor = actor_json(call->roster, &entry->device_id, entry->change.actor);
+    }
+    return json_pack("{s:o,s:o,s:o}", "device", device, "actor", actor, "at", hlc_json(entry->change.hlc));
+}
+
+static bool
+is_among(const struct record_target *target, struct span value)
+{
+    for (size_t n = 0; n < target->shown_count; n++) {
+        if (span_equal(target->shown[n], value)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static json_t *
+live_json(struct call *call, const struct record_target *target, const struct live *live, bool pick)
+{
+    const struct codebook_field *field = target->field;
 
     call_reads(call, field, live->value);
-    return json_pack(
-        "{s:o,s:o,s:o,s:o,s:o,s:b,s:b,s:b}", "value", value_json(call->codebook, field, live->value), "label",
-        value_label(call->codebook, field, live->value), "device",
-        device_json(call->roster, &entry->device_id), "actor",
-        actor_json(call->roster, &entry->device_id, entry->change.actor), "at", hlc_json(entry->change.hlc),
-        "pick", pick, "suspect_time", stamp_is_suspect(call, entry->change.hlc), "newer", live->newer);
+    json_t *json = json_pack(
+        "{s:o,s:o,s:b,s:b,s:b,s:b}", "value", value_json(call->codebook, field, live->value), "label",
+        value_label(call->codebook, field, live->value), "pick", pick, "shown", is_among(target, live->value),
+        "suspect_time", stamp_is_suspect(call, live->entry->change.hlc), "newer", live->newer);
+    json_t *author = author_json(call, live->entry);
+
+    (void)json_object_update(json, author);
+    json_decref(author);
+    return json;
 }
 
 json_t *
@@ -105,7 +152,7 @@ values_json(struct call *call, const struct record_target *target)
     json_t *values = json_array();
 
     for (size_t n = 0; n < target->value_count; n++) {
-        (void)json_array_append_new(values, live_json(call, target->field, &target->values[n], n == 0));
+        (void)json_array_append_new(values, live_json(call, target, &target->values[n], n == 0));
     }
     return values;
 }
@@ -178,7 +225,7 @@ add_fields(struct call *call, const struct record_view *half, uint32_t collectio
 
         if (target->target.collection == collection && target->target.field != 0 &&
             (collection == 0 || memcmp(target->target.element, element, ELEMENT_ID_BYTES) == 0) &&
-            !is_cleared(target)) {
+            !is_cleared(target) && is_shown(call, target->field)) {
             (void)json_array_append_new(fields, field_json(call, target));
         }
     }
@@ -259,12 +306,13 @@ note_json(struct call *call, const struct record_view *half, const struct elemen
     if (live == NULL) {
         return NULL;
     }
-    const struct signed_change *entry = live->entry;
-    return json_pack("{s:o,s:o,s:o,s:o,s:o}", "text", value_json(call->codebook, NULL, text), "date",
-                     value_json(call->codebook, NULL, date), "device",
-                     device_json(call->roster, &entry->device_id), "actor",
-                     actor_json(call->roster, &entry->device_id, entry->change.actor), "at",
-                     hlc_json(entry->change.hlc));
+    json_t *note =
+        json_pack("{s:o,s:o,s:o}", "element", hex_json(span_of(name->element, ELEMENT_ID_BYTES)), "text",
+                  value_json(call->codebook, NULL, text), "date", value_json(call->codebook, NULL, date));
+    json_t *author = author_json(call, live->entry);
+    (void)json_object_update(note, author);
+    json_decref(author);
+    return note;
 }
 
 static void
@@ -277,6 +325,9 @@ add_elements(struct call *call, const struct replica_view *view, json_t *element
         return;
     }
     for (size_t n = 0; n < count; n++) {
+        if (!is_collection_shown(call, names[n].collection)) {
+            continue;
+        }
         json_t *note = names[n].collection == COLLECTION_NOTE ? note_json(call, view->open, &names[n]) : NULL;
         json_t *element = note == NULL ? element_json(call, view, &names[n]) : NULL;
 
@@ -368,21 +419,23 @@ number_json(struct call *call, const struct replica_view *view)
     struct target target = { .field = field == NULL ? 0 : field->number };
     const struct record_target *found = field == NULL ? NULL : view_target(view, &target);
 
-    return found == NULL || found->shown_count == 0 ? json_string("")
-                                                    : value_json(call->codebook, field, found->shown[0]);
+    return found == NULL || found->shown_count == 0 || !is_shown(call, field)
+               ? json_string("")
+               : value_json(call->codebook, field, found->shown[0]);
 }
 
-void
-call_record_show(struct call *call)
+json_t *
+record_json(struct call *call, const struct named *named, const struct replica_view *whole)
 {
-    struct named named;
-    struct replica_view view;
+    struct replica_view view = *whole;
     uint64_t created = 0;
     uint64_t updated = 0;
     size_t conflicts = 0;
 
-    if (!call_record(call, &named) || !call_view(call, &named, &view)) {
-        return;
+    if (call->level < LEVEL_L3) {
+        /* As on a node that may not read it. */
+        view.withheld = view.withheld || view.protected_half != NULL;
+        view.protected_half = NULL;
     }
     const struct record_view *const halves[2] = { view.open, view.protected_half };
     for (int half = 0; half < 2; half++) {
@@ -402,17 +455,32 @@ call_record_show(struct call *call)
         add_withheld(call, &view, 0, NULL, fields);
     }
     add_elements(call, &view, elements, notes);
-    const struct roster_compartment *compartment = roster_compartment(call->roster, &named.compartment);
-    call_ok(call,
-            json_pack("{s:o,s:o,s:s,s:s,s:s,s:b,s:b,s:b,s:o,s:o,s:o,s:o,s:o,s:o,s:o}", "id",
-                      hex_json(ident_span(&named.record_id)), "number", number_json(call, &view), "kind",
-                      kind_name(call->codebook, view_kind(&view)), "office",
-                      office_name(call->roster, &named.compartment), "compartment",
-                      compartment == NULL ? "" : compartment->name, "conflict", conflicts > 0, "withheld",
-                      view.withheld, "restricted", view.restricted, "created", hlc_json(created), "updated",
-                      hlc_json(updated), "held", held_of_record(call, &named), "same",
-                      view.restricted ? json_null() : same_json(call, &named), "fields", fields, "elements",
-                      elements, "notes", notes));
+    const struct roster_compartment *compartment = roster_compartment(call->roster, &named->compartment);
+    bool internal = call->level >= LEVEL_L1;
+    return json_pack("{s:o,s:o,s:s,s:s,s:s,s:b,s:b,s:b,s:o,s:o,s:o,s:o,s:o,s:o}", "id",
+                     hex_json(ident_span(&named->record_id)), "number", number_json(call, &view), "kind",
+                     kind_name(call->codebook, view_kind(&view)), "office",
+                     internal ? office_name(call->roster, &named->compartment) : "", "compartment",
+                     internal && compartment != NULL ? compartment->name : "", "conflict", conflicts > 0,
+                     "withheld", view.withheld, "restricted", view.restricted, "created",
+                     internal ? hlc_json(created) : json_null(), "updated",
+                     internal ? hlc_json(updated) : json_null(), "held",
+                     call->level >= LEVEL_L3 ? held_of_record(call, named) : json_null(), "fields", fields,
+                     "elements", elements, "notes", notes);
+}
+
+void
+call_record_show(struct call *call)
+{
+    struct named named;
+    struct replica_view view;
+
+    if (!call_record(call, &named) || !call_view(call, &named, &view)) {
+        return;
+    }
+    json_t *record = record_json(call, &named, &view);
+    (void)json_object_set_new(record, "same", view.restricted ? json_null() : same_json(call, &named));
+    call_ok(call, record);
     if (!call->failed && !view.restricted && view.open != NULL &&
         codebook_field_by_name(call->codebook, view_kind(&view), "urgency") != NULL) {
         json_t *urgency = urgency_json(call, view.open);

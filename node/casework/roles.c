@@ -41,6 +41,7 @@ static const struct {
     { "urgent.list", PEOPLE },
     { "urgent.ack", PEOPLE },
     { "board", PEOPLE },
+    { "record.export", PEOPLE },
     { "conflict.list", PEOPLE },
     { "conflict.show", PEOPLE },
     { "conflict.resolve", PEOPLE },

@@ -31,7 +31,7 @@ static const struct {
     { "duplicate.link", "crh---" }, { "duplicate.unlink", "crh---" }, { "duplicate.reject", "crh---" },
     { "import.begin", "crh---" },   { "import.rows", "crh---" },      { "import.check", "crh---" },
     { "import.commit", "crh---" },  { "import.status", "crho--" },    { "import.resume", "crho--" },
-    { "import.abandon", "crho--" },
+    { "import.abandon", "crho--" }, { "record.export", "crh---" },
 };
 
 START_TEST(every_cell_of_the_table_is_as_it_should_be)
