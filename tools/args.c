@@ -57,7 +57,9 @@ const struct option_text option_texts[OPT_COUNT] = {
     [OPT_BEFORE] = { "before", "TIME",
                      "End each log before the first entry that claims this time or a later one" },
     [OPT_REASON] = { "reason", "REASON",
-                     "Why: consent_withdrawn, erasure_requested, safety, legal or other" },
+                     "Why: of an erasure consent_withdrawn, erasure_requested, safety, legal or other; of an "
+                     "export a "
+                     "sentence" },
     [OPT_YES] = { "yes", NULL, "Go on without being asked" },
     [OPT_WITHOUT] = { "without", "ENTRY",
                       "End its log before this entry, such as the first of a thief's branch" },
@@ -72,6 +74,13 @@ const struct option_text option_texts[OPT_COUNT] = {
                       "out" },
     [OPT_REPEAT] = { "repeat", "FILE", "The second file, of a repeat group" },
     [OPT_REPORT] = { "report", "FILE", "Write what became of each row to a new CSV file" },
+    [OPT_LEVEL] = { "level", "LEVEL",
+                    "The highest sensitivity that goes out: L0, L1, L2 or L3; L2 if left out" },
+    [OPT_PURPOSE] = { "purpose", "SCOPE",
+                      "What the data are for, if they leave the office: publish_named, media or another "
+                      "scope of "
+                      "consent" },
+    [OPT_HTML] = { "html", "FILE", "The new file that the page is written to" },
     [OPT_CHECK] = { "check", NULL, "End with status 6 if there is something to look at" },
 };
 
