@@ -474,7 +474,7 @@ static bool
 is_shared_kind(const char *kind)
 {
     static const char *const names[] = { "focal_point", "good_practice", "policy_development",
-                                         "reporting_window" };
+                                         "reporting_window", "snapshot" };
 
     for (size_t n = 0; n < sizeof names / sizeof names[0]; n++) {
         if (strcmp(names[n], kind) == 0) {

@@ -48,7 +48,8 @@ enum kind_number {
     KIND_POLICY_DEVELOPMENT,
     KIND_REPORTING_WINDOW,
     KIND_COUNT_STUB,
-    KIND_AUDIT_LOG
+    KIND_AUDIT_LOG,
+    KIND_SNAPSHOT
 };
 
 /* As bits of a field's or collection's `kinds`. */
@@ -62,7 +63,8 @@ enum {
     WINDOW   = 1 << KIND_REPORTING_WINDOW,
     STUB     = 1 << KIND_COUNT_STUB,
     AUDIT    = 1 << KIND_AUDIT_LOG,
-    EVERY    = CASE | PERSON | SOURCE | FOCAL | PRACTICE | POLICY | WINDOW | STUB | AUDIT
+    SNAPSHOT = 1 << KIND_SNAPSHOT,
+    EVERY    = CASE | PERSON | SOURCE | FOCAL | PRACTICE | POLICY | WINDOW | STUB | AUDIT | SNAPSHOT
 };
 
 enum collection_number {
@@ -104,7 +106,10 @@ enum collection_number {
     ACKNOWLEDGEMENT = 36,
     LOWERING = 37,
     NOT_SAME_AS = COLLECTION_NOT_SAME_AS,
-    IMPORTED_FROM = 39
+    IMPORTED_FROM = 39,
+    FRONTIER = 40,
+    VERSIONS = 41,
+    FIGURES = 42
 };
 
 enum vocabulary_number {
@@ -196,6 +201,7 @@ static const struct codebook_kind kinds[] = {
     { KIND_REPORTING_WINDOW, "reporting_window", "Reporting window" },
     { KIND_COUNT_STUB, "count_stub", "Count stub" },
     { KIND_AUDIT_LOG, "audit_log", "Audit log" },
+    { KIND_SNAPSHOT, "snapshot", "Snapshot of a reporting window" },
 };
 
 /* --- Vocabularies of every record, and of the case ---------------------------------------- */
@@ -210,6 +216,7 @@ static const struct codebook_value record_kind[] = {
     VALUE(KIND_REPORTING_WINDOW, "reporting_window", "Reporting window"),
     VALUE(KIND_COUNT_STUB, "count_stub", "Count stub"),
     VALUE(KIND_AUDIT_LOG, "audit_log", "Audit log"),
+    VALUE(KIND_SNAPSHOT, "snapshot", "Snapshot of a reporting window"),
 };
 
 static const struct codebook_value sensitivity[] = {
@@ -1352,6 +1359,9 @@ static const struct codebook_collection collections[] = {
     { LOWERING, "lowering", "Lowerings of the urgency", CASE, APPEND, LEVEL_L2 },
     { NOT_SAME_AS, "not_same_as", "Not the same as", CASE | PERSON, KEYED, LEVEL_L2 },
     { IMPORTED_FROM, "imported_from", "Where it was imported from", EVERY & ~(STUB | AUDIT), KEYED, LEVEL_L1 },
+    { FRONTIER, "frontier", "Ends of the logs", SNAPSHOT, APPEND, LEVEL_L1 },
+    { VERSIONS, "versions", "Record versions", SNAPSHOT, APPEND, LEVEL_L1 },
+    { FIGURES, "figures", "Figures", SNAPSHOT, APPEND, LEVEL_L1 },
 };
 
 /* --- Fields ------------------------------------------------------------------------------- */
@@ -1379,9 +1389,9 @@ static const struct codebook_field fields[] = {
     { 10, "risk_level", "Level of risk", 0, CASE, TYPE_CODE, V_RISK_LEVEL, LEVEL_L2, MERGE_MAX, REQ | IDX, 0, 5 },
     { 11, "reporting_window", "Reporting window", 0, CASE | PRACTICE | POLICY | STUB, TYPE_RECORD, 0, LEVEL_L1, MERGE_SURFACE, REQ | IDX, KIND_REPORTING_WINDOW, 6 },
     { 12, "act.type_of_act", "Type of act", ACT, CASE, TYPE_CODE, V_ACT_TYPE, LEVEL_L1, MERGE_SURFACE, REQ | IDX, 0, 4 },
-    { 13, "act.stage", "Stage", ACT, CASE, TYPE_CODE, V_ACT_STAGE, LEVEL_L1, MERGE_PROTECTIVE, REQ, 0, 5 },
+    { 13, "act.stage", "Stage", ACT, CASE, TYPE_CODE, V_ACT_STAGE, LEVEL_L1, MERGE_PROTECTIVE, REQ | IDX, 0, 5 },
     { 14, "act.date_from", "From", ACT, CASE, TYPE_DATE, 0, LEVEL_L2, MERGE_SURFACE, IDX, 0, 0 },
-    { 15, "act.victim", "Victims", ACT, CASE, TYPE_RECORD, 0, LEVEL_L2, MERGE_UNION, 0, KIND_PERSON, 0 },
+    { 15, "act.victim", "Victims", ACT, CASE, TYPE_RECORD, 0, LEVEL_L2, MERGE_UNION, IDX, KIND_PERSON, 0 },
     { 16, "act.verification", "Verification", ACT, CASE, TYPE_CODE, V_VERIFICATION, LEVEL_L1, MERGE_PROTECTIVE, REQ | IDX, 0, 5 },
     { 17, "country_of_act", "Country where it happened", COUNTRY_OF_ACT, CASE, TYPE_COUNTRY, 0, LEVEL_L1, MERGE_SURFACE, REQ | IDX | LIST, 0, 2 },
     { 18, "country_alleged_responsible", "State alleged to be responsible", COUNTRY_ALLEGED_RESPONSIBLE, CASE, TYPE_COUNTRY, 0, LEVEL_L1, MERGE_SURFACE, REQ | IDX | LIST, 0, 5 },
@@ -1423,11 +1433,11 @@ static const struct codebook_field fields[] = {
     { 51, "narrative_public.text", "Public narrative", NARRATIVE_PUBLIC, CASE, TYPE_LONG_TEXT, 0, LEVEL_L2, MERGE_SURFACE, REQ, 0, 10 },
     { 52, "narrative_public.cleared", "Cleared for publication", NARRATIVE_PUBLIC, CASE, TYPE_BOOL, 0, LEVEL_L2, MERGE_SURFACE, 0, 0, 0 },
     { 53, "victim.person", "Person", VICTIM, CASE, TYPE_RECORD, 0, LEVEL_L2, MERGE_SURFACE, REQ | IDX, KIND_PERSON, 0 },
-    { 54, "victim.part", "Part in the case", VICTIM, CASE, TYPE_CODE, V_VICTIM_PART, LEVEL_L1, MERGE_SURFACE, 0, 0, 0 },
+    { 54, "victim.part", "Part in the case", VICTIM, CASE, TYPE_CODE, V_VICTIM_PART, LEVEL_L1, MERGE_SURFACE, IDX, 0, 0 },
     { 55, "source_ref", "Source", SOURCE_REF, CASE, TYPE_RECORD, 0, LEVEL_L2, MERGE_SURFACE, IDX, KIND_SOURCE, 0 },
     { 56, "linked_case.case", "Case", LINKED_CASE, CASE, TYPE_RECORD, 0, LEVEL_L2, MERGE_SURFACE, REQ, KIND_CASE, 0 },
     { 57, "linked_case.relation", "Relation", LINKED_CASE, CASE, TYPE_CODE, V_CASE_RELATION, LEVEL_L2, MERGE_SURFACE, REQ, 0, 0 },
-    { 58, "earlier_report.symbol", "Symbol", EARLIER_REPORT, CASE, TYPE_TEXT, 0, LEVEL_L0, MERGE_SURFACE, REQ, 0, 0 },
+    { 58, "earlier_report.symbol", "Symbol", EARLIER_REPORT, CASE, TYPE_TEXT, 0, LEVEL_L0, MERGE_SURFACE, REQ | LIST, 0, 0 },
     { 59, "earlier_report.year", "Year", EARLIER_REPORT, CASE, TYPE_INTEGER, 0, LEVEL_L0, MERGE_SURFACE, 0, 0, 0 },
     { 60, "earlier_report.paragraph", "Paragraph or annex", EARLIER_REPORT, CASE, TYPE_TEXT, 0, LEVEL_L0, MERGE_SURFACE, 0, 0, 0 },
 
@@ -1516,7 +1526,7 @@ static const struct codebook_field fields[] = {
     { 152, "custody.note", "Note", CUSTODY, CASE, TYPE_TEXT, 0, LEVEL_L2, MERGE_SURFACE, 0, 0, 0 },
 
     /* follow-up */
-    { 156, "follow_up.window", "Reporting window", FOLLOW_UP, CASE, TYPE_RECORD, 0, LEVEL_L1, MERGE_SURFACE, REQ, KIND_REPORTING_WINDOW, 0 },
+    { 156, "follow_up.window", "Reporting window", FOLLOW_UP, CASE, TYPE_RECORD, 0, LEVEL_L1, MERGE_SURFACE, REQ | IDX, KIND_REPORTING_WINDOW, 0 },
     { 157, "follow_up.date", "Date", FOLLOW_UP, CASE, TYPE_DATE, 0, LEVEL_L2, MERGE_SURFACE, REQ | IDX, 0, 0 },
     { 158, "follow_up.new_development", "New developments", FOLLOW_UP, CASE, TYPE_CODE, V_NEW_DEVELOPMENT, LEVEL_L1, MERGE_UNION, REQ | IDX, 0, 0 },
     { 159, "follow_up.narrative", "Narrative", FOLLOW_UP, CASE, TYPE_LOCALISED, 0, LEVEL_L2, MERGE_SURFACE, 0, 0, 0 },
@@ -1528,7 +1538,7 @@ static const struct codebook_field fields[] = {
     /* person or group */
     { 168, "pseudonym", "Pseudonym", 0, PERSON, TYPE_TEXT, 0, LEVEL_L1, MERGE_SURFACE, REQ | ONCE | LIST, 0, 0 },
     { 169, "counting_unit", "Counting unit", 0, PERSON, TYPE_CODE, V_COUNTING_UNIT, LEVEL_L1, MERGE_SURFACE, REQ | IDX | LIST, 0, 0 },
-    { 170, "number_of_persons", "Number of persons", 0, PERSON, TYPE_RANGE, 0, LEVEL_L1, MERGE_SURFACE, 0, 0, 0 },
+    { 170, "number_of_persons", "Number of persons", 0, PERSON, TYPE_RANGE, 0, LEVEL_L1, MERGE_SURFACE, LIST, 0, 0 },
     { 171, "gender", "Gender", 0, PERSON, TYPE_CODE, V_GENDER, LEVEL_L1, MERGE_SURFACE, REQ | IDX | LIST, 0, 0 },
     { 172, "age_group", "Age group", 0, PERSON, TYPE_CODE, V_AGE_GROUP, LEVEL_L1, MERGE_SURFACE, IDX, 0, 0 },
     { 173, "roles", "Role", ROLES, PERSON, TYPE_CODE, V_ROLE, LEVEL_L1, MERGE_SURFACE, REQ | IDX | LIST, 0, 0 },
@@ -1661,6 +1671,22 @@ static const struct codebook_field fields[] = {
     { 331, "imported_from.source", "Source", IMPORTED_FROM, EVERY & ~(STUB | AUDIT), TYPE_TEXT, 0, LEVEL_L1, MERGE_SURFACE, 0, 0, 0 },
     { 332, "imported_from.marks", "Marks of what came", IMPORTED_FROM, EVERY & ~(STUB | AUDIT), TYPE_LONG_TEXT, 0, LEVEL_L1, MERGE_LATEST, 0, 0, 0 },
     { 333, "imported_from.protected_marks", "Marks of what came and is strict", IMPORTED_FROM, EVERY & ~(STUB | AUDIT), TYPE_LONG_TEXT, 0, LEVEL_L3, MERGE_LATEST, 0, 0, 0 },
+
+    /* snapshot of a window: what was counted, from which versions of which records, and up to where in each log */
+    { 340, "window", "Reporting window", 0, SNAPSHOT, TYPE_RECORD, 0, LEVEL_L1, MERGE_SURFACE, REQ | ONCE | IDX | LIST, KIND_REPORTING_WINDOW, 0 },
+    { 341, "as_of", "Counted on", 0, SNAPSHOT, TYPE_DATE, 0, LEVEL_L1, MERGE_SURFACE, REQ | ONCE | LIST, 0, 0 },
+    { 342, "threshold", "Smallest number that is shown", 0, SNAPSHOT, TYPE_INTEGER, 0, LEVEL_L1, MERGE_SURFACE, REQ | ONCE, 0, 0 },
+    { 343, "codebook", "Codebook", 0, SNAPSHOT, TYPE_TEXT, 0, LEVEL_L1, MERGE_SURFACE, REQ | ONCE, 0, 0 },
+    { 344, "rules", "Version of the tables", 0, SNAPSHOT, TYPE_INTEGER, 0, LEVEL_L1, MERGE_SURFACE, REQ | ONCE, 0, 0 },
+    { 345, "record_count", "Records", 0, SNAPSHOT, TYPE_INTEGER, 0, LEVEL_L1, MERGE_SURFACE, REQ | ONCE | LIST, 0, 0 },
+    { 346, "seal", "Hash over all of it", 0, SNAPSHOT, TYPE_TEXT, 0, LEVEL_L1, MERGE_SURFACE, REQ | ONCE | LIST, 0, 0 },
+    { 350, "frontier.page", "Page", FRONTIER, SNAPSHOT, TYPE_INTEGER, 0, LEVEL_L1, MERGE_SURFACE, REQ | ONCE, 0, 0 },
+    { 351, "frontier.ends", "Ends", FRONTIER, SNAPSHOT, TYPE_LONG_TEXT, 0, LEVEL_L1, MERGE_SURFACE, REQ | ONCE, 0, 0 },
+    { 355, "versions.page", "Page", VERSIONS, SNAPSHOT, TYPE_INTEGER, 0, LEVEL_L1, MERGE_SURFACE, REQ | ONCE, 0, 0 },
+    { 356, "versions.list", "Versions", VERSIONS, SNAPSHOT, TYPE_LONG_TEXT, 0, LEVEL_L1, MERGE_SURFACE, REQ | ONCE, 0, 0 },
+    { 360, "figures.page", "Page", FIGURES, SNAPSHOT, TYPE_INTEGER, 0, LEVEL_L1, MERGE_SURFACE, REQ | ONCE, 0, 0 },
+    { 361, "figures.table", "Table", FIGURES, SNAPSHOT, TYPE_TEXT, 0, LEVEL_L1, MERGE_SURFACE, REQ | ONCE, 0, 0 },
+    { 362, "figures.content", "Figures", FIGURES, SNAPSHOT, TYPE_LONG_TEXT, 0, LEVEL_L1, MERGE_SURFACE, REQ | ONCE, 0, 0 },
 };
 
 /* clang-format on */
