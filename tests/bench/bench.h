@@ -63,3 +63,4 @@ void wire_measure(struct bench *bench);
 void list_measure(struct bench *bench);
 void find_measure(struct bench *bench);
 void import_measure(struct bench *bench);
+void stats_measure(struct bench *bench);

@@ -1,7 +1,7 @@
 /* main.c - bench: every figure that was promised, measured, beside its limit.
  *
  *     bench                  the whole table
- *     bench pull ...         one or more groups of it: pull start save wire list find import
+ *     bench pull ...         one or more groups of it: pull start save wire list find import stats
  *     bench lines N          the workload's JSON lines
  *     bench size N           bytes of an entry inside a chunk, and where they go
  *     bench open N           entries a second that one core takes apart, hashes, verifies and opens
@@ -25,7 +25,7 @@ static const struct group {
     { "pull", "taking in", pull_measure },     { "save", "saving", save_measure },
     { "wire", "on the wire", wire_measure },   { "start", "starting", start_measure },
     { "list", "listing", list_measure },       { "find", "searching", find_measure },
-    { "import", "importing", import_measure },
+    { "import", "importing", import_measure }, { "stats", "counting", stats_measure },
 };
 
 enum { GROUP_COUNT = sizeof groups / sizeof groups[0] };
@@ -33,11 +33,11 @@ enum { GROUP_COUNT = sizeof groups / sizeof groups[0] };
 static int
 usage(const char *name)
 {
-    (void)fprintf(
-        stderr,
-        "usage: %s [--quick|--full] [--n ENTRIES] [--dir DIR] [pull|save|wire|start|list|find|import ...]\n"
-        "       %s lines|size|open COUNT\n",
-        name, name);
+    (void)fprintf(stderr,
+                  "usage: %s [--quick|--full] [--n ENTRIES] [--dir DIR] "
+                  "[pull|save|wire|start|list|find|import|stats ...]\n"
+                  "       %s lines|size|open COUNT\n",
+                  name, name);
     return 2;
 }
 
