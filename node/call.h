@@ -10,6 +10,7 @@
 #include "node/casework/finding.h"
 #include "node/casework/roles.h"
 #include "node/casework/workflow.h"
+#include "node/casework/statistics.h"
 #include "node/names.h"
 #include "node/serve.h"
 #include "node/value.h"
@@ -113,6 +114,21 @@ struct finding *call_finding(struct call *call);
 
 /* The index of those that may be one. */
 struct duplicate *call_duplicate(struct call *call);
+/* What is counted, and the tables that were made of it last. */
+struct stats_cache {
+    struct statistics *statistics; /* NULL: none */
+    uint64_t version;              /* of the facts */
+    uint32_t window;
+    uint32_t as_of_day;
+};
+struct facts *call_facts(struct call *call);
+struct stats_cache *call_stats(struct call *call);
+void stats_cache_clear(struct stats_cache *cache);
+
+/* The snapshot that was drafted last, and is not written yet; NULL: none. */
+struct snapshot_draft;
+struct snapshot_draft **call_snapshot(struct call *call);
+void snapshot_draft_free(struct snapshot_draft **draft);
 
 /* The record that member "record" names. False: the call failed. */
 MUST_CHECK bool call_record(struct call *call, struct named *named_out);
@@ -238,6 +254,13 @@ void call_urgent_list(struct call *call);
 void call_urgent_ack(struct call *call);
 void call_board(struct call *call);
 void call_record_export(struct call *call);
+void call_stats_tables(struct call *call);
+void call_stats_table(struct call *call);
+void call_snapshot_draft(struct call *call);
+void call_snapshot_make(struct call *call);
+void call_snapshot_list(struct call *call);
+void call_snapshot_show(struct call *call);
+void call_snapshot_verify(struct call *call);
 void call_conflict_list(struct call *call);
 void call_conflict_show(struct call *call);
 void call_conflict_resolve(struct call *call);

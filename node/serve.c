@@ -48,6 +48,13 @@ static const struct call_kind kinds[] = {
     { "urgent.ack", call_urgent_ack, true, true, false },
     { "board", call_board, false, true, false },
     { "record.export", call_record_export, false, true, false },
+    { "stats.tables", call_stats_tables, false, true, false },
+    { "stats.table", call_stats_table, false, true, false },
+    { "snapshot.draft", call_snapshot_draft, false, true, false },
+    { "snapshot.make", call_snapshot_make, true, true, false },
+    { "snapshot.list", call_snapshot_list, false, true, false },
+    { "snapshot.show", call_snapshot_show, false, true, false },
+    { "snapshot.verify", call_snapshot_verify, false, true, false },
     { "conflict.list", call_conflict_list, false, true, false },
     { "conflict.show", call_conflict_show, false, true, false },
     { "conflict.resolve", call_conflict_resolve, true, true, false },
@@ -114,7 +121,10 @@ struct serve {
     struct finding *finding;
     struct duplicate *duplicate;
     struct import *import;
-    struct pending *first; /* in order of arrival */
+    struct facts *facts;
+    struct stats_cache stats;
+    struct snapshot_draft *snapshot; /* NULL: none */
+    struct pending *first;           /* in order of arrival */
     struct pending **last;
     struct watch watches[WATCHES_MAX];
     size_t watch_count;
@@ -139,7 +149,9 @@ serve_new(const struct serve_options *options)
     serve->finding = finding_new();
     serve->duplicate = duplicate_new(options->world);
     serve->import = import_new();
-    if (serve->names == NULL || serve->finding == NULL || serve->duplicate == NULL || serve->import == NULL) {
+    serve->facts = facts_new();
+    if (serve->names == NULL || serve->finding == NULL || serve->duplicate == NULL || serve->import == NULL ||
+        serve->facts == NULL) {
         serve_free(&serve);
     }
     return serve;
@@ -184,6 +196,9 @@ serve_free(struct serve **serve_in)
     finding_free(&serve->finding);
     duplicate_free(&serve->duplicate);
     import_free(&serve->import);
+    stats_cache_clear(&serve->stats);
+    snapshot_draft_free(&serve->snapshot);
+    facts_free(&serve->facts);
     free(serve);
     *serve_in = NULL;
 }
@@ -216,6 +231,24 @@ struct exporting **
 call_exports(struct call *call)
 {
     return &call->serve->exports;
+}
+
+struct facts *
+call_facts(struct call *call)
+{
+    return call->serve->facts;
+}
+
+struct stats_cache *
+call_stats(struct call *call)
+{
+    return &call->serve->stats;
+}
+
+struct snapshot_draft **
+call_snapshot(struct call *call)
+{
+    return &call->serve->snapshot;
 }
 
 struct names *
@@ -1122,7 +1155,9 @@ serve_wait_ms(const struct serve *serve)
         uint64_t now_ms = world_steady_ms(serve->options.world);
         uint64_t due_ms = finding_due_ms(serve->finding, replica, now_ms);
         uint64_t compare_ms = duplicate_due_ms(serve->duplicate, replica, now_ms);
+        uint64_t counted_ms = facts_due_ms(serve->facts, replica, now_ms);
 
+        due_ms = due_ms < counted_ms ? due_ms : counted_ms;
         due_ms = due_ms < compare_ms ? due_ms : compare_ms;
         due_ms = due_ms > now_ms ? due_ms - now_ms : 0;
         wait = wait < due_ms ? wait : due_ms;
@@ -1178,6 +1213,12 @@ serve_work(struct serve *serve)
         enum err err = duplicate_read(serve->duplicate, replica, now_ms);
         if (err != ERR_OK && err != ERR_ABSENT) {
             log_event("duplicates-behind", "err=%s", err_code(err)); /* likewise */
+        }
+    }
+    if (replica_roster(replica) != NULL && facts_due_ms(serve->facts, replica, now_ms) <= now_ms) {
+        enum err err = facts_read(serve->facts, replica, now_ms);
+        if (err != ERR_OK && err != ERR_ABSENT) {
+            log_event("counting-behind", "err=%s", err_code(err)); /* likewise */
         }
     }
     return work_on_backup(serve);

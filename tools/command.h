@@ -70,6 +70,8 @@ enum opt {
     OPT_LEVEL,
     OPT_PURPOSE,
     OPT_HTML,
+    OPT_CSV,
+    OPT_UNSUPPRESSED,
     OPT_COUNT,
     OPT_NONE = OPT_COUNT /* something that stands on its own */
 };
@@ -131,7 +133,7 @@ struct noun {
 extern const struct noun case_noun, record_noun, search_noun, conflict_noun, peer_noun, sync_noun,
     status_noun, device_noun, held_noun, erase_noun, epoch_noun, digest_noun, codebook_noun, backup_noun,
     audit_noun, actor_noun, consent_noun, urgent_noun, board_noun, duplicate_noun, import_noun, export_noun,
-    completion_noun;
+    stats_noun, snapshot_noun, completion_noun;
 
 /* All of them, in the order of the help; ends with NULL. */
 extern const struct noun *const nouns[];

@@ -31,7 +31,9 @@ static const struct {
     { "duplicate.link", "crh---" }, { "duplicate.unlink", "crh---" }, { "duplicate.reject", "crh---" },
     { "import.begin", "crh---" },   { "import.rows", "crh---" },      { "import.check", "crh---" },
     { "import.commit", "crh---" },  { "import.status", "crho--" },    { "import.resume", "crho--" },
-    { "import.abandon", "crho--" }, { "record.export", "crh---" },
+    { "import.abandon", "crho--" }, { "record.export", "crh---" },    { "stats.tables", "crh---" },
+    { "stats.table", "crh---" },    { "snapshot.draft", "-rh---" },   { "snapshot.make", "-rh---" },
+    { "snapshot.list", "crh-a-" },  { "snapshot.show", "crh-a-" },    { "snapshot.verify", "crh-a-" },
 };
 
 START_TEST(every_cell_of_the_table_is_as_it_should_be)

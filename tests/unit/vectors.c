@@ -190,6 +190,7 @@ make_contexts(struct vectors *out, const struct vectors *stated)
         "vigil.bak.sum.v1", "vigil.bak.pas.v1", "vigil.cbk.v1",     "vigil.req.v1",     "vigil.wel.v1",
         "vigil.view.v1",    "vigil.dic.v1",     "vigil.pop.v1",     "vigil.fro.v1",     "vigil.frs.v1",
         "vigil.prt.v1",     "vigil.ptl.v1",     "vigil.imp.key.v1", "vigil.imp.row.v1", "vigil.imp.elt.v1",
+        "vigil.ver.v1",     "vigil.vpg.v1",     "vigil.snp.v1",
     };
     static const char *const prefixes[] = { "VIGIL1STMT", "VIGIL1ENTRY", "VIGIL1REQUEST", "VIGIL1DEVICE",
                                             "VIGIL1FRONTIER" };

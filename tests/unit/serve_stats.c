@@ -1,0 +1,492 @@
+/* Tables as headquarters asks for them, and snapshots of a window that another node counts again. */
+#include "tests/support/check.h"
+#include "tests/support/saves.h"
+#include "tests/support/served.h"
+
+#include "store/base/cbor.h"
+#include "store/base/log.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static struct test_organisation org;
+static struct served hq;    /* reads every case, with the role headquarters */
+static struct served ken;   /* makes the cases */
+static struct served other; /* headquarters too, on another machine */
+
+static void
+silent(void *self, const char *line)
+{
+    (void)self;
+    (void)line;
+}
+
+static void
+setup(void)
+{
+    log_to(silent, NULL);
+    test_organisation_init_with(&org, 53, 3, 2);
+    test_organisation_office(&org, "KEN", false);
+    test_organisation_office(&org, "HQ", true);
+    struct test_node *second = test_organisation_enrol(&org, "KEN", LEVEL_ADMIN, NULL, 0);
+    org.roles = ROLE_HEADQUARTERS;
+    struct test_node *first = test_organisation_enrol(&org, "HQ", LEVEL_ADMIN, NULL, 0);
+    struct test_node *third = test_organisation_enrol(&org, "HQ", LEVEL_ADMIN, NULL, 0);
+    test_node_join(&org, second);
+    test_node_join(&org, first);
+    test_node_join(&org, third);
+    test_node_exchange(first, second);
+    test_node_exchange(first, third);
+    test_node_exchange(second, third);
+    served_begin(&ken, second);
+    served_begin(&hq, first);
+    served_begin(&other, third);
+}
+
+static void
+teardown(void)
+{
+    served_end(&hq);
+    served_end(&ken);
+    served_end(&other);
+    test_organisation_free(&org);
+    log_to(NULL, NULL);
+}
+
+static void
+save(struct served *node, char id[40], const char *format, ...)
+{
+    char body[2000];
+    va_list args;
+
+    va_start(args, format);
+    (void)vsnprintf(body, sizeof body, format, args);
+    va_end(args);
+    json_t *answer = served_ask(node, "{'id':1,'do':'record.save',%s}", body);
+    (void)snprintf(id, 40, "%s", json_string_value(json_object_get(served_granted(answer), "record")));
+    json_decref(answer);
+}
+
+static void
+make_window(struct served *node, char window[40])
+{
+    save(node, window,
+         "'kind':'reporting_window','set':{'from':'2025-05-01','to':'2026-04-30','report_symbol':'A/HRC/60/"
+         "62'}");
+}
+
+static void
+make_case(struct served *node, char id[40], const char *window, const char *gender)
+{
+    char person[40];
+
+    save(node, person,
+         "'kind':'person','set':{'pseudonym':'Dove','counting_unit':'individual','gender':'%s'}", gender);
+    save(node, id,
+         "'kind':'case','imported':true,'set':{'title':'A "
+         "march','status':'included_named','reporting_window':'%s'},"
+         "'add':[{'to':'country_of_act','value':'KEN'},{'to':'country_alleged_responsible','value':'KEN'},"
+         "{'to':'victim','fields':{'person':'%s'}},{'to':'act','fields':{'type_of_act':'detention','victim':["
+         "'%s']}}]",
+         window, person, person);
+}
+
+/* Nine cases of KEN: six women, three men. The last one's id. */
+static void
+make_cases(char window[40], char last[40])
+{
+    make_window(&ken, window);
+    for (int n = 0; n < 9; n++) {
+        make_case(&ken, last, window, n < 6 ? "woman" : "man");
+    }
+    test_node_exchange(ken.node, hq.node);
+    test_node_exchange(hq.node, other.node);
+}
+
+/* The row of a cube with these values; NULL: there is none. */
+static const json_t *
+find_row(const json_t *ok, const char *title, const char *values)
+{
+    size_t t;
+    size_t c;
+    size_t r;
+    json_t *table;
+    json_t *cube;
+    json_t *row;
+
+    json_array_foreach(json_object_get(ok, "tables"), t, table)
+    {
+        json_array_foreach(json_object_get(table, "cubes"), c, cube)
+        {
+            json_array_foreach(json_object_get(cube, "rows"), r, row)
+            {
+                char *text = json_dumps(json_object_get(row, "values"), JSON_COMPACT);
+                bool same = strcmp(json_string_value(json_object_get(cube, "title")), title) == 0 &&
+                            strcmp(text, values) == 0;
+
+                free(text);
+                if (same) {
+                    return row;
+                }
+            }
+        }
+    }
+    return NULL;
+}
+
+/* Its count; -1: it is not shown, -2: there is no such row. */
+static int
+count_of(const json_t *ok, const char *title, const char *values)
+{
+    const json_t *row = find_row(ok, title, values);
+    const json_t *count = json_object_get(row, "count");
+
+    return row == NULL ? -2 : json_is_null(count) ? -1 : (int)json_integer_value(count);
+}
+
+START_TEST(tables_follow_what_is_saved)
+{
+    char window[40];
+    char last[40];
+
+    make_cases(window, last);
+    json_t *answer =
+        served_ask(&hq, "{'id':1,'do':'stats.table','tables':['T1','T3'],'window':'A/HRC/60/62'}");
+    const json_t *ok = served_granted(answer);
+    ck_assert_int_eq(count_of(ok, "Cases", "[\"all\"]"), 9);
+    ck_assert_int_eq(count_of(ok, "Individuals", "[\"new\"]"), 9);
+    ck_assert_int_eq(count_of(ok, "Individuals by gender", "[\"all\"]"), 9);
+    /* Three men; and of six women they could be told. */
+    ck_assert_int_eq(count_of(ok, "Individuals by gender", "[\"man\"]"), -1);
+    ck_assert_int_eq(count_of(ok, "Individuals by gender", "[\"woman\"]"), -1);
+    ck_assert_int_eq(count_of(ok, "Individuals by region", "[\"all\",\"all\"]"), -2);
+    json_decref(answer);
+    /* What is saved is counted at once, what is restricted no more. */
+    make_case(&hq, last, window, "man");
+    answer = served_ask(&hq, "{'id':1,'do':'stats.table','window':'%s','by':'state'}", window);
+    ok = served_granted(answer);
+    ck_assert_int_eq(count_of(ok, "Cases", "[\"all\"]"), 10);
+    ck_assert_int_eq(count_of(ok, "Individuals by region", "[\"KEN\",\"new\"]"), 10);
+    json_decref(answer);
+    json_decref(served_ask(
+        &hq,
+        "{'id':1,'do':'record.save','record':'%s','add':[{'to':'restriction','fields':{'reason':'safety'}}]}",
+        last));
+    answer = served_ask(&hq, "{'id':1,'do':'stats.table','window':'%s'}", window);
+    ok = served_granted(answer);
+    ck_assert_int_eq(count_of(ok, "Cases", "[\"all\"]"), 9);
+    json_decref(answer);
+    /* Of all windows, and of one that has nothing. */
+    save(&hq, last, "'kind':'reporting_window','set':{'from':'2026-05-01','to':'2027-04-30'}");
+    answer = served_ask(&hq, "{'id':1,'do':'stats.table','window':'%s'}", last);
+    ck_assert_int_eq(count_of(served_granted(answer), "Cases", "[\"all\"]"), 0);
+    json_decref(answer);
+    answer = served_ask(&hq, "{'id':1,'do':'stats.table'}");
+    ck_assert_int_eq(count_of(served_granted(answer), "Cases", "[\"all\"]"), 9);
+    json_decref(answer);
+}
+END_TEST
+
+START_TEST(small_numbers_are_for_those_who_review_and_it_is_noted)
+{
+    char window[40];
+    char last[40];
+
+    make_cases(window, last);
+    served_refused(served_ask(&ken, "{'id':1,'do':'stats.table','tables':['T3'],'unsuppressed':true}"),
+                   "denied");
+    json_t *answer = served_ask(
+        &hq, "{'id':1,'do':'stats.table','tables':['T3'],'window':'%s','unsuppressed':true}", window);
+    ck_assert_int_eq(count_of(served_granted(answer), "Individuals by gender", "[\"man\"]"), 3);
+    json_decref(answer);
+    answer = served_ask(&hq, "{'id':1,'do':'audit.list','what':'unsuppressed'}");
+    const json_t *events = json_object_get(served_granted(answer), "events");
+    ck_assert_uint_eq(json_array_size(events), 1);
+    char *text = json_dumps(events, 0);
+    ck_assert_ptr_nonnull(strstr(text, "tables=T3"));
+    ck_assert_ptr_nonnull(strstr(text, window));
+    free(text);
+    json_decref(answer);
+}
+END_TEST
+
+START_TEST(what_is_asked_wrongly_is_refused)
+{
+    char window[40];
+
+    make_window(&ken, window);
+    served_refused(served_ask(&ken, "{'id':1,'do':'stats.table','tables':['T14']}"), "invalid");
+    served_refused(served_ask(&ken, "{'id':1,'do':'stats.table','tables':[1]}"), "usage");
+    served_refused(served_ask(&ken, "{'id':1,'do':'stats.table','tables':'T1'}"), "usage");
+    served_refused(served_ask(&ken, "{'id':1,'do':'stats.table','by':'moon'}"), "usage");
+    served_refused(served_ask(&ken, "{'id':1,'do':'stats.table','window':'A/HRC/1/1'}"), "absent");
+    make_window(&ken, window);
+    served_refused(served_ask(&ken, "{'id':1,'do':'stats.table','window':'A/HRC/60/62'}"), "conflict");
+    served_refused(served_ask(&ken, "{'id':1,'do':'snapshot.draft','window':'%s'}", window), "denied");
+    served_refused(served_ask(&hq, "{'id':1,'do':'snapshot.draft'}"), "usage");
+    served_refused(served_ask(&hq, "{'id':1,'do':'snapshot.make','draft':'0011223344556677'}"), "absent");
+    served_refused(served_ask(&ken, "{'id':1,'do':'snapshot.verify','snapshot':'%s'}", window), "invalid");
+    json_t *answer = served_ask(&ken, "{'id':1,'do':'stats.tables'}");
+    ck_assert_uint_eq(json_array_size(json_object_get(served_granted(answer), "tables")), 13);
+    ck_assert_uint_eq(json_array_size(json_object_get(served_granted(answer), "windows")), 2);
+    json_decref(answer);
+}
+END_TEST
+
+/* --- snapshots --- */
+
+static void
+make_snapshot(struct served *node, const char *window, char snapshot[40])
+{
+    char draft[40];
+    json_t *answer = served_ask(node, "{'id':1,'do':'snapshot.draft','window':'%s'}", window);
+
+    (void)snprintf(draft, sizeof draft, "%s",
+                   json_string_value(json_object_get(served_granted(answer), "draft")));
+    json_decref(answer);
+    answer = served_ask(node, "{'id':1,'do':'snapshot.make','draft':'%s'}", draft);
+    (void)snprintf(snapshot, 40, "%s",
+                   json_string_value(json_object_get(served_granted(answer), "snapshot")));
+    json_decref(answer);
+}
+
+static json_t *
+verify(struct served *node, const char *snapshot)
+{
+    return served_ask(node, "{'id':1,'do':'snapshot.verify','snapshot':'%s'}", snapshot);
+}
+
+static void
+expect_agreement(struct served *node, const char *snapshot)
+{
+    json_t *answer = verify(node, snapshot);
+    const json_t *ok = served_granted(answer);
+
+    if (!json_is_true(json_object_get(ok, "agrees"))) {
+        ck_abort_msg("%s", json_dumps(ok, 0));
+    }
+    ck_assert_int_gt((int)json_integer_value(json_object_get(ok, "figures")), 20);
+    json_decref(answer);
+}
+
+/* It differs, and one fault of a kind names what the text says. */
+static void
+expect_fault(struct served *node, const char *snapshot, const char *how, const char *record)
+{
+    json_t *answer = verify(node, snapshot);
+    const json_t *ok = served_granted(answer);
+    size_t index;
+    json_t *fault;
+    bool found = false;
+
+    ck_assert(json_is_false(json_object_get(ok, "agrees")));
+    json_array_foreach(json_object_get(ok, "faults"), index, fault)
+    {
+        const char *named = json_string_value(json_object_get(fault, "record"));
+
+        found = found || (strcmp(json_string_value(json_object_get(fault, "how")), how) == 0 &&
+                          (record == NULL || (named != NULL && strncmp(record, named, 16) == 0)));
+    }
+    if (!found) {
+        ck_abort_msg("no %s of %s: %s", how, record == NULL ? "any" : record, json_dumps(ok, 0));
+    }
+    json_decref(answer);
+}
+
+START_TEST(another_node_counts_a_snapshot_again)
+{
+    char window[40];
+    char last[40];
+    char snapshot[40];
+
+    make_cases(window, last);
+    make_snapshot(&hq, window, snapshot);
+    expect_agreement(&hq, snapshot);
+    test_node_exchange(hq.node, other.node);
+    expect_agreement(&other, snapshot);
+    json_t *answer = served_ask(&other, "{'id':1,'do':'snapshot.show','snapshot':'%s'}", snapshot);
+    const json_t *ok = served_granted(answer);
+    ck_assert(json_is_true(json_object_get(ok, "whole")));
+    /* As it was published: three men are not in it. */
+    char *text = json_dumps(json_object_get(ok, "figures"), JSON_COMPACT);
+    ck_assert_ptr_nonnull(strstr(text, "[\"man\",null]"));
+    ck_assert_ptr_null(strstr(text, "[\"man\",3]"));
+    free(text);
+    json_decref(answer);
+    answer = served_ask(&other, "{'id':1,'do':'snapshot.list'}");
+    ck_assert_uint_eq(json_array_size(json_object_get(served_granted(answer), "snapshots")), 1);
+    json_decref(answer);
+    answer = served_ask(&hq, "{'id':1,'do':'audit.list','what':'snapshot'}");
+    ck_assert_uint_eq(json_array_size(json_object_get(served_granted(answer), "events")), 2);
+    json_decref(answer);
+}
+END_TEST
+
+/* Edits, new cases, restrictions: the frozen versions are what counts. And the node itself is as it was. */
+START_TEST(later_edits_do_not_change_it)
+{
+    char window[40];
+    char last[40];
+    char snapshot[40];
+    char more[40];
+
+    make_cases(window, last);
+    make_snapshot(&hq, window, snapshot);
+    test_node_exchange(hq.node, other.node);
+    test_node_exchange(hq.node, ken.node);
+    json_decref(served_ask(
+        &ken,
+        "{'id':1,'do':'record.save','record':'%s','set':{'status':'follow_up'},'add':[{'to':'act','fields':{"
+        "'type_of_act':'killing'}}]}",
+        last));
+    make_case(&ken, more, window, "man");
+    json_decref(served_ask(
+        &ken,
+        "{'id':1,'do':'record.save','record':'%s','add':[{'to':'restriction','fields':{'reason':'safety'}}]}",
+        last));
+    test_node_exchange(ken.node, other.node);
+    expect_agreement(&other, snapshot);
+    json_t *answer = served_ask(&other, "{'id':1,'do':'stats.table','tables':['T1'],'window':'%s'}", window);
+    ck_assert_int_eq(count_of(served_granted(answer), "Cases", "[\"all\"]"),
+                     9); /* one more, one restricted */
+    json_decref(answer);
+    expect_agreement(&other, snapshot);
+}
+END_TEST
+
+START_TEST(one_planted_wrong_figure_is_named)
+{
+    char window[40];
+    char last[40];
+    char snapshot[40];
+    struct ident id;
+    struct replica_view view;
+    struct arena arena = { 0 };
+    const struct codebook_field *field = codebook_field_by_name(codebook_reprisals(), 10, "figures.content");
+    bool planted = false;
+
+    make_cases(window, last);
+    make_snapshot(&hq, window, snapshot);
+    ck_assert(bytes_from_hex(id.bytes, sizeof id.bytes, snapshot));
+    saves_begin(hq.node);
+    const struct ident shared = *roster_shared_id(replica_roster(hq.node->replica));
+    ck_assert_int_eq(replica_read(hq.node->replica, &shared, &id, &arena, &view), ERR_OK);
+    for (size_t n = 0; n < view.open->target_count && !planted; n++) {
+        const struct record_target *target = &view.open->targets[n];
+        struct buf cbor = { 0 };
+        char *found;
+
+        if (target->field != field) {
+            continue;
+        }
+        struct cbor_reader in = cbor_reader_of(target->shown[0]);
+        struct span text = cbor_read_text(&in);
+        char *copy = strndup((const char *)text.data, text.size);
+        found = strstr(copy, "{\"title\":\"Cases\",") == copy ? strstr(copy, "[\"all\",9]") : NULL;
+        if (found != NULL) {
+            found[strlen("[\"all\",")] = '8';
+            cbor_put_text(&cbor, span_text(copy));
+            struct save_op op = {
+                .code = OP_SET, .target = target->target, .value = buf_span(&cbor), .resolve = true
+            };
+            ck_assert_int_eq(saves_change(hq.node, &shared, &id, op), ERR_OK);
+            planted = true;
+        }
+        free(copy);
+        buf_free(&cbor);
+    }
+    arena_free(&arena);
+    saves_commit(hq.node);
+    ck_assert(planted);
+    test_node_exchange(hq.node, other.node);
+    json_t *answer = verify(&other, snapshot);
+    const json_t *ok = served_granted(answer);
+    ck_assert(json_is_false(json_object_get(ok, "agrees")));
+    ck_assert(json_is_false(json_object_get(ok, "whole"))); /* the seal was over another number */
+    const json_t *wrong = json_object_get(ok, "wrong");
+    ck_assert_uint_eq(json_array_size(wrong), 1);
+    const json_t *one = json_array_get(wrong, 0);
+    ck_assert_str_eq(json_string_value(json_object_get(one, "table")), "T1");
+    ck_assert_str_eq(json_string_value(json_object_get(one, "title")), "Cases");
+    ck_assert_int_eq((int)json_integer_value(json_object_get(one, "published")), 8);
+    ck_assert_int_eq((int)json_integer_value(json_object_get(one, "computed")), 9);
+    ck_assert_uint_eq((size_t)json_integer_value(json_object_get(ok, "faulty")), 0);
+    json_decref(answer);
+}
+END_TEST
+
+/* The snapshot came, and a case that it was counted from did not. */
+START_TEST(a_record_that_is_missing_is_named)
+{
+    char window[40];
+    char last[40];
+    char snapshot[40];
+    const struct ident shared = *roster_shared_id(replica_roster(hq.node->replica));
+
+    make_cases(window, last);
+    make_case(&ken, last, window, "woman");
+    test_node_exchange(ken.node, hq.node);
+    make_snapshot(&hq, window, snapshot);
+    for (int lane = 0; lane < 4; lane++) {
+        saves_begin(other.node);
+        test_node_give_lane(hq.node, other.node, &shared, lane);
+        saves_commit(other.node);
+    }
+    expect_fault(&other, snapshot, "missing", last);
+    expect_fault(&other, snapshot, "log", NULL);
+    test_node_exchange(hq.node, other.node);
+    expect_agreement(&other, snapshot);
+}
+END_TEST
+
+/* An office that does not hold the others' cases says so. */
+START_TEST(what_cannot_be_read_here_is_said)
+{
+    char window[40];
+    char last[40];
+    char snapshot[40];
+
+    make_cases(window, last);
+    make_case(&hq, last, window, "woman"); /* of an office that KEN does not read */
+    make_snapshot(&hq, window, snapshot);
+    test_node_exchange(hq.node, ken.node);
+    expect_fault(&ken, snapshot, "unreadable", NULL);
+    test_node_exchange(hq.node, other.node);
+    expect_agreement(&other, snapshot);
+}
+END_TEST
+
+/* What is erased is counted no more, and a snapshot that was counted from it says what it lacks. */
+START_TEST(what_was_erased_is_named)
+{
+    char window[40];
+    char last[40];
+    char snapshot[40];
+
+    make_cases(window, last);
+    make_snapshot(&hq, window, snapshot);
+    json_t *answer = served_ask(&hq, "{'id':1,'do':'stats.table','tables':['T1'],'window':'%s'}", window);
+    ck_assert_int_eq(count_of(served_granted(answer), "Cases", "[\"all\"]"), 9);
+    json_decref(answer);
+    answer = served_ask(&ken, "{'id':1,'do':'erase.order','record':'%s','reason':'consent_withdrawn'}", last);
+    (void)served_granted(answer);
+    json_decref(answer);
+    test_node_exchange(ken.node, hq.node);
+    answer = served_ask(&hq, "{'id':1,'do':'erase.order','record':'%s','reason':'consent_withdrawn'}", last);
+    ck_assert(json_is_true(json_object_get(served_granted(answer), "second")));
+    json_decref(answer);
+    test_node_tend(hq.node);
+    answer = served_ask(&hq, "{'id':1,'do':'stats.table','tables':['T1'],'window':'%s'}", window);
+    ck_assert_int_eq(count_of(served_granted(answer), "Cases", "[\"all\"]"), 8);
+    json_decref(answer);
+    expect_fault(&hq, snapshot, "missing", last);
+}
+END_TEST
+
+SUITE_MAIN_WITH("serve_stats", setup, teardown, tables_follow_what_is_saved,
+                small_numbers_are_for_those_who_review_and_it_is_noted, what_is_asked_wrongly_is_refused,
+                another_node_counts_a_snapshot_again, later_edits_do_not_change_it,
+                one_planted_wrong_figure_is_named, a_record_that_is_missing_is_named,
+                what_cannot_be_read_here_is_said, what_was_erased_is_named)
