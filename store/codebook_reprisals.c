@@ -1358,7 +1358,7 @@ static const struct codebook_collection collections[] = {
     { ACKNOWLEDGEMENT, "acknowledgement", "Acknowledgements", CASE, APPEND, LEVEL_L1 },
     { LOWERING, "lowering", "Lowerings of the urgency", CASE, APPEND, LEVEL_L2 },
     { NOT_SAME_AS, "not_same_as", "Not the same as", CASE | PERSON, KEYED, LEVEL_L2 },
-    { IMPORTED_FROM, "imported_from", "Where it was imported from", EVERY & ~(STUB | AUDIT), KEYED, LEVEL_L1 },
+    { IMPORTED_FROM, "imported_from", "Where it was imported from", EVERY & ~(STUB | AUDIT | SNAPSHOT), KEYED, LEVEL_L1 },
     { FRONTIER, "frontier", "Ends of the logs", SNAPSHOT, APPEND, LEVEL_L1 },
     { VERSIONS, "versions", "Record versions", SNAPSHOT, APPEND, LEVEL_L1 },
     { FIGURES, "figures", "Figures", SNAPSHOT, APPEND, LEVEL_L1 },
@@ -1666,11 +1666,11 @@ static const struct codebook_field fields[] = {
     /* looked at beside another record, and they are two */
     { 320, "not_same_as.record", "Other record", NOT_SAME_AS, CASE | PERSON, TYPE_RECORD, 0, LEVEL_L2, MERGE_SURFACE, REQ | IDX, 0, 0 },
     { 321, "not_same_as.reason", "Reason", NOT_SAME_AS, CASE | PERSON, TYPE_CODE, V_NOT_SAME_REASON, LEVEL_L2, MERGE_SURFACE, 0, 0, 0 },
-    /* Which row of which source it was, by a keyed hash, and marks of the values that came with it. Of a stub nobody may tell. */
-    { 330, "imported_from.row", "Row of the source", IMPORTED_FROM, EVERY & ~(STUB | AUDIT), TYPE_RECORD, 0, LEVEL_L1, MERGE_SURFACE, REQ | IDX, 0, 0 },
-    { 331, "imported_from.source", "Source", IMPORTED_FROM, EVERY & ~(STUB | AUDIT), TYPE_TEXT, 0, LEVEL_L1, MERGE_SURFACE, 0, 0, 0 },
-    { 332, "imported_from.marks", "Marks of what came", IMPORTED_FROM, EVERY & ~(STUB | AUDIT), TYPE_LONG_TEXT, 0, LEVEL_L1, MERGE_LATEST, 0, 0, 0 },
-    { 333, "imported_from.protected_marks", "Marks of what came and is strict", IMPORTED_FROM, EVERY & ~(STUB | AUDIT), TYPE_LONG_TEXT, 0, LEVEL_L3, MERGE_LATEST, 0, 0, 0 },
+    /* Which row of which source it was, by a keyed hash, and marks of the values that came with it. Of a stub nobody may tell, and the node itself writes logs and snapshots. */
+    { 330, "imported_from.row", "Row of the source", IMPORTED_FROM, EVERY & ~(STUB | AUDIT | SNAPSHOT), TYPE_RECORD, 0, LEVEL_L1, MERGE_SURFACE, REQ | IDX, 0, 0 },
+    { 331, "imported_from.source", "Source", IMPORTED_FROM, EVERY & ~(STUB | AUDIT | SNAPSHOT), TYPE_TEXT, 0, LEVEL_L1, MERGE_SURFACE, 0, 0, 0 },
+    { 332, "imported_from.marks", "Marks of what came", IMPORTED_FROM, EVERY & ~(STUB | AUDIT | SNAPSHOT), TYPE_LONG_TEXT, 0, LEVEL_L1, MERGE_LATEST, 0, 0, 0 },
+    { 333, "imported_from.protected_marks", "Marks of what came and is strict", IMPORTED_FROM, EVERY & ~(STUB | AUDIT | SNAPSHOT), TYPE_LONG_TEXT, 0, LEVEL_L3, MERGE_LATEST, 0, 0, 0 },
 
     /* snapshot of a window: what was counted, from which versions of which records, and up to where in each log */
     { 340, "window", "Reporting window", 0, SNAPSHOT, TYPE_RECORD, 0, LEVEL_L1, MERGE_SURFACE, REQ | ONCE | IDX | LIST, KIND_REPORTING_WINDOW, 0 },

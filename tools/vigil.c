@@ -7,13 +7,14 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { WAIT_SECONDS = 60, WAIT_SECONDS_MAX = 86400, NAMES_MAX = 32 };
+enum { WAIT_SECONDS = 60, WAIT_SECONDS_MAX = 86400, NAMES_MAX = 40 };
 
 const struct noun *const nouns[] = {
-    &case_noun,   &record_noun, &search_noun,   &conflict_noun,   &peer_noun,   &sync_noun,      &status_noun,
-    &device_noun, &held_noun,   &erase_noun,    &epoch_noun,      &digest_noun, &codebook_noun,  &backup_noun,
-    &audit_noun,  &actor_noun,  &consent_noun,  &urgent_noun,     &board_noun,  &duplicate_noun, &import_noun,
-    &export_noun, &stats_noun,  &snapshot_noun, &completion_noun, NULL,
+    &case_noun,       &record_noun,  &search_noun,   &urgent_noun, &board_noun, &conflict_noun,
+    &duplicate_noun,  &consent_noun, &import_noun,   &export_noun, &stats_noun, &snapshot_noun,
+    &peer_noun,       &sync_noun,    &status_noun,   &device_noun, &held_noun,  &erase_noun,
+    &epoch_noun,      &digest_noun,  &codebook_noun, &actor_noun,  &audit_noun, &backup_noun,
+    &completion_noun, NULL,
 };
 
 static const struct noun *
