@@ -115,6 +115,13 @@ set_values(struct draft *draft, const struct codebook_field *field, const struct
            const json_t *json)
 {
     bool many = field->policy == MERGE_UNION && json_is_array(json);
+    bool pair = field->type == TYPE_RANGE || field->type == TYPE_LOCALISED;
+    if (json_is_array(json) && !many && !pair) {
+        call_fail(draft->call, ERR_INVALID,
+                  "give one; another element is begun by its name alone, as --add act between two acts",
+                  "%s holds one value", field->name);
+        return;
+    }
     size_t count = many ? json_array_size(json) : 1;
 
     for (size_t n = 0; n < count && !draft->call->failed; n++) {

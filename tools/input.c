@@ -228,9 +228,14 @@ input_add(json_t *save, const char *assignment, struct client_fault *fault_out)
     if (fields == NULL) {
         return append_add(save, name, "fields", json_pack("{s:s}", dot + 1, value), fault_out);
     }
-    if (json_object_get(fields, dot + 1) != NULL) {
-        (void)snprintf(hint, sizeof hint, "put --add %s between two elements", name);
-        return fault_set(fault_out, "usage", hint, "'%s.%s' is given twice for one element", name, dot + 1);
+    /* Several values: a field that is a set takes them, of any other the node says that they are too many. */
+    json_t *before = json_object_get(fields, dot + 1);
+    if (json_is_array(before)) {
+        return json_array_append_new(before, json_string(value)) == 0 || no_memory(fault_out);
+    }
+    if (before != NULL) {
+        json_t *both = json_pack("[O,s]", before, value);
+        return json_object_set_new(fields, dot + 1, both) == 0 || no_memory(fault_out);
     }
     return json_object_set_new(fields, dot + 1, json_string(value)) == 0 || no_memory(fault_out);
 }
