@@ -272,7 +272,8 @@ static const char sounds[][2][4] = {
 };
 
 /* The sound at `at`, and how many letters stand for it. What a language may leave out or write otherwise within a word, vowels and y
- * and w, is no sound; before the word's end or a consonant a j after a vowel is none either: Sergej, Sergey. */
+ * and w, is no sound; before the word's end or a consonant a j after a vowel is none either: Sergej, Sergey; nor is an h after the last vowel: Sarah,
+ * Sara. */
 static const char *
 sound_at(const char *latin, size_t at, size_t *letters_out)
 {
@@ -293,6 +294,9 @@ sound_at(const char *latin, size_t at, size_t *letters_out)
         return at == 0 ? "v" : "";
     }
     if (letter == 'j' && at > 0 && is_vowel(latin[at - 1]) && !is_vowel(latin[at + 1])) {
+        return "";
+    }
+    if (letter == 'h' && at > 0 && is_vowel(latin[at - 1]) && latin[at + 1] == '\0') {
         return "";
     }
     if (letter == 'c' || letter == 'q') {

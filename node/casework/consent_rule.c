@@ -27,7 +27,8 @@ struct rule {
 
 static const struct rule step_rules[] = {
     { "shared_with_hq", CONSENT_BIT(CONSENT_SHARE_WITH_HQ), 0, false, false },
-    { "proposed_for_report", ANONYMISED, 0, true, false },
+    /* What comes of it may be a number alone. */
+    { "proposed_for_report", CONSENT_BIT(CONSENT_COUNT_ONLY), 0, true, false },
     { "included_named", NAMED, 0, true, false },
     { "included_anonymised", ANONYMISED, 0, true, true },
     { "counted_only", CONSENT_BIT(CONSENT_COUNT_ONLY), 0, true, false },

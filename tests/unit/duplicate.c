@@ -188,6 +188,7 @@ static const struct {
     { "Мухаммед Хасан", "محمد حسن", DUPLICATE_NAME_WHOLE, false },
     { "Мухаммед Хасан", "Mohammed Hasan", DUPLICATE_NAME_WHOLE, false },
     { "Mohamed bin Hassan", "Mohamed Hassan", DUPLICATE_NAME_WHOLE, true },
+    { "Aminah Okelo", "Amina Okello", DUPLICATE_NAME_WHOLE, false },
     { "Sergey Petrovich Ivanov", "Сергей Иванов", DUPLICATE_NAME_WHOLE, false },
     { "Sergei Ivanov", "Сергей Петров", DUPLICATE_NAME_PART, false },
     { "王小明", "Wang Xiaoming", DUPLICATE_NAME_WHOLE, true },

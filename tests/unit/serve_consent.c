@@ -249,7 +249,7 @@ static const struct {
     const char *wider; /* will do too; NULL: none */
 } steps[] = {
     { "office_cleared", "shared_with_hq", "share_with_hq", NULL },
-    { "hq_review", "proposed_for_report", "publish_anonymised", "publish_named" },
+    { "hq_review", "proposed_for_report", "count_only", "publish_anonymised" },
     { "proposed_for_report", "included_named", "publish_named", NULL },
     { "proposed_for_report", "included_anonymised", "publish_anonymised", "publish_named" },
     { "proposed_for_report", "counted_only", "count_only", "publish_anonymised" },
