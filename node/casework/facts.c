@@ -51,6 +51,8 @@ static const struct source {
     { "person", "current_situation", FACT_SITUATION },
     { "person", "consent.scope", FACT_CONSENT_SCOPE },
     { "person", "consent.decision", FACT_CONSENT_DECISION },
+    { "person", "same_as.record", FACT_SAME_AS },
+    { "person", "not_same_as.record", FACT_NOT_SAME_AS },
     { "reporting_window", "from", FACT_FROM },
     { "reporting_window", "to", FACT_TO },
 };

@@ -54,6 +54,8 @@ enum fact_what {
     FACT_SITUATION,
     FACT_CONSENT_SCOPE,
     FACT_CONSENT_DECISION,
+    FACT_SAME_AS, /* records */
+    FACT_NOT_SAME_AS,
     /* of a reporting window */
     FACT_FROM,
     FACT_TO,

@@ -1,5 +1,7 @@
 #include "node/casework/statistics.h"
 
+#include "node/casework/same.h"
+
 #include "node/casework/disclosure.h"
 #include "store/region.h"
 
@@ -613,7 +615,7 @@ element_begin(struct element *element, struct parted *parted)
 }
 
 static void
-element_take(struct element *element, const struct fact *fact, uint32_t window)
+element_take(struct element *element, const struct fact *fact, uint32_t window, const uint32_t *same)
 {
     switch (fact->what) {
     case FACT_ACT_TYPE:
@@ -638,11 +640,11 @@ element_take(struct element *element, const struct fact *fact, uint32_t window)
         element->is_act = true;
         break;
     case FACT_ACT_VICTIM:
-        list_add(element->act->victims, &element->act->victim_count, LIST_MAX, fact->value);
+        list_add(element->act->victims, &element->act->victim_count, LIST_MAX, same[fact->value]);
         element->is_act = true;
         break;
     case FACT_VICTIM:
-        element->victim.person = fact->value;
+        element->victim.person = same[fact->value];
         element->is_victim = true;
         break;
     case FACT_VICTIM_PART:
@@ -684,7 +686,12 @@ element_end(struct parted *parted, const struct element *element)
             keep_first(&parted->first_act, element->act->day);
         }
     }
-    if (element->is_victim && parted->victim_count < ACTS_MAX) {
+    bool twice = false; /* named by two records of one person */
+    for (size_t n = 0; element->is_victim && element->victim.person != 0 && n < parted->victim_count; n++) {
+        twice = twice || (parted->victims[n].person == element->victim.person &&
+                          parted->victims[n].part == element->victim.part);
+    }
+    if (element->is_victim && !twice && parted->victim_count < ACTS_MAX) {
         parted->victims[parted->victim_count] = element->victim;
         parted->victim_count++;
     }
@@ -726,7 +733,7 @@ find_reply(struct parted *parted)
 }
 
 static void
-part_case(struct parted *parted, const struct fact_record *record, uint32_t window)
+part_case(struct parted *parted, const struct fact_record *record, uint32_t window, const uint32_t *same)
 {
     struct element element;
     uint16_t at = 0;
@@ -792,7 +799,7 @@ part_case(struct parted *parted, const struct fact_record *record, uint32_t wind
             keep_first(&parted->next_review, fact->value);
             break;
         default:
-            element_take(&element, fact, window);
+            element_take(&element, fact, window, same);
             break;
         }
     }
@@ -815,6 +822,7 @@ struct counting {
     struct statistics *statistics;
     const struct facts *facts;
     const struct statistics_options *options;
+    uint32_t *same; /* see same.h */
     struct parted parted;
     enum counts_as standing;
     bool bases[BASE_COUNT];
@@ -1232,7 +1240,7 @@ begin_case(struct counting *counting, const struct fact_record *record)
     struct parted *parted = &counting->parted;
     uint32_t window = counting->options->window;
 
-    part_case(parted, record, window);
+    part_case(parted, record, window, counting->same);
     if (window != 0 && parted->window != window && !parted->followed) {
         return false;
     }
@@ -1752,7 +1760,11 @@ statistics_new(struct statistics **statistics_out, const struct facts *facts,
         counting->statistics = *statistics_out;
         counting->facts = facts;
         counting->options = options;
-        err = count_release(counting);
+        err = same_persons(facts, &counting->same);
+        if (err == ERR_OK) {
+            err = count_release(counting);
+        }
+        free(counting->same);
         free(counting->counts);
         free(counting->stamps);
         free(counting->states);

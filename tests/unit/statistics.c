@@ -310,6 +310,25 @@ START_TEST(t1_counts_each_unit_by_itself)
 }
 END_TEST
 
+/* Ben and Ana were entered by two offices: one person until somebody says that they are two. */
+START_TEST(persons_who_are_linked_count_once)
+{
+    make_person(BEN, "individual", "man", "youth_18_24", "lawyer");
+    set("same_as.record", 1, summary_id(ANA));
+    put();
+    count(WINDOW, 0);
+    expect("Individuals", "new", 1);
+    expect("Individuals", "all", 2);
+    expect("Acts", "new", 4);
+    make_person(ANA, "individual", "woman", "adult", "lawyer");
+    set("not_same_as.record", 1, summary_id(BEN));
+    put();
+    count(WINDOW, 0);
+    expect("Individuals", "new", 2);
+    expect("Individuals", "all", 3);
+}
+END_TEST
+
 START_TEST(t2_rolls_states_up_into_regions)
 {
     count(WINDOW, 0);
@@ -656,7 +675,8 @@ START_TEST(every_table_has_a_cube_and_every_cube_a_table)
 }
 END_TEST
 
-SUITE_MAIN_WITH("statistics", setup, teardown, t1_counts_each_unit_by_itself, t2_rolls_states_up_into_regions,
+SUITE_MAIN_WITH("statistics", setup, teardown, t1_counts_each_unit_by_itself,
+                persons_who_are_linked_count_once, t2_rolls_states_up_into_regions,
                 t3_counts_victims_by_role_gender_and_age, t4_counts_acts_and_whom_they_name,
                 t5_and_t6_count_mechanisms_and_perpetrators,
                 t7_counts_who_asked_for_anonymity_and_who_is_withheld,
