@@ -1,6 +1,7 @@
 #include "node/codebook_json.h"
 
 #include "node/value.h"
+#include "store/codebook_changes.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -176,6 +177,24 @@ codebook_json(const struct codebook *codebook, const struct codebook_kind *only)
     return json_pack("{s:s,s:I,s:o,s:o,s:o,s:o,s:o}", "name", codebook->name, "version",
                      (json_int_t)codebook->version, "id", hex_json(hash_span(&id)), "kinds", kinds, "fields",
                      fields, "collections", collections, "vocabularies", vocabularies);
+}
+
+static void
+put_change(void *self, const struct codebook_change *change)
+{
+    static const char *const words[] = { "", "added", "altered", "refused" };
+
+    (void)json_array_append_new(self, json_pack("{s:s,s:s,s:s}", "how", words[change->how], "what",
+                                                change->what, "why", change->text));
+}
+
+json_t *
+codebook_changes_json(const struct codebook *before, const struct codebook *after, size_t *refused_out)
+{
+    json_t *rows = json_array();
+
+    *refused_out = rows == NULL ? 0 : codebook_compare(before, after, put_change, rows);
+    return rows;
 }
 
 /* --- in --- */

@@ -15,6 +15,11 @@
 /* The codebook, or what of it belongs to one kind (NULL: all). NULL: no memory. */
 json_t *codebook_json(const struct codebook *codebook, const struct codebook_kind *only);
 
+/* What `after` has otherwise than `before` (store/codebook_changes.h), as [{"how":"added"|"altered"|"refused","what","why"}]. In *refused_out how
+ * many are refused; 0: it may follow. NULL: no memory. */
+json_t *codebook_changes_json(const struct codebook *before, const struct codebook *after,
+                              size_t *refused_out);
+
 /* Why a codebook cannot be read. */
 struct codebook_fault {
     char what[160]; /* "field act.stage: there is no vocabulary called act_stag" */

@@ -198,7 +198,8 @@ MUST_CHECK enum err ceremony_rotate(struct ceremony *ceremony, const char *code,
 
 /* Put a codebook in force, signed by roots: its encoding, whose version is above that of the one in force. ERR_INVALID: it is none, or
  * may not follow (store/codebook_changes.h). */
-MUST_CHECK enum err ceremony_codebook(struct ceremony *ceremony, struct span encoded, ceremony_fault *fault_out);
+MUST_CHECK enum err ceremony_codebook(struct ceremony *ceremony, struct span encoded,
+                                      ceremony_fault *fault_out);
 
 /* --- files out --- */
 

@@ -202,7 +202,7 @@ struct gossip_peer_status {
     uint64_t frames_malformed;
     uint64_t chunks_forged;
     uint64_t chunks_seen;  /* held already */
-    uint64_t chunks_later; /* not taken in for now, without blame */
+    uint64_t chunks_later; /* put off or not needed, without blame */
     uint64_t entries_taken;
     uint64_t
         set_back; /* times that the peer said it has less of a log of its own than is here: no evidence, an alarm */

@@ -1,7 +1,6 @@
 #include "tools/codebook_check.h"
 
 #include "node/codebook_json.h"
-#include "store/codebook_changes.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -56,23 +55,13 @@ ask_book(struct command *command, json_t **json_out, struct client_fault *fault)
     return book;
 }
 
-static void
-add_row(void *self, const struct codebook_change *change)
-{
-    static const char *const words[] = { "", "added", "altered", "refused" };
-
-    (void)json_array_append_new(self, json_pack("{s:s,s:s,s:s}", "how", words[change->how], "what",
-                                                change->what, "why", change->text));
-}
-
 /* Print what is otherwise than in force. */
 static enum exit_status
 print_changes(struct command *command, const struct codebook *before, const struct codebook *after)
 {
     static const struct output_column columns[] = { { "how", 0 }, { "what", 0 }, { "why", COLUMN_CUT } };
-    json_t *rows = json_array();
-
-    size_t refused = codebook_compare(before, after, add_row, rows);
+    size_t refused = 0;
+    json_t *rows = codebook_changes_json(before, after, &refused);
     enum exit_status status = command_table(command, columns, 3, rows);
     if (json_array_size(rows) == 0) {
         command_remark(command, "nothing is otherwise\n");

@@ -15,7 +15,7 @@ parse(const char *text)
 }
 
 static void
-refused(const char *text, const char *why)
+expect_refused(const char *text, const char *why)
 {
     ck_assert_int_eq(parse(text), ERR_INVALID);
     ck_assert_str_eq(fault.text, why);
@@ -63,39 +63,39 @@ END_TEST
 
 START_TEST(what_is_wrong_is_named_with_its_line)
 {
-    refused("source = \"\xff\"\n", "m.conf:1: it is no text in UTF-8");
-    refused("", "m.conf:1: it does not name its source: source = \"...\"");
-    refused("source = \"x\"\n", "m.conf:1: it names no column");
-    refused("source = \"x\"\ncolumn \"a\" { field = \"title\" }\n",
+    expect_refused("source = \"\xff\"\n", "m.conf:1: it is no text in UTF-8");
+    expect_refused("", "m.conf:1: it does not name its source: source = \"...\"");
+    expect_refused("source = \"x\"\n", "m.conf:1: it names no column");
+    expect_refused("source = \"x\"\ncolumn \"a\" { field = \"title\" }\n",
             "m.conf:1: it does not say which column is the key of a row: key = { \"id\" }");
-    refused("source = \"x\"\nkey = { \"a\" }\n\ncolumn \"a\" { }\n", "m.conf:4: column 'a' goes to no field");
-    refused("source = \"x\"\nkey = { \"a\" }\ncolumn \"a\" {\n  field = \"Title\"\n}\n",
+    expect_refused("source = \"x\"\nkey = { \"a\" }\n\ncolumn \"a\" { }\n", "m.conf:4: column 'a' goes to no field");
+    expect_refused("source = \"x\"\nkey = { \"a\" }\ncolumn \"a\" {\n  field = \"Title\"\n}\n",
             "m.conf:5: column 'a': 'Title' is not the name of a field");
-    refused("source = \"x\"\nkey = { \"a\" }\ncolumn \"a\" { field = \"act[].x\" }\n",
+    expect_refused("source = \"x\"\nkey = { \"a\" }\ncolumn \"a\" { field = \"act[].x\" }\n",
             "m.conf:3: column 'a': 'act[].x' is not the name of a field");
-    refused("source = \"x\"\nkey = { \"a\" }\ncolumn \"a\" { field = \"title\" map = \"m\" }\n",
+    expect_refused("source = \"x\"\nkey = { \"a\" }\ncolumn \"a\" { field = \"title\" map = \"m\" }\n",
             "m.conf:3: column 'a': there is no map 'm'");
-    refused("source = \"x\"\nkey = { \"a\" }\nmap \"m\" { values = { \"a\" } }\n",
+    expect_refused("source = \"x\"\nkey = { \"a\" }\nmap \"m\" { values = { \"a\" } }\n",
             "m.conf:3: map 'm': a value is written \"theirs=ours\"");
-    refused("source = \"x\"\nkey = { \"a\" }\nmap \"m\" { values = { \"a=1\", \"a=2\" } }\n",
+    expect_refused("source = \"x\"\nkey = { \"a\" }\nmap \"m\" { values = { \"a=1\", \"a=2\" } }\n",
             "m.conf:3: map 'm' has a value twice: a");
-    refused("source = \"x\"\nkey = { \"a\" }\ncolumn \"a\" { field = \"title\" date = \"d/m/y\" }\n",
+    expect_refused("source = \"x\"\nkey = { \"a\" }\ncolumn \"a\" { field = \"title\" date = \"d/m/y\" }\n",
             "m.conf:3: date 'd/m/y' is none of edtf, dd/mm/yyyy, mm/dd/yyyy, yyyy/mm/dd, unix, datetime");
-    refused("source = \"x\"\ndelimiter = \";;\"\n",
+    expect_refused("source = \"x\"\ndelimiter = \";;\"\n",
             "m.conf:2: a delimiter is one character, such as \",\" or \";\"");
-    refused("source = \"x\"\nkye = { \"a\" }\n", "m.conf:2: no such option 'kye'");
-    refused("source = \"x\"\nkey = { \"a\" }\ncolumn \"a\" { field = \"title\" }\nperson \"p\" { }\n",
+    expect_refused("source = \"x\"\nkye = { \"a\" }\n", "m.conf:2: no such option 'kye'");
+    expect_refused("source = \"x\"\nkey = { \"a\" }\ncolumn \"a\" { field = \"title\" }\nperson \"p\" { }\n",
             "m.conf:4: person 'p' names no column");
-    refused("source = \"x\"\nkey = { \"a\" }\ncolumn \"a\" { field = \"title\" }\n"
+    expect_refused("source = \"x\"\nkey = { \"a\" }\ncolumn \"a\" { field = \"title\" }\n"
             "repeat { column \"b\" { field = \"title\" } }\n",
             "m.conf:4: column 'b' of a repeat goes to a field of an element, as in act.type_of_act");
-    refused("column \"a\" { field = ", "m.conf:2: premature end of file");
+    expect_refused("column \"a\" { field = ", "m.conf:2: premature end of file");
 }
 END_TEST
 
 START_TEST(faults_of_options_are_told_with_their_line)
 {
-    refused("\n\nsource = \"x\"\ndate = \"never\"\nkey = { \"a\" }\n",
+    expect_refused("\n\nsource = \"x\"\ndate = \"never\"\nkey = { \"a\" }\n",
             "m.conf:4: date 'never' is none of edtf, dd/mm/yyyy, mm/dd/yyyy, yyyy/mm/dd, unix, datetime");
     ck_assert_int_eq(parse("source = \"x\"\n\nkey = { \"a\" }\ncolumn \"a\" { field = \"title\" }\n"),
                      ERR_OK);

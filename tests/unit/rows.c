@@ -61,7 +61,7 @@ expect_broken(const char *message)
 }
 
 static void
-heading_refused(const char *text, const char *message)
+expect_heading_refused(const char *text, const char *message)
 {
     ck_assert(!begin(text, strlen(text), false, ','));
     ck_assert_ptr_null(rows);
@@ -153,11 +153,11 @@ END_TEST
 
 START_TEST(a_heading_names_each_column_once)
 {
-    heading_refused("\n", "f has no heading");
-    heading_refused("a,,b\n1,2,3\n", "row 1 of f: column 2 has no name");
-    heading_refused("a,b,a\n1,2,3\n", "row 1 of f: two columns are called a");
-    heading_refused("a,b\xff\n1,2\n", "row 1 of f: the name of column 2 is not UTF-8");
-    heading_refused("\xff\xfe"
+    expect_heading_refused("\n", "f has no heading");
+    expect_heading_refused("a,,b\n1,2,3\n", "row 1 of f: column 2 has no name");
+    expect_heading_refused("a,b,a\n1,2,3\n", "row 1 of f: two columns are called a");
+    expect_heading_refused("a,b\xff\n1,2\n", "row 1 of f: the name of column 2 is not UTF-8");
+    expect_heading_refused("\xff\xfe"
                     "a",
                     "f is UTF-16 and not UTF-8");
 }

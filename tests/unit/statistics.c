@@ -272,7 +272,7 @@ cell_of(const char *title, const char *path)
 }
 
 static void
-expect(const char *title, const char *path, uint64_t number)
+expect_cell(const char *title, const char *path, uint64_t number)
 {
     struct statistics_cell cell = cell_of(title, path);
 
@@ -285,28 +285,28 @@ expect(const char *title, const char *path, uint64_t number)
 START_TEST(t1_counts_each_unit_by_itself)
 {
     count(WINDOW, 0);
-    expect("Cases", "new", 3);
-    expect("Cases", "follow_up", 1);
-    expect("Cases", "all", 4);
-    expect("States", "new", 3);
-    expect("States", "follow_up", 1);
-    expect("States", "all", 3); /* KEN is in both */
-    expect("Individuals", "new", 2);
-    expect("Individuals", "follow_up", 1);
-    expect("Individuals", "all", 3);
-    expect("Organisations", "all", 1);
-    expect("Families, communities and other groups", "all", 1);
-    expect("Persons in groups, at least", "new", 34);
-    expect("Victims not recorded as a person or a group", "all", 1);
-    expect("Acts", "new", 4);
-    expect("Acts", "follow_up", 1);
-    expect("Acts", "all", 5);
-    expect("All cases of the window", "counted", 4);
-    expect("All cases of the window", "under_way", 1);
-    expect("All cases of the window", "withheld", 1);
-    expect("All cases of the window", "left_out", 0);
-    expect("All cases of the window", "out_of_the_way", 1);
-    expect("All cases of the window", "all", 7);
+    expect_cell("Cases", "new", 3);
+    expect_cell("Cases", "follow_up", 1);
+    expect_cell("Cases", "all", 4);
+    expect_cell("States", "new", 3);
+    expect_cell("States", "follow_up", 1);
+    expect_cell("States", "all", 3); /* KEN is in both */
+    expect_cell("Individuals", "new", 2);
+    expect_cell("Individuals", "follow_up", 1);
+    expect_cell("Individuals", "all", 3);
+    expect_cell("Organisations", "all", 1);
+    expect_cell("Families, communities and other groups", "all", 1);
+    expect_cell("Persons in groups, at least", "new", 34);
+    expect_cell("Victims not recorded as a person or a group", "all", 1);
+    expect_cell("Acts", "new", 4);
+    expect_cell("Acts", "follow_up", 1);
+    expect_cell("Acts", "all", 5);
+    expect_cell("All cases of the window", "counted", 4);
+    expect_cell("All cases of the window", "under_way", 1);
+    expect_cell("All cases of the window", "withheld", 1);
+    expect_cell("All cases of the window", "left_out", 0);
+    expect_cell("All cases of the window", "out_of_the_way", 1);
+    expect_cell("All cases of the window", "all", 7);
 }
 END_TEST
 
@@ -317,37 +317,37 @@ START_TEST(persons_who_are_linked_count_once)
     set("same_as.record", 1, summary_id(ANA));
     put();
     count(WINDOW, 0);
-    expect("Individuals", "new", 1);
-    expect("Individuals", "all", 2);
-    expect("Acts", "new", 4);
+    expect_cell("Individuals", "new", 1);
+    expect_cell("Individuals", "all", 2);
+    expect_cell("Acts", "new", 4);
     make_person(ANA, "individual", "woman", "adult", "lawyer");
     set("not_same_as.record", 1, summary_id(BEN));
     put();
     count(WINDOW, 0);
-    expect("Individuals", "new", 2);
-    expect("Individuals", "all", 3);
+    expect_cell("Individuals", "new", 2);
+    expect_cell("Individuals", "all", 3);
 }
 END_TEST
 
 START_TEST(t2_rolls_states_up_into_regions)
 {
     count(WINDOW, 0);
-    expect("Individuals by region", "KEN:new", 2);
-    expect("Individuals by region", "KEN:follow_up", 1);
-    expect("Individuals by region", "014:all", 3);
-    expect("Individuals by region", "002:all", 3);
-    expect("Individuals by region", "COL:new", 1);
-    expect("Individuals by region", "019:all", 1);
-    expect("Individuals by region", "all:all", 3); /* one of them in both regions */
-    expect("Individuals by region", "EGY:all", 0);
-    expect("Cases by region", "EGY:new", 1);
-    expect("Cases by region", "015:new", 1);
-    expect("Cases by region", "002:new", 2);
-    expect("Cases by region", "002:follow_up", 1);
-    expect("Cases by region", "all:all", 4);
-    expect("States by region", "002:all", 2);
-    expect("States by region", "019:new", 1);
-    expect("States by region", "all:all", 3);
+    expect_cell("Individuals by region", "KEN:new", 2);
+    expect_cell("Individuals by region", "KEN:follow_up", 1);
+    expect_cell("Individuals by region", "014:all", 3);
+    expect_cell("Individuals by region", "002:all", 3);
+    expect_cell("Individuals by region", "COL:new", 1);
+    expect_cell("Individuals by region", "019:all", 1);
+    expect_cell("Individuals by region", "all:all", 3); /* one of them in both regions */
+    expect_cell("Individuals by region", "EGY:all", 0);
+    expect_cell("Cases by region", "EGY:new", 1);
+    expect_cell("Cases by region", "015:new", 1);
+    expect_cell("Cases by region", "002:new", 2);
+    expect_cell("Cases by region", "002:follow_up", 1);
+    expect_cell("Cases by region", "all:all", 4);
+    expect_cell("States by region", "002:all", 2);
+    expect_cell("States by region", "019:new", 1);
+    expect_cell("States by region", "all:all", 3);
     /* Where it happened is not where the State lies that is alleged to have done it. */
     for (size_t n = 0; n < statistics_slot_count(statistics, cube_of("Cases by region"), 0); n++) {
         ck_assert_str_ne(statistics_slot(statistics, cube_of("Cases by region"), 0, n)->name, "FRA");
@@ -360,18 +360,18 @@ START_TEST(t3_counts_victims_by_role_gender_and_age)
     static const char title[] = "Individuals by role, gender and age";
 
     count(WINDOW, 0);
-    expect(title, "lawyer:woman:adult", 1);
-    expect(title, "lawyer:man:youth_18_24", 1);
-    expect(title, "witness:man:youth_18_24", 1);
-    expect(title, "lawyer:all:all", 2);
-    expect(title, "witness:all:all", 1);
-    expect(title, "academic:woman:unknown", 1);
-    expect(title, "all:woman:all", 2);
-    expect(title, "all:all:all", 3);
-    expect(title, "family_member:all:all", 0);
-    expect("Individuals by gender", "woman", 2);
-    expect("Individuals by gender", "man", 1);
-    expect("Individuals by gender", "all", 3);
+    expect_cell(title, "lawyer:woman:adult", 1);
+    expect_cell(title, "lawyer:man:youth_18_24", 1);
+    expect_cell(title, "witness:man:youth_18_24", 1);
+    expect_cell(title, "lawyer:all:all", 2);
+    expect_cell(title, "witness:all:all", 1);
+    expect_cell(title, "academic:woman:unknown", 1);
+    expect_cell(title, "all:woman:all", 2);
+    expect_cell(title, "all:all:all", 3);
+    expect_cell(title, "family_member:all:all", 0);
+    expect_cell("Individuals by gender", "woman", 2);
+    expect_cell("Individuals by gender", "man", 1);
+    expect_cell("Individuals by gender", "all", 3);
 }
 END_TEST
 
@@ -380,60 +380,60 @@ START_TEST(t4_counts_acts_and_whom_they_name)
     static const char title[] = "Individuals by group of acts, gender and region";
 
     count(WINDOW, 0);
-    expect("Acts by type and region", "detention:002", 1);
-    expect("Acts by type and region", "prison_sentence:002", 1);
-    expect("Acts by type and region", "liberty:002", 2);
-    expect("Acts by type and region", "violence:all", 1);
-    expect("Acts by type and region", "movement:002", 1);
-    expect("Acts by type and region", "surveillance_digital:019", 1);
-    expect("Acts by type and region", "all:all", 5);
-    expect(title, "liberty:woman:002", 1);
-    expect(title, "violence:woman:all", 1);
-    expect(title, "liberty:all:all", 2);
+    expect_cell("Acts by type and region", "detention:002", 1);
+    expect_cell("Acts by type and region", "prison_sentence:002", 1);
+    expect_cell("Acts by type and region", "liberty:002", 2);
+    expect_cell("Acts by type and region", "violence:all", 1);
+    expect_cell("Acts by type and region", "movement:002", 1);
+    expect_cell("Acts by type and region", "surveillance_digital:019", 1);
+    expect_cell("Acts by type and region", "all:all", 5);
+    expect_cell(title, "liberty:woman:002", 1);
+    expect_cell(title, "violence:woman:all", 1);
+    expect_cell(title, "liberty:all:all", 2);
     /* In COL no act names her, in KEN none names the third one. */
-    expect(title, "not_recorded:woman:019", 1);
-    expect(title, "not_recorded:woman:002", 1);
-    expect(title, "not_recorded:all:all", 2);
-    expect(title, "all:all:all", 3);
-    expect("Acts by group and stage", "liberty:ongoing", 1);
-    expect("Acts by group and stage", "all:not_recorded", 4);
+    expect_cell(title, "not_recorded:woman:019", 1);
+    expect_cell(title, "not_recorded:woman:002", 1);
+    expect_cell(title, "not_recorded:all:all", 2);
+    expect_cell(title, "all:all:all", 3);
+    expect_cell("Acts by group and stage", "liberty:ongoing", 1);
+    expect_cell("Acts by group and stage", "all:not_recorded", 4);
 }
 END_TEST
 
 START_TEST(t5_and_t6_count_mechanisms_and_perpetrators)
 {
     count(WINDOW, 0);
-    expect("Cases by UN actor", "special_procedures:new", 1);
-    expect("Cases by UN actor", "upr:all", 1);
-    expect("Cases by UN actor", "cat:all", 1);
-    expect("Cases by UN actor", "not_recorded:all", 2);
-    expect("Cases by UN actor", "all:all", 4);
-    expect("Acts by UN actor and group", "special_procedures:liberty", 1);
-    expect("Acts by UN actor and group", "special_procedures:all", 2);
-    expect("Acts by UN actor and group", "cat:surveillance_digital", 1);
-    expect("States by UN actor", "not_recorded", 2);
-    expect("States by UN actor", "all", 3);
-    expect("Cases by number of UN actors", "several", 1);
-    expect("Cases by number of UN actors", "one", 1);
-    expect("Cases by number of UN actors", "not_recorded", 2);
-    expect("Alleged perpetrators", "police:state", 1);
-    expect("Alleged perpetrators", "all:all", 1);
-    expect("Alleged perpetrators", "all:non_state", 0);
+    expect_cell("Cases by UN actor", "special_procedures:new", 1);
+    expect_cell("Cases by UN actor", "upr:all", 1);
+    expect_cell("Cases by UN actor", "cat:all", 1);
+    expect_cell("Cases by UN actor", "not_recorded:all", 2);
+    expect_cell("Cases by UN actor", "all:all", 4);
+    expect_cell("Acts by UN actor and group", "special_procedures:liberty", 1);
+    expect_cell("Acts by UN actor and group", "special_procedures:all", 2);
+    expect_cell("Acts by UN actor and group", "cat:surveillance_digital", 1);
+    expect_cell("States by UN actor", "not_recorded", 2);
+    expect_cell("States by UN actor", "all", 3);
+    expect_cell("Cases by number of UN actors", "several", 1);
+    expect_cell("Cases by number of UN actors", "one", 1);
+    expect_cell("Cases by number of UN actors", "not_recorded", 2);
+    expect_cell("Alleged perpetrators", "police:state", 1);
+    expect_cell("Alleged perpetrators", "all:all", 1);
+    expect_cell("Alleged perpetrators", "all:non_state", 0);
 }
 END_TEST
 
 START_TEST(t7_counts_who_asked_for_anonymity_and_who_is_withheld)
 {
     count(WINDOW, 0);
-    expect("Individuals by anonymity", "asked_for", 1);
-    expect("Individuals by anonymity", "may_be_named", 1);
-    expect("Individuals by anonymity", "not_recorded", 1);
-    expect("States by anonymity of persons", "asked_for", 2); /* she was met in both */
-    expect("States by anonymity of persons", "may_be_named", 1);
-    expect("States by anonymity of persons", "all", 3);
-    expect("Individuals withheld", "woman", 1);
-    expect("Individuals withheld", "all", 1);
-    expect("States with somebody withheld", "", 1);
+    expect_cell("Individuals by anonymity", "asked_for", 1);
+    expect_cell("Individuals by anonymity", "may_be_named", 1);
+    expect_cell("Individuals by anonymity", "not_recorded", 1);
+    expect_cell("States by anonymity of persons", "asked_for", 2); /* she was met in both */
+    expect_cell("States by anonymity of persons", "may_be_named", 1);
+    expect_cell("States by anonymity of persons", "all", 3);
+    expect_cell("Individuals withheld", "woman", 1);
+    expect_cell("Individuals withheld", "all", 1);
+    expect_cell("States with somebody withheld", "", 1);
 }
 END_TEST
 
@@ -447,67 +447,68 @@ START_TEST(consent_is_taken_for_the_most_protective_of_its_statements)
     set("consent.decision", 2, "withdrawn");
     put();
     count(WINDOW, 0);
-    expect("Individuals by anonymity", "asked_for", 2);
-    expect("Individuals by anonymity", "may_be_named", 0);
+    expect_cell("Individuals by anonymity", "asked_for", 2);
+    expect_cell("Individuals by anonymity", "may_be_named", 0);
 }
 END_TEST
 
 START_TEST(t8_to_t10_count_digital_legal_and_transnational)
 {
     count(WINDOW, 0);
-    expect("States by group of acts", "surveillance_digital", 1);
-    expect("States by group of acts", "liberty", 1);
-    expect("States by group of acts", "all", 3);
-    expect("Acts online, by group", "surveillance_digital:yes", 1);
-    expect("Acts online, by group", "all:no", 1);
-    expect("Acts online, by group", "all:not_recorded", 3);
-    expect("States by legal basis", "counter_terrorism", 1);
-    expect("States by legal basis", "cybercrime", 1);
-    expect("States by legal basis", "not_recorded", 2);
-    expect("Acts by legal basis and region", "counter_terrorism:019", 1);
-    expect("Acts by legal basis and region", "not_recorded:002", 4);
-    expect("Acts by legal basis and region", "all:all", 5);
-    expect("Transnational cases", "FRA:EGY", 1);
-    expect("Transnational cases", "all:all", 1);
+    expect_cell("States by group of acts", "surveillance_digital", 1);
+    expect_cell("States by group of acts", "liberty", 1);
+    expect_cell("States by group of acts", "all", 3);
+    expect_cell("Acts online, by group", "surveillance_digital:yes", 1);
+    expect_cell("Acts online, by group", "all:no", 1);
+    expect_cell("Acts online, by group", "all:not_recorded", 3);
+    expect_cell("States by legal basis", "counter_terrorism", 1);
+    expect_cell("States by legal basis", "cybercrime", 1);
+    expect_cell("States by legal basis", "not_recorded", 2);
+    expect_cell("Acts by legal basis and region", "counter_terrorism:019", 1);
+    expect_cell("Acts by legal basis and region", "not_recorded:002", 4);
+    expect_cell("Acts by legal basis and region", "all:all", 5);
+    expect_cell("Transnational cases", "FRA:EGY", 1);
+    expect_cell("Transnational cases", "all:all", 1);
 }
 END_TEST
 
 START_TEST(t11_to_t13_count_outcomes_delays_and_quality)
 {
     count(WINDOW, 0);
-    expect("Cases followed up, by development", "release:002", 1);
-    expect("Cases followed up, by development", "new_charge:all", 0); /* that was in the other window */
-    expect("Cases followed up, by development", "all:all", 1);
-    expect("Individuals by their situation", "detained", 1);
-    expect("Individuals by their situation", "not_recorded", 2);
-    expect("Cases by days from the first act to their record", "within_7", 1);
-    expect("Cases by days from the first act to their record", "not_recorded", 3);
-    expect("Cases by days from their record to the first action of the UN", "within_30", 1);
-    expect("Cases by days from there to the first answer of a Government", "later", 1);
-    expect("Individuals by consent on record", "recorded", 2);
-    expect("Individuals by consent on record", "not_recorded", 1);
-    expect("Cases by number of sources", "several", 1);
-    expect("Cases by number of sources", "one", 1);
-    expect("Cases by verification", "corroborated", 1);
-    expect("Cases by verification", "not_recorded", 3);
-    expect("Cases with an open conflict", "open", 1);
-    expect("Cases with an open conflict", "none", 3);
-    expect("Cases by next review", "late", 1);
-    expect("Cases by next review", "not_recorded", 3);
+    expect_cell("Cases followed up, by development", "release:002", 1);
+    expect_cell("Cases followed up, by development", "new_charge:all", 0); /* that was in the other window */
+    expect_cell("Cases followed up, by development", "all:all", 1);
+    expect_cell("Individuals by their situation", "detained", 1);
+    expect_cell("Individuals by their situation", "not_recorded", 2);
+    expect_cell("Cases by days from the first act to their record", "within_7", 1);
+    expect_cell("Cases by days from the first act to their record", "not_recorded", 3);
+    expect_cell("Cases by days from their record to the first action of the UN", "within_30", 1);
+    expect_cell("Cases by days from there to the first answer of a Government", "later", 1);
+    expect_cell("Individuals by consent on record", "recorded", 2);
+    expect_cell("Individuals by consent on record", "not_recorded", 1);
+    expect_cell("Cases by number of sources", "several", 1);
+    expect_cell("Cases by number of sources", "one", 1);
+    expect_cell("Cases by verification", "corroborated", 1);
+    expect_cell("Cases by verification", "not_recorded", 3);
+    expect_cell("Cases with an open conflict", "open", 1);
+    expect_cell("Cases with an open conflict", "none", 3);
+    expect_cell("Cases by next review", "late", 1);
+    expect_cell("Cases by next review", "not_recorded", 3);
 }
 END_TEST
 
 START_TEST(a_window_has_its_own_cases)
 {
     count(BEFORE, 0);
-    expect("Cases", "all", 2); /* one of its own in VNM, and the one that was in an earlier report already */
-    expect("Cases", "new", 1);
-    expect("Cases followed up, by development", "new_charge:all", 1);
-    expect("Cases followed up, by development", "release:all", 0);
+    expect_cell("Cases", "all",
+                2); /* one of its own in VNM, and the one that was in an earlier report already */
+    expect_cell("Cases", "new", 1);
+    expect_cell("Cases followed up, by development", "new_charge:all", 1);
+    expect_cell("Cases followed up, by development", "release:all", 0);
     count(0, 0);
-    expect("Cases", "all", 5);
-    expect("Cases", "new", 4);
-    expect("All cases of the window", "all", 8);
+    expect_cell("Cases", "all", 5);
+    expect_cell("Cases", "new", 4);
+    expect_cell("All cases of the window", "all", 8);
 }
 END_TEST
 
@@ -518,15 +519,15 @@ START_TEST(what_was_dropped_is_not_counted)
     facts_drop(facts, 22);
     ck_assert_uint_ne(facts_version(facts), version);
     count(WINDOW, 0);
-    expect("Cases", "all", 3);
-    expect("Organisations", "all", 0);
+    expect_cell("Cases", "all", 3);
+    expect_cell("Organisations", "all", 0);
     /* A restricted record says nothing. */
     make_case(21, "included_named", WINDOW, "KEN");
     made.summary.restricted = true;
     put();
     count(WINDOW, 0);
-    expect("Cases", "all", 2);
-    expect("Individuals", "all", 1);
+    expect_cell("Cases", "all", 2);
+    expect_cell("Individuals", "all", 1);
 }
 END_TEST
 
