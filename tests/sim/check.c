@@ -152,11 +152,53 @@ only_forged_entries_wait(const struct sim *sim)
 }
 
 static bool
+is_anywhere(struct sim *sim, const struct hash *log_id, uint64_t seq, const struct hash *entry_id)
+{
+    bool found = false;
+
+    for (size_t n = 0; n < sim->node_count && !found; n++) {
+        struct sim_node *node = &sim->nodes[n];
+        struct table_txn *txn = NULL;
+
+        if (node_is_absent(node) || !node_is_up(node) || replica_begin_read(node->replica, &txn) != ERR_OK) {
+            continue;
+        }
+        found = journal_find(replica_journal(node->replica), txn, log_id, seq, entry_id) != LOG_NONE;
+        replica_end_read(node->replica, &txn);
+    }
+    return found;
+}
+
+/* A branch was proved and nobody has it any more: only a disk had it that an old image took the place of. Who is to hold it says for
+ * good that something is lacking, and is right. */
+static bool
+proved_branch_is_lost(const struct sim_node *node, const struct ident *compartment)
+{
+    const struct roster *roster = replica_roster(node->replica);
+    bool lost = false;
+
+    for (size_t n = 0; n < roster_fork_count(roster) && node->sim->stats.restores > 0 && !lost; n++) {
+        const struct roster_fork *fork = roster_fork_at(roster, n);
+
+        for (int branch = 0; branch < 2 && ident_equal(&fork->descriptor.compartment, compartment);
+             branch++) {
+            lost = lost || !is_anywhere(node->sim, &fork->log_id, fork->first, &fork->branch[branch]);
+        }
+    }
+    return lost;
+}
+
+static bool
 peer_is_settled(const struct sim_node *node, const struct gossip_peer_status *peer, char *why, size_t size)
 {
     for (size_t n = 0; peer->connected && n < peer->compartment_count; n++) {
         const struct gossip_compartment_status *at = &peer->compartments[n];
 
+        bool lost =
+            !at->complete && at->state == GOSSIP_EQUAL && proved_branch_is_lost(node, &at->compartment);
+        if (lost) {
+            continue;
+        }
         if (!at->complete ||
             (!at->visible_complete && !keys_may_be_lost(node->sim) && !only_forged_entries_wait(node->sim))) {
             return says(why, size, "%s with %s on %s: %s%s, %llu to send, %llu to receive; %s",

@@ -546,6 +546,32 @@ tell_differing(struct sim *sim)
     }
 }
 
+/* The proved branches that are not at a node. */
+static void
+tell_lacking(struct sim_node *node)
+{
+    const struct roster *roster = replica_roster(node->replica);
+    struct table_txn *txn = NULL;
+
+    if (replica_begin_read(node->replica, &txn) != ERR_OK) {
+        return;
+    }
+    for (size_t n = 0; n < roster_fork_count(roster); n++) {
+        const struct roster_fork *fork = roster_fork_at(roster, n);
+
+        for (int branch = 0; branch < 2; branch++) {
+            if (journal_find(replica_journal(node->replica), txn, &fork->log_id, fork->first,
+                             &fork->branch[branch]) == LOG_NONE) {
+                (void)fprintf(stderr, "%s lacks a branch of log %s that was proved: entry %llu, %s, of %s\n",
+                              node->device->name, hash_short(&fork->log_id).text,
+                              (unsigned long long)fork->first, hash_short(&fork->branch[branch]).text,
+                              ident_short(&fork->descriptor.compartment).text);
+            }
+        }
+    }
+    replica_end_read(node->replica, &txn);
+}
+
 static void
 tell_waiting(struct sim *sim)
 {
@@ -554,6 +580,7 @@ tell_waiting(struct sim *sim)
             (void)fprintf(stderr, "%s is %s\n", sim->nodes[n].device->name,
                           hash_short(&sim->nodes[n].device->identity.device_id).text);
             tell_waiting_at(&sim->nodes[n]);
+            tell_lacking(&sim->nodes[n]);
         }
     }
     tell_differing(sim);

@@ -65,7 +65,7 @@ with_meeting(const char *text)
 }
 
 static void
-expect(enum urgency asks, const char *reason)
+expect_urgency(enum urgency asks, const char *reason)
 {
     struct urgency_verdict verdict = urgency_judge(&facts, today_ms);
     bool given = reason == NULL;
@@ -95,7 +95,7 @@ expect_each(const char *acts, const char *stages, const char *from, enum urgency
         for (char *stage = strtok_r(stage_words, " ", &stage_rest); stage != NULL;
              stage = strtok_r(NULL, " ", &stage_rest)) {
             with_act(type, strcmp(stage, "-") == 0 ? NULL : stage, from, NULL);
-            expect(asks, reason);
+            expect_urgency(asks, reason);
         }
     }
 }
@@ -126,20 +126,20 @@ START_TEST(who_cannot_be_reached_is_an_emergency)
 {
     with_act("detention", "ongoing", "2026-11", NULL);
     act.whereabouts = "unknown";
-    expect(URGENCY_EMERGENCY, "nobody is told where somebody is held");
+    expect_urgency(URGENCY_EMERGENCY, "nobody is told where somebody is held");
     act.whereabouts = "authorities_refuse_to_say";
-    expect(URGENCY_EMERGENCY, "nobody is told where somebody is held");
+    expect_urgency(URGENCY_EMERGENCY, "nobody is told where somebody is held");
     act.stage = "ended";
-    expect(URGENCY_PRIORITY, NULL);
+    expect_urgency(URGENCY_PRIORITY, NULL);
     act.stage = "ongoing";
     act.whereabouts = "known_officially";
-    expect(URGENCY_URGENT, NULL);
+    expect_urgency(URGENCY_URGENT, NULL);
     act.contact = "no_contact";
-    expect(URGENCY_EMERGENCY, "somebody is held without contact");
+    expect_urgency(URGENCY_EMERGENCY, "somebody is held without contact");
     act.contact = "restricted_visits";
-    expect(URGENCY_URGENT, "detention goes on");
+    expect_urgency(URGENCY_URGENT, "detention goes on");
     with_person("missing", false);
-    expect(URGENCY_EMERGENCY, "somebody is missing");
+    expect_urgency(URGENCY_EMERGENCY, "somebody is missing");
 }
 END_TEST
 
@@ -150,10 +150,10 @@ START_TEST(a_child_at_risk_is_an_emergency)
 
     for (size_t n = 0; n < 4; n++) {
         with_person(situations[n], true);
-        expect(URGENCY_EMERGENCY, "a child is at risk");
+        expect_urgency(URGENCY_EMERGENCY, "a child is at risk");
     }
     with_person("safe", true);
-    expect(URGENCY_NONE, NULL);
+    expect_urgency(URGENCY_NONE, NULL);
     /* An act that goes on against it is a risk, wherever it is. */
     expect_each("physical_assault threat_other house_arrest", "- threatened attempted ongoing", "2026-11",
                 URGENCY_EMERGENCY, "a child is at risk");
@@ -162,18 +162,18 @@ START_TEST(a_child_at_risk_is_an_emergency)
     with_act("physical_assault", "ongoing", "2026-11", NULL);
     act.victims = others;
     act.victim_count = 1;
-    expect(URGENCY_PRIORITY, "it happened within a year");
+    expect_urgency(URGENCY_PRIORITY, "it happened within a year");
     person.record_id = others[0];
-    expect(URGENCY_EMERGENCY, "a child is at risk");
+    expect_urgency(URGENCY_EMERGENCY, "a child is at risk");
     person.child = false;
-    expect(URGENCY_PRIORITY, NULL);
+    expect_urgency(URGENCY_PRIORITY, NULL);
 }
 END_TEST
 
 START_TEST(what_got_into_other_hands_is_an_emergency)
 {
     facts.exposed = true;
-    expect(URGENCY_EMERGENCY, "an identity leaked, or a device with data was seized");
+    expect_urgency(URGENCY_EMERGENCY, "an identity leaked, or a device with data was seized");
 }
 END_TEST
 
@@ -190,10 +190,10 @@ START_TEST(what_goes_on_is_urgent)
                 "it happened within a year");
     /* For years, and still. */
     with_act("detention", "ongoing", "2019", NULL);
-    expect(URGENCY_URGENT, "detention goes on");
+    expect_urgency(URGENCY_URGENT, "detention goes on");
     facts.act_count = 0;
     with_person("detained", false);
-    expect(URGENCY_URGENT, "somebody is detained");
+    expect_urgency(URGENCY_URGENT, "somebody is detained");
 }
 END_TEST
 
@@ -210,12 +210,12 @@ START_TEST(a_hearing_within_a_fortnight_is_urgent)
     for (size_t n = 0; n < sizeof hearings / sizeof hearings[0]; n++) {
         act.has_hearing = true;
         act.hearing = date(hearings[n].day);
-        expect(hearings[n].asks,
-               hearings[n].asks == URGENCY_URGENT ? "a hearing is due within 14 days" : NULL);
+        expect_urgency(hearings[n].asks,
+                       hearings[n].asks == URGENCY_URGENT ? "a hearing is due within 14 days" : NULL);
     }
     act.hearing = date("2026-12-01");
     act.stage = "ended";
-    expect(URGENCY_PRIORITY, NULL);
+    expect_urgency(URGENCY_PRIORITY, NULL);
 }
 END_TEST
 
@@ -226,14 +226,14 @@ START_TEST(a_travel_ban_is_urgent_while_a_meeting_is_to_come)
     for (size_t n = 0; n < 3; n++) {
         with_act(acts[n], "carried_out", "2026-06", NULL);
         with_meeting("2026-11-28");
-        expect(URGENCY_URGENT, "somebody is kept from travelling before a meeting with the UN");
+        expect_urgency(URGENCY_URGENT, "somebody is kept from travelling before a meeting with the UN");
         with_meeting("2027-03");
-        expect(URGENCY_URGENT, "somebody is kept from travelling before a meeting with the UN");
+        expect_urgency(URGENCY_URGENT, "somebody is kept from travelling before a meeting with the UN");
         with_meeting("2026-11-27");
-        expect(URGENCY_PRIORITY, NULL);
+        expect_urgency(URGENCY_PRIORITY, NULL);
         with_meeting("2027-03");
         act.stage = "ended";
-        expect(URGENCY_PRIORITY, NULL);
+        expect_urgency(URGENCY_PRIORITY, NULL);
     }
 }
 END_TEST
@@ -241,17 +241,17 @@ END_TEST
 START_TEST(what_happens_at_a_meeting_in_session_is_urgent)
 {
     with_act("photographing_or_filming_at_meeting", "carried_out", "2026-11-28", NULL);
-    expect(URGENCY_PRIORITY, NULL);
+    expect_urgency(URGENCY_PRIORITY, NULL);
     act.at_un_event = true;
-    expect(URGENCY_URGENT, "it happens at a UN meeting in session");
+    expect_urgency(URGENCY_URGENT, "it happens at a UN meeting in session");
     with_act("photographing_or_filming_at_meeting", "carried_out", "2026-11-20", "2026-12-05");
-    expect(URGENCY_URGENT, "it happens at a UN meeting in session");
+    expect_urgency(URGENCY_URGENT, "it happens at a UN meeting in session");
     with_act("photographing_or_filming_at_meeting", "carried_out", "2026-11-20", "2026-11-27");
-    expect(URGENCY_PRIORITY, NULL);
+    expect_urgency(URGENCY_PRIORITY, NULL);
     with_act("photographing_or_filming_at_meeting", "ongoing", "2026-11-20", NULL);
-    expect(URGENCY_URGENT, "it happens at a UN meeting in session");
+    expect_urgency(URGENCY_URGENT, "it happens at a UN meeting in session");
     with_act("photographing_or_filming_at_meeting", "ended", "2026-11-28", NULL);
-    expect(URGENCY_PRIORITY, NULL);
+    expect_urgency(URGENCY_PRIORITY, NULL);
 }
 END_TEST
 
@@ -267,13 +267,13 @@ START_TEST(threats_loss_of_work_and_new_harm_have_priority)
                 "it happened within a year");
     facts.act_count = 0;
     with_person("at_risk", false);
-    expect(URGENCY_PRIORITY, "somebody is at risk or in hiding");
+    expect_urgency(URGENCY_PRIORITY, "somebody is at risk or in hiding");
     with_person("in_hiding", false);
-    expect(URGENCY_PRIORITY, "somebody is at risk or in hiding");
+    expect_urgency(URGENCY_PRIORITY, "somebody is at risk or in hiding");
     with_person("released", false);
-    expect(URGENCY_NONE, NULL);
+    expect_urgency(URGENCY_NONE, NULL);
     facts.new_harm = true;
-    expect(URGENCY_PRIORITY, "a follow-up tells of new harm");
+    expect_urgency(URGENCY_PRIORITY, "a follow-up tells of new harm");
 }
 END_TEST
 
@@ -288,17 +288,17 @@ START_TEST(laws_patterns_and_what_is_long_past_are_routine)
     expect_each("detention", "carried_out", "2025-11-28", URGENCY_PRIORITY, NULL);
     expect_each("detention", "carried_out", "2025", URGENCY_PRIORITY, NULL);
     with_act("detention", "carried_out", "2019", "2026-02");
-    expect(URGENCY_PRIORITY, NULL);
+    expect_urgency(URGENCY_PRIORITY, NULL);
     with_act("detention", "carried_out", NULL, NULL);
-    expect(URGENCY_PRIORITY, NULL);
+    expect_urgency(URGENCY_PRIORITY, NULL);
     facts.kind = "pattern_or_trend";
     with_act("asset_freeze", "ongoing", "2026-11", NULL);
-    expect(URGENCY_ROUTINE, "it is about a pattern or about legislation");
+    expect_urgency(URGENCY_ROUTINE, "it is about a pattern or about legislation");
     facts.kind = "legislation";
-    expect(URGENCY_ROUTINE, "it is about a pattern or about legislation");
+    expect_urgency(URGENCY_ROUTINE, "it is about a pattern or about legislation");
     /* Somebody is harmed all the same. */
     with_act("detention", "ongoing", "2026-11", NULL);
-    expect(URGENCY_URGENT, "detention goes on");
+    expect_urgency(URGENCY_URGENT, "detention goes on");
 }
 END_TEST
 
@@ -307,18 +307,18 @@ START_TEST(the_gravest_decides_and_gives_the_reasons)
     struct urgency_act acts[2] = { { .type = "threat_other", .stage = "carried_out" },
                                    { .type = "detention", .stage = "ongoing" } };
 
-    expect(URGENCY_NONE, NULL);
+    expect_urgency(URGENCY_NONE, NULL);
     facts.acts = acts;
     facts.act_count = 2;
     with_person("detained", false);
-    expect(URGENCY_URGENT, "detention goes on");
-    expect(URGENCY_URGENT, "somebody is detained");
+    expect_urgency(URGENCY_URGENT, "detention goes on");
+    expect_urgency(URGENCY_URGENT, "somebody is detained");
     ck_assert_uint_eq(urgency_judge(&facts, today_ms).reason_count, 2);
     /* A type that only a newer version knows asks for nothing. */
     acts[0].type = NULL;
     acts[1].type = NULL;
     facts.person_count = 0;
-    expect(URGENCY_NONE, NULL);
+    expect_urgency(URGENCY_NONE, NULL);
 }
 END_TEST
 
