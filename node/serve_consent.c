@@ -281,18 +281,17 @@ check_need(struct call *call, const struct workflow_save *save, const struct con
     return objections.reasons.count == 0;
 }
 
-/* Every override goes into the audit log, before anything is saved: all of one save are one event. */
+/* Every override goes into the audit log, before anything is saved: all of one save are one event. Why stands in the case, and goes with it:
+ * what people write there tells of persons, and nothing of the log is ever erased. */
 static bool
 note_overrides(struct call *call, const struct save *save, const struct consent_override *overrides,
                size_t count)
 {
     char filter[AUDIT_TEXT_BYTES] = "";
-    char reason[AUDIT_TEXT_BYTES] = "";
     uint32_t scopes = 0;
 
     for (size_t n = 0; n < count; n++) {
         scopes |= overrides[n].scopes;
-        append(reason, sizeof reason, "%s%s", n == 0 ? "" : "; ", overrides[n].reason);
     }
     for (int scope = 1; scope <= CONSENT_SCOPES; scope++) {
         if ((scopes & CONSENT_BIT(scope)) != 0) {
@@ -305,7 +304,7 @@ note_overrides(struct call *call, const struct save *save, const struct consent_
                                                    .record = save->create ? NULL : &save->record_id,
                                                    .fields = "",
                                                    .filter = filter,
-                                                   .reason = reason,
+                                                   .reason = "",
                                                    .count = count });
 }
 
