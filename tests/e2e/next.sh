@@ -34,9 +34,10 @@ patch() {
 
 patch store/codebook_reprisals.c '
     s/CODEBOOK_VERSION = 1 /CODEBOOK_VERSION = 2 /
-    /^    { 283, "review.reason"/a\
+    /^static const struct codebook_field fields/,/^};/ { /^};/i\
     { 900, "line_tapped", "Line tapped", 0, CASE, TYPE_TEXT, 0, LEVEL_L1, MERGE_SURFACE, 0, 0, 0 },\
-    { 901, "line_cut", "Line cut", 0, CASE, TYPE_TEXT, 0, LEVEL_L1, MERGE_SURFACE, 0, 0, 0 },'
+    { 901, "line_cut", "Line cut", 0, CASE, TYPE_TEXT, 0, LEVEL_L1, MERGE_SURFACE, 0, 0, 0 },
+    }'
 patch store/record_rows.c 's/live_out->newer = entry->change.ops\[op\].code > OP_REMOVE;/live_out->newer = entry->change.ops[op].code > 4;/'
 patch store/change.c '
     s/decoder->schema >> 8 != SCHEMA_MAJOR/decoder->schema >> 8 > 2/
