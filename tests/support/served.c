@@ -3,6 +3,7 @@
 #include <check.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 void
@@ -33,6 +34,20 @@ served_begin(struct served *served, struct test_node *node)
                                                        .version = "test",
                                                        .directory = node->directory });
     ck_assert_ptr_nonnull(served->serve);
+}
+
+void
+served_begin_two(struct test_organisation *org, struct served *ken, struct served *hq)
+{
+    test_organisation_office(org, "KEN", false);
+    test_organisation_office(org, "HQ", true);
+    struct test_node *first = test_organisation_enrol(org, "KEN", LEVEL_ADMIN, NULL, 0);
+    struct test_node *second = test_organisation_enrol(org, "HQ", LEVEL_ADMIN, NULL, 0);
+    test_node_join(org, first);
+    test_node_join(org, second);
+    test_node_exchange(first, second);
+    served_begin(ken, first);
+    served_begin(hq, second);
 }
 
 void
@@ -69,6 +84,20 @@ served_granted(json_t *answer)
 
     ck_assert_msg(ok != NULL, "refused: %s", json_dumps(answer, JSON_COMPACT));
     return ok;
+}
+
+const json_t *
+served_member(const json_t *answer, const char *path)
+{
+    const json_t *at = answer;
+    char copy[120];
+    char *rest = copy;
+
+    (void)snprintf(copy, sizeof copy, "%s", path);
+    for (char *key = strsep(&rest, "."); key != NULL; key = strsep(&rest, ".")) {
+        at = json_is_array(at) ? json_array_get(at, (size_t)atoi(key)) : json_object_get(at, key);
+    }
+    return at;
 }
 
 void

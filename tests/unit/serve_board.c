@@ -28,15 +28,7 @@ setup(void)
 {
     log_to(silent, NULL);
     test_organisation_init_with(&org, 59, 3, 2);
-    test_organisation_office(&org, "KEN", false);
-    test_organisation_office(&org, "HQ", true);
-    struct test_node *first = test_organisation_enrol(&org, "KEN", LEVEL_ADMIN, NULL, 0);
-    struct test_node *second = test_organisation_enrol(&org, "HQ", LEVEL_ADMIN, NULL, 0);
-    test_node_join(&org, first);
-    test_node_join(&org, second);
-    test_node_exchange(first, second);
-    served_begin(&ken, first);
-    served_begin(&hq, second);
+    served_begin_two(&org, &ken, &hq);
 }
 
 static void

@@ -67,25 +67,10 @@ teardown(void)
     log_to(NULL, NULL);
 }
 
-/* The answer's member at "a.b"; lent by `answer`. */
-static const json_t *
-member(const json_t *answer, const char *path)
-{
-    const json_t *at = answer;
-    char copy[120];
-    char *rest = copy;
-
-    (void)snprintf(copy, sizeof copy, "%s", path);
-    for (char *key = strsep(&rest, "."); key != NULL; key = strsep(&rest, ".")) {
-        at = json_is_array(at) ? json_array_get(at, (size_t)atoi(key)) : json_object_get(at, key);
-    }
-    return at;
-}
-
 static void
 expect_text(const json_t *answer, const char *path, const char *text)
 {
-    const char *found = json_string_value(member(answer, path));
+    const char *found = json_string_value(served_member(answer, path));
 
     ck_assert_msg(found != NULL && strcmp(found, text) == 0, "%s: %s, not %s", path,
                   found == NULL ? "(none)" : found, text);
@@ -97,7 +82,7 @@ change(struct served *node, const char *number, const char *what)
 {
     static char why[400];
     json_t *answer = served_ask(node, "{'id':1,'do':'record.save','record':'%s',%s}", number, what);
-    const char *message = json_string_value(member(answer, "error.message"));
+    const char *message = json_string_value(served_member(answer, "error.message"));
 
     (void)snprintf(why, sizeof why, "%s", message == NULL ? "" : message);
     json_decref(answer);
@@ -332,8 +317,8 @@ START_TEST(who_is_not_known_here_did_not_agree)
     json_t *answer = ask(&ken, "consent.show", number, "");
     const json_t *shown = served_granted(answer);
     expect_text(shown, "persons.0.state", "not known here");
-    ck_assert_uint_eq(json_array_size(member(shown, "uses")), 0);
-    ck_assert(json_is_false(member(shown, "describable")));
+    ck_assert_uint_eq(json_array_size(served_member(shown, "uses")), 0);
+    ck_assert(json_is_false(served_member(shown, "describable")));
     json_decref(answer);
     /* Nor did a record that is no person. */
     char other[NUMBER_BYTES];
@@ -401,15 +386,15 @@ START_TEST(a_concern_is_looked_at_after_it_was_said)
         "included_anonymised needs the consent of every person of the case: %s (may be recognised)", person);
     ck_assert_str_eq(step(&ken, number, "included_anonymised"), expected);
     json_t *answer = ask(&ken, "consent.show", number, "");
-    ck_assert(json_is_true(member(served_granted(answer), "persons.0.concern")));
-    ck_assert(json_is_false(member(served_granted(answer), "describable")));
+    ck_assert(json_is_true(served_member(served_granted(answer), "persons.0.concern")));
+    ck_assert(json_is_false(served_member(served_granted(answer), "describable")));
     (void)snprintf(expected, sizeof expected,
                    "%s (publish_anonymised: may be recognised, publish_named: unknown)", person);
     expect_text(served_granted(answer), "why", expected);
     json_decref(answer);
     pass(number, "no_harm", "included_anonymised");
     answer = ask(&ken, "consent.show", number, "");
-    ck_assert(json_is_true(member(served_granted(answer), "describable")));
+    ck_assert(json_is_true(served_member(served_granted(answer), "describable")));
     json_decref(answer);
     ck_assert_str_eq(step(&ken, number, "included_anonymised"), "");
 }
@@ -562,7 +547,7 @@ START_TEST(a_life_is_saved_without_consent_by_who_may_review_and_it_is_noted)
         strstr(act(&ken, number, "note_verbale", override_of(other, "'raise_with_government'", "Why.")),
                "refused)"));
     json_t *answer = served_ask(&ken, "{'id':1,'do':'audit.list','what':'override'}");
-    ck_assert_uint_eq(json_array_size(member(served_granted(answer), "events")), 0);
+    ck_assert_uint_eq(json_array_size(served_member(served_granted(answer), "events")), 0);
     json_decref(answer);
 
     ck_assert_str_eq(act(&ken, number, "note_verbale",
@@ -570,10 +555,11 @@ START_TEST(a_life_is_saved_without_consent_by_who_may_review_and_it_is_noted)
                      "");
     answer = served_ask(&ken, "{'id':1,'do':'audit.list','what':'override'}");
     const json_t *list = served_granted(answer);
-    ck_assert_uint_eq(json_array_size(member(list, "events")), 1);
+    ck_assert_uint_eq(json_array_size(served_member(list, "events")), 1);
     expect_text(list, "events.0.number", number);
     expect_text(list, "events.0.filter", "consent_override.scope=raise_with_government");
-    ck_assert(json_is_null(member(list, "events.0.reason"))); /* it names persons, and stays in the case */
+    ck_assert(
+        json_is_null(served_member(list, "events.0.reason"))); /* it names persons, and stays in the case */
     json_decref(answer);
     /* One that comes with the history of a case from elsewhere is noted too. */
     save(&ken,
@@ -582,9 +568,9 @@ START_TEST(a_life_is_saved_without_consent_by_who_may_review_and_it_is_noted)
          "'fields':{'scope':'media','reason':'Years ago.'}}]",
          "number", other);
     answer = served_ask(&ken, "{'id':1,'do':'audit.list','what':'override'}");
-    ck_assert_uint_eq(json_array_size(member(served_granted(answer), "events")), 2);
-    ck_assert(json_is_null(
-        member(served_granted(answer), "events.0.reason"))); /* it names persons, and stays in the case */
+    ck_assert_uint_eq(json_array_size(served_member(served_granted(answer), "events")), 2);
+    ck_assert(json_is_null(served_member(served_granted(answer),
+                                         "events.0.reason"))); /* it names persons, and stays in the case */
     json_decref(answer);
     /* It was for that action, which it names, and for no other. */
     answer = ask(&ken, "record.show", number, "");
@@ -619,8 +605,8 @@ START_TEST(an_override_reaches_the_action_and_the_person_that_it_names)
                    override_of(two, "'raise_with_government'", "Two."));
     ck_assert_str_eq(act(&ken, number, "note_verbale", more), "");
     json_t *answer = served_ask(&ken, "{'id':1,'do':'audit.list','what':'override'}");
-    ck_assert(json_is_null(
-        member(served_granted(answer), "events.0.reason"))); /* it names persons, and stays in the case */
+    ck_assert(json_is_null(served_member(served_granted(answer),
+                                         "events.0.reason"))); /* it names persons, and stays in the case */
     json_decref(answer);
     /* One that names its action is for that one alone. */
     char third[NUMBER_BYTES];
@@ -691,7 +677,7 @@ START_TEST(a_new_statement_takes_the_place_of_what_the_officer_saw)
     ck_assert_str_eq(say(&ken, person, "'share_with_hq','contact_again'", "granted", ""), "");
     ck_assert_str_eq(say(&ken, person, "'media','contact_again'", "refused", ""), "");
     json_t *answer = ask(&ken, "consent.show", person, "");
-    const json_t *statements = member(served_granted(answer), "persons.0.statements");
+    const json_t *statements = served_member(served_granted(answer), "persons.0.statements");
     ck_assert_uint_eq(json_array_size(statements), 3);
     size_t named = 0;
     size_t index;
@@ -718,7 +704,7 @@ START_TEST(a_new_statement_takes_the_place_of_what_the_officer_saw)
     expect_decision(&ken, person, 0, "share_with_hq", "refused");
     expect_decision(&ken, person, 0, "media", "granted");
     answer = ask(&ken, "consent.show", person, "");
-    ck_assert_uint_eq(json_array_size(member(served_granted(answer), "persons.0.scopes.media.by")), 1);
+    ck_assert_uint_eq(json_array_size(served_member(served_granted(answer), "persons.0.scopes.media.by")), 1);
     expect_text(served_granted(answer), "persons.0.scopes.raise_with_government.label", "nothing said");
     expect_text(served_granted(answer), "persons.0.scopes.media.label", "granted");
     json_decref(answer);
@@ -763,7 +749,7 @@ START_TEST(who_withdraws_is_hidden_at_once_and_may_still_be_counted)
     ck_assert_str_eq(say(&ken, one, "'record_in_system'", "withdrawn", ""), "");
     ck_assert_str_eq(say(&ken, two, "'record_in_system'", "withdrawn", ""), "");
     json_t *answer = ask(&ken, "record.show", one, "");
-    ck_assert(json_is_true(member(served_granted(answer), "restricted")));
+    ck_assert(json_is_true(served_member(served_granted(answer), "restricted")));
     char *text = json_dumps(served_granted(answer), 0);
     ck_assert_ptr_nonnull(strstr(text, "consent_withdrawn"));
     ck_assert_ptr_null(strstr(text, "P-1"));
@@ -771,13 +757,13 @@ START_TEST(who_withdraws_is_hidden_at_once_and_may_still_be_counted)
     json_decref(answer);
     test_node_exchange(ken.node, hq.node);
     answer = ask(&hq, "record.show", one, "");
-    ck_assert(json_is_true(member(served_granted(answer), "restricted")));
+    ck_assert(json_is_true(served_member(served_granted(answer), "restricted")));
     json_decref(answer);
     /* Nothing of what was said is shown, not even that it may be counted. */
     answer = ask(&ken, "consent.show", one, "");
     expect_text(served_granted(answer), "persons.0.state", "hidden");
-    ck_assert_uint_eq(json_array_size(member(served_granted(answer), "persons.0.statements")), 0);
-    ck_assert_uint_eq(json_object_size(member(served_granted(answer), "persons.0.scopes")), 0);
+    ck_assert_uint_eq(json_array_size(served_member(served_granted(answer), "persons.0.statements")), 0);
+    ck_assert_uint_eq(json_object_size(served_member(served_granted(answer), "persons.0.scopes")), 0);
     expect_text(served_granted(answer), "persons.0.pseudonym", "");
     json_decref(answer);
 
@@ -790,7 +776,7 @@ START_TEST(who_withdraws_is_hidden_at_once_and_may_still_be_counted)
     ck_assert_ptr_nonnull(strstr(step(&ken, other, "counted_only"), "(count_only: withdrawn)"));
     answer = ask(&ken, "consent.show", number, "");
     expect_text(served_granted(answer), "uses.0", "count");
-    ck_assert_uint_eq(json_array_size(member(served_granted(answer), "uses")), 1);
+    ck_assert_uint_eq(json_array_size(served_member(served_granted(answer), "uses")), 1);
     json_decref(answer);
 }
 END_TEST
@@ -804,7 +790,7 @@ START_TEST(only_a_withdrawal_of_the_record_hides_it)
     ck_assert_str_eq(say(&ken, person, "'media'", "withdrawn", ""), "");
     ck_assert_str_eq(say(&ken, person, "'record_in_system'", "refused", ""), "");
     json_t *answer = ask(&ken, "record.show", person, "");
-    ck_assert(json_is_false(member(served_granted(answer), "restricted")));
+    ck_assert(json_is_false(served_member(served_granted(answer), "restricted")));
     json_decref(answer);
     expect_decision(&ken, person, 0, "share_with_hq", "refused");
     save(&ken,
@@ -812,7 +798,7 @@ START_TEST(only_a_withdrawal_of_the_record_hides_it)
          "'record_in_system','decision':'withdrawn'}}]",
          "number", person);
     answer = ask(&ken, "record.show", person, "");
-    ck_assert(json_is_false(member(served_granted(answer), "restricted")));
+    ck_assert(json_is_false(served_member(served_granted(answer), "restricted")));
     json_decref(answer);
 }
 END_TEST
@@ -840,23 +826,23 @@ START_TEST(a_stub_counts_who_is_erased_and_leads_back_to_nobody)
     test_node_exchange(ken.node, hq.node);
 
     json_t *answer = ask(&ken, "erase.order", person, ",'reason':'consent_withdrawn'");
-    ck_assert_int_eq((int)json_integer_value(member(served_granted(answer), "count_stubs")), 2);
-    ck_assert_int_eq((int)json_integer_value(member(served_granted(answer), "count_stubs_lost")), 0);
+    ck_assert_int_eq((int)json_integer_value(served_member(served_granted(answer), "count_stubs")), 2);
+    ck_assert_int_eq((int)json_integer_value(served_member(served_granted(answer), "count_stubs_lost")), 0);
     json_decref(answer);
     /* The second signature writes none. */
     test_node_exchange(ken.node, hq.node);
     answer = ask(&hq, "erase.order", person, ",'reason':'consent_withdrawn'");
-    ck_assert(json_is_true(member(served_granted(answer), "second")));
-    ck_assert_int_eq((int)json_integer_value(member(served_granted(answer), "count_stubs")), 0);
+    ck_assert(json_is_true(served_member(served_granted(answer), "second")));
+    ck_assert_int_eq((int)json_integer_value(served_member(served_granted(answer), "count_stubs")), 0);
     json_decref(answer);
     test_node_exchange(ken.node, hq.node);
 
     answer = served_ask(&hq, "{'id':1,'do':'record.list','kind':'count_stub'}");
     const json_t *list = served_granted(answer);
-    ck_assert_int_eq((int)json_integer_value(member(list, "total")), 2);
+    ck_assert_int_eq((int)json_integer_value(served_member(list, "total")), 2);
     size_t groups = 0;
     for (int n = 0; n < 2; n++) {
-        const json_t *row = json_array_get(member(list, "records"), (size_t)n);
+        const json_t *row = json_array_get(served_member(list, "records"), (size_t)n);
 
         expect_text(row, "country", "KEN");
         groups += json_is_array(json_object_get(row, "act_group"))
@@ -868,7 +854,7 @@ START_TEST(a_stub_counts_who_is_erased_and_leads_back_to_nobody)
         ck_assert_ptr_nonnull(strstr(text, window));
         ck_assert_ptr_null(strstr(text, "Dove"));
         ck_assert_ptr_null(strstr(text, number));
-        ck_assert_uint_eq(json_array_size(member(served_granted(shown), "elements")), 0);
+        ck_assert_uint_eq(json_array_size(served_member(served_granted(shown), "elements")), 0);
         free(text);
         json_decref(shown);
     }
@@ -882,14 +868,14 @@ START_TEST(a_stub_counts_who_is_erased_and_leads_back_to_nobody)
     new_case("draft", person, NULL, number);
     ken.node->world.disk_full = true;
     answer = ask(&ken, "erase.order", person, ",'reason':'erasure_requested'");
-    ck_assert_int_eq((int)json_integer_value(member(served_granted(answer), "count_stubs")), 0);
-    ck_assert_int_eq((int)json_integer_value(member(served_granted(answer), "count_stubs_lost")), 1);
+    ck_assert_int_eq((int)json_integer_value(served_member(served_granted(answer), "count_stubs")), 0);
+    ck_assert_int_eq((int)json_integer_value(served_member(served_granted(answer), "count_stubs_lost")), 1);
     json_decref(answer);
     ken.node->world.disk_full = false;
 
     /* Who did not let himself be counted is dropped. */
     answer = ask(&ken, "erase.order", other, ",'reason':'erasure_requested'");
-    ck_assert_int_eq((int)json_integer_value(member(served_granted(answer), "count_stubs")), 0);
+    ck_assert_int_eq((int)json_integer_value(served_member(served_granted(answer), "count_stubs")), 0);
     json_decref(answer);
 }
 END_TEST
@@ -992,7 +978,7 @@ START_TEST(small_numbers_are_for_who_may_review)
     expect_withheld(&clerk, "", "groups", "0");
     expect_withheld(&ken, "", "persons", "4");
     json_t *answer = served_ask(&ken, "{'id':1,'do':'audit.list','what':'unsuppressed'}");
-    ck_assert_uint_eq(json_array_size(member(served_granted(answer), "events")), 1);
+    ck_assert_uint_eq(json_array_size(served_member(served_granted(answer), "events")), 1);
     json_decref(answer);
     new_person("P", person);
     new_case("hq_review", person, NULL, number);
@@ -1016,16 +1002,16 @@ START_TEST(only_cases_and_persons_say_something_of_consent)
     served_refused(ask(&ken, "consent.show", "KEN-2099-0001", ""), "absent");
     new_case("draft", NULL, NULL, number);
     json_t *answer = ask(&ken, "consent.show", number, "");
-    ck_assert_uint_eq(json_array_size(member(served_granted(answer), "persons")), 0);
-    ck_assert_uint_eq(json_array_size(member(served_granted(answer), "scopes")), 11);
+    ck_assert_uint_eq(json_array_size(served_member(served_granted(answer), "persons")), 0);
+    ck_assert_uint_eq(json_array_size(served_member(served_granted(answer), "scopes")), 11);
     /* Of nobody anything may be said. */
-    ck_assert_uint_eq(json_array_size(member(served_granted(answer), "uses")), 3);
+    ck_assert_uint_eq(json_array_size(served_member(served_granted(answer), "uses")), 3);
     expect_text(served_granted(answer), "why", "");
     json_decref(answer);
     ck_assert_str_eq(change(&ken, number, "'add':[{'to':'restriction','fields':{'reason':'under_review'}}]"),
                      "");
     answer = ask(&ken, "consent.show", number, "");
-    ck_assert_uint_eq(json_array_size(member(served_granted(answer), "uses")), 0);
+    ck_assert_uint_eq(json_array_size(served_member(served_granted(answer), "uses")), 0);
     expect_text(served_granted(answer), "why", "it is hidden behind a restriction");
     json_decref(answer);
 }

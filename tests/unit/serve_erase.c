@@ -24,15 +24,7 @@ setup(void)
 {
     log_to(silent, NULL);
     test_organisation_init_with(&org, 41, 3, 2);
-    test_organisation_office(&org, "KEN", false);
-    test_organisation_office(&org, "HQ", true);
-    struct test_node *first = test_organisation_enrol(&org, "KEN", LEVEL_ADMIN, NULL, 0);
-    struct test_node *second = test_organisation_enrol(&org, "HQ", LEVEL_ADMIN, NULL, 0);
-    test_node_join(&org, first);
-    test_node_join(&org, second);
-    test_node_exchange(first, second);
-    served_begin(&ken, first);
-    served_begin(&hq, second);
+    served_begin_two(&org, &ken, &hq);
 }
 
 static void
@@ -54,25 +46,10 @@ new_case(const char *title, char number[40])
     json_decref(answer);
 }
 
-/* The answer's member at "a.b"; lent by `answer`. */
-static const json_t *
-member(const json_t *answer, const char *path)
-{
-    const json_t *at = answer;
-    char copy[80];
-    char *rest = copy;
-
-    (void)snprintf(copy, sizeof copy, "%s", path);
-    for (char *key = strsep(&rest, "."); key != NULL; key = strsep(&rest, ".")) {
-        at = json_is_array(at) ? json_array_get(at, (size_t)atoi(key)) : json_object_get(at, key);
-    }
-    return at;
-}
-
 static void
 expect_text(const json_t *answer, const char *path, const char *text)
 {
-    const char *found = json_string_value(member(answer, path));
+    const char *found = json_string_value(served_member(answer, path));
 
     ck_assert_msg(found != NULL && strcmp(found, text) == 0, "%s: %s, not %s", path,
                   found == NULL ? "(none)" : found, text);
@@ -81,7 +58,7 @@ expect_text(const json_t *answer, const char *path, const char *text)
 static void
 expect_number(const json_t *answer, const char *path, int number)
 {
-    ck_assert_int_eq((int)json_integer_value(member(answer, path)), number);
+    ck_assert_int_eq((int)json_integer_value(served_member(answer, path)), number);
 }
 
 START_TEST(a_plan_says_what_would_be_erased_and_changes_nothing)
@@ -93,13 +70,13 @@ START_TEST(a_plan_says_what_would_be_erased_and_changes_nothing)
     const json_t *plan = served_granted(answer);
     expect_text(plan, "number", number);
     expect_text(plan, "kind", "case");
-    ck_assert_uint_eq(json_array_size(member(plan, "compartments")), 2);
+    ck_assert_uint_eq(json_array_size(served_member(plan, "compartments")), 2);
     expect_number(plan, "devices", 2);
     expect_number(plan, "needed", 2);
-    ck_assert(json_is_false(member(plan, "second")));
+    ck_assert(json_is_false(served_member(plan, "second")));
     json_decref(answer);
     answer = served_ask(&ken, "{'id':1,'do':'erase.list'}");
-    ck_assert_uint_eq(json_array_size(member(served_granted(answer), "orders")), 0);
+    ck_assert_uint_eq(json_array_size(served_member(served_granted(answer), "orders")), 0);
     json_decref(answer);
     served_refused(served_ask(&ken, "{'id':1,'do':'erase.plan','record':'KEN-2099-0001'}"), "absent");
 }
@@ -118,8 +95,9 @@ START_TEST(an_order_is_given_signed_again_and_reported_on)
                    "invalid");
     json_t *answer =
         served_ask(&ken, "{'id':1,'do':'erase.order','record':'%s','reason':'consent_withdrawn'}", number);
-    (void)snprintf(order, sizeof order, "%s", json_string_value(member(served_granted(answer), "order")));
-    ck_assert(json_is_false(member(served_granted(answer), "second")));
+    (void)snprintf(order, sizeof order, "%s",
+                   json_string_value(served_member(served_granted(answer), "order")));
+    ck_assert(json_is_false(served_member(served_granted(answer), "second")));
     json_decref(answer);
     served_refused(
         served_ask(&ken, "{'id':1,'do':'erase.order','record':'%s','reason':'consent_withdrawn'}", number),
@@ -136,15 +114,15 @@ START_TEST(an_order_is_given_signed_again_and_reported_on)
     expect_number(list, "orders.0.signed", 1);
     json_decref(answer);
     answer = served_ask(&hq, "{'id':1,'do':'status'}");
-    ck_assert_uint_gt(json_array_size(member(served_granted(answer), "warnings")), 0);
+    ck_assert_uint_gt(json_array_size(served_member(served_granted(answer), "warnings")), 0);
     json_decref(answer);
     answer = served_ask(&hq, "{'id':1,'do':'erase.plan','record':'%s'}", number);
-    ck_assert(json_is_true(member(served_granted(answer), "second")));
+    ck_assert(json_is_true(served_member(served_granted(answer), "second")));
     json_decref(answer);
 
     answer =
         served_ask(&hq, "{'id':1,'do':'erase.order','record':'%s','reason':'consent_withdrawn'}", number);
-    ck_assert(json_is_true(member(served_granted(answer), "second")));
+    ck_assert(json_is_true(served_member(served_granted(answer), "second")));
     expect_text(served_granted(answer), "order", order);
     json_decref(answer);
     served_refused(served_ask(&hq, "{'id':1,'do':'record.show','record':'%s'}", number), "absent");
@@ -162,9 +140,9 @@ START_TEST(an_order_is_given_signed_again_and_reported_on)
     test_node_tend(hq.node);
     ck_assert(replica_compact_is_due(hq.node->replica));
     answer = served_ask(&hq, "{'id':1,'do':'erase.list'}");
-    ck_assert(json_is_true(member(served_granted(answer), "rewriting_due")));
+    ck_assert(json_is_true(served_member(served_granted(answer), "rewriting_due")));
     expect_text(served_granted(answer), "orders.0.here.state", "closed");
-    ck_assert_ptr_null(member(served_granted(answer), "orders.0.record"));
+    ck_assert_ptr_null(served_member(served_granted(answer), "orders.0.record"));
     json_decref(answer);
     ck_assert_int_eq(replica_compact(hq.node->replica), ERR_OK);
     test_node_tend(hq.node);
@@ -172,12 +150,12 @@ START_TEST(an_order_is_given_signed_again_and_reported_on)
     const json_t *report = served_granted(answer);
     expect_number(report, "confirmed", 1);
     expect_text(report, "here.state", "done");
-    ck_assert_uint_eq(json_array_size(member(report, "devices")), 2);
+    ck_assert_uint_eq(json_array_size(served_member(report, "devices")), 2);
     for (size_t n = 0; n < 2; n++) {
-        const json_t *device = json_array_get(member(report, "devices"), n);
-        bool own = strcmp(json_string_value(member(device, "device.office")), "HQ") == 0;
+        const json_t *device = json_array_get(served_member(report, "devices"), n);
+        bool own = strcmp(json_string_value(served_member(device, "device.office")), "HQ") == 0;
         expect_text(device, "state", own ? "confirmed" : "missing");
-        ck_assert(json_is_string(member(device, "at")) == own);
+        ck_assert(json_is_string(served_member(device, "at")) == own);
     }
     json_decref(answer);
     served_refused(served_ask(&hq, "{'id':1,'do':'erase.report','order':'123456'}"), "absent");
@@ -219,29 +197,30 @@ START_TEST(a_restricted_record_shows_who_restricted_it_and_nothing_else)
         served_ask(&ken, "{'id':1,'do':'erase.order','record':'%s','reason':'erasure_requested'}", number));
     json_t *answer = served_ask(&ken, "{'id':1,'do':'record.show','record':'%s'}", number);
     const json_t *record = served_granted(answer);
-    ck_assert(json_is_true(member(record, "restricted")));
+    ck_assert(json_is_true(served_member(record, "restricted")));
     expect_text(record, "number", number);
     expect_text(record, "kind", "case");
-    ck_assert_uint_eq(json_array_size(member(record, "fields")), 0);
-    ck_assert_uint_eq(json_array_size(member(record, "elements")), 1);
+    ck_assert_uint_eq(json_array_size(served_member(record, "fields")), 0);
+    ck_assert_uint_eq(json_array_size(served_member(record, "elements")), 1);
     expect_text(record, "elements.0.collection", "restriction");
     expect_text(record, "elements.0.fields.0.values.0.value", "erasure_requested");
     expect_text(record, "elements.0.fields.0.values.0.device.office", "KEN");
-    ck_assert(json_is_string(member(record, "elements.0.fields.0.values.0.at")));
+    ck_assert(json_is_string(served_member(record, "elements.0.fields.0.values.0.at")));
     char element[40];
-    (void)snprintf(element, sizeof element, "%s", json_string_value(member(record, "elements.0.element")));
+    (void)snprintf(element, sizeof element, "%s",
+                   json_string_value(served_member(record, "elements.0.element")));
     json_decref(answer);
 
     answer = served_ask(&ken, "{'id':1,'do':'record.list','kind':'case'}");
-    ck_assert(json_is_true(member(served_granted(answer), "records.0.restricted")));
+    ck_assert(json_is_true(served_member(served_granted(answer), "records.0.restricted")));
     expect_text(served_granted(answer), "records.0.number", number);
-    ck_assert_ptr_null(member(served_granted(answer), "records.0.title"));
+    ck_assert_ptr_null(served_member(served_granted(answer), "records.0.title"));
     json_decref(answer);
     answer = served_ask(&ken, "{'id':1,'do':'record.list','kind':'case','where':{'status':'draft'}}");
-    ck_assert_uint_eq(json_array_size(member(served_granted(answer), "records")), 0);
+    ck_assert_uint_eq(json_array_size(served_member(served_granted(answer), "records")), 0);
     json_decref(answer);
     answer = served_ask(&ken, "{'id':1,'do':'record.count','kind':'case','by':['status']}");
-    ck_assert_uint_eq(json_array_size(member(served_granted(answer), "rows")), 0);
+    ck_assert_uint_eq(json_array_size(served_member(served_granted(answer), "rows")), 0);
     json_decref(answer);
     served_refused(served_ask(&ken, "{'id':1,'do':'record.history','record':'%s'}", number), "denied");
     served_refused(served_ask(&ken, "{'id':1,'do':'record.save','record':'%s','set':{'title':'B'}}", number),
@@ -250,11 +229,11 @@ START_TEST(a_restricted_record_shows_who_restricted_it_and_nothing_else)
     json_decref(served_ask(&ken, "{'id':1,'do':'record.save','record':'%s','remove':['restriction[%s]']}",
                            number, element));
     answer = served_ask(&ken, "{'id':1,'do':'record.show','record':'%s'}", number);
-    ck_assert(json_is_false(member(served_granted(answer), "restricted")));
-    ck_assert_uint_gt(json_array_size(member(served_granted(answer), "fields")), 1);
+    ck_assert(json_is_false(served_member(served_granted(answer), "restricted")));
+    ck_assert_uint_gt(json_array_size(served_member(served_granted(answer), "fields")), 1);
     json_decref(answer);
     answer = served_ask(&ken, "{'id':1,'do':'record.list','kind':'case','where':{'status':'draft'}}");
-    ck_assert_uint_eq(json_array_size(member(served_granted(answer), "records")), 1);
+    ck_assert_uint_eq(json_array_size(served_member(served_granted(answer), "records")), 1);
     json_decref(answer);
 }
 END_TEST
@@ -270,7 +249,7 @@ START_TEST(w5_on_a_full_disk_an_order_is_given_and_nothing_else_is_written)
     served_refused(served_ask(&ken, "{'id':1,'do':'record.save','kind':'case','set':{'title':'B'}}"), "full");
     json_t *answer =
         served_ask(&ken, "{'id':1,'do':'erase.order','record':'%s','reason':'consent_withdrawn'}", number);
-    ck_assert_uint_eq(strlen(json_string_value(member(served_granted(answer), "order"))), 32);
+    ck_assert_uint_eq(strlen(json_string_value(served_member(served_granted(answer), "order"))), 32);
     json_decref(answer);
     ck_assert_uint_eq(roster_erasure_count(replica_roster(ken.node->replica)), 1);
     ken.node->world.disk_full = false;
