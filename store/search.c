@@ -132,7 +132,7 @@ search_open(struct search **search_out)
     static const char setup[] =
         "PRAGMA journal_mode = OFF; PRAGMA temp_store = MEMORY; PRAGMA secure_delete = ON;"
         "CREATE VIRTUAL TABLE text USING fts5(body, sounds, tokenize = 'words');"
-        "INSERT INTO text(text, rank) VALUES ('hashsize', 4194304)";
+        "INSERT INTO text(text, rank) VALUES ('hashsize', 8388608)";
     struct search *search = calloc(1, sizeof *search);
 
     *search_out = NULL;

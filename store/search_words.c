@@ -16,8 +16,8 @@ enum { WORD_BYTES_MAX = 256, WORD_UNITS_MAX = WORD_BYTES_MAX, FORMS_MAX = 12 };
 
 enum { TATWEEL = 0x640 };
 
-/* Most words of a text were in another before: the forms of those are kept. */
-enum { KNOWN_SLOTS = 32768, KNOWN_WORD_BYTES = 47, KNOWN_FORMS_BYTES = 192 };
+/* Most words of a text were in another before: the forms of those are kept, two words where their hashes meet. */
+enum { KNOWN_SETS = 32768, KNOWN_WAYS = 2, KNOWN_FORMS_MAX = 7, KNOWN_BYTES = 118 };
 
 /* A word in one of its forms. */
 struct form {
@@ -25,13 +25,13 @@ struct form {
     size_t size;
 };
 
-/* A word as it stood in a text, and its forms one behind the other. */
+/* A word as it stood in a text, and its forms behind it. Empty if size is 0. Two lines of a processor's cache. */
 struct known {
     uint8_t size;
-    uint8_t word[KNOWN_WORD_BYTES];
     uint8_t form_count;
-    uint8_t sizes[FORMS_MAX];
-    char forms[KNOWN_FORMS_BYTES];
+    uint8_t sizes[KNOWN_FORMS_MAX];
+    uint8_t older; /* of the first of a set: which of them to forget next */
+    char bytes[KNOWN_BYTES];
 };
 
 struct language {
@@ -55,7 +55,7 @@ struct search_words {
     struct sb_stemmer *stemmers[LANGUAGES];
     struct form forms[FORMS_MAX]; /* of the word under work, each once */
     size_t form_count;
-    struct known *known;
+    struct known (*known)[KNOWN_WAYS];
 };
 
 /* ICU's own, but for what it writes otherwise than names are written: ts and j for one letter and two, and a word's first ayn
@@ -75,7 +75,7 @@ search_words_open(struct search_words **words_out)
     if (words == NULL) {
         return ERR_MEMORY;
     }
-    words->known = calloc(KNOWN_SLOTS, sizeof *words->known);
+    words->known = calloc(KNOWN_SETS, sizeof *words->known);
     words->breaks = ubrk_open(UBRK_WORD, "", NULL, 0, &status);
     words->decompose = unorm2_getNFKDInstance(&status);
     words->compose = unorm2_getNFKCInstance(&status);
@@ -112,7 +112,7 @@ search_words_close(struct search_words **words_in)
         sb_stemmer_delete(words->stemmers[n]);
     }
     if (words->known != NULL) {
-        explicit_bzero(words->known, KNOWN_SLOTS * sizeof *words->known);
+        explicit_bzero(words->known, KNOWN_SETS * sizeof *words->known);
     }
     free(words->known);
     explicit_bzero(words, sizeof *words);
@@ -529,34 +529,50 @@ search_words_parts(struct search_words *words, struct span name, search_name_par
 /* --- words known before --- */
 
 static struct known *
-known_slot(const struct search_words *words, struct span word)
+known_set(const struct search_words *words, struct span word)
 {
-    uint32_t mix = 2166136261U; /* FNV-1a: whoever makes two words meet here makes one of them slower */
+    uint32_t mix = 2166136261U; /* FNV-1a: whoever makes words meet here makes them slower, and no more */
 
     for (size_t n = 0; n < word.size; n++) {
         mix = (mix ^ word.data[n]) * 16777619U;
     }
-    return &words->known[mix % KNOWN_SLOTS];
+    return words->known[mix % KNOWN_SETS];
 }
 
-static void
-remember(const struct search_words *words, struct span word, struct known *known)
+/* NULL: its forms are not known. */
+static const struct known *
+find_known(struct known *set, struct span word)
 {
-    size_t used = 0;
+    for (uint8_t way = 0; way < KNOWN_WAYS; way++) {
+        if (set[way].size == word.size && memcmp(set[way].bytes, word.data, word.size) == 0) {
+            set->older = (uint8_t)(1 - way);
+            return &set[way];
+        }
+    }
+    return NULL;
+}
+
+/* In place of the one that was not asked for last. Words that are too long are made anew each time. */
+static void
+remember(const struct search_words *words, struct span word, struct known *set)
+{
+    size_t used = word.size;
 
     for (size_t n = 0; n < words->form_count; n++) {
         used += words->forms[n].size;
     }
-    if (word.size > sizeof known->word || used > sizeof known->forms) {
+    if (used > KNOWN_BYTES || words->form_count > KNOWN_FORMS_MAX) {
         return;
     }
-    used = 0;
+    struct known *known = &set[set->older];
+    set->older = (uint8_t)(1 - set->older);
     known->size = (uint8_t)word.size;
-    memcpy(known->word, word.data, word.size);
     known->form_count = (uint8_t)words->form_count;
+    memcpy(known->bytes, word.data, word.size);
+    used = word.size;
     for (size_t n = 0; n < words->form_count; n++) {
         known->sizes[n] = (uint8_t)words->forms[n].size;
-        memcpy(known->forms + used, words->forms[n].bytes, words->forms[n].size);
+        memcpy(known->bytes + used, words->forms[n].bytes, words->forms[n].size);
         used += words->forms[n].size;
     }
 }
@@ -566,11 +582,12 @@ static int
 give_forms(struct search_words *words, struct span word, size_t from, size_t to, search_word *each,
            void *self)
 {
-    struct known *known = known_slot(words, word);
+    struct known *set = known_set(words, word);
+    const struct known *known = find_known(set, word);
     int stopped = 0;
 
-    if (known->size == word.size && memcmp(known->word, word.data, word.size) == 0) {
-        const char *form = known->forms;
+    if (known != NULL) {
+        const char *form = known->bytes + known->size;
 
         for (size_t n = 0; n < known->form_count && stopped == 0; n++) {
             stopped = each(self, span_of(form, known->sizes[n]), from, to, n > 0);
@@ -579,7 +596,7 @@ give_forms(struct search_words *words, struct span word, size_t from, size_t to,
         return stopped;
     }
     make_forms(words, word);
-    remember(words, word, known);
+    remember(words, word, set);
     for (size_t n = 0; n < words->form_count && stopped == 0; n++) {
         stopped = each(self, span_of(words->forms[n].bytes, words->forms[n].size), from, to, n > 0);
     }
