@@ -843,8 +843,8 @@ save_batch(struct import *import, struct work *work, struct progress *at)
     size_t index;
     json_t *item;
     enum err err = table_read(call->txn, TABLE_META, batch_key(key, at->next), &text);
-    json_t *rows =
-        err == ERR_OK ? json_loadb((const char *)text.data, text.size, JSON_REJECT_DUPLICATES, NULL) : NULL;
+    /* As json_dumps wrote it. */
+    json_t *rows = err == ERR_OK ? json_loadb((const char *)text.data, text.size, 0, NULL) : NULL;
 
     if (rows == NULL) {
         err = err == ERR_OK || err == ERR_ABSENT ? ERR_CORRUPT : err;

@@ -61,6 +61,13 @@ of_kind(uint32_t kinds, uint32_t kind)
     return kind < 32 && (kinds >> kind & 1) != 0;
 }
 
+/* Names are looked up for every value that comes, and most differ in their first letter. */
+static bool
+is_named(const char *name, const char *wanted)
+{
+    return name[0] == wanted[0] && strcmp(name, wanted) == 0;
+}
+
 const struct codebook_kind *
 codebook_kind(const struct codebook *codebook, uint32_t number)
 {
@@ -71,7 +78,7 @@ const struct codebook_kind *
 codebook_kind_by_name(const struct codebook *codebook, const char *name)
 {
     for (size_t i = 0; i < codebook->kind_count; i++) {
-        if (strcmp(codebook->kinds[i].name, name) == 0) {
+        if (is_named(codebook->kinds[i].name, name)) {
             return &codebook->kinds[i];
         }
     }
@@ -89,7 +96,7 @@ codebook_field_by_name(const struct codebook *codebook, uint32_t kind, const cha
 {
     for (size_t i = 0; i < codebook->field_count; i++) {
         const struct codebook_field *field = &codebook->fields[i];
-        if (of_kind(field->kinds, kind) && strcmp(field->name, name) == 0) {
+        if (of_kind(field->kinds, kind) && is_named(field->name, name)) {
             return field;
         }
     }
@@ -107,7 +114,7 @@ codebook_collection_by_name(const struct codebook *codebook, uint32_t kind, cons
 {
     for (size_t i = 0; i < codebook->collection_count; i++) {
         const struct codebook_collection *collection = &codebook->collections[i];
-        if (of_kind(collection->kinds, kind) && strcmp(collection->name, name) == 0) {
+        if (of_kind(collection->kinds, kind) && is_named(collection->name, name)) {
             return collection;
         }
     }
@@ -130,7 +137,7 @@ const struct codebook_value *
 codebook_value_by_name(const struct codebook_vocabulary *vocabulary, const char *name)
 {
     for (size_t i = 0; i < vocabulary->value_count; i++) {
-        if (strcmp(vocabulary->values[i].name, name) == 0) {
+        if (is_named(vocabulary->values[i].name, name)) {
             return &vocabulary->values[i];
         }
     }

@@ -1,4 +1,7 @@
-/* import.c - a file of cases becomes records: the whole way, of the tool and of the node, one after the other on one processor. */
+/* import.c - a file of cases becomes records: the whole way, of the tool and of the node, side by side as on a machine.
+ *
+ *     a thread: rows of CSV --> requests --socket--> here: judged, kept, and when all have come, saved
+ */
 #include "tests/bench/bench.h"
 #include "tests/bench/scene.h"
 
@@ -6,11 +9,15 @@
 #include "tools/import_row.h"
 
 #include <inttypes.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
-enum { RATE_MIN = 2000, MEMORY_MAX = 128, BATCH = 256 };
+/* As the tool sends them: rows of a request, and requests on their way. */
+enum { RATE_MIN = 2000, MEMORY_MAX = 128, BATCH = 256, AHEAD = 3 };
 
 struct importing {
     struct bench *bench;
@@ -88,34 +95,58 @@ ask(struct importing *importing, json_t *request)
     return ok;
 }
 
+/* The tool's end. Touched by its thread alone while that runs. */
+struct tool {
+    struct importing *importing;
+    struct rows *rows;
+    FILE *to;
+    FILE *from;
+    char *line;
+    size_t line_room;
+    int ahead; /* requests without an answer */
+    uint64_t fresh;
+    uint64_t same;
+    bool good;
+};
+
 static bool
-send_rows(struct importing *importing, json_t *items)
+take_answer(struct tool *tool)
 {
-    json_t *ok = ask(importing, json_pack("{s:i,s:s,s:s,s:o}", "id", 1, "do", "import.rows", "import",
-                                          importing->id, "rows", items));
-    bool good = ok != NULL;
+    ssize_t size = getline(&tool->line, &tool->line_room, tool->from);
+    json_t *answer = size > 0 ? json_loadb(tool->line, (size_t)size, JSON_REJECT_DUPLICATES, NULL) : NULL;
+    json_t *outcomes = json_object_get(json_object_get(answer, "ok"), "rows");
+    bool good = outcomes != NULL;
     size_t index;
     json_t *outcome;
 
-    json_array_foreach(json_object_get(ok, "rows"), index, outcome)
+    json_array_foreach(outcomes, index, outcome)
     {
         const char *verdict = json_string_value(json_object_get(outcome, "verdict"));
 
-        if (verdict == NULL) {
-            bench_fail(importing->bench, "a row is refused: %s",
-                       json_string_value(json_object_get(outcome, "message")));
-            good = false;
-            break;
-        }
-        importing->fresh += strcmp(verdict, "new") == 0 ? 1 : 0;
-        importing->same += strcmp(verdict, "same") == 0 ? 1 : 0;
+        good = good && verdict != NULL;
+        tool->fresh += verdict != NULL && strcmp(verdict, "new") == 0 ? 1 : 0;
+        tool->same += verdict != NULL && strcmp(verdict, "same") == 0 ? 1 : 0;
     }
-    json_decref(ok);
+    json_decref(answer);
+    tool->ahead--;
     return good;
 }
 
 static bool
-send_file(struct importing *importing, struct rows *rows)
+send_rows(struct tool *tool, json_t *items)
+{
+    json_t *request = json_pack("{s:i,s:s,s:s,s:o}", "id", 1, "do", "import.rows", "import",
+                                tool->importing->id, "rows", items);
+    bool good = json_dumpf(request, tool->to, JSON_COMPACT) == 0 && fputc('\n', tool->to) != EOF &&
+                fflush(tool->to) == 0;
+
+    json_decref(request);
+    tool->ahead++;
+    return good && (tool->ahead < AHEAD || take_answer(tool));
+}
+
+static bool
+send_file(struct tool *tool)
 {
     struct client_fault fault;
     json_t *items = json_array();
@@ -124,26 +155,94 @@ send_file(struct importing *importing, struct rows *rows)
     for (;;) {
         struct row row;
 
-        good = rows_next(rows, &row, &fault);
+        good = rows_next(tool->rows, &row, &fault);
         if (!good || row.cells == NULL) {
             break;
         }
-        json_t *item = import_rows_make(importing->shape, &row);
+        json_t *item = import_rows_make(tool->importing->shape, &row);
         good = item != NULL && json_array_append_new(items, item) == 0;
         row_free(&row);
         if (good && json_array_size(items) == BATCH) {
-            good = send_rows(importing, items);
+            good = send_rows(tool, items);
             items = json_array();
         }
         if (!good) {
             break;
         }
     }
-    if (good) {
-        return send_rows(importing, items);
+    if (!good) {
+        json_decref(items);
+        return false;
     }
-    json_decref(items);
-    return false;
+    good = send_rows(tool, items);
+    while (good && tool->ahead > 0) {
+        good = take_answer(tool);
+    }
+    return good;
+}
+
+static void *
+run_tool(void *self)
+{
+    struct tool *tool = self;
+
+    tool->good = send_file(tool);
+    (void)shutdown(fileno(tool->to), SHUT_WR);
+    return NULL;
+}
+
+/* The node's end: answer until the tool has no more. */
+static void
+answer_tool(struct importing *importing, FILE *from, FILE *to)
+{
+    char *line = NULL;
+    size_t room = 0;
+    bool good = true;
+
+    for (ssize_t size = getline(&line, &room, from); good && size > 0; size = getline(&line, &room, from)) {
+        json_t *body = json_loadb(line, (size_t)size, JSON_REJECT_DUPLICATES, NULL);
+        json_t *answer = body == NULL ? NULL : serve_one(importing->serve, body);
+
+        good = answer != NULL && json_dumpf(answer, to, JSON_COMPACT) == 0 && fputc('\n', to) != EOF &&
+               fflush(to) == 0;
+        json_decref(answer);
+        watch_memory(importing);
+    }
+    free(line);
+    (void)shutdown(fileno(to), SHUT_WR);
+}
+
+/* Both ends side by side. */
+static bool
+bring_rows(struct importing *importing, struct rows *rows)
+{
+    struct tool tool = { .importing = importing, .rows = rows };
+    pthread_t thread;
+    int ends[2];
+
+    if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) != 0) {
+        return false;
+    }
+    FILE *from = fdopen(ends[0], "r");
+    FILE *to = fdopen(dup(ends[0]), "w");
+    tool.from = fdopen(ends[1], "r");
+    tool.to = fdopen(dup(ends[1]), "w");
+    bool good = from != NULL && to != NULL && tool.from != NULL && tool.to != NULL &&
+                pthread_create(&thread, NULL, run_tool, &tool) == 0;
+    if (good) {
+        answer_tool(importing, from, to);
+        good = pthread_join(thread, NULL) == 0 && tool.good;
+        importing->fresh = tool.fresh;
+        importing->same = tool.same;
+    }
+    FILE *const files[] = { from, to, tool.from, tool.to };
+    for (size_t n = 0; n < sizeof files / sizeof files[0]; n++) {
+        if (files[n] != NULL) {
+            (void)fclose(files[n]);
+        }
+    }
+    free(tool.line);
+    return good;
 }
 
 /* The turns in which the node makes records of all that was decided. */
@@ -190,7 +289,10 @@ import_file(struct importing *importing, FILE *file)
     if (!good) {
         bench_fail(importing->bench, "%s", fault.message);
     }
-    good = good && send_file(importing, rows);
+    if (good && !bring_rows(importing, rows)) {
+        bench_fail(importing->bench, "a row is refused, or the node does not answer");
+        good = false;
+    }
     rows_close(&rows);
     importing->check = bench_now() - start;
     ok = !good ? NULL
@@ -231,8 +333,7 @@ measure(struct importing *importing, FILE *file)
                                    .unit = "/s",
                                    .bound = AT_LEAST,
                                    .limit = RATE_MIN });
-    bench_note("%.0f us of one processor a case; the tool and the node run side by side, and here one after "
-               "the other",
+    bench_note("%.0f us of one processor a case, of the tool and the node side by side",
                importing->processor * 1e6 / cases);
     bench_report(&(struct figure){ .what = "  rows judged, before any is a record",
                                    .measured = cases / importing->check,
