@@ -718,6 +718,7 @@ rewrite_if_due(struct loop *loop)
     if (!replica_compact_is_due(loop->options.replica)) {
         return ERR_OK;
     }
+    serve_forget(loop->serve);
     enum err err = replica_compact(loop->options.replica);
     /* A receipt says that it was done, or waits for room. */
     loop->tend_due = true;

@@ -146,7 +146,8 @@ serve_new(const struct serve_options *options)
     serve->options = *options;
     serve->last = &serve->first;
     serve->names = names_new();
-    serve->finding = finding_new();
+    serve->finding =
+        finding_new(&(struct finding_options){ options->directory, options->world, FINDING_IMAGE_TEXTS });
     serve->duplicate = duplicate_new(options->world);
     serve->import = import_new();
     serve->facts = facts_new();
@@ -1157,6 +1158,7 @@ serve_wait_ms(const struct serve *serve)
         uint64_t compare_ms = duplicate_due_ms(serve->duplicate, replica, now_ms);
         uint64_t counted_ms = facts_due_ms(serve->facts, replica, now_ms);
 
+        due_ms = finding_keep_is_due(serve->finding, replica, now_ms) ? now_ms : due_ms;
         due_ms = due_ms < counted_ms ? due_ms : counted_ms;
         due_ms = due_ms < compare_ms ? due_ms : compare_ms;
         due_ms = due_ms > now_ms ? due_ms - now_ms : 0;
@@ -1208,6 +1210,8 @@ serve_work(struct serve *serve)
         if (err != ERR_OK && err != ERR_ABSENT) {
             log_event("search-behind", "err=%s", err_code(err)); /* it is tried again later */
         }
+    } else if (replica_roster(replica) != NULL && finding_keep_is_due(serve->finding, replica, now_ms)) {
+        finding_keep(serve->finding, replica, now_ms);
     }
     if (replica_roster(replica) != NULL && duplicate_due_ms(serve->duplicate, replica, now_ms) <= now_ms) {
         enum err err = duplicate_read(serve->duplicate, replica, now_ms);
@@ -1222,4 +1226,15 @@ serve_work(struct serve *serve)
         }
     }
     return work_on_backup(serve);
+}
+
+void
+serve_forget(struct serve *serve)
+{
+    enum err err = finding_forget_image(serve->finding);
+
+    if (err != ERR_OK) {
+        /* It does not open any more once keys/ is rewritten. */
+        log_event("search-image-stays", "err=%s", err_code(err));
+    }
 }

@@ -65,3 +65,6 @@ const char *serve_call_name(size_t n);
 /* One call on its own, in a turn and a commit of its own if it writes: for tests. `body` is stolen. Gives the whole
  * answer: {"id":..,"ok":..} or {"id":..,"error":..}. */
 json_t *serve_one(struct serve *serve, json_t *body);
+
+/* Something was erased, and its old bytes are to go: drop what is kept of it beside the replica. Before replica_compact. */
+void serve_forget(struct serve *serve);

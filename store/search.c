@@ -125,14 +125,41 @@ prepare(struct search *search, const char *sql, sqlite3_stmt **out)
     return sqlite3_prepare_v3(search->database, sql, -1, SQLITE_PREPARE_PERSISTENT, out, NULL) == SQLITE_OK;
 }
 
-enum err
-search_open(struct search **search_out)
+/* FTS5 gathers so many bytes of words before it writes them into a segment, and merges fewer of these. */
+static const char make_table[] = "CREATE VIRTUAL TABLE text USING fts5(body, sounds, tokenize = 'words');"
+                                 "INSERT INTO text(text, rank) VALUES ('hashsize', 8388608)";
+
+/* Make the table, or take over the one of an image. */
+static enum err
+fill(struct search *search, const struct span *image)
 {
-    /* FTS5 gathers so many bytes of words before it writes them into a segment, and merges fewer of these. */
+    sqlite3 *from = NULL;
+    sqlite3_backup *copy = NULL;
+
+    if (image == NULL) {
+        return sqlite3_exec(search->database, make_table, NULL, NULL, NULL) == SQLITE_OK ? ERR_OK
+                                                                                         : ERR_MEMORY;
+    }
+    /* Read only, it writes nothing into what was lent. */
+    int status = sqlite3_open_v2(":memory:", &from, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX, NULL);
+    if (status == SQLITE_OK) {
+        status = sqlite3_deserialize(from, "main", (unsigned char *)image->data, (sqlite3_int64)image->size,
+                                     (sqlite3_int64)image->size, SQLITE_DESERIALIZE_READONLY);
+    }
+    if (status == SQLITE_OK) {
+        copy = sqlite3_backup_init(search->database, "main", from, "main");
+        status = copy == NULL ? SQLITE_NOMEM : sqlite3_backup_step(copy, -1);
+        status = status == SQLITE_DONE ? sqlite3_backup_finish(copy) : status;
+    }
+    (void)sqlite3_close_v2(from);
+    return status == SQLITE_OK ? ERR_OK : status == SQLITE_NOMEM ? ERR_MEMORY : ERR_CORRUPT;
+}
+
+static enum err
+open_index(struct search **search_out, const struct span *image)
+{
     static const char setup[] =
-        "PRAGMA journal_mode = OFF; PRAGMA temp_store = MEMORY; PRAGMA secure_delete = ON;"
-        "CREATE VIRTUAL TABLE text USING fts5(body, sounds, tokenize = 'words');"
-        "INSERT INTO text(text, rank) VALUES ('hashsize', 8388608)";
+        "PRAGMA journal_mode = OFF; PRAGMA temp_store = MEMORY; PRAGMA secure_delete = ON";
     struct search *search = calloc(1, sizeof *search);
 
     *search_out = NULL;
@@ -143,14 +170,20 @@ search_open(struct search **search_out)
     if (err == ERR_OK &&
         (sqlite3_open_v2(":memory:", &search->database, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX, NULL) !=
              SQLITE_OK ||
-         !add_tokenizer(search) || sqlite3_exec(search->database, setup, NULL, NULL, NULL) != SQLITE_OK ||
-         !prepare(search, "INSERT INTO text(rowid, body, sounds) VALUES (?1, ?2, ?3)", &search->put) ||
+         !add_tokenizer(search) || sqlite3_exec(search->database, setup, NULL, NULL, NULL) != SQLITE_OK)) {
+        err = ERR_MEMORY;
+    }
+    if (err == ERR_OK) {
+        err = fill(search, image);
+    }
+    if (err == ERR_OK &&
+        (!prepare(search, "INSERT INTO text(rowid, body, sounds) VALUES (?1, ?2, ?3)", &search->put) ||
          !prepare(search, "DELETE FROM text WHERE rowid = ?1", &search->drop) ||
          !prepare(search,
                   "SELECT rowid, rank FROM text WHERE text MATCH ?1 ORDER BY rank, rowid "
                   "LIMIT ?2",
                   &search->find))) {
-        err = ERR_MEMORY;
+        err = image == NULL ? ERR_MEMORY : ERR_CORRUPT;
     }
     if (err != ERR_OK) {
         search_close(&search);
@@ -158,6 +191,12 @@ search_open(struct search **search_out)
     }
     *search_out = search;
     return ERR_OK;
+}
+
+enum err
+search_open(struct search **search_out)
+{
+    return open_index(search_out, NULL);
 }
 
 void
@@ -426,5 +465,96 @@ search_find(struct search *search, struct span query, struct search_hit *hits_ou
     }
     /* What somebody looks for is as secret as what is found. */
     buf_wipe(&wanted);
+    return err;
+}
+
+/* --- as bytes --- */
+
+enum err
+search_fingerprint(struct hash *out)
+{
+    struct search_words *words = NULL;
+    struct hash forms;
+    enum err err = search_words_open(&words);
+
+    if (err == ERR_OK) {
+        search_words_fingerprint(words, &forms);
+        CRYPTO_HASH(out, "vigil.fts.idx.v1", span_of(forms.bytes, sizeof forms.bytes),
+                    span_text(sqlite3_libversion()), span_text(make_table));
+    }
+    search_words_close(&words);
+    return err;
+}
+
+enum err
+search_image(struct search *search, struct search_image *image_out)
+{
+    sqlite3_int64 size = 0;
+
+    *image_out = (struct search_image){ NULL, 0 };
+    if (!batch(search, false)) {
+        return ERR_MEMORY;
+    }
+    image_out->bytes = sqlite3_serialize(search->database, "main", &size, 0);
+    image_out->size = image_out->bytes == NULL ? 0 : (size_t)size;
+    return image_out->bytes == NULL ? ERR_MEMORY : ERR_OK;
+}
+
+enum err
+search_image_new(struct search_image *image_out, size_t size)
+{
+    image_out->bytes = sqlite3_malloc64(size);
+    image_out->size = image_out->bytes == NULL ? 0 : size;
+    return image_out->bytes == NULL ? ERR_MEMORY : ERR_OK;
+}
+
+void
+search_image_free(struct search_image *image)
+{
+    if (image->bytes != NULL) {
+        crypto_wipe(image->bytes, image->size);
+    }
+    sqlite3_free(image->bytes);
+    *image = (struct search_image){ NULL, 0 };
+}
+
+/* Which records have a text. */
+static enum err
+note_texts(struct search *search)
+{
+    sqlite3_stmt *each = NULL;
+    int status = sqlite3_prepare_v2(search->database, "SELECT id FROM text_docsize", -1, &each, NULL);
+    enum err err = ERR_OK;
+
+    while (status == SQLITE_OK || status == SQLITE_ROW) {
+        status = sqlite3_step(each);
+        if (status == SQLITE_ROW) {
+            sqlite3_int64 record_no = sqlite3_column_int64(each, 0);
+
+            if (record_no < 0 || record_no > UINT32_MAX) {
+                status = SQLITE_CORRUPT;
+            } else if (!note_text(search, (uint32_t)record_no, true)) {
+                status = SQLITE_NOMEM;
+            }
+        }
+    }
+    (void)sqlite3_finalize(each);
+    if (status != SQLITE_DONE) {
+        err = status == SQLITE_NOMEM ? ERR_MEMORY : ERR_CORRUPT;
+    }
+    return err;
+}
+
+enum err
+search_restore(struct search **search_out, struct span image)
+{
+    enum err err = open_index(search_out, &image);
+
+    if (err == ERR_OK) {
+        err = note_texts(*search_out);
+        if (err != ERR_OK) {
+            search_close(search_out);
+        }
+    }
     return err;
 }

@@ -4,7 +4,8 @@
  *     what a person typed --^
  *
  * Derived from records and from nothing else: whoever keeps it follows the places of the journal (journal.h), puts the
- * text of each record that they name, and begins anew where there is doubt. Nothing of it is on disk.
+ * text of each record that they name, and begins anew where there is doubt. Nothing here touches a disk: search_image gives
+ * the bytes that somebody may keep, sealed.
  *
  * FTS5 ranks (BM25), knows prefixes and phrases, and is never given what a person typed as it is: a query is taken
  * apart here, so that no character of it means anything but those named at search_find.
@@ -13,7 +14,7 @@
  */
 #pragma once
 
-#include "store/base/bytes.h"
+#include "store/base/crypto.h"
 #include "store/base/err.h"
 
 struct search;
@@ -21,6 +22,27 @@ struct search;
 /* An empty index. ERR_MEMORY; ERR_INVALID: the data of ICU or a stemmer is not installed. */
 MUST_CHECK enum err search_open(struct search **search_out);
 void search_close(struct search **search);
+
+/* What an index depends on beside the texts: the versions of the libraries, and how a sample of each script is taken apart. One that
+ * was made under another fingerprint finds less than it should. ERR_MEMORY; ERR_INVALID as search_open. */
+MUST_CHECK enum err search_fingerprint(struct hash *out);
+
+/* The whole index as bytes, with all that was put until now: a secret as large as the index. *image_out is to be given to
+ * search_image_free, also after an error. ERR_MEMORY. */
+struct search_image {
+    uint8_t *bytes;
+    size_t size;
+};
+MUST_CHECK enum err search_image(struct search *search, struct search_image *image_out);
+
+/* Room for such bytes that come from elsewhere. ERR_MEMORY. */
+MUST_CHECK enum err search_image_new(struct search_image *image_out, size_t size);
+
+void search_image_free(struct search_image *image); /* wipes it */
+
+/* The index that such bytes were made of; they are not needed any longer. ERR_CORRUPT: they are no index. Whoever gives bytes that
+ * somebody else could change is lost: it is for what was sealed. ERR_MEMORY; ERR_INVALID as search_open. */
+MUST_CHECK enum err search_restore(struct search **search_out, struct span image);
 
 /* The text by which a record is found, in place of what it had; empty: it is found no more. `names`, which is text too, is found
  * by what sounds alike in another script or spelling as well. Neither is kept beyond the call but as words. ERR_MEMORY. */

@@ -633,3 +633,52 @@ search_words_each(struct search_words *words, struct span text, search_word *eac
     utext_close(utf8);
     return stopped;
 }
+
+/* --- what it depends on --- */
+
+static int
+put_form(void *self, struct span word, size_t from, size_t to, bool again)
+{
+    struct buf *out = self;
+
+    (void)from;
+    (void)to;
+    buf_put_u8(out, again);
+    buf_put_u32(out, (uint32_t)word.size);
+    buf_put_span(out, word);
+    return 0;
+}
+
+static void
+put_name(struct search_words *words, struct buf *out, const char *name)
+{
+    struct search_name heard;
+
+    search_words_name(words, span_text(name), &heard);
+    buf_put_text(out, heard.latin);
+    buf_put_u8(out, ' ');
+    buf_put_text(out, heard.skeleton);
+    buf_put_u8(out, ' ');
+}
+
+void
+search_words_fingerprint(struct search_words *words, struct hash *out)
+{
+    static const char sample[] = "Les témoins menacés were threatened; los abogados detenidos, "
+                                 "свидетелям угрожали, هُدِّدَ الشهود والمحامون, 他受到了威胁";
+    static const char *const names[] = { "Мухаммед", "محمد", "Mohamed", "王小明" };
+    UVersionInfo icu;
+    UVersionInfo unicode;
+    struct buf all = { 0 };
+
+    u_getVersion(icu);
+    u_getUnicodeVersion(unicode);
+    buf_put(&all, icu, sizeof icu);
+    buf_put(&all, unicode, sizeof unicode);
+    (void)search_words_each(words, span_text(sample), put_form, &all);
+    for (size_t n = 0; n < sizeof names / sizeof names[0]; n++) {
+        put_name(words, &all, names[n]);
+    }
+    CRYPTO_HASH(out, "vigil.fts.wrd.v1", buf_span(&all));
+    buf_free(&all);
+}

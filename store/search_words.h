@@ -7,13 +7,14 @@
  * Words are where ICU says that one ends (a dictionary, where the script leaves no spaces); each is given as it is
  * with marks taken off and case folded, and at the same place its stems, as Snowball makes them for the languages
  * of its script: a text says of itself in which language it is, a person who searches does not. ICU's answers
- * differ between its versions, so nothing of this leaves the node or outlives a rebuild.
+ * differ between its versions, so nothing of this leaves the node, and what is kept says under which fingerprint it
+ * was made.
  *
  * For search.c, and for whoever compares names.
  */
 #pragma once
 
-#include "store/base/bytes.h"
+#include "store/base/crypto.h"
 #include "store/base/err.h"
 
 struct search_words;
@@ -21,6 +22,9 @@ struct search_words;
 /* ERR_MEMORY; ERR_INVALID: the data of ICU or a stemmer is not installed. */
 MUST_CHECK enum err search_words_open(struct search_words **words_out);
 void search_words_close(struct search_words **words);
+
+/* What the words of a text depend on beside the text: ICU's versions, and the forms of a sample of each script. */
+void search_words_fingerprint(struct search_words *words, struct hash *out);
 
 /* Longest forms of a name, with the NUL that ends them. */
 enum { SEARCH_NAME_BYTES = 64 };

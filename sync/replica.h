@@ -142,6 +142,10 @@ bool replica_compact_is_due(const struct replica *replica);
  * close the replica and open it. A crash anywhere leaves all that was acknowledged, and it is due again. */
 MUST_CHECK enum err replica_compact(struct replica *replica);
 
+/* The key of what somebody keeps beside the replica and can make again from it: H("vigil.fts.key.v1", wrapping key of keys/), another
+ * after replica_compact. Wipe it. */
+void replica_search_key(const struct replica *replica, struct key *key_out);
+
 /* The room on the disk that it waits for; 0: it does not wait. */
 uint64_t replica_compact_bytes(struct replica *replica);
 

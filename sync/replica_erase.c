@@ -395,6 +395,14 @@ replica_compact_is_due(const struct replica *replica)
            world_steady_ms(replica->world) >= replica->compact_ms;
 }
 
+void
+replica_search_key(const struct replica *replica, struct key *key_out)
+{
+    const struct span wrapping = span_of(replica->wrap.key.bytes, KEY_BYTES);
+
+    crypto_derive(key_out, "vigil.fts.key.v1", &wrapping, 1);
+}
+
 uint64_t
 replica_compact_bytes(struct replica *replica)
 {

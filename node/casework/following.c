@@ -277,6 +277,21 @@ following_retry(struct following *following, uint64_t now_ms)
     following->retry_ms = now_ms + RETRY_MS;
 }
 
+uint64_t
+following_place(const struct following *following)
+{
+    return following->place;
+}
+
+void
+following_resume(struct following *following, uint64_t place)
+{
+    following->begun = true;
+    following->next_no = UINT32_MAX;
+    following->place = place;
+    following->due_count = 0;
+}
+
 void
 following_restart(struct following *following)
 {

@@ -35,6 +35,12 @@ MUST_CHECK enum err following_read(struct following *following, struct replica *
 /* What was done with a slice failed after all: not again before a while. */
 void following_retry(struct following *following, uint64_t now_ms);
 
+/* The place of the journal up to which all was read. Only while following_is_behind is false, or all records were read. */
+uint64_t following_place(const struct following *following);
+
+/* The reader is as it was when all was read up to `place`: go on behind it. */
+void following_resume(struct following *following, uint64_t place);
+
 /* Begin anew with the next slice. */
 void following_restart(struct following *following);
 

@@ -55,6 +55,70 @@ expect_none(const char *query)
     ck_assert_msg(find(query, &first) == 0, "%s finds record %u", query, first);
 }
 
+/* An index as bytes. */
+START_TEST(an_image_finds_what_the_index_finds_and_goes_on)
+{
+    struct search_image image;
+    struct search *again = NULL;
+    struct search *whole = search;
+
+    put(3, "The judge adjourned the hearing");
+    put(70000, "свидетелям угрожали");
+    ck_assert_int_eq(search_put(search, 9, span_text("came from the north"), span_text("Мухаммед")), ERR_OK);
+    put(4, "it is found no more");
+    put(4, "");
+    ck_assert_int_eq(search_image(search, &image), ERR_OK);
+    ck_assert_int_eq(search_restore(&again, span_of(image.bytes, image.size)), ERR_OK);
+    search_image_free(&image);
+    ck_assert_ptr_null(image.bytes);
+    search = again;
+    ck_assert_uint_eq(search_count(search), 3);
+    expect_only("hearings", 3);
+    expect_only("свидетель", 70000);
+    expect_only("Mohamed", 9);
+    expect_none("more");
+    /* What is put now takes the place of what was there, and the other index hears nothing of it. */
+    put(3, "The witness was released");
+    put(5, "the second judge");
+    expect_only("judge", 5);
+    expect_only("releases", 3);
+    ck_assert_uint_eq(search_count(search), 4);
+    ck_assert_int_eq(search_purge(search), ERR_OK);
+    search_close(&search);
+    search = whole;
+    expect_only("judge", 3);
+    ck_assert_uint_eq(search_count(search), 3);
+}
+END_TEST
+
+START_TEST(bytes_that_are_no_image_are_refused)
+{
+    struct search_image image;
+    struct search *again = search;
+
+    put(3, "The judge adjourned the hearing");
+    ck_assert_int_eq(search_image(search, &image), ERR_OK);
+    ck_assert_int_eq(search_restore(&again, span_of(image.bytes, image.size / 2)), ERR_CORRUPT);
+    ck_assert_ptr_null(again);
+    memset(image.bytes, 'x', 100);
+    ck_assert_int_eq(search_restore(&again, span_of(image.bytes, image.size)), ERR_CORRUPT);
+    search_image_free(&image);
+}
+END_TEST
+
+START_TEST(a_fingerprint_is_the_same_each_time)
+{
+    static const struct hash none;
+    struct hash first = none;
+    struct hash second = none;
+
+    ck_assert_int_eq(search_fingerprint(&first), ERR_OK);
+    ck_assert_int_eq(search_fingerprint(&second), ERR_OK);
+    ck_assert_mem_eq(&first, &second, sizeof first);
+    ck_assert_mem_ne(&first, &none, sizeof first);
+}
+END_TEST
+
 /* The table of what stock tokenizers miss. */
 START_TEST(words_are_found_in_the_forms_of_their_language)
 {
@@ -265,4 +329,5 @@ SUITE_MAIN_WITH("search", setup, teardown, words_are_found_in_the_forms_of_their
                 all_words_must_be_there_and_a_phrase_in_its_order, the_better_match_comes_first,
                 nothing_that_is_typed_is_a_command, a_text_that_was_replaced_or_taken_out_is_not_found,
                 text_that_is_no_utf8_and_words_without_end_do_no_harm,
-                a_word_comes_with_its_stems_at_its_place)
+                a_word_comes_with_its_stems_at_its_place, an_image_finds_what_the_index_finds_and_goes_on,
+                bytes_that_are_no_image_are_refused, a_fingerprint_is_the_same_each_time)
