@@ -36,6 +36,7 @@ struct scan {
     const struct board *board;
     uint32_t kind;
     size_t limit;
+    bool names;             /* columns of level L3 too */
     struct span kind_token; /* of the index of kinds */
     struct row *rows;
     size_t count;
@@ -477,6 +478,7 @@ cell_json(const struct scan *scan, const struct record_view *view, const struct 
             continue;
         }
         for (size_t v = 0; v < target->shown_count; v++) {
+            call_reads(scan->call, field, target->shown[v]);
             (void)json_array_append_new(list, value_json(scan->call->codebook, field, target->shown[v]));
         }
     }
@@ -561,6 +563,41 @@ add_number(const struct scan *scan, const struct record_summary *summary, json_t
         number == NULL ? json_string("") : value_json(scan->call->codebook, number->field, number->shown[0]));
 }
 
+static bool
+is_strict(const struct codebook_field *field)
+{
+    return field != NULL && field->sensitivity == LEVEL_L3;
+}
+
+/* Add the columns of level L3, and where this node cannot read them say so. */
+static void
+add_names(const struct scan *scan, const struct record_view *open, const struct row *row, json_t *json)
+{
+    const struct named named = { .record_no = row->record_no,
+                                 .compartment = open->compartment,
+                                 .record_id = open->record_id };
+    struct replica_view view;
+    bool read = false;
+
+    for (size_t n = 0; n < BOARD_COLUMNS_MAX && scan->board->columns[n].name != NULL; n++) {
+        const struct codebook_field *field = column_field(scan, &scan->board->columns[n]);
+
+        if (!is_strict(field)) {
+            continue;
+        }
+        if (!read && (call_read(scan->call, &named, &view) != ERR_OK || view.restricted)) {
+            return; /* gone meanwhile */
+        }
+        read = true;
+        (void)json_object_set_new(
+            json, scan->board->columns[n].name,
+            view.protected_half == NULL ? json_null() : cell_json(scan, view.protected_half, row, field));
+    }
+    if (read) {
+        (void)json_object_set_new(json, "withheld", json_boolean(view.withheld));
+    }
+}
+
 /* A row of the page, from its case half. NULL: it is none after all, or the call failed. */
 static json_t *
 row_of(struct scan *scan, const struct row *row)
@@ -593,9 +630,12 @@ row_of(struct scan *scan, const struct row *row)
     for (size_t n = 0; n < BOARD_COLUMNS_MAX && scan->board->columns[n].name != NULL; n++) {
         const struct codebook_field *field = column_field(scan, &scan->board->columns[n]);
 
-        if (field != NULL) {
+        if (field != NULL && !is_strict(field)) {
             (void)json_object_set_new(json, scan->board->columns[n].name, cell_json(scan, &view, row, field));
         }
+    }
+    if (scan->names) {
+        add_names(scan, &view, row, json);
     }
     if (scan->board->date != NULL) {
         bool dated = board_date(&summary, scan->board->date, row->of_element ? row->element : NULL, &date);
@@ -630,6 +670,7 @@ read_records(struct call *call, const struct board *board, int64_t limit, struct
                          .kind = kind == NULL ? 0 : kind->number,
                          .kind_token = number_token(call, kind == NULL ? 0 : kind->number),
                          .limit = (size_t)limit,
+                         .names = call_flag(call, "names"),
                          .examined_max = limit < EXAMINED_MAX / EXAMINED_A_ROW
                                              ? (size_t)limit * EXAMINED_A_ROW
                                              : EXAMINED_MAX,
@@ -980,6 +1021,9 @@ columns_json(struct call *call, const struct board *board)
             kind == NULL || column->field == NULL
                 ? NULL
                 : codebook_field_by_name(call->codebook, kind->number, column->field);
+        if (is_strict(field) && !call_flag(call, "names")) {
+            continue;
+        }
         const char *label = column->label != NULL ? column->label
                             : field != NULL       ? field->label
                                                   : column->name;
@@ -1019,6 +1063,9 @@ call_board(struct call *call)
 
     if (call->failed) {
         return;
+    }
+    if (name == NULL && call_flag(call, "names")) {
+        call_usage(call, "\"names\" are shown on a board, and not in the list of boards");
     }
     if (name == NULL) {
         list_boards(call);

@@ -556,6 +556,40 @@ assign_number(struct draft *draft, const char *code)
     buf_free(&cbor);
 }
 
+/* What identifies a person is written to a protected half alone, and `shared` has none. A new record that holds such a thing, and
+ * that nobody put anywhere, goes to the cases of this office, which headquarters and others with access read; elsewhere it is
+ * refused. */
+static void
+mind_protected(struct draft *draft)
+{
+    struct call *call = draft->call;
+    const struct roster_compartment *compartment = roster_compartment(call->roster, &draft->save.compartment);
+
+    for (size_t n = 0;
+         !call->failed && compartment != NULL && compartment->twin == NULL && n < draft->op_count; n++) {
+        const struct target *target = &draft->ops[n].target;
+        const struct codebook_field *field = cell_field(call->codebook, target);
+        const struct codebook_collection *collection =
+            codebook_collection(call->codebook, target->collection);
+        enum sensitivity sensitivity = field != NULL        ? field->sensitivity
+                                       : collection != NULL ? collection->sensitivity
+                                                            : LEVEL_L2;
+
+        if (policy_field_belongs(compartment, sensitivity)) {
+            continue;
+        }
+        if (draft->save.create && call_text(call, "office") == NULL && call->own != NULL) {
+            draft->save.compartment = call->own->office->own[OWN_CASES];
+            return;
+        }
+        call_fail(call, ERR_DENIED,
+                  "make a record of it in the cases of an office, as with --office and its code: there it is "
+                  "protected",
+                  "%s identifies a person, and %s has no protected half for it",
+                  target_print(call->codebook, target).text, compartment->name);
+    }
+}
+
 static bool
 begin_new(struct draft *draft, const char **code_out)
 {
@@ -836,6 +870,7 @@ call_draft(struct call *call, const struct named *known, bool number, struct cal
         read_adds(&draft, json_object_get(call->body, "add"));
         read_sets(&draft, json_object_get(call->body, "set"));
         draft_out->at = draft.at;
+        mind_protected(&draft);
         if (known == NULL && number) {
             assign_number(&draft, code);
         }
@@ -891,6 +926,7 @@ call_record_save(struct call *call)
     if (!call->failed) {
         read_resolves(&draft, json_object_get(call->body, "resolve"));
     }
+    mind_protected(&draft);
     if (create) {
         assign_number(&draft, code);
     }

@@ -67,6 +67,7 @@ const struct option_text option_texts[OPT_COUNT] = {
     [OPT_WHAT] = { "what", "WHAT", "Only this: read, search, export, import, override, gate and so on" },
     [OPT_CSV] = { "csv", "FILE", "Write comma-separated values to a new file" },
     [OPT_UNSUPPRESSED] = { "unsuppressed", NULL, "Show small numbers too; the audit log notes it" },
+    [OPT_NAMES] = { "names", NULL, "Show names too, where this node may read them; the audit log notes it" },
     [OPT_SINCE] = { "since", "TIME", "Only from this time on: 2026-03-01 or 2026-03-01T17:30Z" },
     [OPT_UNTIL] = { "until", "TIME", "Only before this time" },
     [OPT_WINDOW] = { "window", "ID", "Only what belongs to this reporting window" },

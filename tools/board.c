@@ -80,10 +80,10 @@ fetch_board(struct command *command, const char *name, long limit, json_t **ok_o
     do {
         json_decref(*ok_out);
         *ok_out = NULL;
-        json_t *request = json_pack("{s:s,s:s,s:I}", "do", "board", "name", name, "limit",
-                                    (json_int_t)(limit - (long)json_array_size(rows) < 1000
-                                                     ? limit - (long)json_array_size(rows)
-                                                     : 1000));
+        json_t *request = json_pack(
+            "{s:s,s:s,s:b,s:I}", "do", "board", "name", name, "names", args_has(command, OPT_NAMES), "limit",
+            (json_int_t)(limit - (long)json_array_size(rows) < 1000 ? limit - (long)json_array_size(rows)
+                                                                    : 1000));
         if (request == NULL) {
             good = fault_set(fault, "usage", "vigil board lists them", "the name is not UTF-8");
             break;
@@ -148,6 +148,10 @@ run_board(struct command *command)
     json_t *ok = NULL;
     long limit = 0;
 
+    if (command->word_count == 0 && args_has(command, OPT_NAMES)) {
+        (void)fault_set(&fault, "usage", "as in vigil board focal-points --names", "--names needs a board");
+        return command_fail(command, &fault, "cannot show the board");
+    }
     if (command->word_count == 0) {
         return list_boards(command);
     }
@@ -167,16 +171,19 @@ run_board(struct command *command)
 }
 
 static const struct verb verbs[] = {
-    { NULL, "[NAME]", 0, 1, OPTION(LIMIT), "Show a standing view, or list them with how much is on each",
+    { NULL, "[NAME]", 0, 1, OPTION(LIMIT) | OPTION(NAMES),
+      "Show a standing view, or list them with how much is on each",
       "What is late comes first: replies and reviews that are overdue, focal points that nobody confirmed "
       "for a "
       "year, consents that have ended. DAYS are those since the date; a minus says that it is still to come. "
       "Without --limit at most 100 rows are printed. A list counts up to 100 of each board, and says + if "
-      "there is more.\n\n"
+      "there is more. With --names the focal points have their names and how to reach them, of the offices "
+      "whose names this node may read.\n\n"
       "Examples:\n"
       "  vigil board\n"
       "  vigil board actions\n"
       "  vigil board consent-expiry --limit 20\n"
+      "  vigil board focal-points --names\n"
       "  vigil --json board readiness\n",
       run_board },
 };

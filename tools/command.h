@@ -72,6 +72,7 @@ enum opt {
     OPT_HTML,
     OPT_CSV,
     OPT_UNSUPPRESSED,
+    OPT_NAMES,
     OPT_COUNT,
     OPT_NONE = OPT_COUNT /* something that stands on its own */
 };

@@ -91,6 +91,8 @@ static const struct board boards[] = {
                    { "focal_office", "office", NULL },
                    { "role", "role", NULL },
                    { "function_title", "function_title", NULL },
+                   { "name", "name", NULL },
+                   { "contact", "contact", NULL },
                    { "to", "to", NULL },
                    { "last_confirmed", "last_confirmed", NULL },
                    { "state", NULL, "State" },

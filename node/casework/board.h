@@ -5,7 +5,8 @@
  *                  then action.by_un         overdue first
  *
  * A board of records is found by the coded index alone: by the months of a date, the earliest first, and by values of a code. What is
- * left out is told from summaries. Only the records of one page are opened. Another board of records is another row.
+ * left out is told from summaries. Only the records of one page are opened. A column of level L3 is shown to who asks for names and may
+ * read them. Another board of records is another row.
  */
 #pragma once
 
@@ -20,7 +21,7 @@ enum board_source {
     BOARD_READINESS  /* States, and how far their cases of the window are */
 };
 
-enum { BOARD_WHERE_MAX = 3, BOARD_COLUMNS_MAX = 11 };
+enum { BOARD_WHERE_MAX = 3, BOARD_COLUMNS_MAX = 13 };
 
 /* A condition on what a summary shows: of the element that makes a row, or else of the record. */
 struct board_where {

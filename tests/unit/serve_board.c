@@ -1,4 +1,4 @@
-/* The standing views: what is on each, in which order, page by page, and that nothing of level L3 is. */
+/* The standing views: what is on each, in which order, page by page, and that nothing of level L3 is but to who asks. */
 #include "tests/support/check.h"
 #include "tests/support/served.h"
 
@@ -28,6 +28,7 @@ setup(void)
 {
     log_to(silent, NULL);
     test_organisation_init_with(&org, 59, 3, 2);
+    org.roles |= ROLE_REVIEW; /* reads the audit log */
     served_begin_two(&org, &ken, &hq);
 }
 
@@ -296,6 +297,78 @@ START_TEST(whom_nobody_confirmed_for_a_year_comes_first)
         never);
     ck_assert_str_eq(shown("policy", ""),
                      lines(1, (const char *const[]){ never }, (const char *const[]){ "never confirmed" }));
+}
+END_TEST
+
+/* What identifies a focal point stands in the protected half of an office's record: `shared` has none. */
+START_TEST(the_name_of_a_focal_point_is_protected_and_shown_to_who_asks_and_may_read_it)
+{
+    static const char *const expected[2][2] = { { "Achieng", "+254 1" }, { NULL, NULL } };
+    struct ceremony_grant grants[OWN_COUNT];
+    ceremony_fault fault = { 0 };
+    struct served gva; /* reads the case half alone */
+    char open[40];
+    char named[40];
+    size_t count = 0;
+
+    ck_assert_int_eq(ceremony_read_grant(org.ceremony, "KEN:cases=read", grants, &count), ERR_OK);
+    ck_assert_int_eq(ceremony_office(org.ceremony, "GVA", "Geneva", false, grants, count, &fault), ERR_OK);
+    struct test_node *third = test_organisation_enrol(&org, "GVA", LEVEL_ADMIN, NULL, 0);
+    test_node_join(&org, third);
+    test_node_import(&org, ken.node);
+    test_node_tend(ken.node);
+    test_node_exchange(ken.node, third);
+    served_begin(&gva, third);
+
+    /* Nobody is named: everybody reads it. Then it stays without a name, and so does whatever was put into `shared`. */
+    save("'kind':'focal_point','set':{'role':'entity_focal_point'}", open);
+    served_refused(
+        served_ask(&ken, "{'id':1,'do':'record.save','record':'%s','set':{'name':'Achieng'}}", open),
+        "denied");
+    served_refused(served_ask(&ken, "{'id':1,'do':'record.save','kind':'focal_point','office':'shared',"
+                                    "'set':{'role':'entity_focal_point','contact':'+254 1'}}"),
+                   "denied");
+    save("'kind':'focal_point','set':{'role':'country_focal_point','name':'Achieng','contact':'+254 1'}",
+         named);
+    json_t *answer = served_ask(&ken, "{'id':1,'do':'record.show','record':'%s'}", open);
+    ck_assert_str_eq(text(served_granted(answer), "compartment"), "shared");
+    json_decref(answer);
+    answer = served_ask(&ken, "{'id':1,'do':'record.show','record':'%s'}", named);
+    ck_assert_str_eq(text(served_granted(answer), "office"), "KEN");
+    json_decref(answer);
+    test_node_exchange(ken.node, third);
+
+    struct served *const nodes[2] = { &ken, &gva };
+    for (size_t n = 0; n < 2; n++) {
+        answer = served_ask(nodes[n], "{'id':1,'do':'board','name':'focal-points'}");
+        char *said = json_dumps(served_granted(answer), JSON_COMPACT);
+        ck_assert_ptr_null(strstr(said, "\"contact\""));
+        ck_assert_ptr_null(strstr(said, "Achieng"));
+        free(said);
+        json_decref(answer);
+        answer = served_ask(nodes[n], "{'id':1,'do':'board','name':'focal-points','names':true}");
+        const json_t *rows = json_object_get(served_granted(answer), "rows");
+        ck_assert_uint_eq(json_array_size(rows), 2);
+        for (size_t m = 0; m < 2; m++) {
+            const json_t *row = json_array_get(rows, m);
+            bool is_named = strcmp(text(row, "record"), named) == 0;
+
+            ck_assert_pstr_eq(json_string_value(json_object_get(row, "name")),
+                              is_named ? expected[n][0] : NULL);
+            ck_assert_pstr_eq(json_string_value(json_object_get(row, "contact")),
+                              is_named ? expected[n][1] : NULL);
+            ck_assert_int_eq(json_is_true(json_object_get(row, "withheld")), is_named && n == 1);
+        }
+        json_decref(answer);
+    }
+    answer = served_ask(&ken, "{'id':1,'do':'audit.list','what':'read'}");
+    ck_assert_str_eq(text(served_member(served_granted(answer), "events.0"), "fields"), "name, contact");
+    json_decref(answer);
+    answer = served_ask(&gva, "{'id':1,'do':'audit.list','what':'read'}");
+    ck_assert_uint_eq(json_array_size(served_member(served_granted(answer), "events")), 0);
+    json_decref(answer);
+    served_refused(served_ask(&ken, "{'id':1,'do':'board','names':true}"), "usage");
+    served_end(&gva);
 }
 END_TEST
 
@@ -645,7 +718,13 @@ START_TEST(every_board_reads_what_the_codebook_has)
                     ? NULL
                     : codebook_field_by_name(codebook, kind->number, one->columns[m].field);
 
-            ck_assert(one->columns[m].field == NULL || (field != NULL && field->sensitivity != LEVEL_L3));
+            /* Names of whom people are to call alone, and those only to who asks for them. */
+            bool strict =
+                strcmp(one->name, "focal-points") == 0 &&
+                (strcmp(one->columns[m].name, "name") == 0 || strcmp(one->columns[m].name, "contact") == 0);
+
+            ck_assert(one->columns[m].field == NULL ||
+                      (field != NULL && (field->sensitivity == LEVEL_L3) == strict));
         }
     }
 }
@@ -654,6 +733,7 @@ END_TEST
 SUITE_MAIN_WITH("serve_board", setup, teardown, actions_that_wait_for_a_reply_come_overdue_first,
                 each_action_of_a_case_is_a_row, cases_of_earlier_reports_come_by_their_next_review,
                 whom_nobody_confirmed_for_a_year_comes_first,
+                the_name_of_a_focal_point_is_protected_and_shown_to_who_asks_and_may_read_it,
                 consents_that_end_soon_are_listed_until_another_takes_their_place,
                 what_is_kept_out_of_the_report_is_on_a_board, conflicts_urgent_cases_and_nodes_are_boards_too,
                 readiness_counts_the_cases_of_the_open_window_by_state, a_board_in_pages_is_the_same_board,
