@@ -182,6 +182,15 @@ bool backup_watch_step(struct backup_watch *watch, struct call *call, struct api
 struct exporting;
 struct exporting **call_exports(struct call *call);
 void exporting_free(struct exporting **exports);
+/* The events of this call about its client's export are written, in the turn that is open. */
+void exporting_noted(struct call *call);
+/* True if one was left by its client, or `all`: is on its way, and the audit log does not say so yet. */
+bool exporting_is_due(const struct exporting *exports, const struct api *api, uint64_t now_ms, bool all);
+/* Note it, in a turn; `call` is nobody's. False: one could not be noted, and is tried again some seconds later: the turn may hold a part of
+ * it. */
+MUST_CHECK bool exporting_step(struct exporting *exports, struct call *call, const struct api *api, bool all);
+/* What was written in the turn is durable, or it is not. */
+void exporting_turn_ended(struct exporting **exports, bool good);
 
 /* A device that was ever certified, by what people type: name, id, the beginning of it, fingerprint. NULL: the call failed. */
 const struct roster_device *call_author(struct call *call, const char *text);

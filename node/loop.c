@@ -914,14 +914,35 @@ loop_close(struct loop **loop_in)
     *loop_in = NULL;
 }
 
+/* Exports that are on their way end here, and the audit log says so. */
+static enum err
+end_exports(struct loop *loop)
+{
+    struct replica *replica = loop->options.replica;
+
+    if (!serve_is_exporting(loop->serve)) {
+        return ERR_OK;
+    }
+    enum err err = replica_begin(replica);
+    if (err == ERR_OK) {
+        err = serve_stop(loop->serve) ? replica_commit(replica) : replica_abort(replica);
+    }
+    serve_turn_ended(loop->serve, err);
+    return err;
+}
+
 /* Say goodbye: checkpoints are agreed and kept, and every answer leaves. */
 static enum err
 stop(struct loop *loop)
 {
     uint64_t until_ms = steady_ms(loop) + STOP_MS_MAX;
 
+    enum err err = end_exports(loop);
+    if (ends_the_node(err)) {
+        return err;
+    }
     gossip_stop(loop->gossip);
-    enum err err = flush(loop);
+    err = flush(loop);
     if (ends_the_node(err)) {
         return err;
     }

@@ -736,6 +736,14 @@ import_is_wanted(const struct serve *serve)
     return import_is_due(serve->import, serve->options.api, world_steady_ms(serve->options.world));
 }
 
+/* That an export was left by its client is noted when nobody waits for something else, too. */
+static bool
+export_is_left(const struct serve *serve, bool all)
+{
+    return replica_roster(serve->options.replica) != NULL &&
+           exporting_is_due(serve->exports, serve->options.api, world_steady_ms(serve->options.world), all);
+}
+
 bool
 serve_has_writes(const struct serve *serve)
 {
@@ -744,7 +752,7 @@ serve_has_writes(const struct serve *serve)
             return true;
         }
     }
-    return import_is_wanted(serve);
+    return import_is_wanted(serve) || export_is_left(serve, false);
 }
 
 /* What the writes of a turn that did not happen said is forgotten; those refused for good stay so. */
@@ -760,6 +768,7 @@ forget_writes(struct serve *serve, const struct pending *spared)
     names_clear(serve->names);
     serve->audit.month[0] = '\0';
     import_forget(serve->import, 0);
+    exporting_turn_ended(&serve->exports, false);
     serve->peers_changed = true;
 }
 
@@ -775,8 +784,34 @@ note_read(struct serve *serve, struct pending *pending)
         call_fail(call, err, "", "%s", err_text(err));
         return;
     }
-    (void)audit_write(call);
+    if (audit_write(call) && pending->kind->run == call_record_export) {
+        exporting_noted(call);
+    }
     replica_end_read(serve->options.replica, &call->txn);
+}
+
+/* Note that exports were left; `all`: the node ends. False: the turn is to be begun again without that. */
+static bool
+step_exports(struct serve *serve, bool all)
+{
+    static const struct api_request nobody;
+    const struct journal *journal = replica_journal(serve->options.replica);
+    uint64_t before = journal_place_last(journal);
+    struct table_txn *txn = NULL;
+    struct call call;
+
+    if (!export_is_left(serve, all) || replica_begin_read(serve->options.replica, &txn) != ERR_OK) {
+        return true;
+    }
+    call_begin(serve, &call, &nobody, txn);
+    bool good = exporting_step(serve->exports, &call, serve->options.api, all);
+    replica_end_read(serve->options.replica, &txn);
+    call_end(&call);
+    if (!good && journal_place_last(journal) != before) {
+        forget_writes(serve, NULL);
+        return false;
+    }
+    return true;
 }
 
 /* A slice of the import. False: a row was refused half-way, and the turn is to be begun again without it. */
@@ -828,12 +863,26 @@ serve_write(struct serve *serve)
             return false;
         }
     }
-    return step_import(serve);
+    return step_exports(serve, false) && step_import(serve);
+}
+
+bool
+serve_is_exporting(const struct serve *serve)
+{
+    return export_is_left(serve, true);
+}
+
+bool
+serve_stop(struct serve *serve)
+{
+    assert(replica_in_turn(serve->options.replica));
+    return step_exports(serve, true);
 }
 
 void
 serve_turn_ended(struct serve *serve, enum err err)
 {
+    exporting_turn_ended(&serve->exports, err == ERR_OK);
     if (err == ERR_OK) {
         for (struct pending *pending = serve->first; pending != NULL; pending = pending->next) {
             pending->durable = pending->ran;
@@ -1015,8 +1064,9 @@ serve_one(struct serve *serve, json_t *body)
 
             if (err == ERR_OK) {
                 note_read(serve, &pending);
-                err = pending.call.failed ? replica_abort(serve->options.replica)
-                                          : replica_commit(serve->options.replica);
+                bool noted = !pending.call.failed;
+                err = noted ? replica_commit(serve->options.replica) : replica_abort(serve->options.replica);
+                exporting_turn_ended(&serve->exports, noted && err == ERR_OK);
             }
             if (err != ERR_OK) {
                 call_fail(&pending.call, err, "", "%s", err_text(err));

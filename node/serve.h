@@ -43,6 +43,12 @@ bool serve_has_writes(const struct serve *serve);
  * call this again: the others run once more. */
 MUST_CHECK bool serve_write(struct serve *serve);
 
+/* True if exports are on their way that end with the node. */
+bool serve_is_exporting(const struct serve *serve);
+
+/* Note in the audit log that they do, in the last turn. False: the turn is to be aborted. */
+MUST_CHECK bool serve_stop(struct serve *serve);
+
 /* How the turn ended. Any error: what it would have changed is refused with that. */
 void serve_turn_ended(struct serve *serve, enum err err);
 

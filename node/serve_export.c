@@ -3,6 +3,7 @@
  *     first page --> noted in the audit log: who, what, why
  *     ...            what may not go out is left out, and counted with its reason
  *     last page  --> noted: how many went out
+ *     or: the client leaves, begins another, or the node is stopped --> noted: how many may have gone out by then
  *
  * The node itself remembers how far an export has come, so that nobody reads a page of one that was not noted, and the count is
  * not the caller's. A client has one export at a time; a new one ends the one before.
@@ -12,6 +13,7 @@
 
 #include "store/base/cbor.h"
 #include "store/base/crypto.h"
+#include "store/base/log.h"
 #include "store/base/world.h"
 #include "store/edtf.h"
 
@@ -30,6 +32,7 @@ enum {
     PERSONS_MAX = 512,        /* that a record names */
     REASON_BYTES_MAX = 500,
     FILTER_BYTES = 600,
+    EXPORT_RETRY_MS = 5000,
 };
 
 /* Why a record did not go out. */
@@ -67,9 +70,19 @@ struct place {
     bool ended;
 };
 
+static const uint64_t NOBODY = UINT64_MAX;
+
+/* What the audit log says of it: what a turn writes is so once that is committed. */
+struct told {
+    bool written; /* in the turn that is open */
+    bool durable;
+};
+
 struct exporting {
     struct exporting *next;
-    uint64_t client_no;
+    uint64_t client_no; /* NOBODY: its client has begun another */
+    struct told begun;
+    struct told ended;
     json_t *body; /* the request that began it */
     enum sensitivity level;
     const char *purpose; /* lent by `body`; NULL: it stays where it is */
@@ -82,9 +95,10 @@ struct exporting {
     char fields[AUDIT_TEXT_BYTES]; /* L3 fields whose values went out */
     char *large;                   /* a record that does not fit into a line, as text */
     size_t large_bytes;
-    int64_t page;        /* the next one */
-    struct place place;  /* where it begins */
-    struct place before; /* where the page before it began: that one can be asked for again */
+    uint64_t not_before_ms; /* that its end is noted */
+    int64_t page;           /* the next one */
+    struct place place;     /* where it begins */
+    struct place before;    /* where the page before it began: that one can be asked for again */
 };
 
 /* A page while it is filled. */
@@ -130,7 +144,27 @@ exporting_free(struct exporting **exports)
     }
 }
 
-/* End those of this client, and of clients that are gone; how many are left. */
+static bool
+is_told(struct told told)
+{
+    return told.written || told.durable;
+}
+
+/* True if the audit log says that it began, and not how it ended. */
+static bool
+is_open(const struct exporting *exporting)
+{
+    return is_told(exporting->begun) && !is_told(exporting->ended);
+}
+
+static bool
+is_orphan(const struct exporting *exporting, const struct api *api)
+{
+    return exporting->client_no == NOBODY || (api != NULL && !api_has_client(api, exporting->client_no));
+}
+
+/* End those of this client, and of clients that are gone: one that the audit log knows of stays until its end is in it, too. Gives how
+ * many are left. */
 static size_t
 end_others(struct call *call)
 {
@@ -139,15 +173,18 @@ end_others(struct call *call)
 
     for (struct exporting **at = call_exports(call); *at != NULL;) {
         struct exporting *exporting = *at;
+        bool own = exporting->client_no == call->client_no;
 
-        if (exporting->client_no == call->client_no ||
-            (api != NULL && !api_has_client(api, exporting->client_no))) {
+        if ((own || is_orphan(exporting, api)) && !is_open(exporting)) {
             *at = exporting->next;
             exporting_end(exporting);
-        } else {
-            count++;
-            at = &exporting->next;
+            continue;
         }
+        if (own) {
+            exporting->client_no = NOBODY;
+        }
+        count++;
+        at = &exporting->next;
     }
     return count;
 }
@@ -363,29 +400,30 @@ count_left_out(const struct place *place)
     return count;
 }
 
-/* Note that it begins, or that it has ended. */
+enum moment { BEGUN, ENDED, GIVEN_UP };
+
+/* Note that it begins, has ended, or was given up. */
 static void
-note(struct page *page, bool begins)
+note(struct call *call, const struct exporting *exporting, enum moment moment)
 {
-    const struct exporting *exporting = page->exporting;
+    static const char *const names[] = { "begun", "ended", "given up" };
     const char *reason = json_string_value(json_object_get(exporting->body, "reason"));
     char words[FILTER_BYTES + 64];
 
-    if (begins) {
-        (void)snprintf(words, sizeof words, "begun: %s", exporting->filter);
+    if (moment == BEGUN) {
+        (void)snprintf(words, sizeof words, "%s: %s", names[moment], exporting->filter);
     } else {
-        (void)snprintf(words, sizeof words, "ended: %s left_out=%llu", exporting->filter,
+        (void)snprintf(words, sizeof words, "%s: %s left_out=%llu", names[moment], exporting->filter,
                        (unsigned long long)count_left_out(&exporting->place));
     }
-    (void)call_audit(page->call,
-                     &(struct audit_event){
-                         .what = AUDIT_EXPORT,
-                         .record = exporting->records == NULL ? NULL : &exporting->records[0].record_id,
-                         .fields = begins ? "" : exporting->fields,
-                         .filter = words,
-                         .reason = reason == NULL ? "" : reason,
-                         .count = begins ? 0 : exporting->place.sent,
-                     });
+    (void)call_audit(call, &(struct audit_event){
+                               .what = AUDIT_EXPORT,
+                               .record = exporting->records == NULL ? NULL : &exporting->records[0].record_id,
+                               .fields = moment == BEGUN ? "" : exporting->fields,
+                               .filter = words,
+                               .reason = reason == NULL ? "" : reason,
+                               .count = moment == BEGUN ? 0 : exporting->place.sent,
+                           });
 }
 
 /* --- consent --- */
@@ -742,10 +780,10 @@ run_page(struct page *page, bool first)
     memcpy(exporting->fields, call->read_fields, sizeof exporting->fields);
     call->read_fields[0] = '\0';
     if (first && !call->failed) {
-        note(page, true);
+        note(call, exporting, BEGUN);
     }
     if (place->ended && !place->large && !call->failed) {
-        note(page, false);
+        note(call, exporting, ENDED);
     }
     answer(page, piece, first);
 }
@@ -882,5 +920,70 @@ call_record_export(struct call *call)
     }
     if (call->failed && after == 0 && page.exporting != NULL) {
         (void)end_others(call);
+    }
+}
+
+/* --- those that nobody takes to the end --- */
+
+void
+exporting_noted(struct call *call)
+{
+    struct exporting *exporting = of_client(call);
+
+    if (exporting != NULL) {
+        exporting->begun.written = true;
+        exporting->ended.written = exporting->place.ended && !exporting->place.large;
+    }
+}
+
+bool
+exporting_is_due(const struct exporting *exports, const struct api *api, uint64_t now_ms, bool all)
+{
+    for (const struct exporting *at = exports; at != NULL; at = at->next) {
+        if (is_open(at) && (all || (is_orphan(at, api) && now_ms >= at->not_before_ms))) {
+            return true;
+        }
+    }
+    return false;
+}
+
+bool
+exporting_step(struct exporting *exports, struct call *call, const struct api *api, bool all)
+{
+    uint64_t now_ms = world_steady_ms(call_options(call)->world);
+
+    for (struct exporting *at = exports; at != NULL; at = at->next) {
+        if (!is_open(at) || (!all && (!is_orphan(at, api) || now_ms < at->not_before_ms))) {
+            continue;
+        }
+        call->body = at->body; /* it says who asked for it */
+        note(call, at, GIVEN_UP);
+        at->client_no = NOBODY;
+        at->ended.written = audit_write(call);
+        at->not_before_ms = now_ms + EXPORT_RETRY_MS; /* if it could not be noted */
+        log_event("export-given-up", "noted=%s", at->ended.written ? "yes" : "no");
+        if (call->failed) {
+            return false;
+        }
+    }
+    return true;
+}
+
+void
+exporting_turn_ended(struct exporting **exports, bool good)
+{
+    for (struct exporting **at = exports; *at != NULL;) {
+        struct exporting *exporting = *at;
+
+        exporting->begun.durable = exporting->begun.durable || (good && exporting->begun.written);
+        exporting->ended.durable = exporting->ended.durable || (good && exporting->ended.written);
+        exporting->begun.written = false;
+        exporting->ended.written = false;
+        if (exporting->client_no == NOBODY && exporting->ended.durable) {
+            *at = exporting->next;
+            exporting_end(exporting);
+        } else {
+            at = &exporting->next;
+        }
     }
 }

@@ -3,9 +3,12 @@
 #include "tests/support/check.h"
 #include "tests/support/served.h"
 
+#include "node/client.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #define REASON "'reason':'A test of what goes out'"
 
@@ -436,6 +439,156 @@ START_TEST(each_export_is_noted_when_it_begins_and_when_it_has_ended)
 }
 END_TEST
 
+/* One turn, if something is to be written: as the loop does. False: nothing was. */
+static bool
+turn(struct serve *serve, enum err end)
+{
+    struct replica *replica = ken.node->replica;
+
+    if (!serve_has_writes(serve)) {
+        return false;
+    }
+    ck_assert_int_eq(replica_begin(replica), ERR_OK);
+    ck_assert(serve_write(serve));
+    ck_assert_int_eq(end == ERR_OK ? replica_commit(replica) : replica_abort(replica), ERR_OK);
+    serve_turn_ended(serve, end);
+    return true;
+}
+
+/* What the audit log says of exports, the latest first. */
+static const char *
+noted(void)
+{
+    static char said[2000];
+    json_t *answer = served_ask(&ken, "{'id':1,'do':'audit.list','what':'export'}");
+    size_t index;
+    json_t *event;
+
+    said[0] = '\0';
+    json_array_foreach(json_object_get(served_granted(answer), "events"), index, event)
+    {
+        size_t size = strlen(said);
+
+        (void)snprintf(said + size, sizeof said - size, "%.8s %lld %s|", text_of(event, "filter"),
+                       (long long)json_integer_value(json_object_get(event, "count")),
+                       text_of(event, "fields"));
+    }
+    json_decref(answer);
+    return said;
+}
+
+/* Read, serve and answer until nothing is left to be done. */
+static void
+pump(struct serve *serve, struct api *api)
+{
+    bool more = true;
+
+    while (more) {
+        api_gather(api);
+        serve_take(serve);
+        more = turn(serve, ERR_OK);
+        serve_answer(serve);
+        api_flush(api);
+        more = more || serve_has_writes(serve) || api_has_request(api);
+    }
+}
+
+/* A client of the socket that has had two pages; gives how many records were on them. */
+static struct client *
+begin_over(struct serve *serve, struct api *api, const char *directory, size_t *count_out)
+{
+    struct client_fault fault;
+    struct client_answer answer;
+    struct client *client = NULL;
+    int64_t id = 0;
+
+    *count_out = 0;
+    ck_assert_int_eq(client_open(&client, directory, &fault), ERR_OK);
+    for (json_int_t page = 0; page < 2; page++) {
+        json_t *request = page == 0 ? json_pack("{s:s,s:s,s:[s],s:s}", "do", "record.export", "reason",
+                                                "A test of what goes out", "kinds", "person", "level", "L3")
+                                    : json_pack("{s:s,s:I}", "do", "record.export", "after", page);
+
+        ck_assert_int_eq(client_send(client, request, 1000, &id, &fault), ERR_OK);
+        pump(serve, api);
+        enum err got = client_receive(client, 0, &answer, &fault);
+        while (got == ERR_BUSY) {
+            api_flush(api); /* a socket holds less than a page */
+            got = client_receive(client, 0, &answer, &fault);
+        }
+        ck_assert_int_eq(got, ERR_OK);
+        *count_out += json_array_size(json_object_get(answer.ok, "records"));
+        client_answer_free(&answer);
+    }
+    return client;
+}
+
+/* Whoever kills the export half-way does not keep the audit log from telling how much had gone out. */
+START_TEST(an_export_that_is_left_half_way_is_noted_as_given_up)
+{
+    enum { PERSONS = 300 };
+    char directory[] = "/tmp/vigil-export-XXXXXX";
+    struct api *api = NULL;
+    char expected[200];
+    size_t count;
+
+    for (int n = 0; n < PERSONS; n++) {
+        (void)save_person("{'to':'name','fields':{'text':'A name'}}");
+    }
+    ck_assert_ptr_nonnull(mkdtemp(directory));
+    ck_assert_int_eq(api_open(&api, directory), ERR_OK);
+    struct serve *serve = serve_new(&(struct serve_options){ .replica = ken.node->replica,
+                                                             .gossip = ken.gossip,
+                                                             .peers = ken.peers,
+                                                             .api = api,
+                                                             .status = &ken.status,
+                                                             .config = &ken.config,
+                                                             .world = &ken.node->world.world,
+                                                             .version = "test",
+                                                             .directory = ken.node->directory });
+    ck_assert_ptr_nonnull(serve);
+    struct client *client = begin_over(serve, api, directory, &count);
+    ck_assert_str_eq(noted(), "begun: k 0 |");
+    client_close(&client);
+    api_gather(api);
+    api_flush(api);
+    /* A turn that did not happen noted nothing; another is tried. */
+    ck_assert(turn(serve, ERR_FULL));
+    ck_assert_str_eq(noted(), "begun: k 0 |");
+    ck_assert(!serve_has_writes(serve));
+    ken.node->world.steady_ms += 5000;
+    pump(serve, api);
+    ck_assert_uint_gt(count, 128);
+    (void)snprintf(expected, sizeof expected, "given up %zu name.text|begun: k 0 |", count);
+    ck_assert_str_eq(noted(), expected);
+    ck_assert(!serve_has_writes(serve));
+
+    /* It ends with the node, too. */
+    client = begin_over(serve, api, directory, &count);
+    ck_assert(serve_is_exporting(serve));
+    ck_assert_int_eq(replica_begin(ken.node->replica), ERR_OK);
+    ck_assert(serve_stop(serve));
+    ck_assert_int_eq(replica_commit(ken.node->replica), ERR_OK);
+    serve_turn_ended(serve, ERR_OK);
+    ck_assert(!serve_is_exporting(serve));
+    (void)snprintf(expected + strlen(expected), sizeof expected - strlen(expected),
+                   "given up %zu name.text|begun: k 0 |", count);
+    ck_assert_str_eq(noted(), expected);
+    client_close(&client);
+    serve_free(&serve);
+    api_close(&api);
+    ck_assert_int_eq(rmdir(directory), 0);
+
+    /* Or with the next one of the same client; and of one that ended nothing more is said. */
+    json_decref(served_ask(&ken, "{'id':1,'do':'record.export'," REASON ",'kinds':['person']}"));
+    size_t pages;
+    json_decref(export_all(&ken, ",'kinds':['case']", &pages));
+    ck_assert(turn(ken.serve, ERR_OK));
+    ck_assert(!serve_has_writes(ken.serve));
+    ck_assert_int_eq(strncmp(noted(), "given up 128 |ended: k 0 |begun: k 0 |begun: k 0 |given up", 58), 0);
+}
+END_TEST
+
 /* Nobody skips what was noted, and an answer that was lost can be had again. */
 START_TEST(a_page_can_be_asked_for_again_and_none_before_its_time)
 {
@@ -583,6 +736,7 @@ SUITE_MAIN_WITH("serve_export", setup, teardown, nothing_above_the_level_goes_ou
                 a_statement_that_takes_the_place_of_another_counts_instead_of_it,
                 a_case_whose_person_is_not_here_is_left_out,
                 each_export_is_noted_when_it_begins_and_when_it_has_ended,
+                an_export_that_is_left_half_way_is_noted_as_given_up,
                 a_page_can_be_asked_for_again_and_none_before_its_time,
                 a_record_that_is_longer_than_a_line_goes_out_in_pieces,
                 all_values_of_a_conflict_go_out_with_what_is_shown, one_case_goes_out_with_whom_it_names)
