@@ -2,6 +2,7 @@
 
 #include "store/base/bytes.h"
 #include "tools/output.h"
+#include "tools/several.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -14,6 +15,7 @@ struct column {
     const char *label;
     const char *type;
     const char *vocabulary; /* "": none */
+    bool many;              /* may hold several values, with bars between them */
     bool of_labels;         /* holds the labels of the codes in the column before it */
     struct buf cell;        /* of the row that is being made */
 };
@@ -84,6 +86,9 @@ add_field(struct table *table, const json_t *field)
     const char *name = text_of(field, "name");
     const char *type = text_of(field, "type");
     char own[NAME_BYTES];
+    /* In the table of records a field of a collection is that of a set. */
+    bool many = strcmp(text_of(field, "policy"), "union") == 0 ||
+                (table->collection[0] == '\0' && text_of(field, "collection")[0] != '\0');
 
     (void)snprintf(own, sizeof own, "%s%s%.60s", has_column(table, name) ? table->kind : "",
                    has_column(table, name) ? "_" : "", name);
@@ -92,12 +97,14 @@ add_field(struct table *table, const json_t *field)
         return false;
     }
     column->vocabulary = text_of(field, "vocabulary");
+    column->many = many;
     if (strcmp(type, "code") == 0) {
         (void)snprintf(own + strlen(own), sizeof own - strlen(own), "_label");
         column = add_column(table, own, name, text_of(field, "label"), "text");
         if (column == NULL) {
             return false;
         }
+        column->many = many;
         column->of_labels = true;
     }
     return true;
@@ -365,7 +372,7 @@ set_own(struct table *table, const char *name, const json_t *value)
     free(text);
 }
 
-/* Add one of several: "KEN|LBN". */
+/* Add one of those that stand against each other, for people: "old|new". */
 static void
 join(struct buf *cell, const char *text)
 {
@@ -445,7 +452,11 @@ put_field(struct table *table, const json_t *field)
             if (json_is_true(json_object_get(value, "shown"))) {
                 char *text = value_text(value, code && !column->of_labels);
 
-                join(&column->cell, text == NULL ? "" : text);
+                if (column->many) {
+                    several_put(&column->cell, text == NULL ? "" : text);
+                } else {
+                    join(&column->cell, text == NULL ? "" : text);
+                }
                 free(text);
             }
         }

@@ -5,7 +5,7 @@
  *     dictionary    table, column, label, type, vocabulary, code, code_label
  *     about         what was exported, when, from where, and what was left out
  *
- * What a field shows stands in its cell, several values with "|" between them; all that stand against each other are in the
+ * What a field shows stands in its cell, several values of a set with "|" between them, so that they can be read again (several.h); all that stand against each other are in the
  * column `conflicts`. A coded field has a second column for its label.
  */
 #pragma once

@@ -1,5 +1,7 @@
 #include "tools/import_row.h"
 
+#include "tools/several.h"
+
 #include "store/base/err.h"
 #include "store/base/nearest.h"
 
@@ -553,25 +555,23 @@ static void
 take_text(struct import_rows *rows, const struct bound *bound, const char *text, json_t *values,
           struct row *row)
 {
-    const char *separator = (bound->column == NULL ? &rows->plain : bound->column)->separator;
-    size_t size = strlen(separator);
-    const char *end = NULL;
+    const char *separator =
+        bound->place.many ? (bound->column == NULL ? &rows->plain : bound->column)->separator : "";
 
-    while (bound->place.many && size > 0 && (end = strstr(text, separator)) != NULL) {
+    while (text != NULL) {
+        struct buf value = { 0 };
         struct cell_text cut;
-        json_t *part = json_stringn(text, (size_t)(end - text));
-        const char *trimmed = text_of(part, false, &cut);
 
+        text = several_next(text, separator, rows->mapping->escaped, &value);
+        json_t *part = value.failed ? NULL : json_stringn((const char *)value.data, value.size);
+        keep(rows, part == NULL ? -1 : 0);
+        const char *trimmed = text_of(part, false, &cut);
         if (trimmed != NULL) {
             take_value(rows, bound, trimmed, values, row);
         }
         free(cut.own);
         json_decref(part);
-        text = end + size;
-    }
-    text += strspn(text, " \t\r\n");
-    if (*text != '\0') {
-        take_value(rows, bound, text, values, row);
+        buf_wipe(&value);
     }
 }
 

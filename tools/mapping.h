@@ -91,6 +91,8 @@ struct mapping {
     char delimiter; /* between cells */
     bool names;     /* a column that is not named here is called as its field */
     bool guarded;   /* an apostrophe before what a spreadsheet would run is no part of the cell */
+    bool
+        escaped; /* a backslash before a separator, or a backslash, says that this is part of the value: several.h */
     char *separator;
     enum mapping_date date;
     char **ignored; /* columns that mean nothing to us */

@@ -66,8 +66,9 @@ is_table(const char *name)
     return access(path, F_OK) == 0;
 }
 
+/* The tables of the record; the first value of its first set of countries is called `country`, unless that is NULL. */
 static void
-write_tables(const char *level)
+write_tables_with(const char *level, const char *country)
 {
     struct fresh *fresh = NULL;
     struct sheets *sheets = NULL;
@@ -77,7 +78,20 @@ write_tables(const char *level)
     json_t *record = json_of("record");
     json_t *kinds = json_pack("[s]", "case");
     json_t *about = json_pack("[[s,s]]", "level", level);
+    size_t index;
+    json_t *element;
 
+    json_array_foreach(json_object_get(record, "elements"), index, element)
+    {
+        const json_t *field = json_array_get(json_object_get(element, "fields"), 0);
+        json_t *value = json_array_get(json_object_get(field, "values"), 0);
+
+        if (country != NULL &&
+            strcmp(json_string_value(json_object_get(element, "collection")), "country") == 0) {
+            (void)json_object_set_new(value, "label", json_string(country));
+            break;
+        }
+    }
     (void)snprintf(path, sizeof path, "%s/out", home);
     ck_assert(fresh_folder(&fresh, path, &fault));
     ck_assert(sheets_csv(&sheets, fresh, &fault));
@@ -94,6 +108,21 @@ write_tables(const char *level)
     json_decref(kinds);
     json_decref(about);
 }
+
+static void
+write_tables(const char *level)
+{
+    write_tables_with(level, NULL);
+}
+
+START_TEST(a_bar_in_one_of_several_values_is_told_from_those_between_them)
+{
+    write_tables_with("L2", "K|E\\N");
+    ck_assert_ptr_nonnull(strstr(table("case"), "\"K\\|E\\\\N|LBN\""));
+    /* Those that stand against each other are for people to see, and no set. */
+    ck_assert_ptr_nonnull(strstr(table("case"), "\"<script>One|=Two\""));
+}
+END_TEST
 
 START_TEST(a_record_is_a_row_with_codes_labels_and_sets)
 {
@@ -240,6 +269,7 @@ START_TEST(a_page_links_within_itself_and_says_who_made_it)
 END_TEST
 
 SUITE_MAIN_WITH("export", setup, teardown, a_record_is_a_row_with_codes_labels_and_sets,
+                a_bar_in_one_of_several_values_is_told_from_those_between_them,
                 an_element_is_a_row_of_its_own_table, what_is_above_the_level_has_no_column,
                 the_dictionary_says_what_each_column_and_code_means, a_page_runs_nothing_and_fetches_nothing,
                 a_page_says_from_where_its_texts_run,
