@@ -687,6 +687,16 @@ read_source(struct call *call, struct progress *at)
     return !call->failed;
 }
 
+/* A verdict tells whether a row's record is here, and "same" what it says, field for field: so it is noted who asks for verdicts, be it
+ * that nothing comes of the rows. False: the call failed. */
+static bool
+note(struct call *call, const struct progress *at, const char *what, uint64_t rows)
+{
+    return call_audit(
+        call, &(struct audit_event){
+                  .what = AUDIT_IMPORT, .fields = "", .filter = what, .reason = at->source, .count = rows });
+}
+
 void
 call_import_check(struct call *call)
 {
@@ -697,6 +707,7 @@ call_import_check(struct call *call)
     }
     json_t *outcomes = json_array();
     (void)judge_rows(call, &at, outcomes);
+    (void)note(call, &at, "checked", json_array_size(outcomes));
     call_ok(call, json_pack("{s:o}", "rows", outcomes));
 }
 
@@ -721,6 +732,9 @@ call_import_begin(struct call *call)
     if (import->at.state == IMPORT_SAVING || (import->at.state == IMPORT_OPEN && !is_orphan(import, api) &&
                                               import->client_no != call->client_no)) {
         refuse_busy(call);
+        return;
+    }
+    if (!note(call, &at, "begun", 0)) {
         return;
     }
     drop_rows(import, call->txn);
@@ -808,10 +822,7 @@ call_import_commit(struct call *call)
     }
     struct progress at = import->at;
     at.state = IMPORT_SAVING;
-    const struct audit_event event = {
-        .what = AUDIT_IMPORT, .fields = "", .filter = "", .reason = at.source, .count = at.rows
-    };
-    if (!call_audit(call, &event)) {
+    if (!note(call, &at, "decided", at.rows)) {
         return;
     }
     progress_write(&at, call->txn);
