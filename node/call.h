@@ -400,13 +400,20 @@ void import_load(struct import *import, struct replica *replica);
  * seconds later. */
 enum { IMPORT_RETRY_MS = 5000 };
 void import_forget(struct import *import, uint64_t not_before_ms);
+/* It was committed. */
+void import_turn_ended(struct import *import);
 
 /* True if rows wait to become records, or nobody is left who brings the rest: a turn is wanted. */
-bool import_is_due(struct import *import, const struct api *api, uint64_t now_ms);
+bool import_is_due(struct import *import, const struct api *api, uint64_t destroyed, uint64_t now_ms);
 /* Milliseconds until then, at most `wait_ms`. */
-uint64_t import_wait_ms(struct import *import, const struct api *api, uint64_t now_ms, uint64_t wait_ms);
+uint64_t import_wait_ms(struct import *import, const struct api *api, uint64_t destroyed, uint64_t now_ms,
+                        uint64_t wait_ms);
 
-/* A slice of it, in a turn: `call` is nobody's. False: a row was refused half-way: the turn is to be given up. */
+/* True if rows wait that may tell of a record that was destroyed since they came: `destroyed` is erase_destroyed. */
+bool import_is_unswept(const struct import *import, uint64_t destroyed);
+
+/* A slice of it, and before that of dropping the rows that tell of destroyed records, in a turn: `call` is nobody's. False: a row was refused
+ * half-way: the turn is to be given up. */
 MUST_CHECK bool import_step(struct import *import, struct call *call, const struct api *api);
 
 void call_import_begin(struct call *call);

@@ -715,7 +715,7 @@ sleep_until(struct loop *loop, uint64_t most)
 static enum err
 rewrite_if_due(struct loop *loop)
 {
-    if (!replica_compact_is_due(loop->options.replica)) {
+    if (!replica_compact_is_due(loop->options.replica) || serve_is_forgetting(loop->serve)) {
         return ERR_OK;
     }
     serve_forget(loop->serve);

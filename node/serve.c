@@ -733,7 +733,20 @@ import_is_wanted(const struct serve *serve)
         return false;
     }
     import_load(serve->import, replica);
-    return import_is_due(serve->import, serve->options.api, world_steady_ms(serve->options.world));
+    return import_is_due(serve->import, serve->options.api, erase_destroyed(replica_erase(replica)),
+                         world_steady_ms(serve->options.world));
+}
+
+bool
+serve_is_forgetting(const struct serve *serve)
+{
+    struct replica *replica = serve->options.replica;
+
+    if (replica_roster(replica) == NULL || replica_is_restored(replica, NULL)) {
+        return false; /* a backup holds no rows */
+    }
+    import_load(serve->import, replica);
+    return import_is_unswept(serve->import, erase_destroyed(replica_erase(replica)));
 }
 
 /* That an export was left by its client is noted when nobody waits for something else, too. */
@@ -825,7 +838,8 @@ step_import(struct serve *serve)
     if (!import_is_wanted(serve)) {
         return true;
     }
-    if (replica_turn_is_narrow(serve->options.replica) ||
+    /* What is erased is erased on a full disk, too. */
+    if ((!serve_is_forgetting(serve) && replica_turn_is_narrow(serve->options.replica)) ||
         replica_begin_read(serve->options.replica, &txn) != ERR_OK) {
         import_forget(serve->import, world_steady_ms(serve->options.world) + IMPORT_RETRY_MS);
         return true;
@@ -888,6 +902,7 @@ serve_turn_ended(struct serve *serve, enum err err)
             pending->durable = pending->ran;
         }
         names_turn_ended(serve->names);
+        import_turn_ended(serve->import);
         uint64_t destroyed = erase_destroyed(replica_erase(serve->options.replica));
         if (destroyed != serve->destroyed) {
             /* Of records that were erased no name is left in memory either, and their numbers may be given anew. */
@@ -1213,7 +1228,8 @@ serve_wait_ms(const struct serve *serve)
         due_ms = due_ms < compare_ms ? due_ms : compare_ms;
         due_ms = due_ms > now_ms ? due_ms - now_ms : 0;
         wait = wait < due_ms ? wait : due_ms;
-        wait = import_wait_ms(serve->import, serve->options.api, now_ms, wait);
+        wait = import_wait_ms(serve->import, serve->options.api, erase_destroyed(replica_erase(replica)),
+                              now_ms, wait);
     }
     for (size_t n = 0; n < serve->watch_count; n++) {
         const struct watch *watch = &serve->watches[n];

@@ -43,6 +43,10 @@ bool serve_has_writes(const struct serve *serve);
  * call this again: the others run once more. */
 MUST_CHECK bool serve_write(struct serve *serve);
 
+/* True if what waits here may still tell of records that were destroyed: until a turn or several have dropped that, the files are not
+ * rewritten. */
+bool serve_is_forgetting(const struct serve *serve);
+
 /* True if exports are on their way that end with the node. */
 bool serve_is_exporting(const struct serve *serve);
 

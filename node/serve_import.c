@@ -10,6 +10,9 @@
  * records. A file of at most SLICE_ROWS rows becomes records in one transaction. A row that is refused after all (a right was
  * lost, the record restricted meanwhile) stops the import before it, and a person resumes or abandons the rest.
  *
+ * Rows wait, some of them for weeks. When records are destroyed, those that are about one of them go with it before the files are
+ * rewritten: nothing of it is left in them when this device says so.
+ *
  *     meta   "import"                      how far it is
  *            "import:row:" batch u64       rows as they came, JSON
  *            "import:key:" row[16]         compartment[16], record_id[16] of a record that was made of this row here: also once the
@@ -21,6 +24,7 @@
 #include "store/base/cbor.h"
 #include "store/base/log.h"
 #include "store/base/world.h"
+#include "sync/erase.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -28,6 +32,7 @@
 #include <string.h>
 
 enum {
+    SWEEP_BATCHES = 8,      /* are looked through in a turn, once something was erased */
     SLICE_ROWS = 1000,      /* become records in a turn */
     CALL_ROWS_MAX = 512,    /* come in one request */
     RECORDS_MAX = 64,       /* of a row */
@@ -71,6 +76,12 @@ struct import {
     char why[CALL_MESSAGE_BYTES];
     char hint[CALL_MESSAGE_BYTES];
     uint64_t not_before_ms;
+    /* Rows of records that were erased: erase_destroyed, when all batches were looked through last, and how far that is. */
+    bool swept_once;
+    bool sweep_open; /* some of it in the turn that is open */
+    uint64_t swept;
+    uint64_t sweeping;
+    uint64_t sweep_next; /* batch */
 };
 
 struct import *
@@ -150,6 +161,9 @@ import_load(struct import *import, struct replica *replica)
         (void)progress_read(buf_span(&row), &import->at);
     }
     import->loaded = err == ERR_OK || err == ERR_ABSENT || err == ERR_CORRUPT;
+    import->swept_once = import->swept_once && !import->sweep_open;
+    import->sweep_next = import->sweep_open ? 0 : import->sweep_next;
+    import->sweep_open = false;
     buf_wipe(&row);
     replica_end_read(replica, &txn);
 }
@@ -161,6 +175,12 @@ import_forget(struct import *import, uint64_t not_before_ms)
     import->not_before_ms = not_before_ms;
 }
 
+void
+import_turn_ended(struct import *import)
+{
+    import->sweep_open = false;
+}
+
 /* Whoever brings the rows has left. */
 static bool
 is_orphan(const struct import *import, const struct api *api)
@@ -169,22 +189,36 @@ is_orphan(const struct import *import, const struct api *api)
            (import->client_no == 0 || (api != NULL && !api_has_client(api, import->client_no)));
 }
 
-static bool
-is_wanted(const struct import *import, const struct api *api)
+bool
+import_is_unswept(const struct import *import, uint64_t destroyed)
 {
-    return is_orphan(import, api) || (import->at.state == IMPORT_SAVING && !import->stopped);
+    return import->loaded && import->at.next < import->at.batches &&
+           (!import->swept_once || import->swept != destroyed);
+}
+
+static bool
+is_saving(const struct import *import)
+{
+    return import->at.state == IMPORT_SAVING && !import->stopped;
+}
+
+static bool
+is_wanted(const struct import *import, const struct api *api, uint64_t destroyed)
+{
+    return is_orphan(import, api) || is_saving(import) || import_is_unswept(import, destroyed);
 }
 
 bool
-import_is_due(struct import *import, const struct api *api, uint64_t now_ms)
+import_is_due(struct import *import, const struct api *api, uint64_t destroyed, uint64_t now_ms)
 {
-    return import->loaded && is_wanted(import, api) && now_ms >= import->not_before_ms;
+    return import->loaded && is_wanted(import, api, destroyed) && now_ms >= import->not_before_ms;
 }
 
 uint64_t
-import_wait_ms(struct import *import, const struct api *api, uint64_t now_ms, uint64_t wait_ms)
+import_wait_ms(struct import *import, const struct api *api, uint64_t destroyed, uint64_t now_ms,
+               uint64_t wait_ms)
 {
-    if (!import->loaded || !is_wanted(import, api)) {
+    if (!import->loaded || !is_wanted(import, api, destroyed)) {
         return wait_ms;
     }
     uint64_t due_ms = import->not_before_ms > now_ms ? import->not_before_ms - now_ms : 0;
@@ -217,6 +251,7 @@ struct work {
     const char *source;
     uint32_t actor;
     bool write;
+    bool keep; /* the row is kept: so is which record it is about */
     /* Of the row at hand. */
     struct ident ids[RECORDS_MAX]; /* of its records, for those that point at them */
     size_t count;
@@ -552,6 +587,9 @@ take_record(struct work *work, json_t *record)
     if (!call->failed && work->write && imported.count > 0) {
         save_record(work, &draft, &imported, &record_id);
         remember_known(work, &row, &draft.save.compartment, &record_id);
+    } else if (!call->failed && work->keep && known) {
+        remember_known(work, &row, &named.compartment,
+                       &record_id); /* or nobody could tell once it is erased */
     }
     note_kept(work, &imported);
     work->ids[work->record] = record_id;
@@ -611,7 +649,7 @@ verdict_of(const struct work *work)
 
 /* Judge every row of the request, which is not the same after that: ids stand for names. Gives how many were refused. */
 static size_t
-judge_rows(struct call *call, const struct progress *at, json_t *outcomes)
+judge_rows(struct call *call, const struct progress *at, bool keep, json_t *outcomes)
 {
     json_t *rows = json_object_get(call->body, "rows");
     struct work *work = malloc(sizeof *work);
@@ -624,6 +662,7 @@ judge_rows(struct call *call, const struct progress *at, json_t *outcomes)
         return 0;
     }
     work_begin(work, call, at, false);
+    work->keep = keep;
     json_array_foreach(rows, index, item)
     {
         json_t *number = json_object_get(item, "row");
@@ -706,7 +745,7 @@ call_import_check(struct call *call)
         return;
     }
     json_t *outcomes = json_array();
-    (void)judge_rows(call, &at, outcomes);
+    (void)judge_rows(call, &at, false, outcomes);
     (void)note(call, &at, "checked", json_array_size(outcomes));
     call_ok(call, json_pack("{s:o}", "rows", outcomes));
 }
@@ -742,6 +781,9 @@ call_import_begin(struct call *call)
     progress_write(&at, call->txn);
     import->at = at;
     import->client_no = call->client_no;
+    /* Rows that come from now on are judged by what is erased already. */
+    import->swept_once = true;
+    import->swept = erase_destroyed(replica_erase(call->replica));
     call_ok(call, json_pack("{s:o}", "import", hex_json(span_of(at.id, sizeof at.id))));
 }
 
@@ -776,7 +818,7 @@ call_import_rows(struct call *call)
     /* What is kept of a row is as it came. */
     char *text = json_dumps(json_object_get(call->body, "rows"), JSON_COMPACT);
     json_t *outcomes = json_array();
-    size_t refused = judge_rows(call, &at, outcomes);
+    size_t refused = judge_rows(call, &at, true, outcomes);
     bool faulty = import->faulty || refused > 0;
     if (text == NULL) {
         call_fail(call, ERR_MEMORY, "", "%s", err_text(ERR_MEMORY));
@@ -892,6 +934,102 @@ save_batch(struct import *import, struct work *work, struct progress *at)
     return good;
 }
 
+/* --- what was erased --- */
+
+/* True if a record was made of one of the row's records, and was erased since. */
+static bool
+tells_of_erased(struct work *work, const json_t *item)
+{
+    struct call *call = &work->call;
+    size_t index;
+    json_t *record;
+
+    json_array_foreach(json_object_get(item, "records"), index, record)
+    {
+        const char *key = json_string_value(json_object_get(record, "key"));
+        const char *kind = json_string_value(json_object_get(record, "kind"));
+        uint8_t known[sizeof key_row - 1 + IDENT_BYTES];
+        struct buf value = { 0 };
+        struct ident ids[2];
+        struct ident row;
+        uint32_t record_no = 0;
+
+        if (key == NULL || kind == NULL) {
+            continue;
+        }
+        importing_row(&row, &work->secret, work->source, kind, key);
+        enum err err = table_read(call->txn, TABLE_META, known_key(known, &row), &value);
+        bool erased = err == ERR_OK && value.size == sizeof ids;
+        if (erased) {
+            memcpy(ids, value.data, sizeof ids);
+            erased = record_find(call->txn, &ids[0], &ids[1], &record_no) == ERR_ABSENT;
+        }
+        buf_free(&value);
+        if (erased) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Leave out of a batch the rows that tell of what was erased. One that cannot be read is not touched: save_batch says so. */
+static void
+sweep_batch(struct work *work, struct progress *at, uint64_t batch)
+{
+    struct table_txn *txn = work->call.txn;
+    uint8_t key[sizeof rows_row - 1 + 8];
+    struct buf text = { 0 };
+    enum err err = table_read(txn, TABLE_META, batch_key(key, batch), &text);
+    json_t *rows =
+        err == ERR_OK ? json_loadb((const char *)text.data, text.size, JSON_REJECT_DUPLICATES, NULL) : NULL;
+    uint64_t left = 0;
+
+    for (size_t n = json_array_size(rows); n > 0; n--) {
+        if (tells_of_erased(work, json_array_get(rows, n - 1))) {
+            (void)json_array_remove(rows, n - 1);
+            left++;
+        }
+    }
+    if (left > 0) {
+        char *kept = json_dumps(rows, JSON_COMPACT);
+
+        if (kept == NULL) {
+            call_fail(&work->call, ERR_MEMORY, "", "%s", err_text(ERR_MEMORY));
+        } else {
+            table_put(txn, TABLE_META, batch_key(key, batch), span_text(kept));
+            crypto_wipe(kept, strlen(kept));
+            at->saved += left;
+            at->left += left;
+        }
+        free(kept);
+    }
+    json_decref(rows);
+    buf_wipe(&text);
+}
+
+/* Look through some batches more. */
+static void
+sweep(struct import *import, struct work *work, struct progress *at)
+{
+    uint64_t destroyed = erase_destroyed(replica_erase(work->call.replica));
+
+    if (import->sweeping != destroyed || import->sweep_next < at->next) {
+        import->sweeping = destroyed;
+        import->sweep_next = at->next;
+    }
+    import->sweep_open = true;
+    for (int n = 0; n < SWEEP_BATCHES && import->sweep_next < at->batches && !work->call.failed; n++) {
+        sweep_batch(work, at, import->sweep_next);
+        import->sweep_next += work->call.failed ? 0 : 1;
+    }
+    if (import->sweep_next == at->batches) {
+        import->swept_once = true;
+        import->swept = destroyed;
+        import->sweep_next = 0;
+        log_event("import-swept", "left=%" PRIu64, at->left);
+    }
+}
+
 bool
 import_step(struct import *import, struct call *call, const struct api *api)
 {
@@ -911,8 +1049,14 @@ import_step(struct import *import, struct call *call, const struct api *api)
         return true;
     }
     work_begin(work, call, &at, true);
+    if (import_is_unswept(import, erase_destroyed(replica_erase(call->replica)))) {
+        sweep(import, work, &at);
+        good = !work->call.failed;
+    }
+    bool saves = is_saving(import) && !replica_turn_is_narrow(call->replica) &&
+                 !import_is_unswept(import, erase_destroyed(replica_erase(call->replica)));
     uint64_t before = at.saved;
-    while (good && at.next < at.batches &&
+    while (good && saves && at.next < at.batches &&
            (at.saved == before || (at.saved - before < SLICE_ROWS && !replica_turn_is_full(call->replica)))) {
         good = save_batch(import, work, &at);
     }
@@ -921,7 +1065,7 @@ import_step(struct import *import, struct call *call, const struct api *api)
     if (!good) {
         return false;
     }
-    if (at.next == at.batches) {
+    if (saves && at.next == at.batches) {
         at.state = IMPORT_DONE;
         log_event("import-done", "rows=%" PRIu64 " new=%" PRIu64 " changed=%" PRIu64, at.saved, at.fresh,
                   at.changed);

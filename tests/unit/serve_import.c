@@ -550,6 +550,111 @@ START_TEST(a_row_that_is_refused_after_all_stops_the_import_until_somebody_decid
 }
 END_TEST
 
+/* True if a row that waits holds the text. */
+static bool
+waiting(struct served *node, const char *text)
+{
+    struct table_txn *txn = NULL;
+    bool found = false;
+
+    ck_assert_int_eq(replica_begin_read(node->node->replica, &txn), ERR_OK);
+    for (uint8_t batch = 0; batch < 8; batch++) {
+        uint8_t key[19] = "import:row:\0\0\0\0\0\0\0";
+        struct buf rows = { 0 };
+
+        key[18] = batch;
+        if (table_read(txn, TABLE_META, span_of(key, sizeof key), &rows) == ERR_OK) {
+            found = found || memmem(rows.data, rows.size, text, strlen(text)) != NULL;
+        }
+        buf_free(&rows);
+    }
+    replica_end_read(node->node->replica, &txn);
+    return found;
+}
+
+static void
+erase(const char *number)
+{
+    served_granted_once(&ken, "{'id':1,'do':'import.status'}");
+    json_t *answer =
+        served_ask(&ken, "{'id':1,'do':'erase.order','record':'%s','reason':'consent_withdrawn'}", number);
+
+    (void)served_granted(answer);
+    json_decref(answer);
+    for (int n = 0; n < 8; n++) {
+        test_node_tend(ken.node);
+    }
+}
+
+/* A file that stopped may wait for weeks; what it says of somebody who was erased does not. */
+START_TEST(rows_that_wait_go_with_the_record_that_is_erased)
+{
+    char person[40];
+    char number[40];
+    char id[40];
+
+    (void)import(&ken, row(2, "A", "ongoing"), 1);
+    number_of(&ken, "case", number);
+    number_of(&ken, "person", person);
+    (void)snprintf(id, sizeof id, "%s", begin(&ken));
+    (void)judge(&ken, id, row(3, "New", "ongoing"));
+    (void)judge(&ken, id, row(2, "Okapi", "ongoing"));
+    (void)judge(&ken, id, row(4, "Newer", "ongoing"));
+    commit(&ken, id, 3);
+    save(&ken, number, "'add':[{'to':'restriction','fields':{'reason':'safety'}}]");
+    turn(&ken);
+    ck_assert_str_eq(status(&ken, "state"), "stopped");
+    ck_assert(waiting(&ken, "Okapi"));
+    ck_assert(!serve_is_forgetting(ken.serve));
+    erase(person);
+    /* Nothing is rewritten before that was looked through. */
+    ck_assert(serve_is_forgetting(ken.serve));
+    ck_assert(replica_compact_is_due(ken.node->replica));
+    turn(&ken);
+    ck_assert(!serve_is_forgetting(ken.serve));
+    ck_assert(!waiting(&ken, "Okapi"));
+    ck_assert(waiting(&ken, "Newer"));
+    ck_assert_str_eq(status(&ken, "state"), "stopped");
+    ck_assert_str_eq(status(&ken, "left"), "1");
+    ck_assert(!serve_has_writes(ken.serve));
+    served_granted_once(&ken, "{'id':1,'do':'import.resume'}");
+    turn(&ken);
+    ck_assert_str_eq(status(&ken, "state"), "done");
+    ck_assert_str_eq(status(&ken, "saved"), "3");
+    ck_assert_str_eq(status(&ken, "new"), "2");
+    ck_assert_int_eq(count(&ken, "person"), 2);
+}
+END_TEST
+
+/* Nor does a device bring it back that knows the record from another. */
+START_TEST(rows_go_with_a_record_that_another_device_made)
+{
+    char person[40];
+    char id[40];
+
+    (void)import(&ken, row(2, "A", "ongoing"), 1);
+    number_of(&ken, "person", person);
+    test_node_exchange(ken.node, hq.node);
+    (void)snprintf(id, sizeof id, "%s", begin(&hq));
+    ck_assert_str_eq(judge(&hq, id, row(2, "Okapi", "ongoing")), "changed");
+    ck_assert_str_eq(judge(&hq, id, row(3, "New", "ongoing")), "new");
+    commit(&hq, id, 2);
+    erase(person);
+    test_node_exchange(ken.node, hq.node);
+    for (int n = 0; n < 8; n++) {
+        test_node_tend(hq.node);
+    }
+    ck_assert(serve_is_forgetting(hq.serve));
+    turn(&hq);
+    ck_assert(!waiting(&hq, "Okapi"));
+    ck_assert_str_eq(status(&hq, "state"), "done");
+    ck_assert_str_eq(status(&hq, "left"), "1");
+    ck_assert_str_eq(status(&hq, "new"), "1");
+    ck_assert_str_eq(status(&hq, "changed"), "0");
+    ck_assert_int_eq(count(&hq, "person"), 1);
+}
+END_TEST
+
 /* An entry holds some 32 KB: what is more goes into several. */
 START_TEST(a_row_with_several_long_texts_is_taken_whole)
 {
@@ -601,4 +706,5 @@ SUITE_MAIN_WITH("serve_import", setup, teardown, nothing_is_a_record_before_all_
                 only_a_device_with_admin_brings_new_records_in,
                 what_was_decided_goes_on_after_a_restart_and_what_was_not_is_dropped,
                 a_row_that_is_refused_after_all_stops_the_import_until_somebody_decides,
-                a_row_with_several_long_texts_is_taken_whole)
+                rows_that_wait_go_with_the_record_that_is_erased,
+                rows_go_with_a_record_that_another_device_made, a_row_with_several_long_texts_is_taken_whole)
