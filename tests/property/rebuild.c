@@ -4,6 +4,7 @@
 #include "store/base/log.h"
 #include "tests/support/check.h"
 #include "tests/support/organisation.h"
+#include "tests/support/silent.h"
 
 #include <signal.h>
 #include <stdio.h>
@@ -39,13 +40,6 @@ static uint32_t kinds[RECORDS];
 static size_t op_count;
 static size_t conflict_count;
 static uint64_t random_state;
-
-static void
-silent(void *self, const char *line)
-{
-    (void)self;
-    (void)line;
-}
 
 /* A number from 0 to n - 1: the same in every run. */
 static uint32_t

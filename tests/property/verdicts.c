@@ -5,6 +5,7 @@
 #include "store/base/log.h"
 #include "tests/support/check.h"
 #include "tests/support/saves.h"
+#include "tests/support/silent.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -22,13 +23,6 @@ struct kept_chunk {
 static struct kept_chunk chunks[CHUNKS_MAX];
 static size_t chunk_count;
 static uint64_t state = 7;
-
-static void
-silent(void *self, const char *line)
-{
-    (void)self;
-    (void)line;
-}
 
 static void
 setup(void)

@@ -6,6 +6,7 @@
 #include "sync/restore.h"
 #include "tests/support/check.h"
 #include "tests/support/organisation.h"
+#include "tests/support/silent.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -16,13 +17,6 @@
 
 static struct test_organisation org;
 static struct arena values; /* of the ops of a test */
-
-static void
-silent(void *self, const char *line)
-{
-    (void)self;
-    (void)line;
-}
 
 static void
 setup(void)

@@ -5,6 +5,7 @@
 #include "store/base/log.h"
 #include "tests/support/check.h"
 #include "tests/support/organisation.h"
+#include "tests/support/silent.h"
 
 #include <dirent.h>
 #include <fcntl.h>
@@ -20,13 +21,6 @@ static struct peers *peers;
 static struct stream_recipient recipient;
 static char folder[128];
 static char path[160];
-
-static void
-silent(void *self, const char *line)
-{
-    (void)self;
-    (void)line;
-}
 
 static void
 setup(void)

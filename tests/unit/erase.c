@@ -10,6 +10,7 @@
 #include "tests/support/check.h"
 #include "tests/support/marker.h"
 #include "tests/support/saves.h"
+#include "tests/support/silent.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -29,13 +30,6 @@ static struct ident cases;
 static struct ident twin;
 static struct ident person;
 static struct ident bystander; /* another person, who stays */
-
-static void
-silent(void *self, const char *line)
-{
-    (void)self;
-    (void)line;
-}
 
 /* --- what there is to erase --- */
 

@@ -1,6 +1,7 @@
 /* What is counted of a record, as numbers: from its summary, and following the journal. */
 #include "tests/support/check.h"
 #include "tests/support/saves.h"
+#include "tests/support/silent.h"
 #include "tests/support/summaries.h"
 
 #include "node/casework/facts.h"
@@ -9,13 +10,6 @@
 #include <string.h>
 
 static struct test_summary made;
-
-static void
-silent(void *self, const char *line)
-{
-    (void)self;
-    (void)line;
-}
 
 static const struct fact *
 find(const struct fact_record *record, enum fact_what what, size_t nth)

@@ -7,6 +7,7 @@
 #include "sync/update.h"
 #include "tests/support/check.h"
 #include "tests/support/organisation.h"
+#include "tests/support/silent.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -327,13 +328,6 @@ give(struct test_node *from, struct test_node *to)
     }
     commit(to);
     test_node_tend(to);
-}
-
-static void
-silent(void *self, const char *line)
-{
-    (void)self;
-    (void)line;
 }
 
 static void

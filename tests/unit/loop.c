@@ -1,6 +1,7 @@
 /* The daemon's loop over a net process that is this test: whoever lost its right is dropped from a live connection. */
 #include "tests/support/check.h"
 #include "tests/support/organisation.h"
+#include "tests/support/silent.h"
 
 #include "node/channel.h"
 #include "node/loop.h"
@@ -90,13 +91,6 @@ take_channel(void)
 }
 
 /* --- the test's end ------------------------------------------------------------- */
-
-static void
-silent(void *self, const char *line)
-{
-    (void)self;
-    (void)line;
-}
 
 static void
 listen_for_net(void)

@@ -5,6 +5,7 @@
 #include "store/proof.h"
 #include "tests/support/check.h"
 #include "tests/support/saves.h"
+#include "tests/support/silent.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,13 +14,6 @@
 #define MARKER "zebra-quartz-marker"
 
 static struct test_organisation org;
-
-static void
-silent(void *self, const char *line)
-{
-    (void)self;
-    (void)line;
-}
 
 static void
 setup(void)

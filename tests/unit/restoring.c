@@ -5,6 +5,7 @@
 #include "store/base/log.h"
 #include "tests/support/check.h"
 #include "tests/support/organisation.h"
+#include "tests/support/silent.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -20,13 +21,6 @@ static struct test_node *ken;
 static char main_path[192];
 static char keys_path[192];
 static char directory[160];
-
-static void
-silent(void *self, const char *line)
-{
-    (void)self;
-    (void)line;
-}
 
 static void
 take_backup(bool with_device_keys)

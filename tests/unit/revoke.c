@@ -4,6 +4,7 @@
 #include "sync/limit.h"
 #include "tests/support/check.h"
 #include "tests/support/saves.h"
+#include "tests/support/silent.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -15,13 +16,6 @@ static struct test_node *hq;
 static struct test_node *late; /* a second one of the office, which hears of everything late */
 static struct ident cases;
 static struct ident person_of_all;
-
-static void
-silent(void *self, const char *line)
-{
-    (void)self;
-    (void)line;
-}
 
 static void
 setup(void)

@@ -1,6 +1,7 @@
 #include "node/casework/roles.h"
 #include "tests/support/check.h"
 #include "tests/support/served.h"
+#include "tests/support/silent.h"
 
 #include "store/base/log.h"
 
@@ -12,13 +13,6 @@ static struct test_organisation org;
 
 static struct served ken;
 static struct served hq;
-
-static void
-silent(void *self, const char *line)
-{
-    (void)self;
-    (void)line;
-}
 
 static void
 setup(void)

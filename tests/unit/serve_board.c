@@ -1,6 +1,7 @@
 /* The standing views: what is on each, in which order, page by page, and that nothing of level L3 is but to who asks. */
 #include "tests/support/check.h"
 #include "tests/support/served.h"
+#include "tests/support/silent.h"
 
 #include "node/casework/board.h"
 #include "node/value.h"
@@ -15,13 +16,6 @@ static const uint64_t DAY_MS = UINT64_C(24) * 60 * 60 * 1000;
 static struct test_organisation org;
 static struct served ken;
 static struct served hq;
-
-static void
-silent(void *self, const char *line)
-{
-    (void)self;
-    (void)line;
-}
 
 static void
 setup(void)

@@ -1,6 +1,7 @@
 /* Consent as it is asked of people who save: what is refused and in which words, what is overridden, counted and hidden. */
 #include "tests/support/check.h"
 #include "tests/support/served.h"
+#include "tests/support/silent.h"
 
 #include "store/base/log.h"
 
@@ -15,13 +16,6 @@ static struct served ken; /* reviews */
 static struct served hq;
 static struct served clerk; /* of KEN, who does case work and nothing else */
 static char window[NUMBER_BYTES];
-
-static void
-silent(void *self, const char *line)
-{
-    (void)self;
-    (void)line;
-}
 
 /* Ask for a save, and give the number or id under `name` of the answer. */
 static void

@@ -1,6 +1,7 @@
 /* Erasing as people ask for it: plan, order, list, report, and what a restricted record shows meanwhile. */
 #include "tests/support/check.h"
 #include "tests/support/served.h"
+#include "tests/support/silent.h"
 
 #include "store/base/log.h"
 
@@ -11,13 +12,6 @@
 static struct test_organisation org;
 static struct served ken;
 static struct served hq;
-
-static void
-silent(void *self, const char *line)
-{
-    (void)self;
-    (void)line;
-}
 
 static void
 setup(void)

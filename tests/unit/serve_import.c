@@ -1,6 +1,7 @@
 /* Rows of other systems as a node takes them in: none is a record before all were judged, and none is brought in twice. */
 #include "tests/support/check.h"
 #include "tests/support/served.h"
+#include "tests/support/silent.h"
 
 #include "store/base/log.h"
 
@@ -12,13 +13,6 @@ static struct test_organisation org;
 static struct served ken;
 static struct served hq;    /* has admin in KEN's compartments too */
 static struct served clerk; /* of KEN, with write and no more */
-
-static void
-silent(void *self, const char *line)
-{
-    (void)self;
-    (void)line;
-}
 
 static void
 setup(void)

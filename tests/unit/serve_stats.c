@@ -2,6 +2,7 @@
 #include "tests/support/check.h"
 #include "tests/support/saves.h"
 #include "tests/support/served.h"
+#include "tests/support/silent.h"
 
 #include "store/base/cbor.h"
 #include "store/base/log.h"
@@ -15,13 +16,6 @@ static struct test_organisation org;
 static struct served hq;    /* reads every case, with the role headquarters */
 static struct served ken;   /* makes the cases */
 static struct served other; /* headquarters too, on another machine */
-
-static void
-silent(void *self, const char *line)
-{
-    (void)self;
-    (void)line;
-}
 
 static void
 setup(void)

@@ -1,6 +1,7 @@
 /* The way of a case as people go it: steps, what must be filled in by then, gates and who may pass them. */
 #include "tests/support/check.h"
 #include "tests/support/served.h"
+#include "tests/support/silent.h"
 
 #include "store/base/log.h"
 
@@ -12,13 +13,6 @@ static struct test_organisation org;
 static struct served ken;
 static struct served hq;
 static struct served clerk; /* of KEN, who does case work and nothing else */
-
-static void
-silent(void *self, const char *line)
-{
-    (void)self;
-    (void)line;
-}
 
 static void
 setup(void)

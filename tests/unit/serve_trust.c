@@ -7,6 +7,7 @@
 #include "tests/support/check.h"
 #include "tests/support/saves.h"
 #include "tests/support/served.h"
+#include "tests/support/silent.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -19,13 +20,6 @@ static struct served clerk; /* may write in the office, and has admin nowhere */
 static struct served lost;  /* the device that is revoked */
 static struct ident cases;
 static char number[40]; /* of a case that ken made and the lost device changed */
-
-static void
-silent(void *self, const char *line)
-{
-    (void)self;
-    (void)line;
-}
 
 /* "value" of a member that is text. */
 static const char *

@@ -1,6 +1,7 @@
 /* Urgent cases as people meet them: who waits to be looked at, who said that he did, who may lower what, and in which lane it goes. */
 #include "tests/support/check.h"
 #include "tests/support/served.h"
+#include "tests/support/silent.h"
 
 #include "store/base/log.h"
 #include "store/journal.h"
@@ -15,13 +16,6 @@ static struct test_organisation org;
 static struct served ken;   /* reviews, reads both halves */
 static struct served clerk; /* of KEN, who does case work and nothing else */
 static struct served gva;   /* reads and writes the case half alone */
-
-static void
-silent(void *self, const char *line)
-{
-    (void)self;
-    (void)line;
-}
 
 static void
 setup(void)
