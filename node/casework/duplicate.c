@@ -4,6 +4,7 @@
 #include "node/casework/following.h"
 #include "store/base/log.h"
 
+#include <assert.h>
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,7 +13,6 @@ enum {
     SLICE_COMPARED = 4000, /* pairs, in one slice */
     SLICE_RECORDS = 512,
     CASES_MAX = 16, /* of one person that are looked at */
-    POINTS_MAX = 100,
 };
 
 enum said { SAID_SAME = 1, SAID_NOT_SAME = 2 };
@@ -69,7 +69,7 @@ struct duplicate {
     size_t new_key_room;
     uint64_t pair_count;
     uint64_t pair_max;
-    uint64_t pairs_of[POINTS_MAX + 1]; /* by their points; of which nobody has said anything */
+    uint64_t pairs_of[DUPLICATE_POINTS_MAX + 1]; /* by their points; of which nobody has said anything */
     int floor;
     uint32_t *
         groups; /* by record_no: another of its group, itself at the end; NULL: not made since something changed */
@@ -369,7 +369,7 @@ reserve_near(struct duplicate *duplicate, struct item *item)
 static void
 raise_floor(struct duplicate *duplicate)
 {
-    while (duplicate->pair_count > duplicate->pair_max && duplicate->floor < POINTS_MAX) {
+    while (duplicate->pair_count > duplicate->pair_max && duplicate->floor < DUPLICATE_POINTS_MAX) {
         bool any = duplicate->pairs_of[duplicate->floor] > 0;
 
         for (size_t n = 0; any && n < duplicate->item_room; n++) {
@@ -412,7 +412,8 @@ add_pair(struct duplicate *duplicate, uint32_t a, const struct near *near)
 
 /* --- comparing --- */
 
-/* A number is of a record that is there, or BUCKETS_END. */
+/* Add it to those to compare with; one that was found keeps what says most of persons. A number is of a record that is there, or
+ * BUCKETS_END. */
 static void
 find(struct duplicate *duplicate, uint32_t self, uint32_t record_no, enum duplicate_persons persons)
 {
@@ -753,6 +754,7 @@ enum err
 duplicate_put(struct duplicate *duplicate, uint32_t record_no, const struct ident *record_id,
               struct duplicate_facts *facts)
 {
+    assert(duplicate->maker != NULL);
     if (item_of(duplicate, record_no) != NULL) {
         drop_item(duplicate, record_no);
     }
@@ -1077,6 +1079,8 @@ duplicate_bytes(const struct duplicate *duplicate)
     }
     bytes += duplicate->item_room * (sizeof *duplicate->items + sizeof *duplicate->found_at) +
              duplicate->found_room * sizeof *duplicate->found +
+             duplicate->new_key_room * sizeof *duplicate->new_keys +
+             (duplicate->groups == NULL ? 0 : (duplicate->item_room + 1) * sizeof *duplicate->groups) +
              (duplicate->persons.room + duplicate->cases.room) * sizeof(uint32_t);
     for (size_t n = 0; n < duplicate->item_room; n++) {
         const struct item *item = duplicate->items[n];

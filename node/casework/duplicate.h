@@ -32,14 +32,15 @@ uint64_t duplicate_left(const struct duplicate *duplicate, struct replica *repli
 uint64_t duplicate_due_ms(struct duplicate *duplicate, struct replica *replica, uint64_t now_ms);
 
 /* Put a record in by its facts, in place of what it had; NULL: it is no person and no case, or nothing of it is to be seen. The facts are
- * taken, whatever it gives. Pairs are there once duplicate_compare has given false. ERR_MEMORY. */
+ * taken, whatever it gives; they are of duplicate_maker_of, which is asked first. Pairs are there once duplicate_compare says that there is
+ * no more. ERR_MEMORY. */
 MUST_CHECK enum err duplicate_put(struct duplicate *duplicate, uint32_t record_no,
                                   const struct ident *record_id, struct duplicate_facts *facts);
 
 /* Compare a slice of records that were put. *more_out: others are left. ERR_MEMORY. */
 MUST_CHECK enum err duplicate_compare(struct duplicate *duplicate, bool *more_out);
 
-/* What makes the facts of this index; NULL: none, since there is no data of ICU. */
+/* What makes the facts of this index; NULL: none, since there is no data of ICU, or no memory. */
 struct duplicate_maker *duplicate_maker_of(struct duplicate *duplicate);
 
 enum duplicate_state {

@@ -23,6 +23,7 @@ enum {
     CASES_ACT = DUPLICATE_CASES_POINTS,
     CASES_MONTH = 8,
     CASES_COUNTRY = 4,
+    PERSON_ONE = 40,
     ACT_SAME = 20,
     MONTH_SAME = 10,
     DAY_SAME = 15,
@@ -47,6 +48,13 @@ _Static_assert((int)ACT_SAME + DAY_SAME + PERPETRATOR_SAME + COOPERATION_SAME < 
                        DUPLICATE_THRESHOLD,
                "cases of one act would need a key for its day alone, or its place");
 
+/* Points are counted in a table of 100. */
+_Static_assert((int)NAME_WHOLE + NAME_LETTERS + GENDER_SAME + BIRTH_SAME + NATION_SAME + CASES_ACT <=
+                       DUPLICATE_POINTS_MAX &&
+                   (int)PERSON_ONE + ACT_SAME + DAY_SAME + AREA_SAME + PERPETRATOR_SAME + COOPERATION_SAME <=
+                       DUPLICATE_POINTS_MAX,
+               "a score is at most 100");
+
 const struct duplicate_rule_text duplicate_rules[DUPLICATE_RULE_COUNT] = {
     [DUPLICATE_NAME_WHOLE] = { "name_whole", NAME_WHOLE, "all parts of the shorter name are in the other" },
     [DUPLICATE_NAME_ONLY] = { "name_only", NAME_ONLY, "the one name that each goes by is the same" },
@@ -69,7 +77,7 @@ const struct duplicate_rule_text duplicate_rules[DUPLICATE_RULE_COUNT] = {
                                 "their cases have a country and a month in common" },
     [DUPLICATE_CASES_COUNTRY] = { "cases_country", CASES_COUNTRY, "their cases have a country in common" },
     [DUPLICATE_CASE_ONE] = { "case_one", -20, "one case names both, as two" },
-    [DUPLICATE_PERSON_ONE] = { "person_one", 40, "both name one person" },
+    [DUPLICATE_PERSON_ONE] = { "person_one", PERSON_ONE, "both name one person" },
     [DUPLICATE_PERSON_ALIKE] = { "person_alike", 30, "they name persons who may be one" },
     [DUPLICATE_PERSONS_OTHER] = { "persons_other", -20, "both name persons, and none is alike" },
     [DUPLICATE_ACT_SAME] = { "act_same", ACT_SAME, "a kind of act in one country and month" },
@@ -99,7 +107,8 @@ enum {
 struct duplicate_maker {
     struct search_words *words;
     uint8_t hash_key[16];
-    const struct codebook *codebook; /* whose numbers these are */
+    const struct codebook *codebook; /* whose numbers these are, by where it is and its version */
+    uint32_t version;
     uint32_t kind_person;
     uint32_t kind_case;
     uint32_t individual;       /* the counting unit of one person */
@@ -248,17 +257,18 @@ field_number(const struct codebook *codebook, uint32_t kind, const char *name)
     return field == NULL ? 0 : field->number;
 }
 
-/* Numbers are never reused, so what is looked up once stays right. */
+/* Each record asks, and a codebook has hundreds of names: they are looked up once. */
 static void
 know_codebook(struct duplicate_maker *maker, const struct codebook *codebook)
 {
     const struct codebook_kind *person = codebook_kind_by_name(codebook, "person");
     const struct codebook_kind *of_case = codebook_kind_by_name(codebook, "case");
 
-    if (maker->codebook == codebook) {
+    if (maker->codebook == codebook && maker->version == codebook->version) {
         return;
     }
     maker->codebook = codebook;
+    maker->version = codebook->version;
     maker->kind_person = person == NULL ? 0 : person->number;
     maker->kind_case = of_case == NULL ? 0 : of_case->number;
     const struct codebook_field *unit = codebook_field_by_name(codebook, maker->kind_person, "counting_unit");
@@ -286,12 +296,12 @@ field_at(const uint32_t *fields, size_t count, const struct record_target *targe
     return at;
 }
 
-/* The one code that is shown; 0: several, none, or one that says nothing. */
+/* A code that says something; 0: it does not, or is none. */
 static uint32_t
-code_of(const struct duplicate_maker *maker, const struct record_target *target)
+code_read(const struct duplicate_maker *maker, const struct record_target *target, struct span cbor)
 {
     static const char *const silent[] = { "unknown", "not_applicable", "other" };
-    struct cbor_reader in = cbor_reader_of(target->shown_count == 1 ? target->shown[0] : span_of(NULL, 0));
+    struct cbor_reader in = cbor_reader_of(cbor);
     uint64_t code = cbor_read_uint(&in);
 
     const struct codebook_value *value =
@@ -306,17 +316,24 @@ code_of(const struct duplicate_maker *maker, const struct record_target *target)
     return value == NULL ? 0 : value->number;
 }
 
-/* The codes that are shown, as a set. */
-static uint64_t
-codes_of(const struct record_target *target)
+/* The one code that is shown; 0: several, none, or one that says nothing. */
+static uint32_t
+code_of(const struct duplicate_maker *maker, const struct record_target *target)
 {
+    return target->shown_count == 1 ? code_read(maker, target, target->shown[0]) : 0;
+}
+
+/* The codes of a union that are shown, or the one of another field, as a set; those above 63 are left out. */
+static uint64_t
+codes_of(const struct duplicate_maker *maker, const struct record_target *target)
+{
+    bool several = target->field->policy == MERGE_UNION || target->shown_count == 1;
     uint64_t set = 0;
 
-    for (size_t n = 0; n < target->shown_count; n++) {
-        struct cbor_reader in = cbor_reader_of(target->shown[n]);
-        uint64_t code = cbor_read_uint(&in);
+    for (size_t n = 0; several && n < target->shown_count; n++) {
+        uint32_t code = code_read(maker, target, target->shown[n]);
 
-        set |= cbor_done(&in) && code < 64 ? UINT64_C(1) << code : 0;
+        set |= code > 0 && code < 64 ? UINT64_C(1) << code : 0;
     }
     return set;
 }
@@ -565,10 +582,10 @@ read_case(struct duplicate_maker *maker, const struct record_view *half, struct 
                 target->shown_count == 1 ? (uint32_t)duplicate_hash(maker, 'a', text_at(target, 0)) | 1 : 0;
             break;
         case CASE_PERPETRATOR:
-            facts->perpetrators |= codes_of(target);
+            facts->perpetrators |= codes_of(maker, target);
             break;
         case CASE_ACTOR:
-            facts->cooperation |= codes_of(target);
+            facts->cooperation |= codes_of(maker, target);
             break;
         default:
             put_said(maker, target);

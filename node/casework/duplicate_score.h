@@ -17,7 +17,7 @@
 #include "store/search_words.h"
 #include "sync/replica.h"
 
-enum { DUPLICATE_THRESHOLD = 60, DUPLICATE_REASONS_MAX = 8 };
+enum { DUPLICATE_THRESHOLD = 60, DUPLICATE_POINTS_MAX = 100, DUPLICATE_REASONS_MAX = 8 };
 
 enum duplicate_rule {
     DUPLICATE_NAME_WHOLE, /* persons */
@@ -92,7 +92,7 @@ struct duplicate_facts {
     uint32_t unit;      /* 1: an individual, 2: several */
     int32_t birth_from; /* years; -1: not known */
     int32_t birth_to;
-    uint64_t perpetrators; /* sets of codes, bit by number */
+    uint64_t perpetrators; /* sets of codes that say something, bit by number */
     uint64_t cooperation;
     const struct duplicate_part *parts;
     size_t part_count;
@@ -135,7 +135,7 @@ size_t duplicate_parts(struct duplicate_maker *maker, struct span name, struct d
 /* --- scores --- */
 
 struct duplicate_score {
-    int points; /* of all reasons together, but at least 0 */
+    int points; /* of all reasons together, but at least 0: at most DUPLICATE_POINTS_MAX */
     enum duplicate_rule reasons[DUPLICATE_REASONS_MAX];
     size_t reason_count;
     /* Of the names that matched best: how its parts sound. */

@@ -357,6 +357,55 @@ START_TEST(what_is_in_conflict_says_nothing)
 }
 END_TEST
 
+static struct duplicate_facts *
+case_with(const char *perpetrator, const char *actor)
+{
+    begin("case");
+    put("perpetrator.actor_type", 2, perpetrator);
+    put("cooperation.un_actor", 3, actor);
+    return end();
+}
+
+/* Nor do two cases have in common what neither of them knows. */
+START_TEST(what_is_not_known_is_nothing_in_common)
+{
+    static const struct {
+        const char *perpetrator;
+        const char *actor;
+        int points;
+    } rows[] = { { "police", "upr", 10 }, { "unknown", "other", 0 }, { "other", "upr", 5 } };
+
+    for (size_t n = 0; n < sizeof rows / sizeof rows[0]; n++) {
+        struct duplicate_facts *a = case_with(rows[n].perpetrator, rows[n].actor);
+        struct duplicate_facts *b = case_with(rows[n].perpetrator, rows[n].actor);
+        struct duplicate_score score;
+
+        duplicate_score_cases(a, b, PERSONS_UNKNOWN, &score);
+        expect_sum(&score);
+        ck_assert_int_eq(score.points, rows[n].points);
+        duplicate_facts_free(&a);
+        duplicate_facts_free(&b);
+    }
+    /* Of what is in conflict nobody knows which is right. */
+    struct duplicate_score score;
+    struct span both[2];
+    struct duplicate_facts *a = case_with("police", "other");
+    begin("case");
+    put("perpetrator.actor_type", 2, "police");
+    put("perpetrator.actor_type", 2, "armed_forces");
+    both[0] = draft.shown[0][0];
+    both[1] = draft.shown[0][1];
+    draft.targets[0][0].shown = both;
+    draft.targets[0][0].shown_count = 2;
+    draft.halves[0].target_count = 1;
+    struct duplicate_facts *b = end();
+    duplicate_score_cases(a, b, PERSONS_UNKNOWN, &score);
+    ck_assert_uint_eq(score.reason_count, 0);
+    duplicate_facts_free(&a);
+    duplicate_facts_free(&b);
+}
+END_TEST
+
 static void
 put_act(uint8_t element, const char *type, const char *from, const char *to)
 {
@@ -896,6 +945,7 @@ main(void)
     tcase_add_test(tcase, facts_hold_no_name);
     tcase_add_test(tcase, each_particular_is_a_reason_for_or_against);
     tcase_add_test(tcase, what_is_in_conflict_says_nothing);
+    tcase_add_test(tcase, what_is_not_known_is_nothing_in_common);
     tcase_add_test(tcase, times_that_are_not_wholly_known_may_be_one);
     tcase_add_test(tcase, all_reasons_together_are_a_hundred_points);
     tcase_add_loop_test(tcase, keys_miss_nothing_that_all_pairs_would_list, 0, 8);
