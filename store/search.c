@@ -404,7 +404,7 @@ put_phrase(struct search *search, struct buf *out, struct span words, bool begin
         if (words.data[n] == '"') {
             buf_put_u8(out, '"');
         }
-        buf_put_u8(out, words.data[n]);
+        buf_put_u8(out, words.data[n] == '\0' ? ' ' : words.data[n]); /* where FTS5 would end */
     }
     buf_put_text(out, begins ? "\" *" : "\"");
 }

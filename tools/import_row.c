@@ -563,8 +563,8 @@ take_text(struct import_rows *rows, const struct bound *bound, const char *text,
         struct cell_text cut;
 
         text = several_next(text, separator, rows->mapping->escaped, &value);
-        json_t *part = value.failed ? NULL : json_stringn((const char *)value.data, value.size);
-        keep(rows, part == NULL ? -1 : 0);
+        json_t *part = value.size == 0 ? json_string("") : json_stringn((const char *)value.data, value.size);
+        keep(rows, part == NULL || value.failed ? -1 : 0);
         const char *trimmed = text_of(part, false, &cut);
         if (trimmed != NULL) {
             take_value(rows, bound, trimmed, values, row);

@@ -126,6 +126,9 @@ START_TEST(cells_go_where_the_mapping_says)
             "[{'key':'1\\u001f2','kind':'case','set':{'title':'A | B','country_of_act':['KEN','UGA']},"
             "'add':[{'to':'act','slot':'act[1]','fields':{'type_of_act':'x','date_from':'2019-03-14',"
             "'legal_basis':['x','y'],'stage':'ongoing'}}]}]");
+    /* Nothing between two bars, or behind the last, is no value. */
+    becomes("{'a':'1','b':'2','c':'Kenya||Uganda| '}",
+            "[{'key':'1\\u001f2','kind':'case','set':{'country_of_act':['KEN','UGA']},'add':[]}]");
     /* A constant makes no element, and what is empty or says no makes nothing. */
     becomes("{'a':'1','b':'2','t':'A','law1':'0','act':' '}",
             "[{'key':'1\\u001f2','kind':'case','set':{'title':'A'},'add':[]}]");

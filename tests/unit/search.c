@@ -250,6 +250,9 @@ START_TEST(nothing_that_is_typed_is_a_command)
         ck_assert_int_eq(search_find(search, span_text(*query), hits, 2, &count), ERR_INVALID);
         ck_assert_uint_eq(count, 0);
     }
+    /* A NUL ends nothing either. */
+    static const char cut[] = "air*\0\"stopped her\"";
+    ck_assert_int_eq(search_find(search, span_of(cut, sizeof cut - 1), hits, 2, &count), ERR_OK);
 }
 END_TEST
 
