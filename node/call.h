@@ -80,6 +80,7 @@ struct call {
     size_t event_count;
     bool failed;
     bool subscribed; /* events follow, and no answer */
+    bool later;      /* it is not ready, and is run again in the next turn of the loop */
     const char *code;
     char message[CALL_MESSAGE_BYTES];
     char hint[CALL_MESSAGE_BYTES];
@@ -104,6 +105,10 @@ const char *call_text_needed(struct call *call, const char *name);
 /* A number from least to most; `missing` if it is not there. */
 int64_t call_number(struct call *call, const char *name, int64_t least, int64_t most, int64_t missing);
 bool call_flag(struct call *call, const char *name);
+
+/* What this call needs is not ready yet, and it has done its part for now: give up, and be run from the beginning in the next turn of the
+ * loop. Others are served meanwhile; what the same client asked after it waits. For calls that only read, before they read. */
+void call_later(struct call *call);
 
 /* What takes a turn of its own is done between these, without a reader open. False: the call failed. */
 void call_pause(struct call *call);

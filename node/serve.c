@@ -132,6 +132,7 @@ struct serve {
     struct audit_place audit;
     struct exporting *exports;
     bool peers_changed;
+    bool unready;       /* a request was run that has to be run again */
     uint64_t destroyed; /* erase_destroyed, when names were last sure to be of what is there */
 };
 
@@ -453,6 +454,13 @@ call_resume(struct call *call)
     return err == ERR_OK;
 }
 
+void
+call_later(struct call *call)
+{
+    assert(!replica_in_turn(call->replica));
+    call->later = true;
+}
+
 /* A record that has to be made anew first is: that takes a turn, and between turns no reader may be open then. */
 enum err
 call_read(struct call *call, const struct named *named, struct replica_view *view_out)
@@ -619,6 +627,9 @@ call_run(struct call *call, const struct call_kind *kind)
         refuse_full(call);
     } else {
         kind->run(call);
+    }
+    if (call->later) {
+        return;
     }
     if (!call->failed && call->ok == NULL && !call->subscribed) {
         call_ok(call, json_object());
@@ -940,7 +951,7 @@ answer_json(struct call *call)
     return answer;
 }
 
-/* Read, unless that was done. False: what it shows is to be noted first. */
+/* Read, unless that was done. False: what it shows is to be noted first, or it was not ready. */
 static bool
 read_one(struct serve *serve, struct pending *pending)
 {
@@ -957,6 +968,11 @@ read_one(struct serve *serve, struct pending *pending)
     }
     if (!pending->ran) {
         run_in(serve, pending);
+        if (pending->call.later && !pending->call.failed) {
+            call_end(&pending->call);
+            serve->unready = true;
+            return false;
+        }
         pending->ran = pending->call.event_count > 0 && !pending->call.failed;
         pending->destroyed = destroyed;
     }
@@ -1001,6 +1017,7 @@ serve_answer(struct serve *serve)
     uint64_t full[API_CLIENTS_MAX];
     size_t full_count = 0;
 
+    serve->unready = false;
     while (*at != NULL) {
         struct pending *pending = *at;
         bool waits = !api_has_room(serve->options.api, pending->request.client_no);
@@ -1074,6 +1091,10 @@ serve_one(struct serve *serve, json_t *body)
         }
     } else {
         run_in(serve, &pending);
+        while (pending.call.later && !pending.call.failed) {
+            call_end(&pending.call);
+            run_in(serve, &pending);
+        }
         if (!pending.call.failed && pending.call.event_count > 0) {
             enum err err = replica_begin(serve->options.replica);
 
@@ -1215,7 +1236,7 @@ uint64_t
 serve_wait_ms(const struct serve *serve)
 {
     struct replica *replica = serve->options.replica;
-    uint64_t wait = serve->backup.task != NULL || serve_has_writes(serve) ? 0 : WAIT_MS_MAX;
+    uint64_t wait = serve->backup.task != NULL || serve->unready || serve_has_writes(serve) ? 0 : WAIT_MS_MAX;
 
     if (replica_roster(replica) != NULL) {
         uint64_t now_ms = world_steady_ms(serve->options.world);

@@ -8,7 +8,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { DAY_MS = 24 * 60 * 60 * 1000 };
+enum {
+    DAY_MS = 24 * 60 * 60 * 1000,
+    CATCH_UP_MS = 50, /* of reading, before others have their turn */
+};
 
 /* --- windows --- */
 
@@ -108,13 +111,18 @@ stats_today(const struct call *call)
 bool
 stats_catch_up(struct call *call)
 {
+    const struct world *world = call_options(call)->world;
+    uint64_t until_ms = world_steady_ms(world) + CATCH_UP_MS;
     enum err err = ERR_OK;
 
     call_pause(call);
-    while (err == ERR_OK) {
-        err = facts_read(call_facts(call), call->replica, world_steady_ms(call_options(call)->world));
+    while (err == ERR_OK && !call->later) {
+        err = facts_read(call_facts(call), call->replica, world_steady_ms(world));
+        if (err == ERR_OK && world_steady_ms(world) >= until_ms) {
+            call_later(call);
+        }
     }
-    if (!call_resume(call)) {
+    if (!call_resume(call) || call->later) {
         return false;
     }
     if (err != ERR_ABSENT) {

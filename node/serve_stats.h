@@ -7,7 +7,8 @@
  * failed. The caller frees it. */
 json_t *stats_window(struct call *call, const char *text, struct ident *id_out);
 
-/* Bring the facts up to date. False: the call failed. No reader is open meanwhile. */
+/* Bring the facts up to date. False: the call failed, or was put off (call_later), so that others are served while many are read. No reader is
+ * open meanwhile. */
 MUST_CHECK bool stats_catch_up(struct call *call);
 
 /* The day of our clock, as facts count days. */

@@ -4,6 +4,7 @@
 #include "tests/support/served.h"
 #include "tests/support/silent.h"
 
+#include "node/client.h"
 #include "store/base/cbor.h"
 #include "store/base/log.h"
 
@@ -11,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 static struct test_organisation org;
 static struct served hq;    /* reads every case, with the role headquarters */
@@ -479,8 +481,90 @@ START_TEST(what_was_erased_is_named)
 }
 END_TEST
 
+/* A clock by which every look at it takes a while. */
+static uint64_t
+ticking(void *self)
+{
+    struct test_world *world = self;
+
+    world->steady_ms += 100;
+    return world->steady_ms;
+}
+
+static json_int_t
+heard(struct client *client)
+{
+    struct client_answer answer = { .id = 0 };
+    struct client_fault fault;
+
+    enum err err = client_receive(client, 0, &answer, &fault);
+    ck_assert(err == ERR_OK || err == ERR_BUSY);
+    ck_assert(err == ERR_BUSY || answer.ok != NULL);
+    json_int_t id = err == ERR_OK ? answer.id : 0;
+    client_answer_free(&answer);
+    return id;
+}
+
+/* Whoever asks for a table of very many records waits alone, and hears answers in the order of the questions. */
+START_TEST(others_are_served_while_many_records_are_counted)
+{
+    char directory[] = "/tmp/vigil-stats-XXXXXX";
+    struct client *clients[2] = { NULL, NULL };
+    struct client_fault fault;
+    struct api *api = NULL;
+    int64_t table = 0;
+    int64_t after = 0;
+    int64_t quick = 0;
+    int64_t seen[2] = { 0, 0 };
+    size_t count = 0;
+    int rounds = 0;
+
+    ck_assert_ptr_nonnull(mkdtemp(directory));
+    ck_assert_int_eq(api_open(&api, directory), ERR_OK);
+    hq.node->world.world.steady_ms = ticking;
+    struct serve *serve = serve_new(&(struct serve_options){ .replica = hq.node->replica,
+                                                             .gossip = hq.gossip,
+                                                             .peers = hq.peers,
+                                                             .api = api,
+                                                             .status = &hq.status,
+                                                             .config = &hq.config,
+                                                             .world = &hq.node->world.world,
+                                                             .version = "test",
+                                                             .directory = hq.node->directory });
+    ck_assert_ptr_nonnull(serve);
+    for (int n = 0; n < 2; n++) {
+        ck_assert_int_eq(client_open(&clients[n], directory, &fault), ERR_OK);
+    }
+    ck_assert_int_eq(client_send(clients[0], json_pack("{s:s,s:[s]}", "do", "stats.table", "tables", "T1"),
+                                 1000, &table, &fault),
+                     ERR_OK);
+    ck_assert_int_eq(client_send(clients[0], json_pack("{s:s}", "do", "codebook.show"), 1000, &after, &fault),
+                     ERR_OK);
+    ck_assert_int_eq(client_send(clients[1], json_pack("{s:s}", "do", "actor.list"), 1000, &quick, &fault),
+                     ERR_OK);
+    for (; count < 2 && rounds < 1000; rounds++) {
+        api_gather(api);
+        serve_take(serve);
+        serve_answer(serve);
+        api_flush(api);
+        ck_assert(rounds > 0 || heard(clients[1]) == quick);
+        seen[count] = heard(clients[0]);
+        count += seen[count] != 0;
+    }
+    ck_assert_int_gt(rounds, 1);
+    ck_assert_int_eq(seen[0], table);
+    ck_assert_int_eq(seen[1], after);
+    client_close(&clients[0]);
+    client_close(&clients[1]);
+    serve_free(&serve);
+    api_close(&api);
+    ck_assert_int_eq(rmdir(directory), 0);
+}
+END_TEST
+
 SUITE_MAIN_WITH("serve_stats", setup, teardown, tables_follow_what_is_saved,
                 small_numbers_are_for_those_who_review_and_it_is_noted, what_is_asked_wrongly_is_refused,
                 another_node_counts_a_snapshot_again, later_edits_do_not_change_it,
                 one_planted_wrong_figure_is_named, a_record_that_is_missing_is_named,
-                what_cannot_be_read_here_is_said, what_was_erased_is_named)
+                what_cannot_be_read_here_is_said, what_was_erased_is_named,
+                others_are_served_while_many_records_are_counted)
