@@ -1,7 +1,9 @@
 #include "store/region.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <unicode/uenum.h>
 #include <unicode/uloc.h>
 #include <unicode/uregion.h>
 #include <unicode/ustring.h>
@@ -40,36 +42,83 @@ region_of(const char *alpha3)
     return region;
 }
 
-/* The English name of "KE" or "014"; false: there is none. */
 static int
-name_of(const char *code, char out[REGION_NAME_BYTES])
+by_number(const void *a, const void *b)
+{
+    const struct region_place *one = a;
+    const struct region_place *other = b;
+
+    return (one->number > other->number) - (one->number < other->number);
+}
+
+static size_t
+add_places(URegionType type, struct region_place *places, size_t count)
+{
+    UErrorCode status = U_ZERO_ERROR;
+    UEnumeration *codes = uregion_getAvailable(type, &status);
+    const char *code;
+
+    while (U_SUCCESS(status) && (code = uenum_next(codes, NULL, &status)) != NULL) {
+        const URegion *place = find(code);
+        int32_t number = place == NULL ? -1 : uregion_getNumericCode(place);
+
+        if (number > 0 && number < REGION_NUMBER_MAX && count < REGIONS_MAX) {
+            uint16_t within = type == URGN_SUBCONTINENT ? containing(place, URGN_CONTINENT) : 0;
+            places[count++] = (struct region_place){ (uint16_t)number, within };
+        }
+    }
+    uenum_close(codes);
+    return count;
+}
+
+size_t
+region_list(struct region_place places_out[REGIONS_MAX])
+{
+    size_t count = add_places(URGN_CONTINENT, places_out, 0);
+
+    count = add_places(URGN_SUBCONTINENT, places_out, count);
+    qsort(places_out, count, sizeof *places_out, by_number);
+    return count;
+}
+
+/* The name of "KE" or "014" in `language`; false: there is none. */
+static bool
+name_of(const char *code, const char *language, char out[REGION_NAME_BYTES])
 {
     UErrorCode status = U_ZERO_ERROR;
     UChar wide[REGION_NAME_BYTES];
     char locale[16];
     int32_t size = 0;
 
+    out[0] = '\0';
     (void)snprintf(locale, sizeof locale, "und_%.8s", code);
-    int32_t wide_size = uloc_getDisplayCountry(locale, "en", wide, REGION_NAME_BYTES, &status);
+    int32_t wide_size = uloc_getDisplayCountry(locale, language, wide, REGION_NAME_BYTES, &status);
     if (U_FAILURE(status) || status == U_USING_DEFAULT_WARNING || wide_size >= REGION_NAME_BYTES) {
-        return 0;
+        return false;
     }
     (void)u_strToUTF8(out, REGION_NAME_BYTES - 1, &size, wide, wide_size, &status);
     if (U_FAILURE(status) || size == 0) {
-        return 0;
+        out[0] = '\0';
+        return false;
     }
     out[size] = '\0';
-    return 1;
+    return true;
+}
+
+bool
+region_name_in(uint16_t number, const char *language, char name_out[REGION_NAME_BYTES])
+{
+    char code[8];
+
+    (void)snprintf(code, sizeof code, "%03u", number % 1000u);
+    return name_of(code, language, name_out);
 }
 
 void
 region_name(uint16_t number, char name_out[REGION_NAME_BYTES])
 {
-    char code[8];
-
-    (void)snprintf(code, sizeof code, "%03u", number % 1000u);
-    if (!name_of(code, name_out)) {
-        (void)snprintf(name_out, REGION_NAME_BYTES, "%s", code);
+    if (!region_name_in(number, "en", name_out)) {
+        (void)snprintf(name_out, REGION_NAME_BYTES, "%03u", number % 1000u);
     }
 }
 
@@ -78,7 +127,7 @@ region_country_name(const char *alpha3, char name_out[REGION_NAME_BYTES])
 {
     const URegion *country = find(alpha3);
 
-    if (country == NULL || !name_of(uregion_getRegionCode(country), name_out)) {
+    if (country == NULL || !name_of(uregion_getRegionCode(country), "en", name_out)) {
         (void)snprintf(name_out, REGION_NAME_BYTES, "%.3s", alpha3);
     }
 }

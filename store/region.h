@@ -2,10 +2,12 @@
  *
  *     KEN  -->  014 Eastern Africa  -->  002 Africa
  *
- * Regions and their English names are those of ICU's data, which follow M49 (CLDR "territory containment"); no list of ours.
+ * Regions and their names are those of ICU's data, which follow M49 (CLDR "territory containment"); no list of ours.
  */
 #pragma once
 
+#include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 enum { REGION_NAME_BYTES = 64 };
@@ -18,6 +20,18 @@ struct region {
 
 /* Of an ISO 3166-1 alpha-3 code; all zero if ICU does not know it. */
 struct region region_of(const char *alpha3);
+
+/* The regions and subregions, ascending by number; at most REGIONS_MAX. */
+enum { REGIONS_MAX = 64 };
+struct region_place {
+    uint16_t number;
+    uint16_t within; /* the region of a subregion; 0: it is one itself */
+};
+size_t region_list(struct region_place places_out[REGIONS_MAX]);
+
+/* The name of a region or subregion in a language of ICU's: "fr". False: it has none, and `name_out` is "". No locale
+ * of the system is needed. */
+bool region_name_in(uint16_t number, const char *language, char name_out[REGION_NAME_BYTES]);
 
 /* The English name of a region or subregion; its number if ICU has none. */
 void region_name(uint16_t number, char name_out[REGION_NAME_BYTES]);

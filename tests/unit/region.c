@@ -56,5 +56,39 @@ START_TEST(regions_and_countries_have_english_names)
 }
 END_TEST
 
+START_TEST(regions_are_listed_with_what_they_lie_in)
+{
+    struct region_place places[REGIONS_MAX];
+    size_t count = region_list(places);
+    size_t whole = 0;
+
+    ck_assert_uint_gt(count, 20);
+    for (size_t n = 0; n < count; n++) {
+        ck_assert(n == 0 || places[n - 1].number < places[n].number);
+        whole += places[n].within == 0;
+        if (places[n].number == 14) {
+            ck_assert_uint_eq(places[n].within, 2);
+        }
+    }
+    /* Africa, Oceania, the Americas, Asia, Europe. */
+    ck_assert_uint_eq(whole, 5);
+}
+END_TEST
+
+START_TEST(a_region_has_a_name_in_the_languages_of_the_un)
+{
+    char name[REGION_NAME_BYTES];
+
+    ck_assert(region_name_in(14, "fr", name));
+    ck_assert_str_eq(name, "Afrique orientale");
+    ck_assert(region_name_in(2, "ar", name));
+    ck_assert_str_eq(name, "أفريقيا");
+    ck_assert(!region_name_in(14, "xx", name));
+    ck_assert_str_eq(name, "");
+    ck_assert(!region_name_in(999, "fr", name));
+}
+END_TEST
+
 SUITE_MAIN("region", a_country_lies_in_its_region_of_m49, what_is_no_country_lies_nowhere,
-           regions_and_countries_have_english_names)
+           regions_and_countries_have_english_names, regions_are_listed_with_what_they_lie_in,
+           a_region_has_a_name_in_the_languages_of_the_un)
