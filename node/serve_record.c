@@ -173,16 +173,18 @@ static json_t *
 field_json(struct call *call, const struct record_target *target)
 {
     const struct codebook_field *field = target->field;
+    const struct codebook_vocabulary *vocabulary =
+        field == NULL ? NULL : codebook_vocabulary(call->codebook, field->vocabulary);
     struct target_text text = target_print(call->codebook, &target->target);
 
-    return json_pack("{s:s,s:s,s:s,s:s,s:s,s:b,s:s,s:b,s:b,s:o}", "target", text.text, "name",
-                     field == NULL ? text.text : field->name, "label",
-                     target_label(call->codebook, &target->target), "level",
-                     field == NULL ? "L2" : value_level_name(field->sensitivity), "type",
-                     field == NULL ? "unknown" : value_type_name(field->type), "conflict",
-                     target->conflict || target->misplaced, "policy",
-                     field == NULL ? "surface" : value_policy_name(field->policy), "exposed", target->exposed,
-                     "newer", target->newer, "values", values_json(call, target));
+    return json_pack(
+        "{s:s,s:s,s:s,s:s,s:s,s:s,s:b,s:s,s:b,s:b,s:o}", "target", text.text, "name",
+        field == NULL ? text.text : field->name, "label", target_label(call->codebook, &target->target),
+        "level", field == NULL ? "L2" : value_level_name(field->sensitivity), "type",
+        field == NULL ? "unknown" : value_type_name(field->type), "vocabulary",
+        vocabulary == NULL ? "" : vocabulary->name, "conflict", target->conflict || target->misplaced,
+        "policy", field == NULL ? "surface" : value_policy_name(field->policy), "exposed", target->exposed,
+        "newer", target->newer, "values", values_json(call, target));
 }
 
 static json_t *

@@ -268,6 +268,24 @@ row_of(const struct cube_walk *walk, const struct statistics_cell *cell, bool sh
     return row;
 }
 
+/* Whose codes the values of an axis are, one name a level. */
+static json_t *
+axis_lists(const struct statistics *statistics, size_t cube_no, size_t axis)
+{
+    const char *before = "";
+    json_t *lists = json_array();
+
+    for (size_t n = 0; n < statistics_slot_count(statistics, cube_no, axis); n++) {
+        const char *list = statistics_slot(statistics, cube_no, axis, n)->list;
+
+        if (list[0] != '\0' && strcmp(list, before) != 0) {
+            (void)json_array_append_new(lists, json_string(list));
+            before = list;
+        }
+    }
+    return lists;
+}
+
 /* A cube as people read it: its total first, and what is not 0. */
 static json_t *
 cube_json(const struct statistics *statistics, size_t cube_no, unsigned level, bool unsuppressed)
@@ -284,8 +302,9 @@ cube_json(const struct statistics *statistics, size_t cube_no, unsigned level, b
     for (size_t n = 0; n < cube->axis_count; n++) {
         enum statistics_axis axis = (enum statistics_axis)cube->axes[n].axis;
 
-        (void)json_array_append_new(axes, json_pack("{s:s,s:s}", "name", statistics_axis_name(axis), "label",
-                                                    statistics_axis_label(axis)));
+        (void)json_array_append_new(axes, json_pack("{s:s,s:s,s:o}", "name", statistics_axis_name(axis),
+                                                    "label", statistics_axis_label(axis), "lists",
+                                                    axis_lists(statistics, cube_no, n)));
     }
     while (walk_next(&walk)) {
         struct statistics_cell cell = statistics_cell(statistics, cube_no, walk.slots);

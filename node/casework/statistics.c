@@ -296,8 +296,8 @@ struct statistics {
 };
 
 static void
-axis_add(struct axis *axis, const char *name, const char *label, uint32_t value, uint16_t parent,
-         uint8_t level, bool *failed)
+axis_add(struct axis *axis, const char *list, const char *name, const char *label, uint32_t value,
+         uint16_t parent, uint8_t level, bool *failed)
 {
     if (axis->count == axis->room) {
         uint32_t room = axis->room == 0 ? 32 : 2 * axis->room;
@@ -311,7 +311,7 @@ axis_add(struct axis *axis, const char *name, const char *label, uint32_t value,
         axis->room = room;
     }
     struct statistics_slot *slot = &axis->slots[axis->count];
-    *slot = (struct statistics_slot){ .value = value, .parent = parent, .level = level };
+    *slot = (struct statistics_slot){ .list = list, .value = value, .parent = parent, .level = level };
     (void)snprintf(slot->name, sizeof slot->name, "%s", name);
     (void)snprintf(slot->label, sizeof slot->label, "%s", label);
     axis->count++;
@@ -324,7 +324,7 @@ static void
 axis_add_unsaid(struct axis *axis, bool *failed)
 {
     axis->unsaid = (uint16_t)axis->count;
-    axis_add(axis, "not_recorded", "Not recorded", 0, 0, 1, failed);
+    axis_add(axis, "", "not_recorded", "Not recorded", 0, 0, 1, failed);
 }
 
 /* Values of the lowest level are found by their number, up to `most`. */
@@ -376,7 +376,7 @@ add_vocabulary(struct axis *axis, const struct codebook_vocabulary *vocabulary, 
         if (level > 1 && parent == 0) {
             parent = axis->unsaid;
         }
-        axis_add(axis, value->name, value->label, value->number, parent, level, failed);
+        axis_add(axis, vocabulary->name, value->name, value->label, value->number, parent, level, failed);
     }
 }
 
@@ -411,7 +411,7 @@ add_region(struct axis *axis, uint16_t number, uint16_t parent, uint8_t level, b
 
     (void)snprintf(name, sizeof name, "%03u", number % 1000u);
     region_name(number, label);
-    axis_add(axis, name, label, number, parent, level, failed);
+    axis_add(axis, "regions", name, label, number, parent, level, failed);
 }
 
 static uint16_t
@@ -433,7 +433,7 @@ add_country(struct axis *axis, uint32_t country, uint16_t parent, uint8_t level,
 
     fact_country_text(country, code);
     region_country_name(code, label);
-    axis_add(axis, code, label, country, parent, level, failed);
+    axis_add(axis, "countries", code, label, country, parent, level, failed);
 }
 
 /* The countries that were met, ascending, and what they lie in. `met` is by country. */
@@ -492,7 +492,7 @@ make_listed_axis(struct axis *axis, const struct axis_text *text, bool *failed)
     uint32_t count = 0;
 
     while (count < sizeof text->values / sizeof text->values[0] && text->values[count][0] != NULL) {
-        axis_add(axis, text->values[count][0], text->values[count][1], count + 1, 0, 1, failed);
+        axis_add(axis, "", text->values[count][0], text->values[count][1], count + 1, 0, 1, failed);
         count++;
     }
     if (!text->whole) {
@@ -1473,7 +1473,7 @@ make_axes(struct counting *counting)
     for (int n = AXIS_NONE + 1; n < AXIS_COUNT && !failed; n++) {
         struct axis *axis = &statistics->axes[n];
 
-        axis_add(axis, "all", "All", 0, 0, 0, &failed);
+        axis_add(axis, "", "all", "All", 0, 0, 0, &failed);
         if (failed) {
             break;
         }

@@ -120,6 +120,8 @@ struct statistics_options {
 struct statistics_slot {
     char name[40];
     char label[96];
+    const char *
+        list; /* whose code the name is: "regions", "countries", or a vocabulary, lent by the codebook; "": none */
     uint32_t value;  /* its code, country or M49 number */
     uint16_t parent; /* of which it is a part */
     uint8_t level;   /* 0: all; 1 to the depth of the axis */

@@ -126,6 +126,10 @@ START_TEST(a_saved_case_is_shown_with_all_that_was_said)
     ck_assert_str_eq(json_string_value(json_object_get(pick, "label")), "Draft");
     ck_assert_str_eq(json_string_value(json_object_get(json_object_get(pick, "device"), "office")), "KEN");
     ck_assert_str_eq(value_of(element(record, "act"), "act.type_of_act", 0), "death_threat");
+    /* Whose code a value is, for whoever has labels in another language. */
+    ck_assert_str_eq(json_string_value(json_object_get(field(record, "status"), "vocabulary")),
+                     "case_status");
+    ck_assert_str_eq(json_string_value(json_object_get(field(record, "title"), "vocabulary")), "");
     ck_assert_ptr_nonnull(element(record, "country_of_act"));
     ck_assert_str_eq(
         json_string_value(json_object_get(json_array_get(json_object_get(record, "notes"), 0), "text")),

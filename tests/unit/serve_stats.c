@@ -185,6 +185,52 @@ START_TEST(tables_follow_what_is_saved)
 }
 END_TEST
 
+/* The first cube of a table with this axis, and whose codes the values of the axis are. */
+static char *
+lists_of(const json_t *ok, const char *axis_name)
+{
+    size_t t, c, a;
+    json_t *table, *cube, *axis;
+
+    json_array_foreach(json_object_get(ok, "tables"), t, table)
+    {
+        json_array_foreach(json_object_get(table, "cubes"), c, cube)
+        {
+            json_array_foreach(json_object_get(cube, "axes"), a, axis)
+            {
+                if (strcmp(json_string_value(json_object_get(axis, "name")), axis_name) == 0) {
+                    return json_dumps(json_object_get(axis, "lists"), JSON_COMPACT);
+                }
+            }
+        }
+    }
+    return NULL;
+}
+
+START_TEST(an_axis_says_whose_codes_its_values_are)
+{
+    static const char *const wanted[][2] = {
+        { "place", "[\"regions\",\"countries\"]" },
+        { "act", "[\"act_group\",\"act_type\"]" },
+        { "gender", "[\"gender\"]" },
+        { "phase", "[]" },
+    };
+    char window[40];
+    char last[40];
+
+    make_cases(window, last);
+    json_t *answer = served_ask(&hq, "{'id':1,'do':'stats.table','by':'state'}");
+    for (size_t n = 0; n < sizeof wanted / sizeof wanted[0]; n++) {
+        char *lists = lists_of(served_granted(answer), wanted[n][0]);
+
+        ck_assert_ptr_nonnull(lists);
+        ck_assert_str_eq(lists, wanted[n][1]);
+        free(lists);
+    }
+    json_decref(answer);
+}
+END_TEST
+
 START_TEST(small_numbers_are_for_those_who_review_and_it_is_noted)
 {
     char window[40];
@@ -563,6 +609,7 @@ START_TEST(others_are_served_while_many_records_are_counted)
 END_TEST
 
 SUITE_MAIN_WITH("serve_stats", setup, teardown, tables_follow_what_is_saved,
+                an_axis_says_whose_codes_its_values_are,
                 small_numbers_are_for_those_who_review_and_it_is_noted, what_is_asked_wrongly_is_refused,
                 another_node_counts_a_snapshot_again, later_edits_do_not_change_it,
                 one_planted_wrong_figure_is_named, a_record_that_is_missing_is_named,
