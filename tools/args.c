@@ -1,5 +1,6 @@
 #include "tools/command.h"
 
+#include "node/labels.h"
 #include "store/base/nearest.h"
 
 #include <argp.h>
@@ -84,6 +85,8 @@ const struct option_text option_texts[OPT_COUNT] = {
                       "scope of "
                       "consent" },
     [OPT_HTML] = { "html", "FILE", "The new file that the page is written to" },
+    [OPT_LANGUAGE] = { "language", "LANGUAGE",
+                       "Labels in ar, en, es, fr, ru or zh; en where there is none, and if left out" },
     [OPT_CHECK] = { "check", NULL, "End with status 6 if there is something to look at" },
 };
 
@@ -275,6 +278,7 @@ args_free(struct command *command)
     }
     json_decref(command->codebook);
     command->codebook = NULL;
+    labels_close(&command->labels);
     free(command->given);
     free(command->words);
     command->given = NULL;

@@ -1,6 +1,7 @@
 /* case.c - `vigil case` and `vigil record`: make, change and read records. */
 #include "tools/command.h"
 #include "tools/input.h"
+#include "tools/relabel.h"
 #include "tools/show.h"
 #include "tools/typed.h"
 
@@ -229,14 +230,22 @@ run_show(struct command *command)
     struct client_fault fault;
     json_t *ok = NULL;
 
+    struct labels *labels = command_labels(command, &fault);
+    if (labels == NULL) {
+        return command_fail(command, &fault, "cannot show %s", command->words[0]);
+    }
     json_t *request = json_pack("{s:s, s:s}", "do", "record.show", "record", command->words[0]);
     if (!command_ask(command, request, &ok, &fault)) {
         return command_fail(command, &fault, "cannot show %s", command->words[0]);
     }
+    if (command_is_labelled(command)) {
+        relabel_record(labels, ok);
+    }
     if (command->out.json) {
         output_json(command->out.to, ok);
     } else {
-        show_record(&command->out, ok, args_has(command, OPT_IDS));
+        show_record(&command->out, ok, args_has(command, OPT_IDS),
+                    strcmp(labels_language(labels), "en") != 0);
     }
     json_decref(ok);
     return STATUS_DONE;
@@ -800,7 +809,7 @@ static const struct verb case_verbs[] = {
       "  vigil case note KEN-2026-0042 - < note.txt\n\n"
       "A note is never changed and never removed.\n\n" ABOUT_SECRETS,
       run_note },
-    { "show", "ID", 1, 1, OPTION(IDS), "Show a case with all its values",
+    { "show", "ID", 1, 1, OPTION(IDS) | OPTION(LANGUAGE), "Show a case with all its values",
       "Examples:\n"
       "  vigil case show KEN-2026-0042\n"
       "  vigil --json case show KEN-2026-0042\n\n"
@@ -851,7 +860,8 @@ static const struct verb record_verbs[] = {
       "Example:\n"
       "  vigil record note 3f09a1c2 - < note.txt\n\n" ABOUT_SECRETS,
       run_note },
-    { "show", "ID", 1, 1, OPTION(IDS), "Show a record with all its values", ABOUT_NAMES, run_show },
+    { "show", "ID", 1, 1, OPTION(IDS) | OPTION(LANGUAGE), "Show a record with all its values", ABOUT_NAMES,
+      run_show },
     { "list", "--kind KIND", 0, 0, LISTS | OPTION(KIND), "List records of one kind",
       "Example:\n"
       "  vigil record list --kind person --where gender=woman\n",

@@ -1,7 +1,9 @@
 /* codebook.c - `vigil codebook`: what a record may hold. */
 #include "tools/codebook_check.h"
+#include "tools/codebook_labels.h"
 #include "tools/command.h"
 #include "tools/csv_write.h"
+#include "tools/relabel.h"
 
 #include "store/base/nearest.h"
 
@@ -73,7 +75,7 @@ print_vocabularies(FILE *to, const json_t *vocabularies)
 }
 
 static enum exit_status
-print_codebook(const struct command *command, const json_t *ok)
+print_codebook(const struct command *command, const json_t *ok, struct relabelled done)
 {
     static const struct output_column of_kinds[] = { { "name", 0 }, { "label", COLUMN_CUT } };
     static const struct output_column of_fields[] = {
@@ -90,6 +92,10 @@ print_codebook(const struct command *command, const json_t *ok)
                   version == NULL ? "" : version);
     free(name);
     free(version);
+    if (done.own < done.all) {
+        output_printf(command->out.to, "%zu of %zu labels are in this language, the others in English\n",
+                      done.own, done.all);
+    }
     enum exit_status status = section(command, "kinds of records", of_kinds, 2, json_object_get(ok, "kinds"));
     if (status == STATUS_DONE) {
         status =
@@ -107,8 +113,13 @@ static enum exit_status
 run_show(struct command *command)
 {
     struct client_fault fault;
+    struct relabelled done = { 0 };
     json_t *ok = NULL;
 
+    struct labels *labels = command_labels(command, &fault);
+    if (labels == NULL) {
+        return command_fail(command, &fault, "cannot show the codebook");
+    }
     json_t *request = json_pack("{s:s}", "do", "codebook.show");
     if (command->word_count > 0) {
         (void)json_object_set_new(request, "kind", json_string(command->words[0]));
@@ -117,10 +128,13 @@ run_show(struct command *command)
         return command_fail(command, &fault, "cannot show the codebook");
     }
     enum exit_status status = STATUS_DONE;
+    if (command_is_labelled(command)) {
+        done = relabel_codebook(labels, ok);
+    }
     if (command->out.json) {
         output_json(command->out.to, ok);
     } else {
-        status = print_codebook(command, ok);
+        status = print_codebook(command, ok, done);
     }
     json_decref(ok);
     return status;
@@ -128,7 +142,7 @@ run_show(struct command *command)
 
 /* --- export --- */
 
-enum { CELLS_MAX = 12 };
+enum { CELLS_MAX = 13 };
 
 /* The cells of a row: members of an object by name. Lists are joined by spaces. */
 static void
@@ -176,20 +190,20 @@ struct table {
 };
 
 static const struct table tables[] = {
-    { "kinds", "kinds", false, { "name", "label" }, 2 },
+    { "kinds", "kinds", false, { "name", "label", "label_language" }, 3 },
     { "collections",
       "collections",
       false,
-      { "name", "label", "kinds", "level", "set", "keyed", "append_only" },
-      7 },
+      { "name", "label", "kinds", "level", "set", "keyed", "append_only", "label_language" },
+      8 },
     { "fields",
       "fields",
       false,
       { "name", "label", "kinds", "collection", "type", "vocabulary", "level", "policy", "required", "from",
-        "indexed", "listed" },
-      12 },
+        "indexed", "listed", "label_language" },
+      13 },
     { "steps", "steps", true, { "from", "to", "gates" }, 3 },
-    { "values", "values", true, { "name", "label", "number", "rank", "group" }, 5 },
+    { "values", "values", true, { "name", "label", "number", "rank", "group", "label_language" }, 6 },
 };
 
 enum { TABLES = sizeof tables / sizeof tables[0] };
@@ -233,7 +247,7 @@ static bool
 find_table(const json_t *codebook, const char *name, const struct table **table_out, const char **only_out,
            struct client_fault *fault_out)
 {
-    const char *names[64 + TABLES];
+    const char *names[64 + TABLES + LABELS_LISTS];
     size_t count = 0;
     size_t index;
     json_t *vocabulary;
@@ -245,6 +259,9 @@ find_table(const json_t *codebook, const char *name, const struct table **table_
             *table_out = &tables[n];
             return true;
         }
+    }
+    for (size_t n = 0; n < LABELS_LISTS; n++) {
+        names[count++] = labels_list_names[n];
     }
     json_array_foreach(json_object_get(codebook, "vocabularies"), index, vocabulary)
     {
@@ -260,7 +277,9 @@ find_table(const json_t *codebook, const char *name, const struct table **table_
         }
     }
     const char *nearest = nearest_name(name, names, count);
-    return fault_set(fault_out, "usage", "kinds, collections, fields, steps, values, or a vocabulary",
+    return fault_set(fault_out, "usage",
+                     "kinds, collections, fields, steps, values, countries, subdivisions, languages, "
+                     "regions, or a vocabulary",
                      "there is no list called '%s'%s%s%s", name, nearest == NULL ? "" : ": did you mean ",
                      nearest == NULL ? "" : nearest, nearest == NULL ? "" : "?");
 }
@@ -273,12 +292,25 @@ run_export(struct command *command)
     struct client_fault fault;
     json_t *ok = NULL;
 
+    for (size_t n = 0; command->word_count > 0 && n < LABELS_LISTS; n++) {
+        if (strcmp(command->words[0], labels_list_names[n]) == 0) {
+            return codebook_export_list(command, (enum labels_list)n);
+        }
+    }
+    struct labels *labels = command_labels(command, &fault);
+    if (labels == NULL) {
+        return command_fail(command, &fault, "cannot export the codebook");
+    }
+
     if (!command_ask(command, json_pack("{s:s}", "do", "codebook.show"), &ok, &fault)) {
         return command_fail(command, &fault, "cannot export the codebook");
     }
     if (command->word_count > 0 && !find_table(ok, command->words[0], &table, &only, &fault)) {
         json_decref(ok);
         return command_fail(command, &fault, "cannot export the codebook");
+    }
+    if (command_is_labelled(command)) {
+        (void)relabel_codebook(labels, ok);
     }
     if (command->out.json) {
         output_json(command->out.to, ok);
@@ -290,19 +322,33 @@ run_export(struct command *command)
 }
 
 static const struct verb verbs[] = {
-    { "show", "[KIND]", 0, 1, 0, "Show kinds, fields and values",
+    { "show", "[KIND]", 0, 1, OPTION(LANGUAGE), "Show kinds, fields and values",
       "Examples:\n"
-      "  vigil codebook show person\n"
+      "  vigil codebook show person --language fr\n"
       "  vigil codebook show case | less\n",
       run_show },
-    { "export", "[LIST]", 0, 1, 0, "Print a list as comma-separated values",
+    { "export", "[LIST]", 0, 1, OPTION(LANGUAGE), "Print a list as comma-separated values",
       "LIST is kinds, collections, fields, steps, values (of all vocabularies; what is printed without a "
-      "LIST) or the "
-      "name of a vocabulary. With --json the whole codebook is printed.\n\n"
+      "LIST), the name of a vocabulary, or one of the lists that stand outside of the codebook: countries, "
+      "subdivisions, languages, regions. Of those --json prints one object a line, else the whole "
+      "codebook.\n\n"
       "Examples:\n"
       "  vigil codebook export act_type > act_type.csv\n"
-      "  vigil codebook export fields > fields.csv\n",
+      "  vigil codebook export fields > fields.csv\n"
+      "  vigil codebook export countries --language ar > countries.csv\n",
       run_export },
+    { "labels", "[LANGUAGE]", 0, 1, 0,
+      "Count the labels in each language, or print those of one to be translated",
+      "Without LANGUAGE the labels of each list are counted in ar, en, es, fr, ru and zh. With one the "
+      "labels of the "
+      "codebook are printed as a .po file, with those translations that are here already. Nobody's "
+      "translation is "
+      "shown before it was put into a catalogue.\n\n"
+      "Example:\n"
+      "  vigil codebook labels fr > fr.po\n"
+      "  msgfmt --check -o /usr/local/share/locale/fr/LC_MESSAGES/vigil-codebook.mo fr.po\n"
+      "  vigil codebook show case --language fr\n",
+      codebook_labels },
     { "check", "FILE", 1, 1, 0, "Hold a newer codebook against the one in force",
       "FILE is a whole codebook, as vigil --json codebook show prints it, edited. What was written under the "
       "codebook in "

@@ -1,5 +1,7 @@
 #include "tools/command.h"
 
+#include "node/labels.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <stdarg.h>
@@ -183,6 +185,25 @@ command_close(FILE **file)
         (void)fclose(*file);
     }
     *file = NULL;
+}
+
+struct labels *
+command_labels(struct command *command, struct client_fault *fault_out)
+{
+    const char *language = args_value(command, OPT_LANGUAGE);
+    struct labels_places places = labels_places_default();
+
+    if (command->labels == NULL &&
+        !labels_open(&command->labels, language == NULL ? "en" : language, &places, fault_out)) {
+        return NULL;
+    }
+    return command->labels;
+}
+
+bool
+command_is_labelled(const struct command *command)
+{
+    return !command->out.json || args_has(command, OPT_LANGUAGE);
 }
 
 enum exit_status

@@ -73,6 +73,7 @@ enum opt {
     OPT_CSV,
     OPT_UNSUPPRESSED,
     OPT_NAMES,
+    OPT_LANGUAGE,
     OPT_COUNT,
     OPT_NONE = OPT_COUNT /* something that stands on its own */
 };
@@ -100,6 +101,8 @@ struct given {
     char *own;        /* the same, if it was read and not typed: typed.h */
 };
 
+struct labels;
+
 struct command {
     const struct noun *noun;
     const struct verb *verb;
@@ -110,6 +113,7 @@ struct command {
     struct output out;
     struct client *client; /* once something was asked */
     json_t *codebook;      /* once it was needed: typed.h */
+    struct labels *labels; /* the same: command_labels */
     int wait_ms;
 };
 
@@ -194,6 +198,12 @@ MUST_CHECK bool command_write(const char *path, const char *text, struct client_
 /* Open the file of --file or --statements; "-" is stdin. False, and `fault_out`. Close with command_close. */
 MUST_CHECK bool command_open(const char *path, FILE **file_out, struct client_fault *fault_out);
 void command_close(FILE **file);
+
+/* The labels in the language of --language, English if that was not given; lent. NULL, and `fault_out`: there are none. */
+struct labels *command_labels(struct command *command, struct client_fault *fault_out);
+
+/* Are labels to be put into what is printed? Into JSON only if a language was asked for: names and codes are for scripts. */
+bool command_is_labelled(const struct command *command);
 
 /* Print a table as output_table does; the status that goes with it. */
 enum exit_status command_table(const struct command *command, const struct output_column *columns,

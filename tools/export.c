@@ -2,6 +2,7 @@
 #include "tools/command.h"
 #include "tools/export_html.h"
 #include "tools/export_table.h"
+#include "tools/relabel.h"
 #include "tools/typed.h"
 
 #include "store/base/bytes.h"
@@ -16,8 +17,9 @@ enum { REASON_BYTES = 512, PROGRESS_MS = 200 };
 
 struct exporter {
     struct command *command;
-    json_t *made;    /* of the first page */
-    json_t *reasons; /* of the last page */
+    struct labels *labels; /* of what people read; lent. NULL: the node's */
+    json_t *made;          /* of the first page */
+    json_t *reasons;       /* of the last page */
     uint64_t count;
     json_int_t left_out;
     struct buf pieces; /* of a record that is longer than a line */
@@ -176,9 +178,12 @@ show_progress(struct exporter *exporter, bool done)
 }
 
 static bool
-take(struct exporter *exporter, const json_t *record, struct client_fault *fault)
+take(struct exporter *exporter, json_t *record, struct client_fault *fault)
 {
     exporter->count++;
+    if (exporter->labels != NULL) {
+        relabel_record(exporter->labels, record);
+    }
     return exporter->take(exporter, record, fault);
 }
 
@@ -348,11 +353,16 @@ run_jsonl(struct command *command)
 static bool
 begin_tables(struct exporter *exporter, struct client_fault *fault)
 {
-    const json_t *codebook = typed_codebook(exporter->command, fault);
+    json_t *codebook = json_deep_copy(typed_codebook(exporter->command, fault));
 
-    return codebook != NULL &&
-           tables_begin(&exporter->tables, exporter->sheets, codebook, exporter->kinds,
-                        json_string_value(json_object_get(exporter->made, "level")), fault);
+    if (codebook == NULL) {
+        return false;
+    }
+    (void)relabel_codebook(exporter->labels, codebook);
+    bool good = tables_begin(&exporter->tables, exporter->sheets, codebook, exporter->kinds,
+                             json_string_value(json_object_get(exporter->made, "level")), fault);
+    json_decref(codebook);
+    return good;
 }
 
 static bool
@@ -387,6 +397,9 @@ make_about(const struct exporter *exporter)
     for (size_t n = 0; n < sizeof keys / sizeof keys[0]; n++) {
         put_about(about, keys[n], json_object_get(exporter->made, keys[n]));
     }
+    json_t *language = json_string(labels_language(exporter->labels));
+    put_about(about, "language", language);
+    json_decref(language);
     put_about(about, "office", json_object_get(device, "office"));
     put_about(about, "records", count);
     put_about(about, "left_out", left_out);
@@ -422,7 +435,8 @@ export_tables(struct command *command, bool workbook)
     exporter_begin(&exporter, command);
     exporter.take = take_row;
     exporter.begin = begin_tables;
-    json_t *kinds = make_kinds(command, &fault);
+    exporter.labels = command_labels(command, &fault);
+    json_t *kinds = exporter.labels == NULL ? NULL : make_kinds(command, &fault);
     json_t *request = kinds == NULL ? NULL : make_request(command, &fault);
     exporter.kinds = kinds;
     bool good = request != NULL;
@@ -518,7 +532,8 @@ run_case(struct command *command)
     exporter.records = json_array();
     json_t *request = NULL;
     bool good = path != NULL || fault_set(&fault, "usage", "add --html FILE", "no file is named");
-    good = good && (request = make_request(command, &fault)) != NULL;
+    good = good && (exporter.labels = command_labels(command, &fault)) != NULL &&
+           (request = make_request(command, &fault)) != NULL;
     if (good) {
         good = json_object_set_new(request, "record", json_string(command->words[0])) == 0 &&
                json_object_set_new(request, "linked", json_true()) == 0;
@@ -552,7 +567,8 @@ run_case(struct command *command)
      OPTION(REASON))
 
 static const struct verb verbs[] = {
-    { "csv", "FOLDER", 1, 1, FILTERS, "Write tables of comma-separated values into a new or empty folder",
+    { "csv", "FOLDER", 1, 1, FILTERS | OPTION(LANGUAGE),
+      "Write tables of comma-separated values into a new or empty folder",
       "A table for each kind (case.csv) and each of its collections (case.act.csv), whose rows name the "
       "record; a coded field has a second column with labels, several values have | between them, and what "
       "is "
@@ -573,7 +589,7 @@ static const struct verb verbs[] = {
       "Example:\n"
       "  vigil export jsonl persons.jsonl --kind person --reason 'Check of duplicates by headquarters'\n",
       run_jsonl },
-    { "xlsx", "FILE", 1, 1, FILTERS, "Write a workbook with a sheet for each table",
+    { "xlsx", "FILE", 1, 1, FILTERS | OPTION(LANGUAGE), "Write a workbook with a sheet for each table",
       "The sheets are the tables of vigil export csv, every cell is text, and none runs. Options are those "
       "of "
       "vigil export csv.\n\n"
@@ -581,7 +597,8 @@ static const struct verb verbs[] = {
       "  vigil export xlsx cases.xlsx --kind case --month act.date_from=2026 --reason 'Review by the "
       "office'\n",
       run_xlsx },
-    { "case", "CASE", 1, 1, OPTION(HTML) | OPTION(LEVEL) | OPTION(PURPOSE) | OPTION(REASON),
+    { "case", "CASE", 1, 1,
+      OPTION(HTML) | OPTION(LEVEL) | OPTION(PURPOSE) | OPTION(REASON) | OPTION(LANGUAGE),
       "Write one case with its persons and sources as a page to read and print",
       "The page needs nothing but itself: no script, nothing from elsewhere. Values in conflict stand side "
       "by "

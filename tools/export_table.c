@@ -79,6 +79,14 @@ has_column(const struct table *table, const char *name)
     return false;
 }
 
+/* A type whose values are codes, each with a label. */
+static bool
+is_coded(const char *type)
+{
+    return strcmp(type, "code") == 0 || strcmp(type, "country") == 0 || strcmp(type, "subdivision") == 0 ||
+           strcmp(type, "language") == 0;
+}
+
 /* The column or two of a field. A name that one of our own columns has gets that of the kind before it. */
 static bool
 add_field(struct table *table, const json_t *field)
@@ -98,7 +106,7 @@ add_field(struct table *table, const json_t *field)
     }
     column->vocabulary = text_of(field, "vocabulary");
     column->many = many;
-    if (strcmp(type, "code") == 0) {
+    if (is_coded(type)) {
         (void)snprintf(own + strlen(own), sizeof own - strlen(own), "_label");
         column = add_column(table, own, name, text_of(field, "label"), "text");
         if (column == NULL) {
@@ -433,7 +441,7 @@ put_field(struct table *table, const json_t *field)
 {
     const char *name = text_of(field, "name");
     bool known = false;
-    bool code = strcmp(text_of(field, "type"), "code") == 0;
+    bool code = is_coded(text_of(field, "type"));
     size_t index;
     json_t *value;
 

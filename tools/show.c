@@ -382,7 +382,7 @@ collection_heading(char out[64], const char *name)
 }
 
 static void
-print_elements(const struct output *output, const json_t *elements, bool ids)
+print_elements(const struct output *output, const json_t *elements, bool ids, bool labels)
 {
     size_t index;
     json_t *element;
@@ -396,9 +396,10 @@ print_elements(const struct output *output, const json_t *elements, bool ids)
             continue;
         }
         const char *hex = json_string_value(json_object_get(element, "element"));
+        const char *label = json_string_value(json_object_get(element, "label"));
         collection_heading(title, collection_of(element));
         (void)snprintf(id, sizeof id, " %.8s", hex == NULL ? "" : hex);
-        heading(output, title, id);
+        heading(output, labels && label != NULL ? label : title, id);
         print_state(output, element, 2 * INDENT);
         print_fields(output, fields, ids, 2 * INDENT, label_width(fields, ids, 12));
     }
@@ -483,7 +484,7 @@ print_same(const struct output *output, const json_t *same)
 }
 
 void
-show_record(const struct output *output, const json_t *record, bool ids)
+show_record(const struct output *output, const json_t *record, bool ids, bool labels)
 {
     const json_t *fields = json_object_get(record, "fields");
     const json_t *elements = json_object_get(record, "elements");
@@ -527,7 +528,7 @@ show_record(const struct output *output, const json_t *record, bool ids)
     }
     print_fields(output, fields, ids, INDENT, width);
     print_sets(output, elements, ids, width);
-    print_elements(output, elements, ids);
+    print_elements(output, elements, ids, labels);
     print_notes(output, json_object_get(record, "notes"));
     if (conflict) {
         output_printf(

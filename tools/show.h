@@ -15,8 +15,9 @@
 
 #include "tools/output.h"
 
-/* Print the answer of record.show. With `ids`, each line begins with its target instead of its label. */
-void show_record(const struct output *output, const json_t *record, bool ids);
+/* Print the answer of record.show. With `ids`, each line begins with its target instead of its label. With `labels`,
+ * elements stand under the label of their collection, and not under its name. */
+void show_record(const struct output *output, const json_t *record, bool ids, bool labels);
 
 /* "Nairobi laptop, Amina, 2026-03-05 10:12 UTC" of an object with device, actor and at. The caller frees it; NULL: no
  * memory. */

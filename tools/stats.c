@@ -1,6 +1,7 @@
 /* stats.c - vigil stats: the tables of headquarters. */
 #include "tools/command.h"
 #include "tools/csv_write.h"
+#include "tools/relabel.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -281,7 +282,12 @@ run_stats(struct command *command)
     const char *window = args_value(command, OPT_WINDOW);
     const char *by = args_value(command, OPT_BY);
     const char *path = args_value(command, OPT_CSV);
+    struct labels *labels = command_labels(command, &fault);
 
+    if (labels == NULL) {
+        json_decref(names);
+        return command_fail(command, &fault, "cannot count");
+    }
     for (size_t n = 0; n < command->word_count; n++) {
         (void)json_array_append_new(names, json_string(command->words[n]));
     }
@@ -297,6 +303,9 @@ run_stats(struct command *command)
         return command_fail(command, &fault, "cannot count");
     }
     enum exit_status status = STATUS_DONE;
+    if (path != NULL || command_is_labelled(command)) {
+        relabel_tables(labels, json_object_get(ok, "tables"));
+    }
     if (path != NULL && !write_csv(path, json_object_get(ok, "tables"), &fault)) {
         status = command_fail(command, &fault, "the tables were not written");
     } else if (path != NULL) {
@@ -311,7 +320,8 @@ run_stats(struct command *command)
 }
 
 static const struct verb verbs[] = {
-    { NULL, "TABLE...", 0, 13, OPTION(WINDOW) | OPTION(BY) | OPTION(CSV) | OPTION(UNSUPPRESSED),
+    { NULL, "TABLE...", 0, 13,
+      OPTION(WINDOW) | OPTION(BY) | OPTION(CSV) | OPTION(UNSUPPRESSED) | OPTION(LANGUAGE),
       "Count cases, persons and acts for headquarters",
       "TABLE is T1 to T13; all of them if none is named:\n"
       "  T1 volume  T2 geography  T3 victims  T4 acts  T5 mechanisms  T6 perpetrators  T7 anonymity\n"

@@ -130,10 +130,10 @@ START_TEST(a_record_is_a_row_with_codes_labels_and_sets)
     ck_assert_str_eq(
         table("case"),
         "\"id\",\"number\",\"office\",\"created\",\"updated\",\"conflict\",\"withheld\",\"title\",\"status\","
-        "\"status_label\",\"case_office\",\"country\",\"conflicts\",\"newer\"\n"
+        "\"status_label\",\"case_office\",\"country\",\"country_label\",\"conflicts\",\"newer\"\n"
         "\"0a1b\",\"KEN-1\",\"KEN\",\"2026-03-01T10:00:00.000Z\",\"2026-03-05T10:00:00.000Z\",\"yes\","
         "\"yes\","
-        "\"<script>One|=Two\",\"old\",\"Old, or so\",\"Field\",\"KEN|LBN\","
+        "\"<script>One|=Two\",\"old\",\"Old, or so\",\"Field\",\"KEN|LBN\",\"Kenya|Lebanon\","
         "\"title: <script>One|=Two\nstatus: old|new\ncountry[02]: edited while removed\","
         "\"field-9|collection-77[04]\"\n");
 }
@@ -142,11 +142,12 @@ END_TEST
 START_TEST(an_element_is_a_row_of_its_own_table)
 {
     write_tables("L2");
-    ck_assert_str_eq(table("case.act"),
-                     "\"record\",\"number\",\"element\",\"act.stage\",\"act.stage_label\",\"act.place\","
-                     "\"act.victim\",\"act.follows\",\"act.language\",\"conflicts\",\"newer\"\n"
-                     "\"0a1b\",\"KEN-1\",\"03\",\"new\",\"New\",\"تلقى الشهود "
-                     "تهديدات\",\"0c2d|0e3f\",\"03\",\"ara\",\"\",\"\"\n");
+    ck_assert_str_eq(
+        table("case.act"),
+        "\"record\",\"number\",\"element\",\"act.stage\",\"act.stage_label\",\"act.place\","
+        "\"act.victim\",\"act.follows\",\"act.language\",\"act.language_label\",\"conflicts\",\"newer\"\n"
+        "\"0a1b\",\"KEN-1\",\"03\",\"new\",\"New\",\"تلقى الشهود "
+        "تهديدات\",\"0c2d|0e3f\",\"03\",\"ara\",\"Arabic\",\"\",\"\"\n");
     ck_assert_str_eq(
         table("case.note"),
         "\"record\",\"number\",\"element\",\"note.text\",\"at\",\"office\",\"conflicts\",\"newer\"\n"
