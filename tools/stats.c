@@ -58,21 +58,18 @@ print_list(const struct command *command, const json_t *cube)
     return status;
 }
 
-/* The row of a matrix that has this label; it is made if there is none. */
+/* The row of a matrix that a cell belongs to. Cells come line by line, each line with its total first: so one that the last row has
+ * already begins the next. Two lines may be called the same, a group and the one value in it. */
 static json_t *
-matrix_row(json_t *rows, const char *label)
+matrix_row(json_t *rows, const char *label, const char *across)
 {
-    size_t index;
-    json_t *row;
+    size_t count = json_array_size(rows);
+    json_t *row = count == 0 ? NULL : json_array_get(rows, count - 1);
 
-    json_array_foreach(rows, index, row)
-    {
-        if (strcmp(text_of(row, "value"), label) == 0) {
-            return row;
-        }
+    if (row == NULL || json_object_get(row, across) != NULL) {
+        row = json_pack("{s:s}", "value", label);
+        (void)json_array_append_new(rows, row);
     }
-    row = json_pack("{s:s}", "value", label);
-    (void)json_array_append_new(rows, row);
     return row;
 }
 
@@ -107,7 +104,7 @@ print_matrix(const struct command *command, const json_t *cube)
         const char *across = json_string_value(json_array_get(json_object_get(row, "values"), 1));
 
         count = add_column(columns, count, across);
-        (void)json_object_set_new(matrix_row(rows, down), across, shown_count(row));
+        (void)json_object_set_new(matrix_row(rows, down, across), across, shown_count(row));
     }
     json_array_foreach(rows, index, row)
     {
