@@ -11,7 +11,7 @@ served_begin(struct served *served, struct test_node *node)
 {
     struct replica *replica = node->replica;
 
-    served->node = node;
+    *served = (struct served){ .node = node };
     served->peers = peers_new(&served->config);
     ck_assert_ptr_nonnull(served->peers);
     ck_assert_int_eq(peers_update(served->peers, replica_roster(replica), &node->identity.device_id), ERR_OK);
