@@ -33,6 +33,19 @@ size_t region_list(struct region_place places_out[REGIONS_MAX]);
  * of the system is needed. */
 bool region_name_in(uint16_t number, const char *language, char name_out[REGION_NAME_BYTES]);
 
+/* The regional groups of the United Nations, by which its member States are elected; no part of M49: see region_groups.c. */
+enum region_group {
+    REGION_GROUP_NONE = 0, /* no member State */
+    REGION_GROUP_AFRICAN,
+    REGION_GROUP_ASIA_PACIFIC,
+    REGION_GROUP_EASTERN_EUROPEAN,
+    REGION_GROUP_LATIN_AMERICAN,   /* and Caribbean */
+    REGION_GROUP_WESTERN_EUROPEAN, /* and Others */
+};
+
+/* Of an ISO 3166-1 alpha-3 code. */
+enum region_group region_group_of(const char *alpha3);
+
 /* The English name of a region or subregion; its number if ICU has none. */
 void region_name(uint16_t number, char name_out[REGION_NAME_BYTES]);
 

@@ -3,6 +3,10 @@
 
 #include "store/region.h"
 
+#include <stdio.h>
+#include <unicode/uloc.h>
+#include <unicode/uregion.h>
+
 START_TEST(a_country_lies_in_its_region_of_m49)
 {
     static const struct {
@@ -89,6 +93,96 @@ START_TEST(a_region_has_a_name_in_the_languages_of_the_un)
 }
 END_TEST
 
+/* --- the groups of the United Nations --- */
+
+enum { GROUPS = REGION_GROUP_WESTERN_EUROPEAN + 1 };
+
+/* Visit every code of three letters: those of a group, by group. */
+static void
+count_groups(size_t counts[GROUPS])
+{
+    char code[4] = "AAA";
+
+    for (code[0] = 'A'; code[0] <= 'Z'; code[0]++) {
+        for (code[1] = 'A'; code[1] <= 'Z'; code[1]++) {
+            for (code[2] = 'A'; code[2] <= 'Z'; code[2]++) {
+                counts[region_group_of(code)]++;
+            }
+        }
+    }
+}
+
+START_TEST(each_group_has_its_members)
+{
+    size_t counts[GROUPS] = { 0 };
+
+    count_groups(counts);
+    ck_assert_uint_eq(counts[REGION_GROUP_AFRICAN], 54);
+    ck_assert_uint_eq(counts[REGION_GROUP_ASIA_PACIFIC], 54);
+    ck_assert_uint_eq(counts[REGION_GROUP_EASTERN_EUROPEAN], 23);
+    ck_assert_uint_eq(counts[REGION_GROUP_LATIN_AMERICAN], 33);
+    ck_assert_uint_eq(counts[REGION_GROUP_WESTERN_EUROPEAN], 29);
+}
+END_TEST
+
+/* ICU knows who is a member State, though not of which group. With their number above, each is in one group. */
+START_TEST(every_member_state_is_in_a_group_and_nobody_else)
+{
+    UErrorCode status = U_ZERO_ERROR;
+    const URegion *members = uregion_getRegionFromCode("UN", &status);
+    UEnumeration *all = uregion_getContainedRegions(members, &status);
+    size_t count = 0;
+    const char *code;
+
+    while ((code = uenum_next(all, NULL, &status)) != NULL) {
+        char locale[16];
+
+        (void)snprintf(locale, sizeof locale, "und_%s", code);
+        const char *alpha3 = uloc_getISO3Country(locale);
+        ck_assert(U_SUCCESS(status));
+        ck_assert_msg(region_group_of(alpha3) != REGION_GROUP_NONE, "%s is in none", alpha3);
+        count++;
+    }
+    uenum_close(all);
+    ck_assert_uint_eq(count, 193);
+}
+END_TEST
+
+START_TEST(groups_follow_maps_where_they_do)
+{
+    static const char *const none[] = { "VAT", "PSE", "TWN", "HKG", "GRL", "ESH",
+                                        "COK", "NIU", "XKX", "",    "KE",  "KENY" };
+    char code[4] = "AAA";
+
+    for (size_t n = 0; n < sizeof none / sizeof none[0]; n++) {
+        ck_assert_int_eq(region_group_of(none[n]), REGION_GROUP_NONE);
+    }
+    /* All of Africa and nobody else; likewise of the Americas south of the United States. */
+    for (code[0] = 'A'; code[0] <= 'Z'; code[0]++) {
+        for (code[1] = 'A'; code[1] <= 'Z'; code[1]++) {
+            for (code[2] = 'A'; code[2] <= 'Z'; code[2]++) {
+                enum region_group group = region_group_of(code);
+                struct region region = region_of(code);
+
+                if (group != REGION_GROUP_NONE) {
+                    EXPECT((group == REGION_GROUP_AFRICAN) == (region.region == 2));
+                    EXPECT((group == REGION_GROUP_LATIN_AMERICAN) ==
+                           (region.region == 19 && region.subregion != 21));
+                    EXPECT(group != REGION_GROUP_EASTERN_EUROPEAN || region.region == 150 ||
+                           region.subregion == 145);
+                }
+            }
+        }
+    }
+    ck_assert_int_eq(region_group_of("KIR"), REGION_GROUP_ASIA_PACIFIC);
+    ck_assert_int_eq(region_group_of("TUR"), REGION_GROUP_WESTERN_EUROPEAN);
+    ck_assert_int_eq(region_group_of("ISR"), REGION_GROUP_WESTERN_EUROPEAN);
+    ck_assert_int_eq(region_group_of("USA"), REGION_GROUP_WESTERN_EUROPEAN);
+    ck_assert_int_eq(region_group_of("CYP"), REGION_GROUP_ASIA_PACIFIC);
+}
+END_TEST
+
 SUITE_MAIN("region", a_country_lies_in_its_region_of_m49, what_is_no_country_lies_nowhere,
            regions_and_countries_have_english_names, regions_are_listed_with_what_they_lie_in,
-           a_region_has_a_name_in_the_languages_of_the_un)
+           a_region_has_a_name_in_the_languages_of_the_un, each_group_has_its_members,
+           every_member_state_is_in_a_group_and_nobody_else, groups_follow_maps_where_they_do)
