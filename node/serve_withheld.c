@@ -168,9 +168,7 @@ count_person(struct withheld *withheld, const struct party *party)
 static bool
 may_count(const struct party *party)
 {
-    enum consent_decision decision = consent_governing(&party->consent, CONSENT_COUNT_ONLY);
-
-    return party->known && decision != CONSENT_REFUSED && decision != CONSENT_WITHDRAWN;
+    return party->known && consent_allows_withheld(&party->consent);
 }
 
 /* A case that meets everything else: those of its persons who keep it out, or that it may be described. */

@@ -1567,7 +1567,7 @@ static const struct codebook_field fields[] = {
     { 196, "consent.valid_until", "Valid until", CONSENT, PERSON, TYPE_DATE, 0, LEVEL_L2, MERGE_SURFACE, ONCE | IDX, 0, 0 },
     { 197, "consent.conditions", "Conditions", CONSENT, PERSON, TYPE_TEXT, 0, LEVEL_L2, MERGE_SURFACE, ONCE, 0, 0 },
     { 198, "consent.identifiability_concern", "May be recognised even if unnamed", CONSENT, PERSON, TYPE_BOOL, 0, LEVEL_L2, MERGE_MAX, REQ, 0, 0 },
-    { 199, "consent.replaces", "Takes the place of", CONSENT, PERSON, TYPE_ELEMENT, 0, LEVEL_L2, MERGE_UNION, ONCE, CONSENT, 0 },
+    { 199, "consent.replaces", "Takes the place of", CONSENT, PERSON, TYPE_ELEMENT, 0, LEVEL_L2, MERGE_UNION, ONCE | IDX, CONSENT, 0 },
     { 200, "consent.given_by", "Given by", CONSENT, PERSON, TYPE_CODE, V_CONSENT_GIVER, LEVEL_L3, MERGE_SURFACE, REQ | ONCE, 0, 0 },
     { 201, "consent.obtained_on", "Obtained on", CONSENT, PERSON, TYPE_DATE, 0, LEVEL_L3, MERGE_SURFACE, REQ | ONCE, 0, 0 },
     { 202, "consent.obtained_by", "Obtained by", CONSENT, PERSON, TYPE_TEXT, 0, LEVEL_L3, MERGE_SURFACE, REQ | ONCE, 0, 0 },

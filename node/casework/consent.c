@@ -155,8 +155,6 @@ read_statement(const struct fields *fields, const struct record_view *view,
                const struct record_element *element, const struct edtf_day *today,
                struct consent_statement *out)
 {
-    bool ended = false;
-
     *out = (struct consent_statement){ .decision = CONSENT_UNKNOWN };
     memcpy(out->element, element->element, ELEMENT_ID_BYTES);
     for (size_t n = element->first; n < element->first + element->count; n++) {
@@ -173,28 +171,16 @@ read_statement(const struct fields *fields, const struct record_view *view,
         } else if (field == fields->decision->number) {
             take_decision(target, out);
         } else if (field == fields->valid_until->number) {
-            ended = has_ended(target, today);
+            out->ended = has_ended(target, today);
         } else if (field == fields->concern->number) {
             take_concern(target, out);
         } else if (field == fields->replaces->number) {
             out->replaces = target;
         }
     }
-    out->stands = out->scopes;
-    out->concern_stands = out->concern == CONCERN_YES;
-    if (ended && out->decision == CONSENT_GRANTED) {
-        out->decision = CONSENT_EXPIRED;
-    }
 }
 
 /* --- which take whose place --- */
-
-/* The statement takes the place of another. */
-struct edge {
-    size_t later;
-    size_t earlier;
-    bool in_ring;
-};
 
 static size_t
 find_statement(const struct consent_statement *statements, size_t count, struct span cbor)
@@ -209,11 +195,11 @@ find_statement(const struct consent_statement *statements, size_t count, struct 
     return n;
 }
 
-/* How many edges there are; `edges` may be NULL. */
+/* How many places are taken; `places` may be NULL. */
 static size_t
-gather_edges(const struct consent_statement *statements, size_t count, struct edge *edges)
+gather_places(const struct consent_statement *statements, size_t count, struct consent_place *places)
 {
-    size_t edge_count = 0;
+    size_t place_count = 0;
 
     for (size_t later = 0; later < count; later++) {
         const struct record_target *replaces = statements[later].replaces;
@@ -221,17 +207,24 @@ gather_edges(const struct consent_statement *statements, size_t count, struct ed
         for (size_t v = 0; replaces != NULL && v < replaces->value_count; v++) {
             size_t earlier = find_statement(statements, count, replaces->values[v].value);
 
-            if (earlier == count || earlier == later) {
+            if (earlier == count) {
                 continue;
             }
-            if (edges != NULL) {
-                edges[edge_count] = (struct edge){ later, earlier, true };
+            if (places != NULL) {
+                places[place_count] = (struct consent_place){ later, earlier };
             }
-            edge_count++;
+            place_count++;
         }
     }
-    return edge_count;
+    return place_count;
 }
+
+/* A place that is taken, until it turns out that it is not. */
+struct edge {
+    size_t later;
+    size_t earlier;
+    bool in_ring;
+};
 
 /* Statements that name each other in a ring, which nobody can have made who saw what he named, take no place of one another: the
  * edges that no statement without a later one leads to, one after the other, are left in the ring. */
@@ -282,17 +275,24 @@ take_places(struct consent_statement *statements, const struct edge *edges, size
 }
 
 static enum err
-settle_places(struct consent_statement *statements, size_t count, struct arena *arena)
+settle_places(struct consent_statement *statements, size_t count, const struct consent_place *places,
+              size_t place_count, struct arena *arena)
 {
-    size_t edge_count = gather_edges(statements, count, NULL);
-    struct edge *edges = arena_take_array(arena, edge_count + 1, sizeof *edges);
+    struct edge *edges = arena_take_array(arena, place_count + 1, sizeof *edges);
     size_t *later_counts = arena_take_array(arena, count + 1, sizeof *later_counts);
     bool *denied = arena_take_array(arena, count + 1, sizeof *denied);
+    size_t edge_count = 0;
 
     if (edges == NULL || later_counts == NULL || denied == NULL) {
         return ERR_MEMORY;
     }
-    (void)gather_edges(statements, count, edges);
+    for (size_t n = 0; n < place_count; n++) {
+        assert(places[n].later < count && places[n].earlier < count);
+        if (places[n].later != places[n].earlier) {
+            edges[edge_count] = (struct edge){ places[n].later, places[n].earlier, true };
+            edge_count++;
+        }
+    }
     open_rings(edges, edge_count, later_counts);
     take_places(statements, edges, edge_count, denied);
     return ERR_OK;
@@ -341,41 +341,62 @@ govern(struct consent *consent)
 }
 
 enum err
+consent_settle(struct consent_statement *statements, size_t count, const struct consent_place *places,
+               size_t place_count, bool restricted, struct arena *arena, struct consent *consent)
+{
+    *consent = (struct consent){ .statements = statements, .count = count };
+    for (int scope = 1; scope <= CONSENT_SCOPES; scope++) {
+        consent->decisions[scope] = CONSENT_UNKNOWN;
+    }
+    for (size_t n = 0; n < count; n++) {
+        struct consent_statement *statement = &statements[n];
+
+        statement->stands = statement->scopes;
+        statement->concern_stands = statement->concern == CONCERN_YES;
+        if (statement->ended && statement->decision == CONSENT_GRANTED) {
+            statement->decision = CONSENT_EXPIRED;
+        }
+    }
+    enum err err = place_count == 0 ? ERR_OK : settle_places(statements, count, places, place_count, arena);
+    if (err == ERR_OK) {
+        govern(consent);
+    }
+    if (restricted) {
+        cover(consent, CONSENT_WITHDRAWN);
+    }
+    return err;
+}
+
+enum err
 consent_read(const struct codebook *codebook, const struct record_view *person, const struct edtf_day *today,
              struct arena *arena, struct consent *consent)
 {
     struct fields fields;
     struct consent_statement *statements = NULL;
+    struct consent_place *places = NULL;
+    size_t count = 0;
+    size_t place_count = 0;
 
-    *consent = (struct consent){ .count = 0 };
-    for (int scope = 1; scope <= CONSENT_SCOPES; scope++) {
-        consent->decisions[scope] = CONSENT_UNKNOWN;
-    }
-    if (person == NULL) {
-        return ERR_OK;
-    }
-    if (find_fields(codebook, person->kind, &fields)) {
+    if (person != NULL && find_fields(codebook, person->kind, &fields)) {
         statements = arena_take_array(arena, person->element_count + 1, sizeof *statements);
         if (statements == NULL) {
             return ERR_MEMORY;
         }
         for (size_t n = 0; n < person->element_count; n++) {
             if (person->elements[n].collection == fields.collection->number) {
-                read_statement(&fields, person, &person->elements[n], today, &statements[consent->count]);
-                consent->count++;
+                read_statement(&fields, person, &person->elements[n], today, &statements[count]);
+                count++;
             }
         }
-        enum err err = settle_places(statements, consent->count, arena);
-        if (err != ERR_OK) {
-            return err;
+        place_count = gather_places(statements, count, NULL);
+        places = arena_take_array(arena, place_count + 1, sizeof *places);
+        if (places == NULL) {
+            return ERR_MEMORY;
         }
+        (void)gather_places(statements, count, places);
     }
-    consent->statements = statements;
-    govern(consent);
-    if (person->restricted) {
-        cover(consent, CONSENT_WITHDRAWN);
-    }
-    return ERR_OK;
+    return consent_settle(statements, count, places, place_count, person != NULL && person->restricted, arena,
+                          consent);
 }
 
 /* The scope whose decision governs this one: of those that agree to more, the first that something was said of. */
@@ -431,6 +452,14 @@ consent_uses(const struct consent *consent, uint64_t no_harm_hlc)
         uses |= CONSENT_USE_NAMED;
     }
     return uses;
+}
+
+bool
+consent_allows_withheld(const struct consent *consent)
+{
+    enum consent_decision decision = consent_governing(consent, CONSENT_COUNT_ONLY);
+
+    return decision != CONSENT_REFUSED && decision != CONSENT_WITHDRAWN;
 }
 
 /* --- words --- */

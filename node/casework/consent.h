@@ -50,6 +50,7 @@ struct consent_statement {
     uint32_t scopes;                      /* that it speaks of */
     uint32_t stands;                      /* of these, where no other has taken its place */
     enum consent_decision decision;       /* as it counts today: what was granted expires */
+    bool ended;                           /* the last day that it may be valid is over */
     enum consent_concern concern;         /* may the person be recognised even if unnamed? */
     bool concern_stands;                  /* it says so, and no statement that takes its place denies it */
     uint64_t hlc;                         /* when it was made or changed last, as claimed */
@@ -73,6 +74,19 @@ MUST_CHECK enum err consent_read(const struct codebook *codebook, const struct r
                                  const struct edtf_day *today, struct arena *arena,
                                  struct consent *consent_out);
 
+/* A statement takes the place of another one: their numbers. */
+struct consent_place {
+    size_t later;
+    size_t earlier;
+};
+
+/* The rule itself, over statements wherever they were read: all that consent_read does but reading. Of each, `scopes`, `decision`
+ * as it was said, `ended`, `concern` and `hlc` are set by the caller, the rest here; `statements` is lent to the consent. Those of
+ * several records of one person are as those of one record. `restricted`: the record is. ERR_MEMORY. */
+MUST_CHECK enum err consent_settle(struct consent_statement *statements, size_t count,
+                                   const struct consent_place *places, size_t place_count, bool restricted,
+                                   struct arena *arena, struct consent *consent_out);
+
 /* The more protective of two decisions. */
 enum consent_decision consent_stricter(enum consent_decision a, enum consent_decision b);
 
@@ -94,6 +108,10 @@ enum consent_use {
 /* What the person agreed to. `no_harm_hlc`: when it was found last that nobody is recognised in the case (0: never); a concern
  * that was said later than that leaves no description without the name. */
 uint32_t consent_uses(const struct consent *consent, uint64_t no_harm_hlc);
+
+/* True if a person whom a report leaves out may be in the number of those left out: he has not refused or withdrawn to be counted
+ * at all. */
+bool consent_allows_withheld(const struct consent *consent);
 
 /* The names of scope and decision in the codebook; "unknown here" if it has none. */
 const char *consent_scope_name(const struct codebook *codebook, enum consent_scope scope);
