@@ -51,23 +51,28 @@ static const struct source {
     { "person", "current_situation", FACT_SITUATION },
     { "person", "consent.scope", FACT_CONSENT_SCOPE },
     { "person", "consent.decision", FACT_CONSENT_DECISION },
+    { "person", "consent.valid_until", FACT_CONSENT_UNTIL },
+    { "person", "consent.replaces", FACT_CONSENT_REPLACES },
     { "person", "same_as.record", FACT_SAME_AS },
     { "person", "not_same_as.record", FACT_NOT_SAME_AS },
     { "reporting_window", "from", FACT_FROM },
     { "reporting_window", "to", FACT_TO },
+    { "count_stub", "reporting_window", FACT_OF_WINDOW },
+    { "count_stub", "country", FACT_STUB_STATE },
+    { "count_stub", "act_group", FACT_STUB_GROUP },
 };
 
 struct facts {
     bool asked;
     struct trail trail;
-    int first_kind; /* of the first reading: the kind that is read; above the last: all are */
+    int first_kind; /* of the first reading: the kind that is read; FACTS_KINDS: all are */
     uint32_t first_below;
     struct arena arena;
     const struct codebook *codebook;
     struct hash codebook_id;
     uint32_t codebook_version;
     uint64_t version;
-    uint32_t kinds[FACTS_WINDOW + 1]; /* numbers in the codebook */
+    uint32_t kinds[FACTS_KINDS]; /* numbers in the codebook */
     uint32_t vocabularies[FACT_COUNT];
     bool has[FACT_COUNT];
     uint16_t whats[FIELDS_MAX];   /* by number of the field */
@@ -131,7 +136,10 @@ enum err
 facts_begin(struct facts *facts, const struct codebook *codebook)
 {
     static const char *const kinds[] = {
-        [FACTS_CASE] = "case", [FACTS_PERSON] = "person", [FACTS_WINDOW] = "reporting_window"
+        [FACTS_CASE] = "case",
+        [FACTS_PERSON] = "person",
+        [FACTS_WINDOW] = "reporting_window",
+        [FACTS_STUB] = "count_stub",
     };
 
     forget_records(facts);
@@ -141,7 +149,7 @@ facts_begin(struct facts *facts, const struct codebook *codebook)
     codebook_id(codebook, &facts->codebook_id);
     memset(facts->whats, 0, sizeof facts->whats);
     memset(facts->has, 0, sizeof facts->has);
-    for (int n = FACTS_CASE; n <= FACTS_WINDOW; n++) {
+    for (int n = FACTS_CASE; n < FACTS_KINDS; n++) {
         const struct codebook_kind *kind = codebook_kind_by_name(codebook, kinds[n]);
 
         facts->kinds[n] = kind == NULL ? 0 : kind->number;
@@ -309,6 +317,19 @@ day_of_date(struct span text)
                : 0;
 }
 
+/* The last day that a date may mean. 0: its end is open. */
+static uint32_t
+last_day_of(struct span text)
+{
+    struct edtf date;
+    struct edtf_day last;
+
+    if (!edtf_parse(&date, text)) {
+        return 1;
+    }
+    return edtf_latest(&date, &last) ? fact_day_of(span_text(last.text)) : 0;
+}
+
 /* What a value is as a number. False: it says nothing that is counted. */
 static bool
 read_value(struct facts *facts, const struct codebook_field *field, struct span cbor, uint32_t *value_out)
@@ -328,7 +349,8 @@ read_value(struct facts *facts, const struct codebook_field *field, struct span 
         value = fact_country(cbor_read_text(&in));
         break;
     case TYPE_DATE:
-        value = day_of_date(cbor_read_text(&in));
+        value = facts->whats[field->number] == FACT_CONSENT_UNTIL ? last_day_of(cbor_read_text(&in))
+                                                                  : day_of_date(cbor_read_text(&in));
         break;
     case TYPE_RANGE: {
         int64_t least = cbor_read_array(&in) == 2 ? cbor_read_int(&in) : 0;
@@ -387,7 +409,7 @@ facts_drop(struct facts *facts, uint32_t record_no)
 static enum fact_kind
 kind_of(const struct facts *facts, uint32_t kind)
 {
-    for (int n = FACTS_CASE; n <= FACTS_WINDOW; n++) {
+    for (int n = FACTS_CASE; n < FACTS_KINDS; n++) {
         if (kind != 0 && facts->kinds[n] == kind) {
             return (enum fact_kind)n;
         }
@@ -395,11 +417,65 @@ kind_of(const struct facts *facts, uint32_t kind)
     return 0;
 }
 
-/* True if a union or a set shows several values that all count. */
+/* True if several values all count: of a union or a set, and of what somebody agreed to. */
 static bool
-shows_all(const struct codebook_field *field)
+shows_all(const struct codebook_field *field, enum fact_what what)
 {
-    return field->policy == MERGE_UNION;
+    return field->policy == MERGE_UNION || what == FACT_CONSENT_DECISION || what == FACT_CONSENT_UNTIL;
+}
+
+static bool
+is_counted(const struct facts *facts, const struct record_item *item)
+{
+    return item->field != NULL && item->field->number < FIELDS_MAX &&
+           facts->whats[item->field->number] != FACT_NONE;
+}
+
+/* True if the item is the first of its element. */
+static bool
+begins_element(const struct record_item *item, const struct record_item *before)
+{
+    return item->target.collection != 0 &&
+           (before == NULL || before->target.collection != item->target.collection ||
+            memcmp(before->target.element, item->target.element, ELEMENT_ID_BYTES) != 0);
+}
+
+/* The number that an element of the same collection has here; 0: nothing of it counts. */
+static uint32_t
+find_element(const struct facts *facts, const struct record_summary *summary, uint32_t collection,
+             struct span cbor)
+{
+    struct cbor_reader in = cbor_reader_of(cbor);
+    struct span id = cbor_peek(&in) == CBOR_BYTES ? cbor_read_bytes(&in) : span_of(NULL, 0);
+    const struct record_item *before = NULL;
+    uint16_t element = 0;
+
+    for (size_t n = 0; n < summary->item_count && id.size == ELEMENT_ID_BYTES; n++) {
+        const struct record_item *item = &summary->items[n];
+
+        if (is_counted(facts, item)) {
+            element = (uint16_t)(element + begins_element(item, before));
+            before = item;
+            if (item->target.collection == collection &&
+                memcmp(item->target.element, id.data, ELEMENT_ID_BYTES) == 0) {
+                return element;
+            }
+        }
+    }
+    return 0;
+}
+
+/* One value as a fact. False: it says nothing that is counted. */
+static bool
+read_fact(struct facts *facts, const struct record_summary *summary, const struct record_item *item,
+          struct span cbor, struct fact *fact)
+{
+    fact->what = facts->whats[item->field->number];
+    if (fact->what == FACT_CONSENT_REPLACES) {
+        fact->value = find_element(facts, summary, item->target.collection, cbor);
+        return fact->value != 0;
+    }
+    return read_value(facts, item->field, cbor, &fact->value);
 }
 
 static size_t
@@ -412,22 +488,17 @@ read_facts(struct facts *facts, const struct record_summary *summary, struct fac
     for (size_t n = 0; n < summary->item_count; n++) {
         const struct record_item *item = &summary->items[n];
 
-        if (item->field == NULL || item->field->number >= FIELDS_MAX ||
-            facts->whats[item->field->number] == FACT_NONE) {
+        if (!is_counted(facts, item)) {
             continue;
         }
         /* Numbers of elements begin with 1. */
-        if (item->target.collection != 0 &&
-            (before == NULL || before->target.collection != item->target.collection ||
-             memcmp(before->target.element, item->target.element, ELEMENT_ID_BYTES) != 0)) {
-            element++;
-        }
+        element = (uint16_t)(element + begins_element(item, before));
         before = item;
-        size_t shown = shows_all(item->field) ? item->shown_count : item->shown_count > 0;
+        bool all = shows_all(item->field, facts->whats[item->field->number]);
+        size_t shown = all ? item->shown_count : item->shown_count > 0;
         for (size_t s = 0; s < shown && count < RECORD_FACTS; s++) {
-            out[count] = (struct fact){ .what = facts->whats[item->field->number],
-                                        .element = item->target.collection == 0 ? 0 : element };
-            count += read_value(facts, item->field, item->shown[s], &out[count].value);
+            out[count].element = item->target.collection == 0 ? 0 : element;
+            count += read_fact(facts, summary, item, item->shown[s], &out[count]);
         }
     }
     return count;
@@ -523,7 +594,7 @@ begin_first(struct facts *facts)
 static bool
 is_behind(const struct facts *facts, struct replica *replica)
 {
-    return facts->first_kind <= FACTS_WINDOW || trail_is_behind(&facts->trail, replica);
+    return facts->first_kind < FACTS_KINDS || trail_is_behind(&facts->trail, replica);
 }
 
 static enum err
@@ -534,8 +605,8 @@ read_slice(struct facts *facts, struct replica *replica, struct table_txn *txn)
     enum err err = ERR_OK;
 
     if (trail->due_count == 0) {
-        err = facts->first_kind <= FACTS_WINDOW ? find_first(facts, txn)
-                                                : trail_read(trail, replica, txn, &again);
+        err = facts->first_kind < FACTS_KINDS ? find_first(facts, txn)
+                                              : trail_read(trail, replica, txn, &again);
     }
     if (err == ERR_OK && again) {
         begin_first(facts);

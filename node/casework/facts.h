@@ -9,13 +9,13 @@
  * minutes. No text is in it. A restricted record is not in it, nor one that was erased, from the place on that says so.
  *
  * A register that holds several values counts with the one that is shown first, as lists do; that there is a conflict is
- * counted too.
+ * counted too. Of consent all of them count: see agreed.h.
  */
 #pragma once
 
 #include "node/casework/trail.h"
 
-enum fact_kind { FACTS_CASE = 1, FACTS_PERSON, FACTS_WINDOW };
+enum fact_kind { FACTS_CASE = 1, FACTS_PERSON, FACTS_WINDOW, FACTS_STUB, FACTS_KINDS };
 
 /* What a number says. */
 enum fact_what {
@@ -24,7 +24,7 @@ enum fact_what {
     FACT_STATUS, /* codes: the number of the value */
     FACT_VERIFICATION,
     FACT_TRANSNATIONAL, /* 1 yes, 0 no, as every bool */
-    FACT_OF_WINDOW,     /* a record: see facts_named */
+    FACT_OF_WINDOW,     /* a record: see facts_named; of a count stub too */
     FACT_HOST,          /* country where it happened: see fact_country */
     FACT_STATE,         /* country alleged to be responsible */
     FACT_SOURCE,
@@ -54,11 +54,16 @@ enum fact_what {
     FACT_SITUATION,
     FACT_CONSENT_SCOPE,
     FACT_CONSENT_DECISION,
-    FACT_SAME_AS, /* records */
+    FACT_CONSENT_UNTIL, /* the last day that it may mean; 1 if it cannot be read; none where the end is open */
+    FACT_CONSENT_REPLACES, /* the number of the element whose place it takes */
+    FACT_SAME_AS,          /* records */
     FACT_NOT_SAME_AS,
     /* of a reporting window */
     FACT_FROM,
     FACT_TO,
+    /* of a count stub */
+    FACT_STUB_STATE,
+    FACT_STUB_GROUP,
     FACT_COUNT
 };
 

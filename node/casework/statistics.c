@@ -19,24 +19,38 @@ keyed_order(const void *left, const void *right)
     return a->key < b->key ? -1 : a->key > b->key;
 }
 
+_Static_assert(AXIS_COUNT <= 1 << 5 && BASE_COUNT <= 1 << 3, "the name of a cell has no more bits");
+
+/* True of the value of a wider base that says: counted. The cell counts what the cells of that base count, and is one of them. */
+static bool
+is_counted_value(const struct statistics_cube *description, int axis_no, uint32_t slot)
+{
+    return slot == 1 &&
+           ((description->base == BASE_WINDOW && description->axes[axis_no].axis == AXIS_STANDING) ||
+            (description->base == BASE_ASKED && description->axes[axis_no].axis == AXIS_CONSENT));
+}
+
 /* Unit, base, and the axes on which it is not "all", ascending: what the cell counts, whichever cube it stands in. */
 static uint64_t
 name_cell(const struct cube *cube, uint32_t at)
 {
     const struct statistics_cube *description = cube->description;
-    uint64_t key = (uint64_t)description->unit << 3 | (uint64_t)description->base;
+    enum statistics_base base = description->base;
     uint32_t parts[STATISTICS_AXES] = { 0 };
 
     for (int n = 0; n < description->axis_count; n++) {
         uint32_t slot = at / cube->strides[n] % cube->sizes[n];
-        uint32_t one = slot == 0 ? 0 : (uint32_t)description->axes[n].axis << 11 | slot;
+        bool counted = is_counted_value(description, n, slot);
+        uint32_t one = slot == 0 || counted ? 0 : (uint32_t)description->axes[n].axis << 11 | slot;
         int place = n;
 
+        base = counted ? BASE_COUNTED : base;
         for (; place > 0 && parts[place - 1] > one; place--) {
             parts[place] = parts[place - 1];
         }
         parts[place] = one;
     }
+    uint64_t key = (uint64_t)description->unit << 3 | (uint64_t)base;
     for (int n = 0; n < STATISTICS_AXES; n++) {
         if (parts[n] != 0) {
             key = key << 16 | parts[n];

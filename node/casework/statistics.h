@@ -14,8 +14,13 @@
  * out for another one's sake is above 0, so that the other may be one more or one less.
  *
  * Counted is what a report may count: cases that were included, named or not, or "counted only", and later those that were in an
- * earlier report and are on their way again. Drafts, what is left out, withdrawn or out of the way are not. Withheld are those
- * left out for protection; they are counted apart.
+ * earlier report and are on their way again. Drafts, what is left out, withdrawn or out of the way are not. Of the persons in them
+ * only those are counted who agreed to it, by the rule of consent.h as of the day. Withheld are those of cases that were
+ * left out for protection, and of counted cases those who did not agree; they are counted apart, and who refused to be counted
+ * at all is in neither number, nor is anybody whose record is not here or hidden. A case counts whoever is in it.
+ *
+ * A count stub stands for one individual of whom nothing else is left, whatever became of the case: what it does not say is not
+ * recorded.
  *
  * A case is of the window that it names, or of one that a follow-up of it names. It is a follow-up if it was in an earlier report or
  * belongs to another window, and new if not. A State is one alleged to be responsible; where it lies goes by UN M49.
@@ -25,7 +30,7 @@
 #include "node/casework/facts.h"
 
 /* Of what the tables are and how they are counted: another number, other figures. */
-enum { STATISTICS_RULES = 1, STATISTICS_THRESHOLD = 5, STATISTICS_AXES = 3 };
+enum { STATISTICS_RULES = 2, STATISTICS_THRESHOLD = 5, STATISTICS_AXES = 3 };
 
 enum statistics_unit {
     UNIT_CASES = 1,
@@ -44,7 +49,9 @@ enum statistics_axis {
     AXIS_NONE = 0,
     AXIS_PHASE,
     AXIS_PLACE, /* levels: region, subregion, State */
-    AXIS_ACT,   /* levels: group, type */
+    AXIS_UN_GROUP,
+    AXIS_RECURRENCE, /* of States alone */
+    AXIS_ACT,        /* levels: group, type */
     AXIS_STAGE,
     AXIS_ONLINE,
     AXIS_BASIS,
@@ -75,8 +82,9 @@ enum statistics_axis {
 /* Which cases a cube is about. */
 enum statistics_base {
     BASE_COUNTED = 0,
-    BASE_WINDOW, /* all of the window, whatever may be said of them */
-    BASE_WITHHELD,
+    BASE_WINDOW,   /* all of the window, whatever may be said of them */
+    BASE_WITHHELD, /* persons, and States that they are of */
+    BASE_ASKED,    /* persons of counted cases, counted or withheld */
     BASE_TRANSNATIONAL,
     BASE_FOLLOWED, /* counted, with a follow-up in the window */
     BASE_COUNT

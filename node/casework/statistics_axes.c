@@ -1,7 +1,5 @@
 #include "node/casework/statistics_state.h"
 
-#include "store/region.h"
-
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -64,6 +62,17 @@ statistics_axis_find(const struct axis *axis, uint32_t value)
     uint16_t slot = value < axis->lookup_count ? axis->lookup[value] : 0;
 
     return slot == 0 ? axis->unsaid : slot;
+}
+
+uint16_t
+statistics_axis_find_group(const struct axis *axis, uint32_t value)
+{
+    for (uint32_t n = 1; n < axis->ends[1]; n++) {
+        if (axis->slots[n].value == value && n != axis->unsaid) {
+            return (uint16_t)n;
+        }
+    }
+    return axis->unsaid;
 }
 
 static uint32_t
@@ -220,14 +229,16 @@ find_countries(const struct facts *facts, bool *states, bool *hosts)
     for (uint32_t n = 0; n < facts_end(facts); n++) {
         const struct fact_record *record = facts_at(facts, n);
 
-        if (record == NULL || record->kind != FACTS_CASE) {
+        if (record == NULL || (record->kind != FACTS_CASE && record->kind != FACTS_STUB)) {
             continue;
         }
         for (uint32_t f = 0; f < record->fact_count; f++) {
             const struct fact *fact = &record->facts[f];
 
-            if (fact->what == FACT_STATE || fact->what == FACT_HOST) {
-                (fact->what == FACT_STATE ? states : hosts)[fact->value] = true;
+            if (fact->what == FACT_STATE || fact->what == FACT_STUB_STATE) {
+                states[fact->value] = true;
+            } else if (fact->what == FACT_HOST) {
+                hosts[fact->value] = true;
             }
         }
     }

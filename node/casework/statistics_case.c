@@ -237,6 +237,7 @@ statistics_part_case(struct parted *parted, const struct fact_record *record, ui
             list_add(parted->hosts, &parted->host_count, LIST_MAX, fact->value);
             break;
         case FACT_STATE:
+        case FACT_STUB_STATE:
             list_add(parted->states, &parted->state_count, LIST_MAX, fact->value);
             break;
         case FACT_UN_ACTOR:

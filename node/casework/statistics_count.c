@@ -1,5 +1,6 @@
 #include "node/casework/statistics_state.h"
 
+#include "node/casework/agreed.h"
 #include "node/casework/same.h"
 
 #include <stdlib.h>
@@ -49,7 +50,8 @@ struct counting {
     const struct statistics *statistics;
     const struct facts *facts;
     const struct statistics_options *options;
-    uint32_t *same; /* see same.h */
+    uint32_t *same;  /* see same.h */
+    uint8_t *agreed; /* see agreed.h */
     struct parted parted;
     enum counts_as standing;
     bool bases[BASE_COUNT];
@@ -59,7 +61,12 @@ struct counting {
     const struct perpetrator *perpetrator;
     uint32_t person; /* name; 0: it is no person that is counted */
     const struct fact_record *person_record;
-    uint32_t state; /* country; 0: it is no State that is counted */
+    uint32_t state;                  /* country; 0: it is no State that is counted */
+    const struct fact_record *stub;  /* NULL: it is no count stub that is counted */
+    bool all_states;                 /* of which all is known that their recurrence needs */
+    bool recurs[FACT_COUNTRIES + 1]; /* by country, of States alone: see find_recurrence */
+    bool counted[FACT_COUNTRIES + 1];
+    uint32_t window_from; /* the day on which the window begins; 0: unknown, or there is none */
     struct set sets[AXIS_COUNT];
     uint64_t *counts; /* by local cell */
     uint64_t *stamps; /* by local cell: whom it counted last */
@@ -68,10 +75,8 @@ struct counting {
     uint32_t state_first[CUBE_COUNT];         /* by cube: its first cell among those */
     uint8_t cubes_of[UNIT_COUNT][CUBE_COUNT]; /* which cubes count a unit */
     size_t cube_counts[UNIT_COUNT];
-    uint8_t standings[256][2];  /* by status and whether it was in a report */
-    uint32_t consent_scopes[2]; /* publish_named, publish_anonymised */
-    uint32_t granted;
-    uint32_t units[3]; /* individual, family, group_or_organisation */
+    uint8_t standings[256][2]; /* by status and whether it was in a report */
+    uint32_t units[3];         /* individual, family, group_or_organisation */
     uint32_t associated;
 };
 
@@ -145,6 +150,11 @@ static void
 put_acts(const struct counting *counting, struct set *set, const struct axis *axis,
          enum statistics_axis which)
 {
+    for (uint32_t n = 0; counting->stub != NULL && which == AXIS_ACT && n < counting->stub->fact_count; n++) {
+        if (counting->stub->facts[n].what == FACT_STUB_GROUP) {
+            put(set, axis, statistics_axis_find_group(axis, counting->stub->facts[n].value));
+        }
+    }
     for (size_t n = 0; n < counting->parted.act_count; n++) {
         const struct act *act = &counting->parted.acts[n];
 
@@ -168,47 +178,14 @@ put_acts(const struct counting *counting, struct set *set, const struct axis *ax
     }
 }
 
-/* What a person decided on a scope: the most protective of all statements. False: nothing is recorded. */
-static bool
-find_decision(const struct counting *counting, const struct fact_record *person, uint32_t scope,
-              bool *granted_out)
-{
-    bool any = false;
-
-    *granted_out = true;
-    for (uint32_t n = 0; n < person->fact_count; n++) {
-        const struct fact *fact = &person->facts[n];
-
-        if (fact->what != FACT_CONSENT_SCOPE || fact->value != scope) {
-            continue;
-        }
-        for (uint32_t m = 0; m < person->fact_count; m++) {
-            const struct fact *other = &person->facts[m];
-
-            if (other->what == FACT_CONSENT_DECISION && other->element == fact->element) {
-                any = true;
-                *granted_out = *granted_out && other->value == counting->granted;
-            }
-        }
-    }
-    *granted_out = *granted_out && any;
-    return any;
-}
-
-enum { ANONYMITY_ASKED = 1, ANONYMITY_NAMED = 2 };
-
+/* How a person who is counted may be described. */
 static uint32_t
-anonymity_of(const struct counting *counting, const struct fact_record *person)
+anonymity_of(uint8_t agreed)
 {
-    bool named = false;
-    bool unnamed = false;
-    bool named_said = find_decision(counting, person, counting->consent_scopes[0], &named);
-    bool unnamed_said = find_decision(counting, person, counting->consent_scopes[1], &unnamed);
-
-    if (named) {
+    if ((agreed & CONSENT_USE_NAMED) != 0) {
         return ANONYMITY_NAMED;
     }
-    return named_said || (unnamed_said && unnamed) ? ANONYMITY_ASKED : 0;
+    return (agreed & CONSENT_USE_ANONYMISED) != 0 ? ANONYMITY_ASKED : ANONYMITY_COUNTED_ONLY;
 }
 
 static const struct fact_record *
@@ -225,20 +202,47 @@ is_victim(const struct counting *counting, const struct victim *victim)
     return victim->person != 0 && (victim->part == 0 || victim->part != counting->associated);
 }
 
+/* Of the person, or of those of the case who are counted. */
 static void
 put_anonymity(const struct counting *counting, struct set *set, const struct axis *axis)
 {
-    if (counting->person_record != NULL) {
-        put_value(set, axis, anonymity_of(counting, counting->person_record));
+    if (counting->person != 0) {
+        put_value(set, axis, anonymity_of(counting->agreed[counting->person]));
         return;
     }
     for (size_t n = 0; n < counting->parted.victim_count; n++) {
         const struct victim *victim = &counting->parted.victims[n];
-        const struct fact_record *person = person_of(counting, victim->person);
+        uint8_t agreed = counting->agreed[victim->person];
 
-        if (person != NULL && is_victim(counting, victim)) {
-            put_value(set, axis, anonymity_of(counting, person));
+        if ((agreed & CONSENT_USE_COUNT) != 0 && is_victim(counting, victim)) {
+            put_value(set, axis, anonymity_of(agreed));
         }
+    }
+}
+
+/* What is on record of a person's consent to be counted. */
+static uint32_t
+consent_of(const struct counting *counting)
+{
+    uint8_t agreed = counting->agreed[counting->person];
+
+    if (counting->stub != NULL || (agreed & CONSENT_USE_COUNT) != 0) {
+        return AGREED_COUNTED;
+    }
+    return (agreed & AGREED_SAID) != 0 ? AGREED_NOT : 0;
+}
+
+static void
+put_un_groups(const struct counting *counting, struct set *set, const struct axis *axis)
+{
+    size_t count = counting->state != 0 ? 1 : counting->parted.state_count;
+
+    for (size_t n = 0; n < count; n++) {
+        char code[4];
+
+        fact_country_text(counting->state != 0 ? counting->state : counting->parted.states[n], code);
+        enum region_group group = region_group_of(code);
+        put_value(set, axis, group == REGION_GROUP_NONE ? UN_GROUP_NONE : (uint32_t)group);
     }
 }
 
@@ -252,21 +256,14 @@ delay_value(uint32_t from, uint32_t to)
     return days <= 7 ? 1 : days <= 30 ? 2 : days <= 90 ? 3 : 4;
 }
 
-static bool
-has_consent(const struct fact_record *person)
-{
-    for (uint32_t n = 0; person != NULL && n < person->fact_count; n++) {
-        if (person->facts[n].what == FACT_CONSENT_DECISION) {
-            return true;
-        }
-    }
-    return false;
-}
-
 static uint32_t
 phase_of(const struct counting *counting)
 {
     const struct parted *parted = &counting->parted;
+
+    if (counting->stub != NULL) {
+        return 0;
+    }
     bool other = counting->options->window != 0 && parted->window != counting->options->window;
 
     return parted->earlier || other ? 2 : 1;
@@ -289,6 +286,12 @@ fill_set(const struct counting *counting, struct set *set, enum statistics_axis 
         } else {
             put_all(set, axis, parted->states, parted->state_count);
         }
+        break;
+    case AXIS_UN_GROUP:
+        put_un_groups(counting, set, axis);
+        break;
+    case AXIS_RECURRENCE:
+        put_value(set, axis, counting->recurs[counting->state] ? RECURS : 0);
         break;
     case AXIS_HOST:
         put_all(set, axis, parted->hosts, parted->host_count);
@@ -315,7 +318,7 @@ fill_set(const struct counting *counting, struct set *set, enum statistics_axis 
         put_anonymity(counting, set, axis);
         break;
     case AXIS_CONSENT:
-        put_value(set, axis, has_consent(counting->person_record) ? 1 : 0);
+        put_value(set, axis, consent_of(counting));
         break;
     case AXIS_UN_ACTOR:
         put_all(set, axis, parted->actors, parted->actor_count);
@@ -377,6 +380,7 @@ is_of_case(const struct counting *counting, enum statistics_axis which)
     case AXIS_UN_ACTOR:
         return true;
     case AXIS_PLACE:
+    case AXIS_UN_GROUP:
         return counting->state == 0;
     default:
         return false;
@@ -453,14 +457,46 @@ count_subject(struct counting *counting, enum statistics_unit unit, uint64_t sta
 {
     for (size_t n = 0; n < counting->cube_counts[unit]; n++) {
         uint8_t cube = counting->cubes_of[unit][n];
+        const struct statistics_cube *description = counting->statistics->cubes[cube].description;
+        bool waits = description->axis_count > 0 && description->axes[0].axis == AXIS_RECURRENCE;
 
-        if (counting->bases[counting->statistics->cubes[cube].description->base]) {
+        if (counting->bases[description->base] && waits == counting->all_states) {
             count_cube(counting, cube, stamp, weight);
         }
     }
 }
 
-/* True if the case is of the window at all; what it counts for is noted. */
+/* The day on which a window begins or ends; 0: it is not here, or does not say. */
+static uint32_t
+window_day(const struct facts *facts, uint32_t window, enum fact_what what)
+{
+    const struct fact_record *record = facts_named(facts, window);
+
+    for (uint32_t n = 0; record != NULL && record->kind == FACTS_WINDOW && n < record->fact_count; n++) {
+        if (record->facts[n].what == what) {
+            return record->facts[n].value;
+        }
+    }
+    return 0;
+}
+
+/* The States of a counted case recur if it is of this window and was in an earlier report, or is of a window that was over before
+ * this one began. */
+static void
+find_recurrence(struct counting *counting, bool of_window)
+{
+    const struct parted *parted = &counting->parted;
+    uint32_t end =
+        of_window || counting->window_from == 0 ? 0 : window_day(counting->facts, parted->window, FACT_TO);
+    bool recurs = of_window ? parted->earlier : end != 0 && end < counting->window_from;
+
+    for (size_t n = 0; n < parted->state_count; n++) {
+        counting->recurs[parted->states[n]] = counting->recurs[parted->states[n]] || recurs;
+        counting->counted[parted->states[n]] = counting->counted[parted->states[n]] || of_window;
+    }
+}
+
+/* True if the case is of the window at all; what it counts for is noted, but for persons. */
 static bool
 begin_case(struct counting *counting, const struct fact_record *record)
 {
@@ -468,20 +504,36 @@ begin_case(struct counting *counting, const struct fact_record *record)
     uint32_t window = counting->options->window;
 
     statistics_part_case(parted, record, window, counting->same);
-    if (window != 0 && parted->window != window && !parted->followed) {
-        return false;
-    }
-    counting->case_serial = ++counting->serial;
     counting->standing = parted->status < 256 && counting->standings[parted->status][0] != 0
                              ? (enum counts_as)counting->standings[parted->status][parted->earlier ? 1 : 0]
                              : STANDING_UNDER_WAY;
     bool counted = counting->standing == STANDING_COUNTED;
+    bool of_window = window == 0 || parted->window == window || parted->followed;
+    if (counted && counting->person == 0) {
+        find_recurrence(counting, of_window);
+    }
+    if (!of_window) {
+        return false;
+    }
+    counting->case_serial = ++counting->serial;
     counting->bases[BASE_COUNTED] = counted;
     counting->bases[BASE_WINDOW] = true;
-    counting->bases[BASE_WITHHELD] = counting->standing == STANDING_WITHHELD;
+    counting->bases[BASE_WITHHELD] = false;
+    counting->bases[BASE_ASKED] = false;
     counting->bases[BASE_TRANSNATIONAL] = counted && parted->transnational;
     counting->bases[BASE_FOLLOWED] = counted && parted->followed;
     return true;
+}
+
+static void
+count_states_of_case(struct counting *counting)
+{
+    for (size_t n = 0; n < counting->parted.state_count; n++) {
+        counting->state = counting->parted.states[n];
+        counting->serial++;
+        count_subject(counting, UNIT_STATES, 0, 1);
+    }
+    counting->state = 0;
 }
 
 static void
@@ -490,26 +542,58 @@ count_case(struct counting *counting)
     const struct parted *parted = &counting->parted;
 
     count_subject(counting, UNIT_CASES, counting->serial, 1);
-    if (!counting->bases[BASE_COUNTED] && !counting->bases[BASE_WITHHELD]) {
+    if (!counting->bases[BASE_COUNTED]) {
         return;
     }
-    for (size_t n = 0; n < parted->act_count && counting->bases[BASE_COUNTED]; n++) {
+    for (size_t n = 0; n < parted->act_count; n++) {
         counting->act = &parted->acts[n];
         counting->serial++;
         count_subject(counting, UNIT_ACTS, counting->serial, 1);
     }
     counting->act = NULL;
-    for (size_t n = 0; n < parted->perpetrator_count && counting->bases[BASE_COUNTED]; n++) {
+    for (size_t n = 0; n < parted->perpetrator_count; n++) {
         counting->perpetrator = &parted->perpetrators[n];
         counting->serial++;
         count_subject(counting, UNIT_PERPETRATORS, counting->serial, 1);
     }
-    for (size_t n = 0; n < parted->state_count; n++) {
-        counting->state = parted->states[n];
-        counting->serial++;
-        count_subject(counting, UNIT_STATES, 0, 1);
+    count_states_of_case(counting);
+}
+
+/* Every State once more, for what is known once all cases were looked at. */
+static void
+count_all_states(struct counting *counting)
+{
+    memset(counting->bases, 0, sizeof counting->bases);
+    counting->bases[BASE_COUNTED] = true;
+    counting->all_states = true;
+    for (uint32_t country = 1; country <= FACT_COUNTRIES; country++) {
+        if (counting->counted[country]) {
+            counting->state = country;
+            counting->serial++;
+            count_subject(counting, UNIT_STATES, 0, 1);
+        }
     }
     counting->state = 0;
+    counting->all_states = false;
+}
+
+/* One individual of whom nothing else is left. */
+static void
+count_stub(struct counting *counting, const struct fact_record *record)
+{
+    uint32_t window = counting->options->window;
+
+    statistics_part_case(&counting->parted, record, window, counting->same);
+    if (window != 0 && counting->parted.window != window) {
+        return;
+    }
+    memset(counting->bases, 0, sizeof counting->bases);
+    counting->bases[BASE_COUNTED] = true;
+    counting->bases[BASE_ASKED] = true;
+    counting->stub = record;
+    counting->case_serial = ++counting->serial;
+    count_subject(counting, UNIT_INDIVIDUALS, counting->serial, 1);
+    counting->stub = NULL;
 }
 
 /* --- persons: whoever was met in several cases is counted with all of them at once --- */
@@ -553,9 +637,43 @@ unit_of(const struct counting *counting, const struct fact_record *person, uint6
     return unit == counting->units[2] ? UNIT_ORGANISATIONS : UNIT_GROUPS;
 }
 
+/* What a case counts for the person in it. False: for nothing. */
+static bool
+begin_person(struct counting *counting, uint8_t agreed)
+{
+    bool counted = counting->standing == STANDING_COUNTED;
+    bool agrees = (agreed & CONSENT_USE_COUNT) != 0;
+    bool withheld = (counted && !agrees) || counting->standing == STANDING_WITHHELD;
+
+    counting->bases[BASE_COUNTED] = counted && agrees;
+    counting->bases[BASE_WINDOW] = false;
+    counting->bases[BASE_WITHHELD] = withheld && (agreed & AGREED_WITHHELD) != 0;
+    counting->bases[BASE_ASKED] = counted && (agrees || (agreed & AGREED_WITHHELD) != 0);
+    counting->bases[BASE_TRANSNATIONAL] = counting->bases[BASE_TRANSNATIONAL] && agrees;
+    counting->bases[BASE_FOLLOWED] = counting->bases[BASE_FOLLOWED] && agrees;
+    return counting->bases[BASE_COUNTED] || counting->bases[BASE_WITHHELD];
+}
+
+/* The States of somebody who is withheld. */
+static void
+count_withheld_states(struct counting *counting)
+{
+    bool bases[BASE_COUNT];
+    uint32_t person = counting->person;
+
+    memcpy(bases, counting->bases, sizeof bases);
+    memset(counting->bases, 0, sizeof counting->bases);
+    counting->bases[BASE_WITHHELD] = true;
+    counting->person = 0;
+    count_states_of_case(counting);
+    counting->person = person;
+    memcpy(counting->bases, bases, sizeof bases);
+}
+
 static void
 count_person(struct counting *counting, const struct link *links, size_t count)
 {
+    uint8_t agreed = counting->agreed[links[0].person];
     uint64_t least = 0;
 
     counting->person = links[0].person;
@@ -563,12 +681,16 @@ count_person(struct counting *counting, const struct link *links, size_t count)
     enum statistics_unit unit = unit_of(counting, counting->person_record, &least);
     uint64_t stamp = ++counting->serial;
     for (size_t n = 0; n < count; n++) {
-        if (!begin_case(counting, facts_at(counting->facts, links[n].place))) {
+        if (!begin_case(counting, facts_at(counting->facts, links[n].place)) ||
+            !begin_person(counting, agreed)) {
             continue;
         }
         count_subject(counting, unit, stamp, 1);
         if (unit == UNIT_GROUPS || unit == UNIT_ORGANISATIONS) {
             count_subject(counting, UNIT_IN_GROUPS, stamp, least);
+        }
+        if (counting->bases[BASE_WITHHELD]) {
+            count_withheld_states(counting);
         }
     }
     counting->person = 0;
@@ -593,34 +715,46 @@ add_link(struct link **links, size_t *count, size_t *room, uint32_t person, uint
     return true;
 }
 
+/* The victims of a case of whom anything is known. */
+static bool
+link_victims(const struct counting *counting, struct link **links, size_t *count, size_t *room,
+             uint32_t place)
+{
+    bool counts = counting->standing == STANDING_COUNTED || counting->standing == STANDING_WITHHELD;
+    bool good = true;
+
+    for (size_t n = 0; n < counting->parted.victim_count && counts && good; n++) {
+        const struct victim *victim = &counting->parted.victims[n];
+
+        if (is_victim(counting, victim) && counting->agreed[victim->person] != 0) {
+            good = add_link(links, count, room, victim->person, place);
+        }
+    }
+    return good;
+}
+
 static enum err
 count_all(struct counting *counting)
 {
     struct link *links = NULL;
     size_t count = 0;
     size_t room = 0;
-    enum err err = ERR_OK;
+    bool good = true;
 
-    for (uint32_t n = 0; n < facts_end(counting->facts) && err == ERR_OK; n++) {
+    for (uint32_t n = 0; n < facts_end(counting->facts) && good; n++) {
         const struct fact_record *record = facts_at(counting->facts, n);
 
-        if (record == NULL || record->kind != FACTS_CASE || !begin_case(counting, record)) {
-            continue;
-        }
-        count_case(counting);
-        bool counts = counting->bases[BASE_COUNTED] || counting->bases[BASE_WITHHELD];
-        for (size_t v = 0; v < counting->parted.victim_count && counts && err == ERR_OK; v++) {
-            const struct victim *victim = &counting->parted.victims[v];
-
-            if (is_victim(counting, victim) && !add_link(&links, &count, &room, victim->person, n)) {
-                err = ERR_MEMORY;
-            }
+        if (record != NULL && record->kind == FACTS_STUB) {
+            count_stub(counting, record);
+        } else if (record != NULL && record->kind == FACTS_CASE && begin_case(counting, record)) {
+            count_case(counting);
+            good = link_victims(counting, &links, &count, &room, n);
         }
     }
     if (count > 0) {
         qsort(links, count, sizeof *links, link_order);
     }
-    for (size_t n = 0; n < count && err == ERR_OK;) {
+    for (size_t n = 0; n < count && good;) {
         size_t end = n + 1;
 
         while (end < count && links[end].person == links[n].person) {
@@ -630,7 +764,8 @@ count_all(struct counting *counting)
         n = end;
     }
     free(links);
-    return err;
+    count_all_states(counting);
+    return good ? ERR_OK : ERR_MEMORY;
 }
 
 /* --- all of it --- */
@@ -658,13 +793,11 @@ read_rules(struct counting *counting)
             counting->standings[status][1] = (uint8_t)standing_rules[n].later;
         }
     }
-    counting->consent_scopes[0] = value_number(counting, FACT_CONSENT_SCOPE, "publish_named");
-    counting->consent_scopes[1] = value_number(counting, FACT_CONSENT_SCOPE, "publish_anonymised");
-    counting->granted = value_number(counting, FACT_CONSENT_DECISION, "granted");
     counting->units[0] = value_number(counting, FACT_UNIT, "individual");
     counting->units[1] = value_number(counting, FACT_UNIT, "family");
     counting->units[2] = value_number(counting, FACT_UNIT, "group_or_organisation");
     counting->associated = value_number(counting, FACT_VICTIM_PART, "associated_person");
+    counting->window_from = window_day(counting->facts, counting->options->window, FACT_FROM);
 }
 
 /* Which cubes count a unit, and where those of States have their bits. Gives how many cells the latter have. */
@@ -721,6 +854,9 @@ count_with(struct counting *counting)
     }
     enum err err = same_persons(counting->facts, &counting->same);
     if (err == ERR_OK) {
+        err = agreed_read(counting->facts, counting->same, counting->options->as_of_day, &counting->agreed);
+    }
+    if (err == ERR_OK) {
         err = count_all(counting);
     }
     if (err == ERR_OK) {
@@ -744,6 +880,7 @@ statistics_count(const struct statistics *statistics, const struct facts *facts,
     counting->counts = counts;
     enum err err = count_with(counting);
     free(counting->same);
+    free(counting->agreed);
     free(counting->stamps);
     free(counting->states);
     free(counting);

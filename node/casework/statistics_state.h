@@ -10,14 +10,15 @@
 
 #include "node/casework/disclosure.h"
 #include "node/casework/statistics.h"
+#include "store/region.h"
 
 enum {
-    SLOTS_MAX = 2000, /* of an axis: cells are named by 11 bits of each */
+    SLOTS_MAX = 2000, /* of an axis: cells are named by 11 bits of each, and axes by 5 */
     SET_MAX = 96,     /* values of one axis that one subject has, with what they are parts of */
     ACTS_MAX = 128,   /* of one case; so are its perpetrators and victims */
     LIST_MAX = 32,    /* values of one field */
     LEVELS_MAX = 3,
-    CUBE_COUNT = 41,
+    CUBE_COUNT = 45,
 };
 
 /* An axis whose values are those of a field's vocabulary, or of a list. */
@@ -28,6 +29,12 @@ struct axis_text {
     const char *values[8][2];
     bool whole; /* none is "not recorded" */
 };
+
+/* Values of axes that are listed in words, beside those of region.h. */
+enum { UN_GROUP_NONE = REGION_GROUP_WESTERN_EUROPEAN + 1 };
+enum { ANONYMITY_ASKED = 1, ANONYMITY_NAMED, ANONYMITY_COUNTED_ONLY };
+enum { AGREED_COUNTED = 1, AGREED_NOT };
+enum { RECURS = 1 };
 
 /* Lent for ever. */
 const struct axis_text *statistics_axis_text(enum statistics_axis axis);
@@ -50,6 +57,9 @@ MUST_CHECK bool statistics_make_axes(struct axis axes[AXIS_COUNT], const struct 
 
 /* The slot of a value of the lowest level; that of what is not recorded, where the axis has no such value. */
 uint16_t statistics_axis_find(const struct axis *axis, uint32_t value);
+
+/* The slot of a value of the highest level, likewise. */
+uint16_t statistics_axis_find_group(const struct axis *axis, uint32_t value);
 
 /* --- a case, taken apart --- */
 

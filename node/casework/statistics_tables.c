@@ -3,32 +3,49 @@
 static const struct statistics_table tables[] = {
     { "T1", "Volume",
       "Counted are cases that a report may count: included, counted only, or in an earlier report and "
-      "followed up since." },
+      "followed up since; and of "
+      "the persons in them those who agreed to be counted. Who was erased and let himself be counted is an "
+      "individual by a count "
+      "stub, once in each window, whatever became of the case. Not recorded of a count stub: new or "
+      "follow-up." },
     { "T2", "Geography",
-      "A State is one alleged to be responsible, and lies where UN M49 says. Not recorded: the five UN "
-      "regional groups, and "
-      "which States sit on the Human Rights Council." },
-    { "T3", "Victims", "A person with several roles counts once in each." },
+      "A State is one alleged to be responsible, and lies where UN M49 says; the State of a count stub may "
+      "be the one where it "
+      "happened. The United States, Israel and Turkey are counted in the Western European and Others group, "
+      "in which they are "
+      "elected. A State recurs if a case of the window was in an earlier report, or if it has a counted case "
+      "of a window that ended "
+      "before this one began. Not recorded: which States sit on the Human Rights Council." },
+    { "T3", "Victims",
+      "A person with several roles counts once in each. Not recorded of a count stub: all of them." },
     { "T4", "Acts",
       "An act counts once. An individual counts once in each group of acts that names them, however many "
-      "there are." },
+      "there are. A count stub "
+      "says groups of acts and is no act: that is counted with the case." },
     { "T5", "Mechanisms", "A case with several UN actors counts once for each." },
     { "T6", "Alleged perpetrators", "" },
     { "T7", "Anonymity and withheld cases",
-      "Anonymity is asked for where a person agreed to be in a report unnamed only, or refused to be named. "
-      "Not recorded: "
-      "refusals to cooperate; self-censorship stands among the acts of T4." },
+      "Anonymity is asked for where a person agreed to be in a report unnamed only; counted only, where not "
+      "even that. Withheld are "
+      "persons of cases that were left out for protection, and of counted cases those who have not agreed to "
+      "be counted. Who "
+      "refused to be counted at all is in no number. Not recorded: refusals to cooperate; self-censorship "
+      "stands among the acts "
+      "of T4." },
     { "T8", "Surveillance and digital acts", "" },
-    { "T9", "Legislation", "An act with several legal bases counts once for each." },
+    { "T9", "Legislation",
+      "An act with several legal bases counts once for each. States with restrictive laws: T8, the group of "
+      "acts legislation." },
     { "T10", "Transnational acts", "States where it happened, and States alleged to be responsible." },
     { "T11", "Outcome", "Cases with a follow-up in the window, by what was new." },
     { "T12", "Timeliness",
-      "Days between dates that are known to the day. Not recorded: when a case went to headquarters, when it "
-      "was verified, and "
-      "how long nodes were apart." },
+      "Days between dates that are known to the day, from the record of a case on at its office. Not "
+      "recorded: when a case went to "
+      "headquarters, when it was verified and so whether that was late, and how long nodes were apart." },
     { "T13", "Quality of the data",
-      "Sources are counted, whether or not they are independent of each other. Nodes that were not heard "
-      "from: vigil status." },
+      "Consent is of persons of counted cases who are counted or withheld. Sources are counted, whether or "
+      "not they are independent "
+      "of each other. Nodes that were not heard from: vigil status." },
 };
 
 #define CUBE(table, title, unit, base, share, count, ...)                                                    \
@@ -54,6 +71,10 @@ static const struct statistics_cube cubes[] = {
     CUBE("T2", "Individuals by region", UNIT_INDIVIDUALS, BASE_COUNTED, false, 2, { AXIS_PLACE, 3 }, { AXIS_PHASE, 1 }),
     CUBE("T2", "Cases by region", UNIT_CASES, BASE_COUNTED, false, 2, { AXIS_PLACE, 3 }, { AXIS_PHASE, 1 }),
     CUBE("T2", "States by region", UNIT_STATES, BASE_COUNTED, false, 2, { AXIS_PLACE, 2 }, { AXIS_PHASE, 1 }),
+    CUBE("T2", "Individuals by UN regional group", UNIT_INDIVIDUALS, BASE_COUNTED, false, 2, { AXIS_UN_GROUP, 1 }, { AXIS_PHASE, 1 }),
+    CUBE("T2", "Cases by UN regional group", UNIT_CASES, BASE_COUNTED, false, 2, { AXIS_UN_GROUP, 1 }, { AXIS_PHASE, 1 }),
+    CUBE("T2", "States by UN regional group", UNIT_STATES, BASE_COUNTED, false, 2, { AXIS_UN_GROUP, 1 }, { AXIS_PHASE, 1 }),
+    CUBE("T2", "States that recur", UNIT_STATES, BASE_COUNTED, true, 1, { AXIS_RECURRENCE, 1 }),
     CUBE("T3", "Individuals by role, gender and age", UNIT_INDIVIDUALS, BASE_COUNTED, false, 3, { AXIS_ROLE, 1 }, { AXIS_GENDER, 1 }, { AXIS_AGE, 1 }),
     CUBE("T3", "Individuals by gender", UNIT_INDIVIDUALS, BASE_COUNTED, true, 1, { AXIS_GENDER, 1 }),
     CUBE("T4", "Acts by type and region", UNIT_ACTS, BASE_COUNTED, false, 2, { AXIS_ACT, 2 }, { AXIS_PLACE, 1 }),
@@ -78,7 +99,7 @@ static const struct statistics_cube cubes[] = {
     CUBE("T12", "Cases by days from the first act to their record", UNIT_CASES, BASE_COUNTED, false, 1, { AXIS_TO_OFFICE, 1 }),
     CUBE("T12", "Cases by days from their record to the first action of the UN", UNIT_CASES, BASE_COUNTED, false, 1, { AXIS_TO_ACTION, 1 }),
     CUBE("T12", "Cases by days from there to the first answer of a Government", UNIT_CASES, BASE_COUNTED, false, 1, { AXIS_TO_REPLY, 1 }),
-    CUBE("T13", "Individuals by consent on record", UNIT_INDIVIDUALS, BASE_COUNTED, true, 1, { AXIS_CONSENT, 1 }),
+    CUBE("T13", "Individuals by consent on record", UNIT_INDIVIDUALS, BASE_ASKED, true, 1, { AXIS_CONSENT, 1 }),
     CUBE("T13", "Cases by number of sources", UNIT_CASES, BASE_COUNTED, true, 1, { AXIS_SOURCES, 1 }),
     CUBE("T13", "Cases by verification", UNIT_CASES, BASE_COUNTED, false, 1, { AXIS_VERIFICATION, 1 }),
     CUBE("T13", "Cases with an open conflict", UNIT_CASES, BASE_COUNTED, true, 1, { AXIS_CONFLICT, 1 }),
@@ -105,8 +126,25 @@ static const struct axis_text axis_texts[AXIS_COUNT] = {
                      "New or follow-up",
                      FACT_NONE,
                      { { "new", "New" }, { "follow_up", "Follow-up" } },
-                     true },
+                     false },
     [AXIS_PLACE] = { "place", "Region", FACT_NONE, { { NULL } }, false },
+    [AXIS_UN_GROUP] = { "un_group",
+                        "UN regional group",
+                        FACT_NONE,
+                        { [REGION_GROUP_AFRICAN - 1] = { "african", "African" },
+                          [REGION_GROUP_ASIA_PACIFIC - 1] = { "asia_pacific", "Asia-Pacific" },
+                          [REGION_GROUP_EASTERN_EUROPEAN - 1] = { "eastern_european", "Eastern European" },
+                          [REGION_GROUP_LATIN_AMERICAN - 1] = { "latin_american_and_caribbean",
+                                                                "Latin American and Caribbean" },
+                          [REGION_GROUP_WESTERN_EUROPEAN - 1] = { "western_european_and_others",
+                                                                  "Western European and Others" },
+                          [UN_GROUP_NONE - 1] = { "none", "In none" } },
+                        false },
+    [AXIS_RECURRENCE] = { "recurrence",
+                          "Recurrence",
+                          FACT_NONE,
+                          { { "recurs", "In an earlier report" } },
+                          false },
     [AXIS_ACT] = { "act", "Act", FACT_ACT_TYPE, { { NULL } }, false },
     [AXIS_STAGE] = { "stage", "Stage", FACT_ACT_STAGE, { { NULL } }, false },
     [AXIS_ONLINE] = { "online", "Online", FACT_NONE, { { "yes", "Online" }, { "no", "Not online" } }, false },
@@ -118,9 +156,15 @@ static const struct axis_text axis_texts[AXIS_COUNT] = {
     [AXIS_ANONYMITY] = { "anonymity",
                          "Anonymity",
                          FACT_NONE,
-                         { { "asked_for", "Asked for" }, { "may_be_named", "May be named" } },
+                         { { "asked_for", "Asked for" },
+                           { "may_be_named", "May be named" },
+                           { "counted_only", "Counted only" } },
                          false },
-    [AXIS_CONSENT] = { "consent", "Consent", FACT_NONE, { { "recorded", "On record" } }, false },
+    [AXIS_CONSENT] = { "consent",
+                       "Consent",
+                       FACT_NONE,
+                       { { "agreed", "Agreed to be counted" }, { "not_agreed", "On record, and not that" } },
+                       false },
     [AXIS_UN_ACTOR] = { "un_actor", "UN actor", FACT_UN_ACTOR, { { NULL } }, false },
     [AXIS_ACTOR_COUNT] = { "actors",
                            "UN actors",

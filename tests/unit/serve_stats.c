@@ -79,7 +79,9 @@ make_case(struct served *node, char id[40], const char *window, const char *gend
     char person[40];
 
     save(node, person,
-         "'kind':'person','set':{'pseudonym':'Dove','counting_unit':'individual','gender':'%s'}", gender);
+         "'kind':'person','set':{'pseudonym':'Dove','counting_unit':'individual','gender':'%s'},"
+         "'add':[{'to':'consent','fields':{'scope':['publish_anonymised'],'decision':'granted'}}]",
+         gender);
     save(node, id,
          "'kind':'case','imported':true,'set':{'title':'A "
          "march','status':'included_named','reporting_window':'%s'},"
