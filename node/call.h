@@ -495,8 +495,8 @@ struct case_consent {
 MUST_CHECK bool call_case_consent(struct call *call, const struct replica_view *view,
                                   struct case_consent *consent_out);
 
-/* Before a person's record is erased: write a count stub for each case of the person, if count_only stands. `written_out`: how
- * many; `lost_out`: for how many there is no room on the disk. False: the call failed. */
+/* Before the record of an individual is erased: write a count stub for each window with a case that may count, if count_only
+ * stands. `written_out`: how many; `lost_out`: for how many there is no room on the disk. False: the call failed. */
 MUST_CHECK bool call_write_stubs(struct call *call, const struct named *person, uint32_t actor,
                                  size_t *written_out, size_t *lost_out);
 

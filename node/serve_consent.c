@@ -2,6 +2,7 @@
 #include "node/call.h"
 #include "node/casework/consent_rule.h"
 #include "node/casework/shown.h"
+#include "node/casework/statistics.h"
 
 #include "store/base/cbor.h"
 #include "store/base/world.h"
@@ -685,7 +686,13 @@ named_at(const struct buf *found, size_t n)
     return named;
 }
 
-/* --- count stubs --- */
+/* --- count stubs: one individual of one window --- */
+
+struct stub {
+    struct span window;  /* CBOR; empty: the cases name none */
+    struct span country; /* likewise */
+    uint32_t groups;
+};
 
 static void
 stub_value(struct call *call, struct save *save, struct save_op *ops, uint32_t kind, const char *name,
@@ -694,8 +701,10 @@ stub_value(struct call *call, struct save *save, struct save_op *ops, uint32_t k
     const struct codebook_field *field = codebook_field_by_name(call->codebook, kind, name);
 
     if (field != NULL && value.size > 0) {
-        ops[save->op_count] =
-            (struct save_op){ .code = OP_SET, .target = { .field = field->number }, .value = value };
+        ops[save->op_count] = (struct save_op){ .code = OP_SET,
+                                                .target = { .field = field->number },
+                                                .value = value,
+                                                .resolve = field->policy != MERGE_UNION };
         save->op_count++;
     }
 }
@@ -748,30 +757,30 @@ stub_groups(const struct call *call, const struct record_view *view, const struc
     return groups & ~UINT32_C(1);
 }
 
-/* What counts and nothing else: country, window, groups of acts. */
+/* What counts and nothing else: country, window, groups of acts. Two offices that order the same erasure apart write the same
+ * record, so that nobody counts twice: it is the heir of the person's record. */
 static bool
-write_stub(struct call *call, const struct named *person, uint32_t actor, const struct record_view *view)
+write_stub(struct call *call, const struct named *person, uint32_t actor, const struct stub *stub)
 {
     const struct codebook_kind *kind = codebook_kind_by_name(call->codebook, "count_stub");
-    const struct record_target *window = shown_target(view, NULL, "reporting_window");
     struct save_op ops[3 + 32];
-    struct save save = { .compartment = person->compartment, .create = true, .actor = actor, .ops = ops };
+    struct save save = { .compartment = person->compartment,
+                         .create = true,
+                         .heir_of = &person->record_id,
+                         .heir_mark = stub->window,
+                         .actor = actor,
+                         .ops = ops };
     struct saved saved;
     size_t op = 0;
 
-    if (kind == NULL) {
-        return true;
-    }
     ops[save.op_count++] = (struct save_op){ .code = OP_SET,
                                              .target = { .field = FIELD_KIND },
-                                             .value = number_token(call, kind->number) };
-    stub_value(call, &save, ops, kind->number, "country", stub_country(call, view));
-    if (window != NULL && window->shown_count > 0) {
-        stub_value(call, &save, ops, kind->number, "reporting_window", window->shown[0]);
-    }
-    uint32_t groups = stub_groups(call, view, &person->record_id);
+                                             .value = number_token(call, kind->number),
+                                             .resolve = true };
+    stub_value(call, &save, ops, kind->number, "country", stub->country);
+    stub_value(call, &save, ops, kind->number, "reporting_window", stub->window);
     for (uint32_t group = 1; group < 32; group++) {
-        if ((groups >> group & 1) != 0) {
+        if ((stub->groups >> group & 1) != 0) {
             stub_value(call, &save, ops, kind->number, "act_group", number_token(call, group));
         }
     }
@@ -785,26 +794,65 @@ write_stub(struct call *call, const struct named *person, uint32_t actor, const 
     return true;
 }
 
-/* One case of the person. One that is hidden, or cannot be read here, is in no figure. */
+/* Does the case name the person as a victim, and not only as somebody near one? */
 static bool
-stub_case(struct call *call, const struct named *person, uint32_t actor, const struct named *named,
-          size_t *written, size_t *lost)
+stub_is_victim(const struct call *call, const struct record_view *view, const struct ident *person)
+{
+    for (size_t n = 0; n < view->element_count; n++) {
+        const struct record_element *element = &view->elements[n];
+
+        if (shown_is_in(call->codebook, element, "victim") &&
+            shown_has_record(shown_target(view, element, "victim.person"), person) &&
+            strcmp(shown_code(call->codebook, shown_target(view, element, "victim.part")),
+                   "associated_person") != 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Add one case of the person to the stub of its window. One that is hidden, or cannot be read here, or that no figure
+ * counts, adds nothing. */
+static bool
+stub_case(struct call *call, const struct named *person, const struct named *named, struct stub *stubs,
+          size_t *count)
 {
     struct record_view *view = NULL;
     enum err err = call_read_in_spite(call, named, &view);
+    size_t at = 0;
 
     if (err == ERR_MEMORY || err == ERR_IO) {
         return fail_with(call, err);
     }
-    if (err != ERR_OK || view->restricted) {
+    if (err != ERR_OK || view->restricted || !stub_is_victim(call, view, &person->record_id) ||
+        statistics_leaves_out(shown_code(call->codebook, shown_target(view, NULL, "status")))) {
         return true;
     }
-    if (replica_turn_is_narrow(call->replica)) {
-        ++*lost;
-        return true;
+    const struct record_target *shown = shown_target(view, NULL, "reporting_window");
+    struct span window = shown != NULL && shown->shown_count > 0 ? shown->shown[0] : span_of(NULL, 0);
+    struct span country = stub_country(call, view);
+    while (at < *count && !span_equal(stubs[at].window, window)) {
+        at++;
     }
-    ++*written;
-    return write_stub(call, person, actor, view);
+    struct stub *stub = &stubs[at];
+    if (at == *count) {
+        *stub = (struct stub){ .window = window };
+        ++*count;
+    }
+    if (country.size > 0 && (stub->country.size == 0 || span_compare(country, stub->country) < 0)) {
+        stub->country = country;
+    }
+    stub->groups |= stub_groups(call, view, &person->record_id);
+    return true;
+}
+
+/* A stub does not say what it counts, so it is written of individuals alone; and of those who said that they may be counted. */
+static bool
+leaves_stub(const struct call *call, const struct party *party)
+{
+    return party->known && party->consent.decisions[CONSENT_COUNT_ONLY] == CONSENT_GRANTED &&
+           strcmp(shown_code(call->codebook, shown_target(party->view, NULL, "counting_unit")),
+                  "individual") == 0;
 }
 
 bool
@@ -814,16 +862,18 @@ call_write_stubs(struct call *call, const struct named *person, uint32_t actor, 
     const struct codebook_kind *kind = codebook_kind_by_name(call->codebook, "case");
     const struct codebook_field *field =
         kind == NULL ? NULL : codebook_field_by_name(call->codebook, kind->number, "victim.person");
+    bool known = field != NULL && codebook_kind_by_name(call->codebook, "count_stub") != NULL;
     struct edtf_day today = today_of(call);
     struct buf found = { 0 };
     struct party party;
+    size_t count = 0;
 
     *written_out = 0;
     *lost_out = 0;
     if (!read_party(call, &person->record_id, &today, &party)) {
         return false;
     }
-    if (!party.known || field == NULL || party.consent.decisions[CONSENT_COUNT_ONLY] != CONSENT_GRANTED) {
+    if (!known || !leaves_stub(call, &party)) {
         return true;
     }
     /* A case that was saved in this very turn counts too. */
@@ -834,11 +884,24 @@ call_write_stubs(struct call *call, const struct named *person, uint32_t actor, 
     const struct index_term terms[] = { { FIELD_KIND, number_token(call, kind->number) },
                                         { field->number, record_token(call, &person->record_id) } };
     bool good = call_gather(call, terms, 2, &found);
-    for (size_t n = 0; good && n < found.size / sizeof(struct named); n++) {
+    size_t case_count = found.size / sizeof(struct named);
+    struct stub *stubs = arena_take_array(&call->arena, case_count + 1, sizeof *stubs);
+    if (good && stubs == NULL) {
+        good = fail_with(call, ERR_MEMORY);
+    }
+    for (size_t n = 0; good && n < case_count; n++) {
         const struct named named = named_at(&found, n);
 
-        good = stub_case(call, person, actor, &named, written_out, lost_out);
+        good = stub_case(call, person, &named, stubs, &count);
     }
     buf_free(&found);
+    if (good && replica_turn_is_narrow(call->replica)) {
+        *lost_out = count;
+        return true;
+    }
+    for (size_t n = 0; good && n < count; n++) {
+        good = write_stub(call, person, actor, &stubs[n]);
+        *written_out += good;
+    }
     return good;
 }

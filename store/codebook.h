@@ -70,11 +70,10 @@ enum merge_policy {
 
 enum codebook_flag {
     FIELD_REQUIRED = 1, /* asked for when the record is made */
-    FIELD_INDEXED =
-        2, /* its codes, countries, months or records are in the coded index, and its values in the summary */
-    FIELD_LISTED = 4, /* shown in lists: kept in the record's summary */
-    FIELD_ONCE = 8,   /* written at creation; `surface` if two values ever meet */
-    FIELD_STAGE = 16, /* its value is the stage that the record is at; one field of a kind at most */
+    FIELD_INDEXED = 2,  /* in the summary, and its codes, countries, months or records in the coded index */
+    FIELD_LISTED = 4,   /* shown in lists: kept in the record's summary */
+    FIELD_ONCE = 8,     /* written at creation; `surface` if two values ever meet */
+    FIELD_STAGE = 16,   /* its value is the stage that the record is at; one field of a kind at most */
 };
 
 /* Append-only: no element is removed, and no value of one replaces another; a union may

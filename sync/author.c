@@ -706,6 +706,8 @@ replica_tend(struct replica *replica)
 
 enum { OPEN_HALF, PROTECTED_HALF, HALVES };
 
+static const char heir_context[] = "vigil.hei.v1";
+
 /* Where change_encode looks for the tags of our own earlier entries. */
 struct own_place {
     struct replica *replica;
@@ -749,6 +751,31 @@ half_of(const struct codebook *codebook, const struct target *target)
     return sensitivity == LEVEL_L3 ? PROTECTED_HALF : OPEN_HALF;
 }
 
+/* The key of an heir, and what is here of it already. */
+static enum err
+prepare_heir(struct replica *replica, const struct save *save, struct half_save *open)
+{
+    const struct ident *compartment = &open->compartment->id;
+    struct record_key key;
+    enum err err = intake_record_key(replica->intake, compartment, save->heir_of, &key);
+
+    if (err == ERR_OK) {
+        const struct span parts[] = { span_of(key.key.bytes, KEY_BYTES), save->heir_mark };
+
+        crypto_derive(&open->record.key, heir_context, parts, sizeof parts / sizeof parts[0]);
+        record_key_id(&open->record.record_id, &open->record.key);
+        err = record_find(replica->main_txn, compartment, &open->record.record_id, &open->record_no);
+        if (err == ERR_OK) {
+            err = intake_record_key(replica->intake, compartment, &open->record.record_id, &open->record);
+            err = err == ERR_ABSENT ? ERR_LOCKED : err;
+        } else if (err == ERR_ABSENT) {
+            err = ERR_OK;
+        }
+    }
+    crypto_wipe(&key, sizeof key);
+    return err;
+}
+
 /* Find the two compartments, and for a record that is here its keys. */
 static enum err
 prepare_halves(struct replica *replica, const struct save *save, struct half_save halves[HALVES])
@@ -764,6 +791,10 @@ prepare_halves(struct replica *replica, const struct save *save, struct half_sav
     halves[OPEN_HALF].compartment = open;
     if (open->twin != NULL && policy_may(replica->roster, own, OPERATION_WRITE_DATA, &open->twin->id)) {
         halves[PROTECTED_HALF].compartment = open->twin;
+    }
+    if (save->create && save->heir_of != NULL) {
+        halves[PROTECTED_HALF].compartment = NULL;
+        return prepare_heir(replica, save, &halves[OPEN_HALF]);
     }
     if (save->create) {
         return ERR_OK;
@@ -791,7 +822,7 @@ prepare_halves(struct replica *replica, const struct save *save, struct half_sav
     return ERR_OK;
 }
 
-/* Draw the keys of a new record and send them first, each in lane 0 of its compartment. */
+/* Draw the keys of a new record, unless it is an heir, and send them first, each in lane 0 of its compartment. */
 static enum err
 create_record(struct replica *replica, const struct save *save, struct half_save halves[HALVES])
 {
@@ -802,7 +833,7 @@ create_record(struct replica *replica, const struct save *save, struct half_save
     if (halves[PROTECTED_HALF].compartment != NULL) {
         world_random(replica->world, protected->key.bytes, KEY_BYTES);
         record_key_case(&open->key, &protected->key);
-    } else {
+    } else if (save->heir_of == NULL) {
         world_random(replica->world, open->key.bytes, KEY_BYTES);
     }
     record_key_id(&open->record_id, &open->key);
@@ -989,6 +1020,7 @@ replica_save(struct replica *replica, const struct save *save, struct saved *sav
     struct half_save halves[HALVES];
     struct arena arena = { 0 };
     enum err err = prepare_halves(replica, save, halves);
+    bool create = save->create && halves[OPEN_HALF].record_no == 0;
 
     assert(replica->in_turn);
     bool narrow = intake_narrow(replica->intake, replica->narrow && !save->although_full);
@@ -1006,7 +1038,7 @@ replica_save(struct replica *replica, const struct save *save, struct saved *sav
         }
     }
     bool restricted = false;
-    if (err == ERR_OK && !save->create) {
+    if (err == ERR_OK && !create) {
         err = record_is_restricted(replica->main_txn, halves[OPEN_HALF].record_no, &restricted);
         err = err == ERR_ABSENT ? ERR_OK : err; /* nothing was merged yet */
     }
@@ -1019,10 +1051,10 @@ replica_save(struct replica *replica, const struct save *save, struct saved *sav
     if (err == ERR_OK) {
         err = draft_save(replica, save, halves, &arena, op_out);
     }
-    if (err == ERR_OK && save->create) {
+    if (err == ERR_OK && create) {
         err = create_record(replica, save, halves);
     }
-    for (int half = 0; half < HALVES && err == ERR_OK && !save->create; half++) {
+    for (int half = 0; half < HALVES && err == ERR_OK && !create; half++) {
         if (halves[half].op_count > 0 && intake_key_is_orphan(replica->intake, &halves[half].record)) {
             err = bring_key(replica, &halves[half].compartment->id, &halves[half].record);
         }

@@ -191,6 +191,8 @@ struct save {
     struct ident compartment; /* the case compartment (or any without a twin) */
     struct ident record_id;   /* ignored when `create` */
     bool create;
+    const struct ident *heir_of; /* NULL, or with `create` a record whose heir this is: see below */
+    struct span heir_mark;
     bool although_full; /* also in a narrow turn: a restriction, an event of the audit log */
     bool urgent;        /* the case half goes to lane 1; what identifies a person stays in the normal one */
     uint32_t actor;
@@ -203,11 +205,16 @@ struct saved {
     uint64_t place; /* the journal's last place after the save */
 };
 
+/* An heir is made once, wherever and however often: its key, and so its id, follow from the key of the record that it is made of, in
+ * the same compartment, and from a mark. Whoever holds that record makes the same heir, or changes the one that is here; once its key
+ * is destroyed nobody can tell of which record it is the heir. It has nothing in a protected half.
+ */
+
 /* Sign one edit and take it in: at most one data entry in the case compartment and one in its twin, each op where
  * the codebook puts its field; a new record's key entries first.
  * ERR_CONFLICT: an op sets a field that holds several values and does not resolve; `op_out` says which.
  * ERR_DENIED: no write here, or the record is restricted and this does not change its restrictions. ERR_LOCKED: the record's key is not here. ERR_ABSENT: no such record.
- * ERR_FULL: larger than an entry may be. */
+ * ERR_FULL: larger than an entry may be. Of an heir also ERR_LOCKED, ERR_ABSENT: the key of what it is to be made of is not here. */
 MUST_CHECK enum err replica_save(struct replica *replica, const struct save *save, struct saved *saved_out,
                                  size_t *op_out);
 

@@ -117,6 +117,9 @@ const char *statistics_unit_label(enum statistics_unit unit);
 const char *statistics_axis_name(enum statistics_axis axis);
 const char *statistics_axis_label(enum statistics_axis axis);
 
+/* True if no window counts a case of this status, by its name: it is withheld, left out or out of the way, whatever it was before. */
+bool statistics_leaves_out(const char *status);
+
 struct statistics_options {
     const struct codebook *codebook;
     uint32_t window;    /* as facts name it; 0: all cases, of whichever */

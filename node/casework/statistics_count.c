@@ -39,6 +39,17 @@ static const struct standing_rule {
     { "withdrawn", STANDING_AWAY, STANDING_AWAY },
 };
 
+bool
+statistics_leaves_out(const char *status)
+{
+    for (size_t n = 0; n < sizeof standing_rules / sizeof standing_rules[0]; n++) {
+        if (strcmp(standing_rules[n].status, status) == 0) {
+            return standing_rules[n].later != STANDING_COUNTED;
+        }
+    }
+    return false;
+}
+
 /* What stands on an axis for one subject: slots of every level, each once. */
 struct set {
     uint64_t subject; /* it was made for; 0: none yet */
