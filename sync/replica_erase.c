@@ -143,19 +143,6 @@ names_just(const struct roster_erasure *erasure, const struct order_keys *keys)
     return same;
 }
 
-static const struct roster_erasure *
-order_for(const struct replica *replica, const struct order_keys *keys)
-{
-    for (size_t n = 0; n < roster_erasure_count(replica->roster); n++) {
-        const struct roster_erasure *erasure = roster_erasure_at(replica->roster, n);
-
-        if (!erasure->stands && names_just(erasure, keys)) {
-            return erasure;
-        }
-    }
-    return NULL;
-}
-
 static bool
 has_signed(const struct replica *replica, const struct roster_erasure *erasure)
 {
@@ -165,6 +152,26 @@ has_signed(const struct replica *replica, const struct roster_erasure *erasure)
         }
     }
     return false;
+}
+
+/* The order for just these that waits. Two that were given apart may: then one that lacks our signature. */
+static const struct roster_erasure *
+order_for(const struct replica *replica, const struct order_keys *keys)
+{
+    const struct roster_erasure *signed_by_us = NULL;
+
+    for (size_t n = 0; n < roster_erasure_count(replica->roster); n++) {
+        const struct roster_erasure *erasure = roster_erasure_at(replica->roster, n);
+
+        if (erasure->stands || !names_just(erasure, keys)) {
+            continue;
+        }
+        if (!has_signed(replica, erasure)) {
+            return erasure;
+        }
+        signed_by_us = signed_by_us == NULL ? erasure : signed_by_us;
+    }
+    return signed_by_us;
 }
 
 /* Our signature beside the one that is there: the same statement, so copies unite. */

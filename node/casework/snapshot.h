@@ -5,8 +5,8 @@
  *     figures    each table as it was published, small numbers left out
  *     seal       H(all of that)
  *
- * A figure can be wrong by what was left out as well as by what was counted, so the list has all cases, persons and windows that
- * the maker had, not only those of the window. A version is not the state of a record but the entries that make it: that
+ * A figure can be wrong by what was left out as well as by what was counted, so the list has all cases, persons, windows and count stubs
+ * that the maker had, not only those of the window. A version is not the state of a record but the entries that make it: that
  * needs no record to be opened, and every node computes the same. The list is written down, and not only its root, so that a node
  * can say which record it lacks or has otherwise: 16 bytes each (8 of the id, 8 of the version), and for each page of the list a hash over
  * ids and versions in full.

@@ -119,6 +119,62 @@ START_TEST(what_a_summary_says_is_in_its_facts)
 }
 END_TEST
 
+START_TEST(what_somebody_agreed_to_is_whole)
+{
+    struct facts *facts = facts_new();
+
+    ck_assert_int_eq(facts_begin(facts, codebook_reprisals()), ERR_OK);
+    summary_begin(&made, "person", 9);
+    summary_set(&made, "roles", 1, "lawyer");
+    summary_set(&made, "consent.scope", 1, "media");
+    summary_set(&made, "consent.scope", 1, "count_only");
+    summary_set(&made, "consent.decision", 1, "granted");
+    summary_set(&made, "consent.valid_until", 1, "2026-04");
+    summary_set(&made, "consent.valid_until", 1, "2024-02");
+    summary_set(&made, "consent.replaces", 1, "0200000000000000");
+    summary_set(&made, "consent.decision", 2, "refused");
+    summary_set(&made, "consent.valid_until", 2, "2026-04/..");
+    summary_set(&made, "consent.replaces", 2, "0700000000000000"); /* none that is here */
+    ck_assert_int_eq(facts_put(facts, &made.summary), ERR_OK);
+    summary_end(&made);
+    const struct fact_record *record = facts_at(facts, 9);
+    ck_assert_uint_eq(value(record, FACT_CONSENT_SCOPE, 0), 10);
+    ck_assert_uint_eq(value(record, FACT_CONSENT_SCOPE, 1), 9);
+    /* The last day of the month, of each date; none of an end that is open. */
+    ck_assert_uint_eq(value(record, FACT_CONSENT_UNTIL, 0), fact_day(2026, 4, 30));
+    ck_assert_uint_eq(value(record, FACT_CONSENT_UNTIL, 1), fact_day(2024, 2, 29));
+    ck_assert_ptr_null(find(record, FACT_CONSENT_UNTIL, 2));
+    ck_assert_uint_eq(value(record, FACT_CONSENT_REPLACES, 0),
+                      find(record, FACT_CONSENT_DECISION, 1)->element);
+    ck_assert_ptr_null(find(record, FACT_CONSENT_REPLACES, 1));
+    facts_free(&facts);
+}
+END_TEST
+
+START_TEST(a_count_stub_has_its_three_facts)
+{
+    struct facts *facts = facts_new();
+
+    ck_assert_int_eq(facts_begin(facts, codebook_reprisals()), ERR_OK);
+    summary_begin(&made, "count_stub", 9);
+    summary_set(&made, "reporting_window", 0, summary_id(3));
+    summary_set(&made, "country", 0, "KEN");
+    summary_set(&made, "act_group", 0, "liberty");
+    summary_set(&made, "act_group", 0, "violence");
+    ck_assert_int_eq(facts_put(facts, &made.summary), ERR_OK);
+    summary_end(&made);
+    const struct fact_record *record = facts_at(facts, 9);
+    struct ident window = summary_ident(3);
+    ck_assert_int_eq(record->kind, FACTS_STUB);
+    ck_assert_uint_eq(record->fact_count, 4);
+    ck_assert_uint_eq(value(record, FACT_OF_WINDOW, 0), facts_name(facts, &window));
+    ck_assert_uint_eq(value(record, FACT_STUB_STATE, 0), fact_country(span_text("KEN")));
+    ck_assert_uint_eq(value(record, FACT_STUB_GROUP, 0), 2);
+    ck_assert_uint_eq(value(record, FACT_STUB_GROUP, 1), 1);
+    facts_free(&facts);
+}
+END_TEST
+
 START_TEST(of_a_register_in_conflict_the_one_that_is_shown_first_counts)
 {
     struct facts *facts = facts_new();
@@ -239,5 +295,6 @@ START_TEST(facts_follow_the_journal)
 END_TEST
 
 SUITE_MAIN("facts", days_count_on_over_months_and_leap_years, countries_are_numbers_and_back,
-           what_a_summary_says_is_in_its_facts, of_a_register_in_conflict_the_one_that_is_shown_first_counts,
+           what_a_summary_says_is_in_its_facts, what_somebody_agreed_to_is_whole,
+           a_count_stub_has_its_three_facts, of_a_register_in_conflict_the_one_that_is_shown_first_counts,
            names_stay_when_there_are_many, facts_follow_the_journal)

@@ -610,10 +610,67 @@ START_TEST(others_are_served_while_many_records_are_counted)
 }
 END_TEST
 
+static void
+order_erasure(struct served *node, const char *record)
+{
+    json_t *answer =
+        served_ask(node, "{'id':1,'do':'erase.order','record':'%s','reason':'erasure_requested'}", record);
+
+    (void)served_granted(answer);
+    json_decref(answer);
+}
+
+static void
+expect_individuals(struct served *node, const char *window, int all, int by_stubs)
+{
+    json_t *answer = served_ask(
+        node, "{'id':1,'do':'stats.table','tables':['T1'],'window':'%s','unsuppressed':true}", window);
+    const json_t *ok = served_granted(answer);
+
+    ck_assert_int_eq(count_of(ok, "Individuals", "[\"all\"]"), all);
+    ck_assert_int_eq(count_of(ok, "Individuals", "[\"not_recorded\"]"), by_stubs);
+    ck_assert_int_eq(count_of(ok, "Cases", "[\"all\"]"), 10);
+    json_decref(answer);
+}
+
+/* Who let herself be counted is, before and after; and a node that met the stub alone counts the same from the snapshot. */
+START_TEST(a_count_stub_takes_the_place_of_who_was_erased)
+{
+    char window[40];
+    char person[40];
+    char last[40];
+    char snapshot[40];
+
+    make_cases(window, last);
+    save(&ken, person,
+         "'kind':'person','set':{'pseudonym':'Heron','counting_unit':'individual'},"
+         "'add':[{'to':'consent','fields':{'scope':['count_only'],'decision':'granted'}}]");
+    save(
+        &ken, last,
+        "'kind':'case','imported':true,'set':{'title':'A "
+        "walk','status':'counted_only','reporting_window':'%s'},"
+        "'add':[{'to':'country_alleged_responsible','value':'KEN'},{'to':'victim','fields':{'person':'%s'}}]",
+        window, person);
+    test_node_exchange(ken.node, hq.node);
+    expect_individuals(&hq, window, 10, -2);
+    order_erasure(&ken, person);
+    order_erasure(&hq, person); /* apart: each writes the stub */
+    test_node_exchange(ken.node, hq.node);
+    order_erasure(&ken, person);
+    test_node_exchange(ken.node, hq.node);
+    test_node_tend(hq.node);
+    expect_individuals(&hq, window, 10, 1);
+    make_snapshot(&hq, window, snapshot);
+    test_node_exchange(hq.node, other.node);
+    expect_agreement(&other, snapshot);
+}
+END_TEST
+
 SUITE_MAIN_WITH("serve_stats", setup, teardown, tables_follow_what_is_saved,
                 an_axis_says_whose_codes_its_values_are,
                 small_numbers_are_for_those_who_review_and_it_is_noted, what_is_asked_wrongly_is_refused,
                 another_node_counts_a_snapshot_again, later_edits_do_not_change_it,
                 one_planted_wrong_figure_is_named, a_record_that_is_missing_is_named,
                 what_cannot_be_read_here_is_said, what_was_erased_is_named,
-                others_are_served_while_many_records_are_counted)
+                others_are_served_while_many_records_are_counted,
+                a_count_stub_takes_the_place_of_who_was_erased)
