@@ -3,49 +3,42 @@
 static const struct statistics_table tables[] = {
     { "T1", "Volume",
       "Counted are cases that a report may count: included, counted only, or in an earlier report and "
-      "followed up since; and of "
-      "the persons in them those who agreed to be counted. Who was erased and let himself be counted is an "
-      "individual by a count "
-      "stub, once in each window, whatever became of the case. Not recorded of a count stub: new or "
-      "follow-up." },
+      "followed up since; and of the persons in them those who agreed to be counted. Who was erased and "
+      "let himself be counted is an individual by a count stub, once in each window, unless the case "
+      "was left out by then. Not recorded of a count stub: new or follow-up." },
     { "T2", "Geography",
-      "A State is one alleged to be responsible, and lies where UN M49 says; the State of a count stub may "
-      "be the one where it "
-      "happened. The United States, Israel and Turkey are counted in the Western European and Others group, "
-      "in which they are "
-      "elected. A State recurs if a case of the window was in an earlier report, or if it has a counted case "
-      "of a window that ended "
-      "before this one began. Not recorded: which States sit on the Human Rights Council." },
+      "A State is one alleged to be responsible, and lies where UN M49 says; the State of a count stub "
+      "may be the one where it happened. The United States, Israel and Turkey are counted in the "
+      "Western European and Others group, in which they are elected. A State recurs if a case of the "
+      "window was in an earlier report, or if it has a counted case of a window that ended before this "
+      "one began. Not recorded: which States sit on the Human Rights Council." },
     { "T3", "Victims",
-      "A person with several roles counts once in each. Not recorded of a count stub: all of them." },
+      "A person with several roles counts once in each. Not recorded of a count stub: role, gender and "
+      "age." },
     { "T4", "Acts",
-      "An act counts once. An individual counts once in each group of acts that names them, however many "
-      "there are. A count stub "
-      "says groups of acts and is no act: that is counted with the case." },
+      "An act counts once. An individual counts once in each group of acts that names them, however "
+      "many there are. A count stub says groups of acts and is no act: that is counted with the case." },
     { "T5", "Mechanisms", "A case with several UN actors counts once for each." },
     { "T6", "Alleged perpetrators", "" },
     { "T7", "Anonymity and withheld cases",
-      "Anonymity is asked for where a person agreed to be in a report unnamed only; counted only, where not "
-      "even that. Withheld are "
-      "persons of cases that were left out for protection, and of counted cases those who have not agreed to "
-      "be counted. Who "
-      "refused to be counted at all is in no number. Not recorded: refusals to cooperate; self-censorship "
-      "stands among the acts "
-      "of T4." },
+      "Anonymity is asked for where a person agreed to be in a report unnamed only; counted only, where "
+      "not even that. Withheld are persons of cases that were left out for protection, and of counted "
+      "cases those who have not agreed to be counted. Who refused to be counted at all is in no number. "
+      "Not recorded: refusals to cooperate; self-censorship stands among the acts of T4." },
     { "T8", "Surveillance and digital acts", "" },
     { "T9", "Legislation",
-      "An act with several legal bases counts once for each. States with restrictive laws: T8, the group of "
-      "acts legislation." },
+      "An act with several legal bases counts once for each. States with restrictive laws: T8, the "
+      "group of acts legislation. Regions are those of UN M49, in which the Middle East and North "
+      "Africa are parts of two." },
     { "T10", "Transnational acts", "States where it happened, and States alleged to be responsible." },
     { "T11", "Outcome", "Cases with a follow-up in the window, by what was new." },
     { "T12", "Timeliness",
-      "Days between dates that are known to the day, from the record of a case on at its office. Not "
-      "recorded: when a case went to "
-      "headquarters, when it was verified and so whether that was late, and how long nodes were apart." },
+      "Days between dates that are known to the day, from the record of a case at its office on. Not "
+      "recorded: when a case went to headquarters, when it was verified and so whether that was late, "
+      "and how long nodes were apart." },
     { "T13", "Quality of the data",
-      "Consent is of persons of counted cases who are counted or withheld. Sources are counted, whether or "
-      "not they are independent "
-      "of each other. Nodes that were not heard from: vigil status." },
+      "Consent is of persons of counted cases who are counted or withheld. Sources are counted, whether "
+      "or not they are independent of each other. Nodes that were not heard from: vigil status." },
 };
 
 #define CUBE(table, title, unit, base, share, count, ...)                                                    \
