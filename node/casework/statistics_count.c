@@ -6,15 +6,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* What a status says of counting: see the head of statistics.h. */
-enum counts_as {
-    STANDING_COUNTED = 1,
-    STANDING_UNDER_WAY,
-    STANDING_WITHHELD,
-    STANDING_LEFT_OUT,
-    STANDING_AWAY
-};
-
 static const struct standing_rule {
     const char *status;
     enum counts_as first; /* of a case that was in no report yet */
@@ -50,34 +41,15 @@ statistics_leaves_out(const char *status)
     return false;
 }
 
-/* What stands on an axis for one subject: slots of every level, each once. */
-struct set {
-    uint64_t subject; /* it was made for; 0: none yet */
-    size_t count;
-    uint16_t slots[SET_MAX];
-};
-
 struct counting {
-    const struct statistics *statistics;
-    const struct facts *facts;
-    const struct statistics_options *options;
-    uint32_t *same;  /* see same.h */
-    uint8_t *agreed; /* see agreed.h */
-    struct parted parted;
-    enum counts_as standing;
+    struct subject subject;
+    uint32_t *same; /* see same.h */
     bool bases[BASE_COUNT];
     uint64_t case_serial;
-    uint64_t serial; /* of what is counted now */
-    const struct act *act;
-    const struct perpetrator *perpetrator;
-    uint32_t person; /* name; 0: it is no person that is counted */
-    const struct fact_record *person_record;
-    uint32_t state;                  /* country; 0: it is no State that is counted */
-    const struct fact_record *stub;  /* NULL: it is no count stub that is counted */
-    bool all_states;                 /* of which all is known that their recurrence needs */
-    bool recurs[FACT_COUNTRIES + 1]; /* by country, of States alone: see find_recurrence */
-    bool counted[FACT_COUNTRIES + 1];
-    uint32_t window_from; /* the day on which the window begins; 0: unknown, or there is none */
+    uint64_t serial;                  /* of what is counted now */
+    bool all_states;                  /* of which all is known that their recurrence needs */
+    bool counted[FACT_COUNTRIES + 1]; /* by country */
+    uint32_t window_from;             /* the day on which the window begins; 0: unknown, or there is none */
     struct set sets[AXIS_COUNT];
     uint64_t *counts; /* by local cell */
     uint64_t *stamps; /* by local cell: whom it counted last */
@@ -88,299 +60,7 @@ struct counting {
     size_t cube_counts[UNIT_COUNT];
     uint8_t standings[256][2]; /* by status and whether it was in a report */
     uint32_t units[3];         /* individual, family, group_or_organisation */
-    uint32_t associated;
 };
-
-static void
-put(struct set *set, const struct axis *axis, uint16_t slot)
-{
-    for (;;) {
-        for (size_t n = 0; n < set->count; n++) {
-            if (set->slots[n] == slot) {
-                return; /* and what it is a part of */
-            }
-        }
-        if (set->count < SET_MAX) {
-            set->slots[set->count] = slot;
-            set->count++;
-        }
-        if (slot == 0) {
-            return;
-        }
-        slot = axis->slots[slot].parent;
-    }
-}
-
-static void
-put_value(struct set *set, const struct axis *axis, uint32_t value)
-{
-    put(set, axis, value == 0 ? axis->unsaid : statistics_axis_find(axis, value));
-}
-
-static void
-put_all(struct set *set, const struct axis *axis, const uint32_t *values, size_t count)
-{
-    for (size_t n = 0; n < count; n++) {
-        put_value(set, axis, values[n]);
-    }
-}
-
-static void
-put_person_facts(struct set *set, const struct axis *axis, const struct fact_record *person,
-                 enum fact_what what)
-{
-    for (uint32_t n = 0; person != NULL && n < person->fact_count; n++) {
-        if (person->facts[n].what == what) {
-            put_value(set, axis, person->facts[n].value);
-        }
-    }
-}
-
-static bool
-names_person(const struct act *act, uint32_t person)
-{
-    for (size_t n = 0; n < act->victim_count; n++) {
-        if (act->victims[n] == person) {
-            return true;
-        }
-    }
-    return false;
-}
-
-/* The acts that the subject has a part in: itself, those that name the person, or all of the case. */
-static bool
-concerns(const struct counting *counting, const struct act *act)
-{
-    if (counting->act != NULL) {
-        return act == counting->act;
-    }
-    return counting->person == 0 || names_person(act, counting->person);
-}
-
-static void
-put_acts(const struct counting *counting, struct set *set, const struct axis *axis,
-         enum statistics_axis which)
-{
-    for (uint32_t n = 0; counting->stub != NULL && which == AXIS_ACT && n < counting->stub->fact_count; n++) {
-        if (counting->stub->facts[n].what == FACT_STUB_GROUP) {
-            put(set, axis, statistics_axis_find_group(axis, counting->stub->facts[n].value));
-        }
-    }
-    for (size_t n = 0; n < counting->parted.act_count; n++) {
-        const struct act *act = &counting->parted.acts[n];
-
-        if (!concerns(counting, act)) {
-            continue;
-        }
-        switch (which) {
-        case AXIS_ACT:
-            put_value(set, axis, act->type);
-            break;
-        case AXIS_STAGE:
-            put_value(set, axis, act->stage);
-            break;
-        case AXIS_ONLINE:
-            put_value(set, axis, !act->online_said ? 0 : act->online ? 1 : 2);
-            break;
-        default:
-            put_all(set, axis, act->bases, act->basis_count);
-            break;
-        }
-    }
-}
-
-/* How a person who is counted may be described. */
-static uint32_t
-anonymity_of(uint8_t agreed)
-{
-    if ((agreed & CONSENT_USE_NAMED) != 0) {
-        return ANONYMITY_NAMED;
-    }
-    return (agreed & CONSENT_USE_ANONYMISED) != 0 ? ANONYMITY_ASKED : ANONYMITY_COUNTED_ONLY;
-}
-
-static const struct fact_record *
-person_of(const struct counting *counting, uint32_t name)
-{
-    const struct fact_record *record = facts_named(counting->facts, name);
-
-    return record != NULL && record->kind == FACTS_PERSON ? record : NULL;
-}
-
-static bool
-is_victim(const struct counting *counting, const struct victim *victim)
-{
-    return victim->person != 0 && (victim->part == 0 || victim->part != counting->associated);
-}
-
-/* Of the person, or of those of the case who are counted. */
-static void
-put_anonymity(const struct counting *counting, struct set *set, const struct axis *axis)
-{
-    if (counting->person != 0) {
-        put_value(set, axis, anonymity_of(counting->agreed[counting->person]));
-        return;
-    }
-    for (size_t n = 0; n < counting->parted.victim_count; n++) {
-        const struct victim *victim = &counting->parted.victims[n];
-        uint8_t agreed = counting->agreed[victim->person];
-
-        if ((agreed & CONSENT_USE_COUNT) != 0 && is_victim(counting, victim)) {
-            put_value(set, axis, anonymity_of(agreed));
-        }
-    }
-}
-
-/* What is on record of a person's consent to be counted. */
-static uint32_t
-consent_of(const struct counting *counting)
-{
-    uint8_t agreed = counting->agreed[counting->person];
-
-    if (counting->stub != NULL || (agreed & CONSENT_USE_COUNT) != 0) {
-        return AGREED_COUNTED;
-    }
-    return (agreed & AGREED_SAID) != 0 ? AGREED_NOT : 0;
-}
-
-static void
-put_un_groups(const struct counting *counting, struct set *set, const struct axis *axis)
-{
-    size_t count = counting->state != 0 ? 1 : counting->parted.state_count;
-
-    for (size_t n = 0; n < count; n++) {
-        char code[4];
-
-        fact_country_text(counting->state != 0 ? counting->state : counting->parted.states[n], code);
-        enum region_group group = region_group_of(code);
-        put_value(set, axis, group == REGION_GROUP_NONE ? UN_GROUP_NONE : (uint32_t)group);
-    }
-}
-
-static uint32_t
-delay_value(uint32_t from, uint32_t to)
-{
-    if (from == 0 || to == 0) {
-        return 0;
-    }
-    uint32_t days = to > from ? to - from : 0;
-    return days <= 7 ? 1 : days <= 30 ? 2 : days <= 90 ? 3 : 4;
-}
-
-static uint32_t
-phase_of(const struct counting *counting)
-{
-    const struct parted *parted = &counting->parted;
-
-    if (counting->stub != NULL) {
-        return 0;
-    }
-    bool other = counting->options->window != 0 && parted->window != counting->options->window;
-
-    return parted->earlier || other ? 2 : 1;
-}
-
-static void
-fill_set(const struct counting *counting, struct set *set, enum statistics_axis which)
-{
-    const struct axis *axis = &counting->statistics->axes[which];
-    const struct parted *parted = &counting->parted;
-
-    switch (which) {
-    case AXIS_PHASE:
-        put_value(set, axis, phase_of(counting));
-        break;
-    case AXIS_PLACE:
-    case AXIS_STATE:
-        if (counting->state != 0) {
-            put_value(set, axis, counting->state);
-        } else {
-            put_all(set, axis, parted->states, parted->state_count);
-        }
-        break;
-    case AXIS_UN_GROUP:
-        put_un_groups(counting, set, axis);
-        break;
-    case AXIS_RECURRENCE:
-        put_value(set, axis, counting->recurs[counting->state] ? RECURS : 0);
-        break;
-    case AXIS_HOST:
-        put_all(set, axis, parted->hosts, parted->host_count);
-        break;
-    case AXIS_ACT:
-    case AXIS_STAGE:
-    case AXIS_ONLINE:
-    case AXIS_BASIS:
-        put_acts(counting, set, axis, which);
-        break;
-    case AXIS_ROLE:
-        put_person_facts(set, axis, counting->person_record, FACT_ROLE);
-        break;
-    case AXIS_GENDER:
-        put_person_facts(set, axis, counting->person_record, FACT_GENDER);
-        break;
-    case AXIS_AGE:
-        put_person_facts(set, axis, counting->person_record, FACT_AGE);
-        break;
-    case AXIS_SITUATION:
-        put_person_facts(set, axis, counting->person_record, FACT_SITUATION);
-        break;
-    case AXIS_ANONYMITY:
-        put_anonymity(counting, set, axis);
-        break;
-    case AXIS_CONSENT:
-        put_value(set, axis, consent_of(counting));
-        break;
-    case AXIS_UN_ACTOR:
-        put_all(set, axis, parted->actors, parted->actor_count);
-        break;
-    case AXIS_ACTOR_COUNT:
-        put_value(set, axis, parted->actor_count > 1 ? 2 : (uint32_t)parted->actor_count);
-        break;
-    case AXIS_SIDE:
-        put_value(set, axis, counting->perpetrator->side);
-        break;
-    case AXIS_PERPETRATOR:
-        put_value(set, axis, counting->perpetrator->type);
-        break;
-    case AXIS_DEVELOPMENT:
-        put_all(set, axis, parted->developments, parted->development_count);
-        break;
-    case AXIS_VERIFICATION:
-        put_value(set, axis, parted->verification);
-        break;
-    case AXIS_SOURCES:
-        put_value(set, axis, parted->sources > 1 ? 2 : (uint32_t)parted->sources);
-        break;
-    case AXIS_CONFLICT:
-        put_value(set, axis, parted->record->conflict ? 1 : 2);
-        break;
-    case AXIS_REVIEW:
-        put_value(set, axis,
-                  parted->next_review == 0                             ? 0
-                  : parted->next_review < counting->options->as_of_day ? 1
-                                                                       : 2);
-        break;
-    case AXIS_STANDING:
-        put_value(set, axis, (uint32_t)counting->standing);
-        break;
-    case AXIS_TO_OFFICE:
-        put_value(set, axis, delay_value(parted->first_act, parted->record->created_day));
-        break;
-    case AXIS_TO_ACTION:
-        put_value(set, axis, delay_value(parted->record->created_day, parted->first_action));
-        break;
-    case AXIS_TO_REPLY:
-        put_value(set, axis, delay_value(parted->first_action, parted->first_reply));
-        break;
-    case AXIS_NONE:
-    case AXIS_COUNT:
-        break;
-    }
-    if (set->count == 0) {
-        put(set, axis, axis->unsaid);
-    }
-}
 
 /* Where it is the same for all subjects of a case, it is looked up once for the case. */
 static bool
@@ -392,7 +72,7 @@ is_of_case(const struct counting *counting, enum statistics_axis which)
         return true;
     case AXIS_PLACE:
     case AXIS_UN_GROUP:
-        return counting->state == 0;
+        return counting->subject.state == 0;
     default:
         return false;
     }
@@ -407,7 +87,7 @@ set_of(struct counting *counting, enum statistics_axis which)
     if (set->subject != subject) {
         set->subject = subject;
         set->count = 0;
-        fill_set(counting, set, which);
+        statistics_fill_set(&counting->subject, set, which);
     }
     return set;
 }
@@ -416,10 +96,11 @@ set_of(struct counting *counting, enum statistics_axis which)
 static void
 count_cell(struct counting *counting, size_t cube_no, uint32_t at, uint64_t stamp, uint64_t weight)
 {
-    const struct cube *cube = &counting->statistics->cubes[cube_no];
+    const struct cube *cube = &counting->subject.statistics->cubes[cube_no];
 
-    if (counting->state != 0) {
-        uint16_t slot = statistics_axis_find(&counting->statistics->axes[AXIS_STATE], counting->state);
+    if (counting->subject.state != 0) {
+        uint16_t slot =
+            statistics_axis_find(&counting->subject.statistics->axes[AXIS_STATE], counting->subject.state);
         uint64_t *words =
             counting->states + (size_t)(counting->state_first[cube_no] + at) * counting->state_words;
 
@@ -437,7 +118,7 @@ static void
 count_cube(struct counting *counting, size_t cube_no, uint64_t stamp, uint64_t weight)
 {
     static const struct set whole = { .count = 1 };
-    const struct cube *cube = &counting->statistics->cubes[cube_no];
+    const struct cube *cube = &counting->subject.statistics->cubes[cube_no];
     const struct set *sets[STATISTICS_AXES] = { &whole, &whole, &whole };
 
     for (int n = 0; n < cube->description->axis_count; n++) {
@@ -468,7 +149,7 @@ count_subject(struct counting *counting, enum statistics_unit unit, uint64_t sta
 {
     for (size_t n = 0; n < counting->cube_counts[unit]; n++) {
         uint8_t cube = counting->cubes_of[unit][n];
-        const struct statistics_cube *description = counting->statistics->cubes[cube].description;
+        const struct statistics_cube *description = counting->subject.statistics->cubes[cube].description;
         bool waits = description->axis_count > 0 && description->axes[0].axis == AXIS_RECURRENCE;
 
         if (counting->bases[description->base] && waits == counting->all_states) {
@@ -496,13 +177,14 @@ window_day(const struct facts *facts, uint32_t window, enum fact_what what)
 static void
 find_recurrence(struct counting *counting, bool of_window)
 {
-    const struct parted *parted = &counting->parted;
-    uint32_t end =
-        of_window || counting->window_from == 0 ? 0 : window_day(counting->facts, parted->window, FACT_TO);
+    const struct parted *parted = &counting->subject.parted;
+    uint32_t end = of_window || counting->window_from == 0
+                       ? 0
+                       : window_day(counting->subject.facts, parted->window, FACT_TO);
     bool recurs = of_window ? parted->earlier : end != 0 && end < counting->window_from;
 
     for (size_t n = 0; n < parted->state_count; n++) {
-        counting->recurs[parted->states[n]] = counting->recurs[parted->states[n]] || recurs;
+        counting->subject.recurs[parted->states[n]] = counting->subject.recurs[parted->states[n]] || recurs;
         counting->counted[parted->states[n]] = counting->counted[parted->states[n]] || of_window;
     }
 }
@@ -511,16 +193,17 @@ find_recurrence(struct counting *counting, bool of_window)
 static bool
 begin_case(struct counting *counting, const struct fact_record *record)
 {
-    struct parted *parted = &counting->parted;
-    uint32_t window = counting->options->window;
+    struct parted *parted = &counting->subject.parted;
+    uint32_t window = counting->subject.options->window;
 
     statistics_part_case(parted, record, window, counting->same);
-    counting->standing = parted->status < 256 && counting->standings[parted->status][0] != 0
-                             ? (enum counts_as)counting->standings[parted->status][parted->earlier ? 1 : 0]
-                             : STANDING_UNDER_WAY;
-    bool counted = counting->standing == STANDING_COUNTED;
+    counting->subject.standing =
+        parted->status < 256 && counting->standings[parted->status][0] != 0
+            ? (enum counts_as)counting->standings[parted->status][parted->earlier ? 1 : 0]
+            : STANDING_UNDER_WAY;
+    bool counted = counting->subject.standing == STANDING_COUNTED;
     bool of_window = window == 0 || parted->window == window || parted->followed;
-    if (counted && counting->person == 0) {
+    if (counted && counting->subject.person == 0) {
         find_recurrence(counting, of_window);
     }
     if (!of_window) {
@@ -539,31 +222,31 @@ begin_case(struct counting *counting, const struct fact_record *record)
 static void
 count_states_of_case(struct counting *counting)
 {
-    for (size_t n = 0; n < counting->parted.state_count; n++) {
-        counting->state = counting->parted.states[n];
+    for (size_t n = 0; n < counting->subject.parted.state_count; n++) {
+        counting->subject.state = counting->subject.parted.states[n];
         counting->serial++;
         count_subject(counting, UNIT_STATES, 0, 1);
     }
-    counting->state = 0;
+    counting->subject.state = 0;
 }
 
 static void
 count_case(struct counting *counting)
 {
-    const struct parted *parted = &counting->parted;
+    const struct parted *parted = &counting->subject.parted;
 
     count_subject(counting, UNIT_CASES, counting->serial, 1);
     if (!counting->bases[BASE_COUNTED]) {
         return;
     }
     for (size_t n = 0; n < parted->act_count; n++) {
-        counting->act = &parted->acts[n];
+        counting->subject.act = &parted->acts[n];
         counting->serial++;
         count_subject(counting, UNIT_ACTS, counting->serial, 1);
     }
-    counting->act = NULL;
+    counting->subject.act = NULL;
     for (size_t n = 0; n < parted->perpetrator_count; n++) {
-        counting->perpetrator = &parted->perpetrators[n];
+        counting->subject.perpetrator = &parted->perpetrators[n];
         counting->serial++;
         count_subject(counting, UNIT_PERPETRATORS, counting->serial, 1);
     }
@@ -579,12 +262,12 @@ count_all_states(struct counting *counting)
     counting->all_states = true;
     for (uint32_t country = 1; country <= FACT_COUNTRIES; country++) {
         if (counting->counted[country]) {
-            counting->state = country;
+            counting->subject.state = country;
             counting->serial++;
             count_subject(counting, UNIT_STATES, 0, 1);
         }
     }
-    counting->state = 0;
+    counting->subject.state = 0;
     counting->all_states = false;
 }
 
@@ -592,19 +275,19 @@ count_all_states(struct counting *counting)
 static void
 count_stub(struct counting *counting, const struct fact_record *record)
 {
-    uint32_t window = counting->options->window;
+    uint32_t window = counting->subject.options->window;
 
-    statistics_part_case(&counting->parted, record, window, counting->same);
-    if (window != 0 && counting->parted.window != window) {
+    statistics_part_case(&counting->subject.parted, record, window, counting->same);
+    if (window != 0 && counting->subject.parted.window != window) {
         return;
     }
     memset(counting->bases, 0, sizeof counting->bases);
     counting->bases[BASE_COUNTED] = true;
     counting->bases[BASE_ASKED] = true;
-    counting->stub = record;
+    counting->subject.stub = record;
     counting->case_serial = ++counting->serial;
     count_subject(counting, UNIT_INDIVIDUALS, counting->serial, 1);
-    counting->stub = NULL;
+    counting->subject.stub = NULL;
 }
 
 /* --- persons: whoever was met in several cases is counted with all of them at once --- */
@@ -652,9 +335,9 @@ unit_of(const struct counting *counting, const struct fact_record *person, uint6
 static bool
 begin_person(struct counting *counting, uint8_t agreed)
 {
-    bool counted = counting->standing == STANDING_COUNTED;
+    bool counted = counting->subject.standing == STANDING_COUNTED;
     bool agrees = (agreed & CONSENT_USE_COUNT) != 0;
-    bool withheld = (counted && !agrees) || counting->standing == STANDING_WITHHELD;
+    bool withheld = (counted && !agrees) || counting->subject.standing == STANDING_WITHHELD;
 
     counting->bases[BASE_COUNTED] = counted && agrees;
     counting->bases[BASE_WINDOW] = false;
@@ -670,29 +353,29 @@ static void
 count_withheld_states(struct counting *counting)
 {
     bool bases[BASE_COUNT];
-    uint32_t person = counting->person;
+    uint32_t person = counting->subject.person;
 
     memcpy(bases, counting->bases, sizeof bases);
     memset(counting->bases, 0, sizeof counting->bases);
     counting->bases[BASE_WITHHELD] = true;
-    counting->person = 0;
+    counting->subject.person = 0;
     count_states_of_case(counting);
-    counting->person = person;
+    counting->subject.person = person;
     memcpy(counting->bases, bases, sizeof bases);
 }
 
 static void
 count_person(struct counting *counting, const struct link *links, size_t count)
 {
-    uint8_t agreed = counting->agreed[links[0].person];
+    uint8_t agreed = counting->subject.agreed[links[0].person];
     uint64_t least = 0;
 
-    counting->person = links[0].person;
-    counting->person_record = person_of(counting, links[0].person);
-    enum statistics_unit unit = unit_of(counting, counting->person_record, &least);
+    counting->subject.person = links[0].person;
+    counting->subject.person_record = statistics_person(counting->subject.facts, links[0].person);
+    enum statistics_unit unit = unit_of(counting, counting->subject.person_record, &least);
     uint64_t stamp = ++counting->serial;
     for (size_t n = 0; n < count; n++) {
-        if (!begin_case(counting, facts_at(counting->facts, links[n].place)) ||
+        if (!begin_case(counting, facts_at(counting->subject.facts, links[n].place)) ||
             !begin_person(counting, agreed)) {
             continue;
         }
@@ -704,8 +387,8 @@ count_person(struct counting *counting, const struct link *links, size_t count)
             count_withheld_states(counting);
         }
     }
-    counting->person = 0;
-    counting->person_record = NULL;
+    counting->subject.person = 0;
+    counting->subject.person_record = NULL;
 }
 
 static bool
@@ -731,13 +414,15 @@ static bool
 link_victims(const struct counting *counting, struct link **links, size_t *count, size_t *room,
              uint32_t place)
 {
-    bool counts = counting->standing == STANDING_COUNTED || counting->standing == STANDING_WITHHELD;
+    bool counts =
+        counting->subject.standing == STANDING_COUNTED || counting->subject.standing == STANDING_WITHHELD;
     bool good = true;
 
-    for (size_t n = 0; n < counting->parted.victim_count && counts && good; n++) {
-        const struct victim *victim = &counting->parted.victims[n];
+    for (size_t n = 0; n < counting->subject.parted.victim_count && counts && good; n++) {
+        const struct victim *victim = &counting->subject.parted.victims[n];
 
-        if (is_victim(counting, victim) && counting->agreed[victim->person] != 0) {
+        if (statistics_is_victim(&counting->subject, victim) &&
+            counting->subject.agreed[victim->person] != 0) {
             good = add_link(links, count, room, victim->person, place);
         }
     }
@@ -752,8 +437,8 @@ count_all(struct counting *counting)
     size_t room = 0;
     bool good = true;
 
-    for (uint32_t n = 0; n < facts_end(counting->facts) && good; n++) {
-        const struct fact_record *record = facts_at(counting->facts, n);
+    for (uint32_t n = 0; n < facts_end(counting->subject.facts) && good; n++) {
+        const struct fact_record *record = facts_at(counting->subject.facts, n);
 
         if (record != NULL && record->kind == FACTS_STUB) {
             count_stub(counting, record);
@@ -785,8 +470,9 @@ static uint32_t
 value_number(const struct counting *counting, enum fact_what what, const char *name)
 {
     const struct codebook_vocabulary *vocabulary =
-        facts_has(counting->facts, what)
-            ? codebook_vocabulary(counting->options->codebook, facts_vocabulary(counting->facts, what))
+        facts_has(counting->subject.facts, what)
+            ? codebook_vocabulary(counting->subject.options->codebook,
+                                  facts_vocabulary(counting->subject.facts, what))
             : NULL;
     const struct codebook_value *value = vocabulary == NULL ? NULL : codebook_value_by_name(vocabulary, name);
 
@@ -807,8 +493,8 @@ read_rules(struct counting *counting)
     counting->units[0] = value_number(counting, FACT_UNIT, "individual");
     counting->units[1] = value_number(counting, FACT_UNIT, "family");
     counting->units[2] = value_number(counting, FACT_UNIT, "group_or_organisation");
-    counting->associated = value_number(counting, FACT_VICTIM_PART, "associated_person");
-    counting->window_from = window_day(counting->facts, counting->options->window, FACT_FROM);
+    counting->subject.associated = value_number(counting, FACT_VICTIM_PART, "associated_person");
+    counting->window_from = window_day(counting->subject.facts, counting->subject.options->window, FACT_FROM);
 }
 
 /* Which cubes count a unit, and where those of States have their bits. Gives how many cells the latter have. */
@@ -818,7 +504,7 @@ sort_cubes(struct counting *counting)
     uint32_t state_cells = 0;
 
     for (size_t n = 0; n < CUBE_COUNT; n++) {
-        const struct cube *cube = &counting->statistics->cubes[n];
+        const struct cube *cube = &counting->subject.statistics->cubes[n];
         enum statistics_unit unit = cube->description->unit;
 
         counting->cubes_of[unit][counting->cube_counts[unit]] = (uint8_t)n;
@@ -835,7 +521,7 @@ static void
 count_states(struct counting *counting)
 {
     for (size_t n = 0; n < CUBE_COUNT; n++) {
-        const struct cube *cube = &counting->statistics->cubes[n];
+        const struct cube *cube = &counting->subject.statistics->cubes[n];
 
         for (uint32_t at = 0; cube->description->unit == UNIT_STATES && at < cube->cell_count; at++) {
             const uint64_t *words =
@@ -853,7 +539,7 @@ count_states(struct counting *counting)
 static enum err
 count_with(struct counting *counting)
 {
-    const struct statistics *statistics = counting->statistics;
+    const struct statistics *statistics = counting->subject.statistics;
     const struct cube *last = &statistics->cubes[CUBE_COUNT - 1];
 
     read_rules(counting);
@@ -863,9 +549,10 @@ count_with(struct counting *counting)
     if (counting->stamps == NULL || counting->states == NULL) {
         return ERR_MEMORY;
     }
-    enum err err = same_persons(counting->facts, &counting->same);
+    enum err err = same_persons(counting->subject.facts, &counting->same);
     if (err == ERR_OK) {
-        err = agreed_read(counting->facts, counting->same, counting->options->as_of_day, &counting->agreed);
+        err = agreed_read(counting->subject.facts, counting->same, counting->subject.options->as_of_day,
+                          &counting->subject.agreed);
     }
     if (err == ERR_OK) {
         err = count_all(counting);
@@ -885,13 +572,13 @@ statistics_count(const struct statistics *statistics, const struct facts *facts,
     if (counting == NULL) {
         return ERR_MEMORY;
     }
-    counting->statistics = statistics;
-    counting->facts = facts;
-    counting->options = options;
+    counting->subject.statistics = statistics;
+    counting->subject.facts = facts;
+    counting->subject.options = options;
     counting->counts = counts;
     enum err err = count_with(counting);
     free(counting->same);
-    free(counting->agreed);
+    free(counting->subject.agreed);
     free(counting->stamps);
     free(counting->states);
     free(counting);

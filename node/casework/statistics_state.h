@@ -3,6 +3,7 @@
  *     statistics_tables.c  which tables there are: cubes, units, axes and their words
  *     statistics_axes.c    the values of each axis, for this codebook and these countries
  *     statistics_case.c    one case, taken apart into acts, victims, perpetrators
+ *     statistics_sets.c    what one who is counted is on each axis
  *     statistics_count.c   who is counted, and in which cells
  *     statistics.c         one release of all cells: what small numbers hide
  */
@@ -118,6 +119,51 @@ struct parted {
  * limits of this file is left out, as no case is. */
 void statistics_part_case(struct parted *parted, const struct fact_record *record, uint32_t window,
                           const uint32_t *same);
+
+/* --- what stands on the axes --- */
+
+/* What stands on an axis for one subject: slots of every level, each once. */
+struct set {
+    uint64_t subject; /* it was made for; 0: none yet */
+    size_t count;
+    uint16_t slots[SET_MAX];
+};
+
+/* What a status says of counting: see the head of statistics.h. */
+enum counts_as {
+    STANDING_COUNTED = 1,
+    STANDING_UNDER_WAY,
+    STANDING_WITHHELD,
+    STANDING_LEFT_OUT,
+    STANDING_AWAY
+};
+
+/* Who or what is counted, in one case. */
+struct subject {
+    const struct statistics *statistics;
+    const struct facts *facts;
+    const struct statistics_options *options;
+    uint8_t *agreed;      /* see agreed.h */
+    struct parted parted; /* the case */
+    enum counts_as standing;
+    const struct act *act;                 /* NULL: it is no act that is counted */
+    const struct perpetrator *perpetrator; /* likewise */
+    uint32_t person;                       /* name; 0: it is no person */
+    const struct fact_record *person_record;
+    uint32_t state;                  /* country; 0: it is no State */
+    const struct fact_record *stub;  /* NULL: it is no count stub */
+    bool recurs[FACT_COUNTRIES + 1]; /* by country, of States alone */
+    uint32_t associated;             /* the part of one who is near a victim */
+};
+
+/* Fill the set, which is empty, with what the subject is on an axis. */
+void statistics_fill_set(const struct subject *subject, struct set *set, enum statistics_axis which);
+
+/* The record of a person; NULL: it is not here. */
+const struct fact_record *statistics_person(const struct facts *facts, uint32_t name);
+
+/* True if it is one, and not only somebody near one. */
+bool statistics_is_victim(const struct subject *subject, const struct victim *victim);
 
 /* --- the release --- */
 
