@@ -206,8 +206,9 @@ make_country_axis(struct axis *axis, const bool *met, bool *failed)
     axis_make_lookup(axis, FACT_COUNTRIES, failed);
 }
 
-static void
-make_listed_axis(struct axis *axis, const struct axis_text *text, bool *failed)
+/* Gives how many values the list has. */
+static uint32_t
+add_list(struct axis *axis, const struct axis_text *text, bool *failed)
 {
     uint32_t count = 0;
 
@@ -218,7 +219,35 @@ make_listed_axis(struct axis *axis, const struct axis_text *text, bool *failed)
     if (!text->whole) {
         axis_add_unsaid(axis, failed);
     }
-    axis_make_lookup(axis, count, failed);
+    return count;
+}
+
+static void
+make_listed_axis(struct axis *axis, const struct axis_text *text, bool *failed)
+{
+    axis_make_lookup(axis, add_list(axis, text, failed), failed);
+}
+
+/* The groups of the United Nations, found by country. */
+static void
+make_group_axis(struct axis *axis, const struct axis_text *text, const bool *met, bool *failed)
+{
+    (void)add_list(axis, text, failed);
+    axis->lookup = calloc(FACT_COUNTRIES + 1, sizeof *axis->lookup);
+    if (axis->lookup == NULL || *failed) {
+        *failed = true;
+        return;
+    }
+    axis->lookup_count = FACT_COUNTRIES + 1;
+    for (uint32_t n = 1; n <= FACT_COUNTRIES; n++) {
+        if (met[n]) {
+            char code[4];
+
+            fact_country_text(n, code);
+            enum region_group group = region_group_of(code);
+            axis->lookup[n] = (uint16_t)(group == REGION_GROUP_NONE ? UN_GROUP_NONE : (int)group);
+        }
+    }
 }
 
 /* --- all of them --- */
@@ -263,6 +292,8 @@ statistics_make_axes(struct axis axes[AXIS_COUNT], const struct facts *facts, co
         }
         if (n == AXIS_PLACE) {
             make_place_axis(axis, met, &failed);
+        } else if (n == AXIS_UN_GROUP) {
+            make_group_axis(axis, text, met, &failed);
         } else if (n == AXIS_STATE) {
             make_country_axis(axis, met, &failed);
         } else if (n == AXIS_HOST) {

@@ -153,20 +153,6 @@ consent_of(const struct subject *subject)
     return (agreed & AGREED_SAID) != 0 ? AGREED_NOT : 0;
 }
 
-static void
-put_un_groups(const struct subject *subject, struct set *set, const struct axis *axis)
-{
-    size_t count = subject->state != 0 ? 1 : subject->parted.state_count;
-
-    for (size_t n = 0; n < count; n++) {
-        char code[4];
-
-        fact_country_text(subject->state != 0 ? subject->state : subject->parted.states[n], code);
-        enum region_group group = region_group_of(code);
-        put_value(set, axis, group == REGION_GROUP_NONE ? UN_GROUP_NONE : (uint32_t)group);
-    }
-}
-
 static uint32_t
 delay_value(uint32_t from, uint32_t to)
 {
@@ -201,15 +187,13 @@ statistics_fill_set(const struct subject *subject, struct set *set, enum statist
         put_value(set, axis, phase_of(subject));
         break;
     case AXIS_PLACE:
+    case AXIS_UN_GROUP:
     case AXIS_STATE:
         if (subject->state != 0) {
             put_value(set, axis, subject->state);
         } else {
             put_all(set, axis, parted->states, parted->state_count);
         }
-        break;
-    case AXIS_UN_GROUP:
-        put_un_groups(subject, set, axis);
         break;
     case AXIS_RECURRENCE:
         put_value(set, axis, subject->recurs[subject->state] ? RECURS : 0);

@@ -48,7 +48,7 @@ struct axis {
     uint32_t room;
     uint32_t ends[LEVELS_MAX + 1]; /* by depth: slots of that and of higher levels */
     uint16_t unsaid;               /* the slot of what is not recorded; 0: there is none */
-    uint16_t *lookup;              /* by value of the lowest level: its slot */
+    uint16_t *lookup;              /* by value of the lowest level, or by country: its slot */
     uint32_t lookup_count;
 };
 
