@@ -389,6 +389,25 @@ has_columns(const struct import_rows *rows, const struct shape *shape, const cha
     return true;
 }
 
+/* True if it is called as a field of codes with "_label" behind it. */
+static bool
+is_label(const struct import_rows *rows, const char *name)
+{
+    static const char ending[] = "_label";
+    size_t size = strlen(name);
+    const char *nearest = NULL;
+    struct place place;
+
+    if (!rows->mapping->labels || size < sizeof ending ||
+        strcmp(name + size - (sizeof ending - 1), ending) != 0) {
+        return false;
+    }
+    char *stem = strndup(name, size - (sizeof ending - 1));
+    bool found = stem != NULL && find_place(rows->codebook, rows->shapes[0].kind, stem, &place, &nearest);
+    free(stem);
+    return found;
+}
+
 /* True if a mapping names the column, or says that it means nothing. */
 static bool
 is_mapped(const struct import_rows *rows, const char *name)
@@ -402,6 +421,7 @@ is_mapped(const struct import_rows *rows, const char *name)
         }
     }
     return is_in((const char *const *)rows->mapping->ignored, rows->mapping->ignored_count, name) ||
+           is_label(rows, name) ||
            (rows->mapping->repeat.index != NULL && strcmp(rows->mapping->repeat.index, name) == 0);
 }
 

@@ -384,6 +384,7 @@ read_head(struct reading *reading, cfg_t *cfg)
     mapping->names = cfg_getbool(cfg, "names") == cfg_true;
     mapping->guarded = cfg_getbool(cfg, "guarded") == cfg_true;
     mapping->escaped = cfg_getbool(cfg, "escaped") == cfg_true;
+    mapping->labels = cfg_getbool(cfg, "labels") == cfg_true;
     mapping->date = read_date(reading, lines.date, cfg_getstr(cfg, "date"), MAPPING_DATE_EDTF);
     mapping->ignored = take_array(reading, ignored, sizeof *mapping->ignored);
     mapping->maps = take_array(reading, maps, sizeof *mapping->maps);
@@ -474,6 +475,7 @@ mapping_parse(struct mapping *mapping_out, const char *name, struct span text, s
         CFG_BOOL("names", cfg_false, CFGF_NONE),
         CFG_BOOL("guarded", cfg_false, CFGF_NONE),
         CFG_BOOL("escaped", cfg_false, CFGF_NONE),
+        CFG_BOOL("labels", cfg_false, CFGF_NONE),
         CFG_STR_LIST("ignore", "{}", CFGF_NONE),
         CFG_SEC("column", column_options, CFGF_TITLE | CFGF_MULTI | CFGF_NO_TITLE_DUPES),
         CFG_SEC("constant", constant_options, CFGF_TITLE | CFGF_MULTI | CFGF_NO_TITLE_DUPES),

@@ -90,6 +90,7 @@ struct mapping {
     char *office;
     char delimiter; /* between cells */
     bool names;     /* a column that is not named here is called as its field */
+    bool labels;    /* and NAME_label says the same as NAME, in words: it means nothing */
     bool guarded;   /* an apostrophe before what a spreadsheet would run is no part of the cell */
     bool
         escaped; /* a backslash before a separator, or a backslash, says that this is part of the value: several.h */
