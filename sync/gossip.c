@@ -115,6 +115,7 @@ gossip_up(struct gossip *gossip, uint32_t number, const struct hash *device_id, 
     conn->dialled = dialled;
     conn->up_ms = now_ms;
     conn->state = SESSION_ENDED;
+    conn->own_profile = gossip->options.profile;
     peer->last_error[0] = '\0';
     bool stays = true;
     for (size_t n = 0; n < gossip->conn_count; n++) {
@@ -224,6 +225,23 @@ gossip_ask_beyond(struct gossip *gossip, const struct hash *device_id, const str
         }
     }
     return asked;
+}
+
+void
+gossip_line(struct gossip *gossip, uint32_t number, enum link_profile profile,
+            enum gossip_allowance allowance)
+{
+    struct conn *conn = session_find(gossip, number);
+
+    if (conn == NULL) {
+        return;
+    }
+    conn->own_profile = profile;
+    conn->allowance = allowance;
+    /* Nothing was said yet: this session is the next. */
+    if (conn->hello_due) {
+        session_set_line(gossip, conn);
+    }
 }
 
 void
@@ -373,6 +391,9 @@ gossip_wait_ms(const struct gossip *gossip, uint64_t now_ms)
         }
         if (conn->lagging_count > 0) {
             sooner(&wait, conn->lag_ms, now_ms);
+        }
+        if (session_is_open(conn) && conn->profile == PROFILE_METERED) {
+            sooner(&wait, now_ms + METERED_LOOK_MS, now_ms); /* does anything move? */
         }
         for (size_t k = 0; k < conn->part_count && session_is_open(conn); k++) {
             const struct part *part = &conn->parts[k];

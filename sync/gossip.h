@@ -112,7 +112,7 @@ struct gossip_options {
     const struct gossip_store *store; /* outlives the gossip */
     struct hash device_id;            /* our own */
     struct ident control;             /* the compartment that goes first */
-    enum link_profile profile;        /* of connections that do not say otherwise */
+    enum link_profile profile;        /* of connections for which gossip_line says nothing else */
     const char *version;              /* at most 32 bytes; outlives the gossip */
     uint32_t credit_bytes;            /* what a peer may have on its way to us: at least 65,536 */
 };
@@ -125,6 +125,18 @@ void gossip_close(struct gossip **gossip);
  * steady clock, here and below. ERR_MEMORY: it is not known afterwards. */
 MUST_CHECK enum err gossip_up(struct gossip *gossip, uint32_t connection, const struct hash *device_id,
                               bool dialled, uint64_t now_ms);
+
+/* What may pass on a connection by the budget of its line. */
+enum gossip_allowance {
+    GOSSIP_ALL = 0,
+    GOSSIP_URGENT, /* lanes 0 and 1; of the others what has come already, and no credit for more. A metered session then ends */
+    GOSSIP_NONE, /* the session ends, whatever the profile */
+};
+
+/* How a connection is to be used: from the session on that begins next, and its allowance from the next flush on. Right after
+ * gossip_up it holds for its first session. Unknown numbers are ignored. */
+void gossip_line(struct gossip *gossip, uint32_t connection, enum link_profile profile,
+                 enum gossip_allowance allowance);
 
 /* It is down, for the reason given in words (copied, cut to 95 bytes). Unknown numbers are ignored. */
 void gossip_down(struct gossip *gossip, uint32_t connection, const char *why, uint64_t now_ms);
@@ -196,6 +208,7 @@ struct gossip_peer_status {
     enum gossip_state state;  /* the least good of its compartments' */
     uint64_t last_contact_ms; /* wall clock of the last frame; 0: never */
     const char *last_error;   /* in words; "" when there is none */
+    const char *last_ending;  /* how its last session ended, in words: "complete"; "" when none has */
     uint64_t frames_received;
     uint64_t frames_unknown; /* types that we do not know, ignored */
     uint64_t frames_stray;   /* of no session or no shared compartment, ignored */

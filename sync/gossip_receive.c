@@ -357,6 +357,8 @@ receive_chunk(struct gossip *gossip, struct conn *conn, const struct chunk_item 
     if (gossip->now_ms < part->beyond_until_ms) {
         part->beyond_until_ms = gossip->now_ms + BEYOND_MS;
     }
+    conn->sated =
+        conn->sated || (heard->log.descriptor.lane > LANE_URGENT && !session_is_control(gossip, part));
     const struct hash *log_id = &heard->log.log_id;
     if (heard->refused == part->retries + 1) {
         /* What follows a refusal, sent before it was known: all of it comes again. */
@@ -443,6 +445,7 @@ receive_chunks(struct gossip *gossip, struct conn *conn, struct reader chunks, s
     }
     conn->granted -= frame_bytes;
     conn->owed += frame_bytes;
+    conn->sated = false;
     while (session_is_open(conn) && chunk_next(&chunks, &item)) {
         receive_chunk(gossip, conn, &item);
     }
@@ -667,8 +670,16 @@ receive_deny(struct gossip *gossip, struct conn *conn, const struct deny *denied
 static void
 receive_bye(struct gossip *gossip, struct conn *conn, const struct bye *bye)
 {
-    session_end(gossip, conn, ENDING_HANG_UP, 0,
-                bye->reason == BYE_SHUTTING_DOWN ? "the other side is shutting down" : NULL);
+    static const char *const reasons[] = {
+        [BYE_SHUTTING_DOWN] = "the other side is shutting down",
+        [BYE_OTHER_CONNECTION] = "another connection of the two stays",
+        [BYE_CERTIFICATE_LEFT] = "our certificate does not stand there any more",
+        [BYE_BUDGET] = "the byte budget of the other side is spent, or the rest of it kept for urgent news",
+        [BYE_IDLE] = "nothing moved any more",
+    };
+    bool known = bye->reason < sizeof reasons / sizeof reasons[0];
+
+    session_end(gossip, conn, ENDING_HANG_UP, 0, known ? reasons[bye->reason] : NULL);
 }
 
 void

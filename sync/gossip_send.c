@@ -35,8 +35,8 @@ send_hello(struct gossip *gossip, struct conn *conn)
         .min = PROTOCOL_MIN,
         .max = PROTOCOL_MAX,
         .wall_s = (uint32_t)(world_wall_ms(gossip->options.world) / 1000),
-        .profile = (uint8_t)gossip->options.profile,
-        .credit_bytes = gossip->options.credit_bytes,
+        .profile = (uint8_t)conn->own_profile,
+        .credit_bytes = (uint32_t)conn->window,
         .version = span_text(gossip->options.version),
     };
 
@@ -354,7 +354,9 @@ send_small(struct gossip *gossip, struct conn *conn)
             return false;
         }
     }
-    return conn->owed < gossip->options.credit_bytes / 4 || send_credit(gossip, conn);
+    /* The peer sends what is urgent first: once other things come there is nothing urgent left. */
+    return conn->owed < conn->window / 4 || (conn->allowance != GOSSIP_ALL && conn->sated) ||
+           send_credit(gossip, conn);
 }
 
 /* What goes next, and what is to be put right if it does not fit. */
@@ -430,6 +432,9 @@ may_push(const struct gossip *gossip, const struct conn *conn, const struct part
     if (!part->shared || !part->has_view || !(conn->control_done || session_is_control(gossip, part))) {
         return false;
     }
+    if (conn->allowance != GOSSIP_ALL && lane > LANE_URGENT && !session_is_control(gossip, part)) {
+        return false;
+    }
     /* On a wan what is not urgent waits for company, once all that was there at the start has gone. */
     bool batched = conn->profile == PROFILE_WAN && lane > LANE_URGENT && part->ever_equal;
     return !batched || gossip->now_ms >= part->batch_ms;
@@ -440,7 +445,7 @@ pick_lane(struct gossip *gossip, struct conn *conn, enum lane lane, struct pick 
 {
     for (size_t n = 0; n < conn->job_count;) {
         struct job *job = &conn->jobs[n];
-        if (job->lane != lane) {
+        if (job->lane != lane || (conn->allowance != GOSSIP_ALL && lane > LANE_URGENT)) {
             n++;
         } else if (pick_job(gossip, conn, job, pick)) {
             return true;
@@ -475,7 +480,7 @@ pick_next(struct gossip *gossip, struct conn *conn, struct pick *pick)
     return pick_lane(gossip, conn, LANE_CONTROL, pick) || pick_lane(gossip, conn, LANE_URGENT, pick) ||
            pick_lane(gossip, conn, bulk_first ? LANE_BULK : LANE_NORMAL, pick) ||
            pick_lane(gossip, conn, bulk_first ? LANE_NORMAL : LANE_BULK, pick) ||
-           pick_beyond(gossip, conn, pick);
+           (conn->allowance == GOSSIP_ALL && pick_beyond(gossip, conn, pick));
 }
 
 /* Read the chunk that was picked into gossip->chunk. False: there is none; what was picked is put aside. */
@@ -661,25 +666,53 @@ consider(struct gossip *gossip, struct conn *conn, struct part *part)
     }
 }
 
-/* A metered link is closed once all is compared and equal. */
+/* True if all is compared and equal, and nobody waits for an answer. */
+static bool
+is_done(const struct gossip *gossip, const struct conn *conn)
+{
+    for (size_t n = 0; n < conn->part_count; n++) {
+        const struct part *part = &conn->parts[n];
+
+        if (part->beyond_due || part->beyond.asked || gossip->now_ms < part->beyond_until_ms ||
+            (part->shared &&
+             (!part->equal || memcmp(part->told_digest, part->peer_digest, DIGEST_BYTES) != 0))) {
+            return false;
+        }
+    }
+    return conn->job_count == 0;
+}
+
+/* True if nothing has moved for so long. */
+static bool
+is_at_rest(const struct gossip *gossip, const struct conn *conn, uint64_t ms)
+{
+    for (size_t n = 0; n < conn->part_count; n++) {
+        if (conn->parts[n].shared && gossip->now_ms < conn->parts[n].active_ms + ms) {
+            return false;
+        }
+    }
+    return gossip->now_ms >= conn->began_ms + ms;
+}
+
+/* A metered line is closed once all is compared and equal, or once nothing moves that may; and any once its budget is spent. */
 static void
 consider_bye(struct gossip *gossip, struct conn *conn)
 {
-    if (!session_is_open(conn) || conn->profile != PROFILE_METERED || conn->held.size > 0 ||
-        conn->job_count > 0) {
+    bool metered = conn->profile == PROFILE_METERED;
+
+    if (!session_is_open(conn) || conn->held.size > 0) {
         return;
     }
-    for (size_t n = 0; n < conn->part_count; n++) {
-        const struct part *part = &conn->parts[n];
-        if (part->beyond_due || part->beyond.asked || gossip->now_ms < part->beyond_until_ms) {
-            return;
-        }
-        if (part->shared &&
-            (!part->equal || memcmp(part->told_digest, part->peer_digest, DIGEST_BYTES) != 0)) {
-            return;
-        }
+    if (conn->allowance == GOSSIP_NONE) {
+        session_bye(gossip, conn, BYE_BUDGET, ENDING_HANG_UP, "the byte budget is spent");
+    } else if (metered && is_done(gossip, conn)) {
+        session_bye(gossip, conn, BYE_DONE, ENDING_HANG_UP, NULL);
+    } else if (metered && conn->allowance == GOSSIP_URGENT && is_at_rest(gossip, conn, REST_MS)) {
+        session_bye(gossip, conn, BYE_BUDGET, ENDING_HANG_UP,
+                    "the rest of the byte budget is kept for urgent news");
+    } else if (metered && is_at_rest(gossip, conn, IDLE_MS)) {
+        session_bye(gossip, conn, BYE_IDLE, ENDING_HANG_UP, "nothing moved any more");
     }
-    session_bye(gossip, conn, BYE_DONE, ENDING_HANG_UP, NULL);
 }
 
 /* Send the frame that found no room. False: there still is none. */

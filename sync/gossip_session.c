@@ -205,8 +205,10 @@ session_end(struct gossip *gossip, struct conn *conn, enum ending ending, uint64
     if (why != NULL) {
         session_say(conn->peer, why);
     }
+    (void)snprintf(conn->peer->last_ending, sizeof conn->peer->last_ending, "%s",
+                   why != NULL ? why : "complete");
     struct short_id device = hash_short(&conn->peer->device_id);
-    log_event("session-ended", "peer=%s why=\"%s\"", device.text, why != NULL ? why : "done");
+    log_event("session-ended", "peer=%s why=\"%s\"", device.text, why != NULL ? why : "complete");
 }
 
 void
@@ -335,14 +337,22 @@ session_shares(const struct conn *conn)
 }
 
 void
+session_set_line(const struct gossip *gossip, struct conn *conn)
+{
+    conn->profile = conn->own_profile;
+    conn->window = conn->allowance == GOSSIP_ALL ? gossip->options.credit_bytes : CREDIT_BYTES_MIN;
+    conn->granted = conn->window;
+    conn->sated = false;
+}
+
+void
 session_begin(struct gossip *gossip, struct conn *conn)
 {
     session_clear(gossip, conn);
     conn->state = SESSION_GREETING;
     conn->restart_ms = 0;
     conn->began_ms = gossip->now_ms;
-    conn->profile = gossip->options.profile;
-    conn->granted = gossip->options.credit_bytes;
+    session_set_line(gossip, conn);
     if (!session_refresh(gossip, conn)) {
         session_end_memory(gossip, conn);
     } else if (!session_shares(conn)) {

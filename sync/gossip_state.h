@@ -34,7 +34,12 @@ enum {
     LAG_MS = 2 * 1000,        /* between looks at what has become visible */
     KEEP_MS = 10 * 60 * 1000, /* between writes of a checkpoint that keeps changing */
     BEYOND_MS = 60 * 1000,    /* an answer from beyond the cuts is waited for on a line that would close */
-    BATCH_MS = 20 * 1000,     /* on a wan, lanes 2 and 3 wait this long for more */
+    IDLE_MS = 60 * 1000,      /* a metered session in which nothing moves is over */
+    REST_MS =
+        15 *
+        1000, /* and so is, after this, one for urgent news alone: longer than the answer of a slow line takes */
+    METERED_LOOK_MS = 1000, /* between looks whether a metered session is at rest */
+    BATCH_MS = 20 * 1000,   /* on a wan, lanes 2 and 3 wait this long for more */
     CREDIT_BYTES_MIN = 64 * 1024,
     CREDIT_BYTES_MAX = 1 << 30,
     MESSAGE_BYTES = 64 * 1024,
@@ -193,6 +198,7 @@ struct peer {
     struct part_seen *seen;                  /* one for each part; owned */
     size_t part_count;
     char last_error[WHY_BYTES];
+    char last_ending[WHY_BYTES];
 };
 
 struct conn {
@@ -214,6 +220,10 @@ struct conn {
     bool ended_due;
     bool hang_up;
     /* the session */
+    enum link_profile own_profile; /* as we greet */
+    enum gossip_allowance allowance;
+    uint64_t window;           /* bytes of credit that the peer has at the start */
+    bool sated;                /* what came last is more than the allowance: credit is not returned */
     enum link_profile profile; /* the slower of both sides */
     bool control_done;         /* control was equal once, or cannot become so now */
     struct part *parts;
@@ -297,6 +307,9 @@ void session_stir(struct gossip *gossip, struct part *part);
 const struct checkpoint *session_checkpoint(const struct part *part);
 void session_save_checkpoints(struct gossip *gossip, struct conn *conn, struct part *part);
 void session_free_part(struct part *part);
+
+/* How the line of a connection is to be used in the session that begins. */
+void session_set_line(const struct gossip *gossip, struct conn *conn);
 
 /* Begin anew on a connection; whatever was of a session before is forgotten. */
 void session_begin(struct gossip *gossip, struct conn *conn);

@@ -150,6 +150,7 @@ gossip_status(struct gossip *gossip, size_t *count_out)
         status->connected = best != NULL;
         status->connection = best != NULL ? best->number : 0;
         status->last_error = peer->last_error;
+        status->last_ending = peer->last_ending;
         if (best == NULL) {
             status->state = GOSSIP_DOWN;
         } else if (best->state == SESSION_ENDED) {

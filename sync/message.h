@@ -55,7 +55,14 @@ enum deny_code {
     DENY_SHUTTING_DOWN = 6,
 };
 
-enum bye_reason { BYE_DONE = 0, BYE_SHUTTING_DOWN = 1, BYE_OTHER_CONNECTION = 2, BYE_CERTIFICATE_LEFT = 3 };
+enum bye_reason {
+    BYE_DONE = 0,
+    BYE_SHUTTING_DOWN = 1,
+    BYE_OTHER_CONNECTION = 2,
+    BYE_CERTIFICATE_LEFT = 3,
+    BYE_BUDGET = 4,
+    BYE_IDLE = 5
+};
 
 /* How a frame names a log. */
 enum { LOG_REF_NEW = 0, LOG_REF_SHORT = 1, LOG_REF_FIRST = 2 };

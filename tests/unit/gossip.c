@@ -1604,6 +1604,90 @@ START_TEST(a_metered_session_closes_when_all_is_equal)
 }
 END_TEST
 
+/* A metered line whose budget has only the part left that is kept for urgent news: node 1. */
+START_TEST(of_a_budget_the_last_part_carries_urgent_news_alone)
+{
+    add_node();
+    add_node_with(PROFILE_METERED, 262144);
+    share(0, 1, CONTROL);
+    share(0, 1, CASES);
+    write_entries(0, 0, CASES, LANE_NORMAL, 2000, 400);
+    write_own(0, CASES, LANE_URGENT, 7);
+    write_own(1, CASES, LANE_NORMAL, 300);
+    write_own(1, CASES, LANE_URGENT, 5);
+    uint32_t cable = connect_nodes(1, 0);
+    gossip_line(nodes[1].gossip, cable + 1, PROFILE_METERED, GOSSIP_URGENT);
+    ck_assert(!run(60 * 1000, all_equal));
+    size_t without;
+    /* Of what is not urgent no more came than the first credit allowed, and nothing went. */
+    ck_assert_uint_eq(holding_entries(&nodes[0].holding, &without), 2000 + 7 + 5);
+    size_t here = holding_entries(&nodes[1].holding, &without);
+    ck_assert_uint_ge(here, 300 + 5 + 7);
+    ck_assert_uint_le(here, 300 + 5 + 7 + 65536 / 400);
+    ck_assert_uint_eq(frames_of(FRAME_BYE), 1);
+    ck_assert_uint_eq(first_of(FRAME_BYE)->mode, BYE_BUDGET);
+    ck_assert_uint_eq(nodes[0].holding.hang_up_count, 1);
+    ck_assert_uint_eq(nodes[1].holding.hang_up_count, 1);
+    size_t count;
+    ck_assert_str_eq(gossip_status(nodes[1].gossip, &count)[0].last_ending,
+                     "the rest of the byte budget is kept for urgent news");
+    ck_assert_ptr_nonnull(
+        strstr(gossip_status(nodes[0].gossip, &count)[0].last_ending, "budget of the other side"));
+    forget_frames();
+    run(HOUR_MS, NULL);
+    ck_assert_uint_eq(sniffed_count, 0);
+    /* The next day. */
+    pull_out(cable);
+    plug_in(cable);
+    gossip_line(nodes[1].gossip, cable + 1, PROFILE_METERED, GOSSIP_ALL);
+    ck_assert(run(120 * 1000, all_equal));
+    expect_whole(0, 2312);
+}
+END_TEST
+
+START_TEST(a_spent_budget_ends_any_session)
+{
+    two_nodes();
+    write_entries(0, 0, CASES, LANE_NORMAL, 2000, 400);
+    uint32_t cable = connect_nodes(0, 1);
+    run(20, NULL);
+    gossip_line(nodes[0].gossip, cable + 1, PROFILE_LAN, GOSSIP_NONE);
+    forget_frames();
+    run(10 * 1000, NULL);
+    ck_assert_uint_eq(frames_of(FRAME_BYE), 1);
+    ck_assert_uint_eq(first_of(FRAME_BYE)->mode, BYE_BUDGET);
+    ck_assert_uint_eq(nodes[0].holding.hang_up_count, 1);
+    ck_assert_uint_eq(nodes[1].holding.hang_up_count, 1);
+}
+END_TEST
+
+/* The other side keeps its part for urgent news, and so nothing moves: the line does not stay open for that. */
+START_TEST(a_metered_session_in_which_nothing_moves_ends)
+{
+    struct gossip_log log;
+
+    add_node();
+    add_node_with(PROFILE_METERED, 65536);
+    share(0, 1, CONTROL);
+    share(0, 1, CASES);
+    write_own(0, CASES, LANE_NORMAL, 3);
+    uint32_t cable = connect_nodes(1, 0);
+    gossip_line(nodes[0].gossip, cable + 1, PROFILE_WAN, GOSSIP_URGENT);
+    run(30 * 1000, NULL);
+    /* Both greet as metered then: the one that is limited ends it first. */
+    ck_assert_uint_eq(first_of(FRAME_BYE)->mode, BYE_BUDGET);
+    pull_out(cable);
+    forget_frames();
+    plug_in(cable);
+    gossip_line(nodes[0].gossip, cable + 1, PROFILE_WAN, GOSSIP_ALL);
+    holding_log(&log, &nodes[0].author, CASES, LANE_NORMAL);
+    holding_find(&nodes[0].holding, &log.log_id)->unreadable = true;
+    run(3 * 60 * 1000, NULL);
+    ck_assert_uint_eq(frames_of(FRAME_BYE), 1);
+    ck_assert_uint_eq(first_of(FRAME_BYE)->mode, BYE_IDLE);
+}
+END_TEST
+
 START_TEST(on_a_wan_only_urgent_entries_go_at_once)
 {
     add_node_with(PROFILE_WAN, 65536);
@@ -1951,6 +2035,9 @@ main(void)
         a_certificate_that_left_ends_the_session_and_names_no_more,
         stopping_says_goodbye_and_keeps_checkpoints,
         a_metered_session_closes_when_all_is_equal,
+        of_a_budget_the_last_part_carries_urgent_news_alone,
+        a_spent_budget_ends_any_session,
+        a_metered_session_in_which_nothing_moves_ends,
         on_a_wan_only_urgent_entries_go_at_once,
         flags_keep_a_compartment_from_being_complete,
         what_becomes_visible_later_is_acknowledged_again,
