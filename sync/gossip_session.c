@@ -192,6 +192,7 @@ void
 session_end(struct gossip *gossip, struct conn *conn, enum ending ending, uint64_t restart_after_ms,
             const char *why)
 {
+    gossip_note_status(gossip, conn); /* as it was at the end */
     session_clear(gossip, conn);
     conn->state = SESSION_ENDED;
     conn->restart_ms = 0;

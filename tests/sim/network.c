@@ -129,6 +129,20 @@ knows(const struct sim_node *node, const struct sim_node *other)
     return roster_device(replica_roster(node->replica), &other->device->identity.device_id) != NULL;
 }
 
+/* While the weather is bad some lines are paid for by the byte, and some of those have little left, or nothing. */
+static void
+choose_line(struct sim *sim, struct sim_node *node, uint32_t number)
+{
+    if (!sim->chaos || !chance_one_in(&sim->chance, 8)) {
+        return;
+    }
+    enum gossip_allowance allowance = chance_one_in(&sim->chance, 3)   ? GOSSIP_URGENT
+                                      : chance_one_in(&sim->chance, 8) ? GOSSIP_NONE
+                                                                       : GOSSIP_ALL;
+    sim_note(sim, "%s %u: a metered line, allowance %d", node->device->name, number, (int)allowance);
+    gossip_line(node->gossip, number, PROFILE_METERED, allowance);
+}
+
 static void
 up(struct sim *sim, struct sim_conn *conn)
 {
@@ -141,6 +155,7 @@ up(struct sim *sim, struct sim_conn *conn)
         if (err != ERR_OK) {
             sim_fail(sim, "gossip_up: %s", err_code(err));
         }
+        choose_line(sim, node, conn->ends[end].number);
         node->flush_due = true;
         node->flush_ms = sim->now_ms;
     }

@@ -1595,6 +1595,16 @@ START_TEST(a_metered_session_closes_when_all_is_equal)
     ck_assert_uint_ge(frames_of(FRAME_BYE), 1);
     ck_assert_uint_eq(nodes[0].holding.hang_up_count, 1);
     ck_assert_uint_eq(nodes[1].holding.hang_up_count, 1);
+    /* What it came to is told after it is over. */
+    for (uint32_t n = 0; n < 2; n++) {
+        size_t count;
+        const struct gossip_peer_status *peer = gossip_status(nodes[n].gossip, &count);
+
+        ck_assert_str_eq(peer->last_ending, "complete");
+        ck_assert_uint_eq(peer->compartment_count, 2);
+        ck_assert(peer->compartments[0].complete && peer->compartments[1].complete);
+        ck_assert_uint_eq(peer->compartments[1].stored_permille, 1000);
+    }
     for (size_t n = 0; n < sniffed_count; n++) {
         ck_assert_uint_le(sniffed[n].bytes, 16384 + OVERHEAD);
     }
