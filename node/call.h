@@ -286,6 +286,8 @@ void call_sync_watch(struct call *call);
 void call_peer_add(struct call *call);
 void call_peer_list(struct call *call);
 void call_peer_remove(struct call *call);
+void call_peer_set(struct call *call);
+void call_sync_budget(struct call *call);
 void call_codebook_show(struct call *call);
 void call_actor_list(struct call *call);
 void call_actor_add(struct call *call);

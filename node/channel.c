@@ -183,6 +183,10 @@ read_config(struct channel_config *config, struct reader *in)
     config->rekey_ms = reader_u32(in);
     config->rekey_bytes = reader_u64(in);
     config->ipc_allowed = read_bool(in);
+    struct span socks = read_endpoint(in);
+    if (socks.size > 0 && !in->failed) {
+        memcpy(config->socks_proxy, socks.data, socks.size);
+    }
 }
 
 enum err
@@ -212,6 +216,7 @@ channel_decode(struct channel_frame *frame_out, struct span bytes, enum channel_
     case CHANNEL_DIAL:
         reader_copy(&in, frame.device_id.bytes, HASH_BYTES);
         reader_copy(&in, frame.curve_pk, CURVE_PK_BYTES);
+        frame.heartbeats = read_bool(&in);
         frame.endpoint = read_endpoint(&in);
         in.failed = in.failed || frame.endpoint.size == 0;
         break;
@@ -280,7 +285,9 @@ end(struct channel *channel)
 void
 channel_put_config(struct channel *channel, const struct channel_config *config)
 {
-    struct buf *out = begin(channel, CHANNEL_CONFIG, sizeof config->secret_key + HASH_BYTES + 6 * 4 + 8 + 1);
+    size_t socks_size = strlen(config->socks_proxy);
+    struct buf *out =
+        begin(channel, CHANNEL_CONFIG, sizeof config->secret_key + HASH_BYTES + 6 * 4 + 8 + 1 + socks_size);
 
     buf_put(out, config->secret_key, sizeof config->secret_key);
     buf_put_span(out, hash_span(&config->device_id));
@@ -292,6 +299,7 @@ channel_put_config(struct channel *channel, const struct channel_config *config)
     buf_put_u32(out, config->rekey_ms);
     buf_put_u64(out, config->rekey_bytes);
     buf_put_u8(out, config->ipc_allowed ? 1 : 0);
+    buf_put(out, config->socks_proxy, socks_size);
     channel->secret_queued = true;
     end(channel);
 }
@@ -330,12 +338,13 @@ channel_put_ready(struct channel *channel, struct span endpoint)
 
 void
 channel_put_dial(struct channel *channel, const struct hash *device_id,
-                 const uint8_t curve_pk[CURVE_PK_BYTES], struct span endpoint)
+                 const uint8_t curve_pk[CURVE_PK_BYTES], struct span endpoint, bool heartbeats)
 {
     assert(endpoint.size > 0 && endpoint.size < ENDPOINT_BYTES);
-    struct buf *out = begin(channel, CHANNEL_DIAL, HASH_BYTES + CURVE_PK_BYTES + endpoint.size);
+    struct buf *out = begin(channel, CHANNEL_DIAL, HASH_BYTES + CURVE_PK_BYTES + 1 + endpoint.size);
     buf_put_span(out, hash_span(device_id));
     buf_put(out, curve_pk, CURVE_PK_BYTES);
+    buf_put_u8(out, heartbeats ? 1 : 0);
     buf_put_span(out, endpoint);
     end(channel);
 }

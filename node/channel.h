@@ -24,7 +24,7 @@ enum channel_type {
     CHANNEL_CONFIG = 1, /* the first: key and settings */
     CHANNEL_ROSTER,     /* the whole allow-list */
     CHANNEL_LISTEN,     /* endpoint, or none: dial only; answered by ready, or warn */
-    CHANNEL_DIAL,       /* device, key, endpoint */
+    CHANNEL_DIAL,       /* device, key, heartbeats or none, endpoint */
     CHANNEL_HANGUP,     /* device */
     CHANNEL_MESSAGE,    /* device, bytes: either way */
     CHANNEL_ROOM,       /* device, yes or no: either way */
@@ -49,6 +49,7 @@ struct channel_config {
     uint32_t rekey_ms;
     uint64_t rekey_bytes;
     bool ipc_allowed;
+    char socks_proxy[ENDPOINT_BYTES]; /* HOST:PORT; "": none */
 };
 
 /* One frame, decoded. Spans are lent from the frame's bytes. */
@@ -61,6 +62,7 @@ struct channel_frame {
     bool has_room;                    /* room */
     enum link_reason reason;          /* down, refused, warn */
     uint64_t count;                   /* refused, warn; rows of a roster */
+    bool heartbeats;                  /* dial */
     struct channel_config config;     /* config */
 };
 
@@ -105,7 +107,7 @@ void channel_put_config(struct channel *channel, const struct channel_config *co
 void channel_put_roster(struct channel *channel, const struct zap_guest *guests, size_t count);
 void channel_put_listen(struct channel *channel, struct span endpoint);
 void channel_put_dial(struct channel *channel, const struct hash *device_id,
-                      const uint8_t curve_pk[CURVE_PK_BYTES], struct span endpoint);
+                      const uint8_t curve_pk[CURVE_PK_BYTES], struct span endpoint, bool heartbeats);
 void channel_put_hangup(struct channel *channel, const struct hash *device_id);
 void channel_put_message(struct channel *channel, const struct hash *device_id, struct span bytes);
 void channel_put_room(struct channel *channel, const struct hash *device_id, bool has_room);

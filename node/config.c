@@ -52,16 +52,41 @@ report(cfg_t *cfg, const char *format, ...)
 static int
 check_profile(cfg_t *cfg, cfg_opt_t *opt)
 {
-    static const char *const names[] = { "lan", "wan", "metered", "oneway" };
     const char *value = cfg_opt_getnstr(opt, 0);
+    enum link_profile profile;
 
-    for (size_t n = 0; n < sizeof names / sizeof names[0]; n++) {
-        if (strcmp(value, names[n]) == 0) {
-            return 0;
-        }
+    if (value[0] != '\0' && !line_profile_parse(value, &profile)) {
+        cfg_error(cfg, "profile '%s' is none of lan, wan, metered, oneway", value);
+        return -1;
     }
-    cfg_error(cfg, "profile '%s' is none of lan, wan, metered, oneway", value);
-    return -1;
+    return 0;
+}
+
+static int
+check_hours(cfg_t *cfg, cfg_opt_t *opt)
+{
+    uint32_t from;
+    uint32_t to;
+
+    if (cfg_opt_getnstr(opt, 0)[0] != '\0' && !line_hours_parse(cfg_opt_getnstr(opt, 0), &from, &to)) {
+        cfg_error(cfg, "%s '%s' is not of the form 22:00-06:00, nor none", opt->name,
+                  cfg_opt_getnstr(opt, 0));
+        return -1;
+    }
+    return 0;
+}
+
+static int
+check_bytes(cfg_t *cfg, cfg_opt_t *opt)
+{
+    uint64_t bytes;
+
+    if (cfg_opt_getnstr(opt, 0)[0] != '\0' && !line_bytes_parse(cfg_opt_getnstr(opt, 0), &bytes)) {
+        cfg_error(cfg, "%s '%s' is not of the form 750k, 2M or 1G, nor none", opt->name,
+                  cfg_opt_getnstr(opt, 0));
+        return -1;
+    }
+    return 0;
 }
 
 static int
@@ -119,19 +144,35 @@ check_map(cfg_t *cfg, cfg_opt_t *opt)
     return check_range(cfg, opt, MAP_MIB_MIN, MAP_MIB_MAX);
 }
 
-static enum link_profile
-profile_of(const char *name)
+static int
+check_interval(cfg_t *cfg, cfg_opt_t *opt)
 {
-    switch (name[0]) {
-    case 'w':
-        return PROFILE_WAN;
-    case 'm':
-        return PROFILE_METERED;
-    case 'o':
-        return PROFILE_ONEWAY;
-    default:
-        return PROFILE_LAN;
+    return check_range(cfg, opt, 0, LINE_INTERVAL_MIN_MAX);
+}
+
+/* All of it was checked while it was read. What a section does not say is as outside of it. */
+static struct line_settings
+line_of(cfg_t *cfg, const struct line_settings *outside)
+{
+    struct line_settings line = *outside;
+    const char *profile = cfg_getstr(cfg, "profile");
+
+    if (profile[0] != '\0') {
+        (void)line_profile_parse(profile, &line.profile);
     }
+    if (cfg_getint(cfg, "interval_minutes") > 0) {
+        line.interval_min = (uint32_t)cfg_getint(cfg, "interval_minutes");
+    }
+    if (cfg_getstr(cfg, "quiet_hours")[0] != '\0') {
+        (void)line_hours_parse(cfg_getstr(cfg, "quiet_hours"), &line.quiet_from, &line.quiet_to);
+    }
+    if (cfg_getstr(cfg, "day_bytes")[0] != '\0') {
+        (void)line_bytes_parse(cfg_getstr(cfg, "day_bytes"), &line.day_bytes);
+    }
+    if (cfg_getstr(cfg, "month_bytes")[0] != '\0') {
+        (void)line_bytes_parse(cfg_getstr(cfg, "month_bytes"), &line.month_bytes);
+    }
+    return line;
 }
 
 static enum err
@@ -140,13 +181,15 @@ take_values(cfg_t *cfg, struct config *config)
     config->name = strdup(cfg_getstr(cfg, "name"));
     config->listen = strdup(cfg_getstr(cfg, "listen"));
     config->announce = strdup(cfg_getstr(cfg, "announce"));
-    config->profile = profile_of(cfg_getstr(cfg, "profile"));
+    config->line = line_of(cfg, &(struct line_settings){ .profile = PROFILE_LAN });
+    config->socks_proxy = strdup(cfg_getstr(cfg, "socks_proxy"));
     config->handshake_ms = cfg_getint(cfg, "handshake_ms");
     config->heartbeat_ms = cfg_getint(cfg, "heartbeat_ms");
     config->map_mib = cfg_getint(cfg, "map_mib");
     size_t count = cfg_size(cfg, "peer");
     config->peers = calloc(count + 1, sizeof *config->peers);
-    if (config->name == NULL || config->listen == NULL || config->announce == NULL || config->peers == NULL) {
+    if (config->name == NULL || config->listen == NULL || config->announce == NULL || config->peers == NULL ||
+        config->socks_proxy == NULL) {
         return ERR_MEMORY;
     }
     for (unsigned n = 0; n < count; n++) {
@@ -156,6 +199,7 @@ take_values(cfg_t *cfg, struct config *config)
         peer->name = strdup(cfg_title(section));
         peer->device = strdup(cfg_getstr(section, "device"));
         peer->endpoint = strdup(cfg_getstr(section, "endpoint"));
+        peer->line = line_of(section, &config->line);
         config->peer_count++;
         if (peer->name == NULL || peer->device == NULL || peer->endpoint == NULL) {
             return ERR_MEMORY;
@@ -286,19 +330,43 @@ config_parse(struct cfg_t *cfg, const char *name, struct span text, struct confi
     return err;
 }
 
+static void
+watch_line(cfg_t *cfg, const char *section)
+{
+    static const struct {
+        const char *name;
+        cfg_validate_callback_t check;
+    } options[] = {
+        { "profile", check_profile }, { "interval_minutes", check_interval }, { "quiet_hours", check_hours },
+        { "day_bytes", check_bytes }, { "month_bytes", check_bytes },
+    };
+    char name[64];
+
+    for (size_t n = 0; n < sizeof options / sizeof options[0]; n++) {
+        (void)snprintf(name, sizeof name, "%s%s", section, options[n].name);
+        cfg_set_validate_func(cfg, name, options[n].check);
+    }
+}
+
 enum err
 config_read(const char *path, struct config *config_out, struct config_fault *fault_out)
 {
     cfg_opt_t peer_options[] = {
-        CFG_STR("device", "", CFGF_NONE),
-        CFG_STR("endpoint", "", CFGF_NONE),
-        CFG_END(),
+        CFG_STR("device", "", CFGF_NONE),      CFG_STR("endpoint", "", CFGF_NONE),
+        CFG_STR("profile", "", CFGF_NONE),     CFG_INT("interval_minutes", 0, CFGF_NONE),
+        CFG_STR("quiet_hours", "", CFGF_NONE), CFG_STR("day_bytes", "", CFGF_NONE),
+        CFG_STR("month_bytes", "", CFGF_NONE), CFG_END(),
     };
     cfg_opt_t options[] = {
         CFG_STR("name", "", CFGF_NONE),
         CFG_STR("listen", "", CFGF_NONE),
         CFG_STR("announce", "", CFGF_NONE),
-        CFG_STR("profile", "lan", CFGF_NONE),
+        CFG_STR("profile", "", CFGF_NONE),
+        CFG_INT("interval_minutes", 0, CFGF_NONE),
+        CFG_STR("quiet_hours", "", CFGF_NONE),
+        CFG_STR("day_bytes", "", CFGF_NONE),
+        CFG_STR("month_bytes", "", CFGF_NONE),
+        CFG_STR("socks_proxy", "", CFGF_NONE),
         CFG_INT("handshake_ms", HANDSHAKE_MS_DEFAULT, CFGF_NONE),
         CFG_INT("heartbeat_ms", HEARTBEAT_MS_DEFAULT, CFGF_NONE),
         CFG_INT("map_mib", MAP_MIB_DEFAULT, CFGF_NONE),
@@ -315,7 +383,9 @@ config_read(const char *path, struct config *config_out, struct config_fault *fa
     }
     reporting = fault_out;
     cfg_set_error_function(cfg, report_args);
-    cfg_set_validate_func(cfg, "profile", check_profile);
+    watch_line(cfg, "");
+    watch_line(cfg, "peer|");
+    cfg_set_validate_func(cfg, "socks_proxy", check_endpoint);
     cfg_set_validate_func(cfg, "listen", check_listen);
     cfg_set_validate_func(cfg, "announce", check_endpoint);
     cfg_set_validate_func(cfg, "peer|endpoint", check_endpoint);
@@ -351,6 +421,7 @@ config_free(struct config *config)
     free(config->name);
     free(config->listen);
     free(config->announce);
+    free(config->socks_proxy);
     memset(config, 0, sizeof *config);
 }
 
@@ -377,11 +448,17 @@ config_write_example(const char *name, const char *listen, struct buf *out)
     put_quoted(out, name);
     buf_put_text(out, "\n\n# Where other nodes may call; empty: this node only calls others.\nlisten = ");
     put_quoted(out, listen);
-    buf_put_text(out, "\n\n# The address that others should call, told to all members; empty: none.\n"
-                      "announce = \"\"\n\n"
-                      "# lan: send at once. wan: urgent news at once, the rest in batches.\n"
-                      "profile = lan\n\n"
-                      "# Longer on satellite lines, in milliseconds.\n");
+    buf_put_text(
+        out,
+        "\n\n# The address that others should call, told to all members; empty: none.\n"
+        "announce = \"\"\n\n"
+        "# lan: send at once. wan: urgent news at once, the rest in batches. metered: a session every\n"
+        "# interval_minutes, and at once for urgent news; it may have quiet_hours = \"22:00-06:00\" (UTC),\n"
+        "# day_bytes = \"2M\" and month_bytes = \"40M\". A peer may have its own.\n"
+        "profile = lan\n\n"
+        "# All calls go through this proxy, as Tor's tcp://127.0.0.1:9050; empty: none.\n"
+        "socks_proxy = \"\"\n\n"
+        "# Longer on satellite lines, in milliseconds.\n");
     buf_printf(out, "handshake_ms = %d\nheartbeat_ms = %d\n\n", HANDSHAKE_MS_DEFAULT, HEARTBEAT_MS_DEFAULT);
     buf_printf(out, "# What the database may hold before it doubles, in MiB.\nmap_mib = %d\n\n",
                MAP_MIB_DEFAULT);

@@ -6,6 +6,7 @@
  *     peer "geneva" {
  *         device   = "12345 67890 ..."          # fingerprint or id of its device
  *         endpoint = "tcp://hq.example.org:7700"
+ *         profile  = metered                    # and what its line may cost: line.h
  *     }
  *
  * Read with libconfuse: typed options, and an unknown or wrong one is refused with
@@ -13,19 +14,21 @@
  */
 #pragma once
 
-#include "sync/message.h"
+#include "node/line.h"
 
 struct config_peer {
     char *name;
     char *device;   /* fingerprint, id in hex, or name of a device of the roster */
     char *endpoint; /* tcp://host:port */
+    struct line_settings line;
 };
 
 struct config {
     char *name;
-    char *listen;   /* "": dial only */
-    char *announce; /* endpoint that others should dial; "": none */
-    enum link_profile profile;
+    char *listen;              /* "": dial only */
+    char *announce;            /* endpoint that others should dial; "": none */
+    struct line_settings line; /* of peers for which nothing else was said */
+    char *socks_proxy;         /* tcp://host:port, through which all is dialled; "": none */
     long handshake_ms;
     long heartbeat_ms; /* 0: none */
     long map_mib;      /* what the database may grow to before it is doubled */

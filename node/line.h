@@ -95,11 +95,11 @@ uint64_t line_wait_ms(const struct line_settings *settings, uint64_t wall_ms, ui
 
 /* "lan" and so on; and back. False: it is none of them. */
 const char *line_profile_name(enum link_profile profile);
-MUST_CHECK bool line_profile_parse(const char *text, enum link_profile *out);
+bool line_profile_parse(const char *text, enum link_profile *out);
 
 /* "22:00-06:00", or "none"; "2M", "750k", "1G" (powers of 1000) or "none". False: not of that form. */
-MUST_CHECK bool line_hours_parse(const char *text, uint32_t *from_out, uint32_t *to_out);
-MUST_CHECK bool line_bytes_parse(const char *text, uint64_t *out);
+bool line_hours_parse(const char *text, uint32_t *from_out, uint32_t *to_out);
+bool line_bytes_parse(const char *text, uint64_t *out);
 enum { LINE_TEXT_BYTES = 32 };
 void line_hours_print(const struct line_settings *settings, char out[LINE_TEXT_BYTES]);
 void line_bytes_print(uint64_t bytes, char out[LINE_TEXT_BYTES]);

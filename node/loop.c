@@ -23,8 +23,9 @@ enum {
     TURN_BYTES_MAX = 4 << 20,
     WAIT_MS_MAX = 1000,
     FIRST_TURNS_MAX = 8,
-    RETRY_MS = 5000,    /* after a turn that failed */
-    STOP_MS_MAX = 2000, /* to say goodbye to peers */
+    URGENT_REDIAL_MS = 60 * 1000, /* between calls for urgent news on one metered line */
+    RETRY_MS = 5000,              /* after a turn that failed */
+    STOP_MS_MAX = 2000,           /* to say goodbye to peers */
     STATED_ENDPOINT_S = 400 * 24 * 3600,
     HOUR_MS = 3600 * 1000,
 };
@@ -46,14 +47,22 @@ struct loop {
     bool tend_due;
     bool restored; /* the replica was, and no peer has told yet what was erased since */
     bool more_to_send;
-    bool frames_left;   /* the turn's bound was reached before the channel's end */
-    uint64_t tend_ms;   /* not before then: the last turn failed */
-    uint64_t refused;   /* frames that had no room */
-    uint64_t *own_next; /* by log_no: how far our own logs had come when gossip was last told */
-    uint32_t own_room;
+    bool frames_left;     /* the turn's bound was reached before the channel's end */
+    uint64_t tend_ms;     /* not before then: the last turn failed */
+    uint64_t refused;     /* frames that had no room */
+    uint64_t *grown_next; /* by log_no: how far each log had come at the last look */
+    uint32_t grown_room;
+    bool grown_once; /* what is new since the start is news */
 };
 
 /* --- net --- */
+
+/* What passes is paid for: see line.h. */
+static void
+count_bytes(const struct loop *loop, struct peer *peer, uint64_t bytes)
+{
+    line_count(&peer->use, world_wall_ms(&loop->options.world->world), bytes);
+}
 
 /* The world's way to send: to a device that is connected and takes messages, as far as the queue has room. */
 static bool
@@ -68,6 +77,7 @@ send_frame(void *self, uint32_t connection, struct span frame)
         return false;
     }
     channel_put_message(&loop->channel, &peer->device_id, frame);
+    count_bytes(loop, peer, line_message_bytes(frame.size));
     return true;
 }
 
@@ -103,6 +113,82 @@ push_roster(struct loop *loop)
     free(guests);
 }
 
+static bool
+is_metered(const struct peer *peer)
+{
+    return peer->line.profile == PROFILE_METERED;
+}
+
+/* Say when a peer is dialled next: `at_once`, unless its line may not be used now, or when it would be its turn. */
+static void
+schedule(struct loop *loop, struct peer *peer, bool at_once)
+{
+    const struct world *world = &loop->options.world->world;
+    uint64_t wall_ms = world_wall_ms(world);
+    uint64_t wait_ms = at_once ? 0 : PEER_REDIAL_MS;
+
+    if (is_metered(peer) && (!at_once || line_is_quiet(&peer->line, wall_ms))) {
+        uint64_t chance;
+
+        world_random(world, &chance, sizeof chance);
+        wait_ms = line_wait_ms(&peer->line, wall_ms, chance);
+    }
+    uint64_t opens_ms = line_opens_ms(&peer->line, &peer->use, wall_ms);
+    if (opens_ms > wall_ms + wait_ms) {
+        wait_ms = opens_ms - wall_ms;
+    }
+    peer->due = peer->endpoint[0] != '\0' && peer->line.profile != PROFILE_ONEWAY;
+    peer->dial_ms = steady_ms(loop) + wait_ms;
+}
+
+/* Something urgent is here that a peer on a metered line may hold: it is called now, whatever the hour. A line on which that
+ * fails is not called for every entry. */
+static void
+dial_for_urgent_news(struct loop *loop, const struct ident *compartment)
+{
+    struct roster *roster = replica_roster(loop->options.replica);
+    const struct roster_device *own =
+        roster_device(roster, &replica_identity(loop->options.replica)->device_id);
+    uint64_t now_ms = steady_ms(loop);
+
+    for (size_t n = 0; own != NULL && n < peers_count(loop->peers); n++) {
+        struct peer *peer = peers_at(loop->peers, n);
+        const struct roster_device *device = roster_device(roster, &peer->device_id);
+        const struct roster_compartment *shared[GOSSIP_SHARED_MAX];
+
+        if (!is_metered(peer) || peer->state == PEER_UP || peer->endpoint[0] == '\0' || device == NULL) {
+            continue;
+        }
+        size_t count = roster_compartments_shared(roster, own, device, shared, GOSSIP_SHARED_MAX);
+        for (size_t k = 0; k < count; k++) {
+            if (ident_equal(&shared[k]->id, compartment)) {
+                uint64_t again_ms = peer->called_ms == 0 ? 0 : peer->called_ms + URGENT_REDIAL_MS;
+
+                peer->dial_ms = now_ms > again_ms ? now_ms : again_ms;
+                peer->due = true;
+                break;
+            }
+        }
+    }
+}
+
+/* How each line that is up may be used now. */
+static void
+mind_lines(struct loop *loop)
+{
+    static const enum gossip_allowance allowances[] = { GOSSIP_ALL, GOSSIP_URGENT, GOSSIP_NONE };
+    uint64_t wall_ms = world_wall_ms(&loop->options.world->world);
+
+    for (size_t n = 0; n < peers_count(loop->peers); n++) {
+        const struct peer *peer = peers_at(loop->peers, n);
+
+        if (peer->state == PEER_UP) {
+            gossip_line(loop->gossip, peer->connection, peer->line.profile,
+                        allowances[line_allows(&peer->line, &peer->use, wall_ms)]);
+        }
+    }
+}
+
 static void
 dial_due(struct loop *loop)
 {
@@ -124,11 +210,17 @@ dial_due(struct loop *loop)
         if (!peer->due || now_ms < peer->dial_ms || device == NULL || peer->endpoint[0] == '\0') {
             continue;
         }
+        if (line_allows(&peer->line, &peer->use, world_wall_ms(&loop->options.world->world)) == LINE_SPENT) {
+            schedule(loop, peer, true);
+            continue;
+        }
         peer->due = false;
+        peer->called_ms = now_ms;
         if (peer->state == PEER_DOWN) {
             peer->state = PEER_CONNECTING;
         }
-        channel_put_dial(&loop->channel, &peer->device_id, device->transport_pk, span_text(peer->endpoint));
+        channel_put_dial(&loop->channel, &peer->device_id, device->transport_pk, span_text(peer->endpoint),
+                         !is_metered(peer));
     }
 }
 
@@ -180,6 +272,10 @@ channel_begin(struct loop *loop, int fd)
     loop->channel_open = true;
     loop->status.net_pid = loop->spawn.pid;
     memcpy(first.secret_key, identity->transport_secret, sizeof first.secret_key);
+    if (config->socks_proxy != NULL && config->socks_proxy[0] != '\0') {
+        (void)snprintf(first.socks_proxy, sizeof first.socks_proxy, "%s",
+                       config->socks_proxy + strlen("tcp://"));
+    }
     channel_put_config(&loop->channel, &first);
     crypto_wipe(&first, sizeof first);
     push_roster(loop);
@@ -187,8 +283,7 @@ channel_begin(struct loop *loop, int fd)
     for (size_t n = 0; n < peers_count(loop->peers); n++) {
         struct peer *peer = peers_at(loop->peers, n);
 
-        peer->due = peer->endpoint[0] != '\0';
-        peer->dial_ms = 0;
+        schedule(loop, peer, true);
     }
     return ERR_OK;
 }
@@ -260,13 +355,18 @@ on_up(struct loop *loop, const struct hash *device_id)
         channel_put_hangup(&loop->channel, device_id);
         return;
     }
+    struct peer *up = peers_by_device(loop->peers, device_id);
     log_event("peer-up", "peer=%s", hash_short(device_id).text);
+    count_bytes(loop, up, line_handshake_bytes());
+    up->called_ms = 0;
     /* Both ends must agree on who dialled; which of them really did is net's own business. */
     if (gossip_up(loop->gossip, connection, device_id, hash_compare(own, device_id) < 0, steady_ms(loop)) !=
         ERR_OK) {
-        peer_went(loop, peers_by_device(loop->peers, device_id), err_text(ERR_MEMORY));
+        peer_went(loop, up, err_text(ERR_MEMORY));
         channel_put_hangup(&loop->channel, device_id);
+        return;
     }
+    mind_lines(loop);
 }
 
 static void
@@ -278,8 +378,7 @@ on_down(struct loop *loop, const struct hash *device_id, enum link_reason reason
         peer_went(loop, peer, reason_text(reason));
         if (reason == LINK_HUNG_UP || reason == LINK_OFF_ROSTER) {
             /* Net has stopped dialling. */
-            peer->due = peer->endpoint[0] != '\0';
-            peer->dial_ms = steady_ms(loop) + PEER_REDIAL_MS;
+            schedule(loop, peer, false);
         }
     }
 }
@@ -304,6 +403,7 @@ on_message(struct loop *loop, const struct hash *device_id, struct span bytes)
         return;
     }
     peer->contact_ms = world_wall_ms(&loop->options.world->world);
+    count_bytes(loop, peer, line_message_bytes(bytes.size));
     gossip_receive(loop->gossip, peer->connection, bytes, steady_ms(loop));
 }
 
@@ -349,32 +449,40 @@ on_frame(struct loop *loop, const struct channel_frame *frame)
 
 /* --- turns --- */
 
-/* Gossip is told of what our own logs grew by otherwise than through it. */
+/* Gossip is told of what our own logs grew by otherwise than through it; and urgent news, whoever wrote them, do not wait for the
+ * next session of a metered line. */
 static void
-tell_own_growth(struct loop *loop)
+tell_growth(struct loop *loop)
 {
     const struct journal *journal = replica_journal(loop->options.replica);
     const struct hash *own = &replica_identity(loop->options.replica)->device_id;
     uint32_t count = journal_branch_count(journal);
 
-    if (count >= loop->own_room) {
-        uint64_t *grown = realloc(loop->own_next, ((size_t)count + 64) * sizeof *grown);
+    if (count >= loop->grown_room) {
+        uint64_t *grown = realloc(loop->grown_next, ((size_t)count + 64) * sizeof *grown);
 
         if (grown == NULL) {
             return; /* peers hear of it at the next comparison */
         }
-        memset(grown + loop->own_room, 0, ((size_t)count + 64 - loop->own_room) * sizeof *grown);
-        loop->own_next = grown;
-        loop->own_room = count + 64;
+        memset(grown + loop->grown_room, 0, ((size_t)count + 64 - loop->grown_room) * sizeof *grown);
+        loop->grown_next = grown;
+        loop->grown_room = count + 64;
     }
     for (uint32_t no = 1; no <= count; no++) {
         const struct log_branch *branch = journal_branch(journal, no);
 
-        if (branch->next_seq != loop->own_next[no] && hash_equal(&branch->device_id, own)) {
-            gossip_changed(loop->gossip, &branch->descriptor.compartment, &branch->log_id, steady_ms(loop));
-            loop->own_next[no] = branch->next_seq;
+        if (branch->next_seq == loop->grown_next[no]) {
+            continue;
         }
+        if (hash_equal(&branch->device_id, own)) {
+            gossip_changed(loop->gossip, &branch->descriptor.compartment, &branch->log_id, steady_ms(loop));
+        }
+        if (loop->grown_once && branch->descriptor.lane == LANE_URGENT) {
+            dial_for_urgent_news(loop, &branch->descriptor.compartment);
+        }
+        loop->grown_next[no] = branch->next_seq;
     }
+    loop->grown_once = true;
 }
 
 /* The roster changed, or addresses did: who may come, whom we dial, what we owe as an admin. */
@@ -453,8 +561,7 @@ begin_sessions_anew(struct loop *loop)
             if (loop->channel_open) {
                 channel_put_hangup(&loop->channel, &peer->device_id);
             }
-            peer->due = peer->endpoint[0] != '\0';
-            peer->dial_ms = steady_ms(loop) + PEER_REDIAL_MS;
+            schedule(loop, peer, false);
         }
     }
 }
@@ -536,6 +643,7 @@ keep_contacts(struct loop *loop, bool all)
 
     if (replica_begin_read(loop->options.replica, &txn) == ERR_OK) {
         peers_keep_contacts(loop->peers, txn, all);
+        peers_keep_uses(loop->peers, txn, all);
         replica_end_read(loop->options.replica, &txn);
     }
 }
@@ -585,7 +693,7 @@ turn(struct loop *loop, struct channel_frame *frame, bool pending)
         return err;
     }
     loop->restored = loop->restored && replica_is_restored(loop->options.replica, NULL);
-    tell_own_growth(loop);
+    tell_growth(loop);
     return ERR_OK;
 }
 
@@ -626,6 +734,7 @@ flush(struct loop *loop)
     enum err err = replica_anchor(loop->options.replica);
 
     dial_due(loop);
+    mind_lines(loop);
     loop->more_to_send = false;
     if (err == ERR_OK) {
         /* What had no room waits until net says that there is some. */
@@ -800,15 +909,17 @@ open_parts(struct loop *loop)
     if (err != ERR_OK) {
         return err;
     }
-    err = gossip_open(&loop->gossip, &(struct gossip_options){
-                                         .world = &options->world->world,
-                                         .store = replica_gossip_store(options->replica),
-                                         .device_id = identity->device_id,
-                                         .control = *roster_control(replica_roster(options->replica)),
-                                         .profile = options->config->profile,
-                                         .version = options->version,
-                                         .credit_bytes = CREDIT_BYTES,
-                                     });
+    err = gossip_open(
+        &loop->gossip,
+        &(struct gossip_options){
+            .world = &options->world->world,
+            .store = replica_gossip_store(options->replica),
+            .device_id = identity->device_id,
+            .control = *roster_control(replica_roster(options->replica)),
+            .profile = options->config->line.profile == 0 ? PROFILE_LAN : options->config->line.profile,
+            .version = options->version,
+            .credit_bytes = CREDIT_BYTES,
+        });
     if (err != ERR_OK) {
         return err;
     }
@@ -909,7 +1020,7 @@ loop_close(struct loop **loop_in)
     if (loop->signals >= 0) {
         (void)close(loop->signals);
     }
-    free(loop->own_next);
+    free(loop->grown_next);
     free(loop);
     *loop_in = NULL;
 }

@@ -12,12 +12,26 @@
 /* The first byte of a row of `peer`: an address, or the last contact with a device: its id, then the wall clock u64. */
 enum { ADDRESS_ROW = 1, CONTACT_ROW = 2, CONTACT_ROW_BYTES = 1 + HASH_BYTES + 8, DIGITS_MIN = 6 };
 
+/* Or the line to a device: its id, 1 if peer.set said how it is to be used, then that (profile u8, three u32, two u64) and what passed. */
+enum { LINE_ROW = 3 };
+
 struct contact {
     struct hash device_id;
     uint64_t wall_ms; /* as it is kept */
 };
 
+/* What is kept of the line to a device. */
+struct kept_line {
+    struct hash device_id;
+    bool set;
+    struct line_settings settings;
+    struct line_use use; /* as it is kept */
+};
+
 struct peers {
+    struct line_settings line; /* of node.conf, for all */
+    struct kept_line *lines;
+    size_t line_count;
     struct peer **all; /* each stays where it is */
     size_t count;
     struct peer_address *addresses;
@@ -41,7 +55,8 @@ address_free(struct peer_address *address)
 }
 
 static enum err
-address_append(struct peers *peers, const char *device, const char *endpoint, const char *name, bool added)
+address_append(struct peers *peers, const char *device, const char *endpoint, const char *name, bool added,
+               const struct line_settings *line)
 {
     struct peer_address *grown = realloc(peers->addresses, (peers->address_count + 1) * sizeof *grown);
 
@@ -51,7 +66,7 @@ address_append(struct peers *peers, const char *device, const char *endpoint, co
     }
     peers->addresses = grown;
     struct peer_address *address = &grown[peers->address_count];
-    *address = (struct peer_address){ strdup(device), strdup(endpoint), strdup(name), added };
+    *address = (struct peer_address){ strdup(device), strdup(endpoint), strdup(name), added, *line };
     if (address->device == NULL || address->endpoint == NULL || address->name == NULL) {
         address_free(address);
         return ERR_MEMORY;
@@ -75,10 +90,14 @@ peers_new(const struct config *config)
 {
     struct peers *peers = calloc(1, sizeof *peers);
 
+    if (peers != NULL) {
+        peers->line = config->line;
+        peers->line.profile = config->line.profile == 0 ? PROFILE_LAN : config->line.profile;
+    }
     for (size_t n = 0; peers != NULL && n < config->peer_count; n++) {
         const struct config_peer *from = &config->peers[n];
 
-        if (address_append(peers, from->device, from->endpoint, from->name, false) != ERR_OK) {
+        if (address_append(peers, from->device, from->endpoint, from->name, false, &from->line) != ERR_OK) {
             peers_free(&peers);
         }
     }
@@ -103,6 +122,7 @@ peers_free(struct peers **peers_in)
     free(peers->addresses);
     free(peers->waiting);
     free(peers->contacts);
+    free(peers->lines);
     free(peers);
     *peers_in = NULL;
 }
@@ -147,7 +167,7 @@ row_read(struct peers *peers, struct span row)
     if (!reader_done(&reader)) {
         return ERR_CORRUPT;
     }
-    return address_append(peers, parts[0], parts[1], parts[2], true);
+    return address_append(peers, parts[0], parts[1], parts[2], true, &peers->line);
 }
 
 static struct contact *
@@ -241,6 +261,166 @@ peers_last_contact(const struct peers *peers, const struct hash *device_id)
     return contact == NULL ? 0 : contact->wall_ms;
 }
 
+/* --- lines --- */
+
+static struct kept_line *
+line_of(const struct peers *peers, const struct hash *device_id)
+{
+    for (size_t n = 0; n < peers->line_count; n++) {
+        if (hash_equal(&peers->lines[n].device_id, device_id)) {
+            return &peers->lines[n];
+        }
+    }
+    return NULL;
+}
+
+/* The place where the line to a device is remembered; NULL: no memory. */
+static struct kept_line *
+line_for(struct peers *peers, const struct hash *device_id)
+{
+    struct kept_line *line = line_of(peers, device_id);
+
+    if (line != NULL) {
+        return line;
+    }
+    struct kept_line *grown = realloc(peers->lines, (peers->line_count + 1) * sizeof *grown);
+    if (grown == NULL) {
+        return NULL;
+    }
+    peers->lines = grown;
+    line = &grown[peers->line_count];
+    peers->line_count++;
+    *line = (struct kept_line){ .device_id = *device_id };
+    return line;
+}
+
+static enum err
+line_read(struct peers *peers, struct span row)
+{
+    struct kept_line read = { .set = false };
+    struct reader in = reader_of(row);
+
+    (void)reader_u8(&in);
+    reader_copy(&in, read.device_id.bytes, HASH_BYTES);
+    uint8_t set = reader_u8(&in);
+    read.set = set == 1;
+    read.settings.profile = (enum link_profile)reader_u8(&in);
+    read.settings.interval_min = reader_u32(&in);
+    read.settings.quiet_from = reader_u32(&in);
+    read.settings.quiet_to = reader_u32(&in);
+    read.settings.day_bytes = reader_u64(&in);
+    read.settings.month_bytes = reader_u64(&in);
+    struct span use = reader_span(&in, LINE_USE_BYTES);
+    if (!reader_done(&in) || set > 1 || !line_use_read(use, &read.use) ||
+        (read.set && !line_settings_valid(&read.settings))) {
+        return ERR_CORRUPT;
+    }
+    struct kept_line *line = line_for(peers, &read.device_id);
+    if (line == NULL) {
+        return ERR_MEMORY;
+    }
+    *line = read;
+    return ERR_OK;
+}
+
+static void
+line_write(struct table_txn *txn, const struct kept_line *line)
+{
+    const struct span part = hash_span(&line->device_id);
+    uint8_t use[LINE_USE_BYTES];
+    struct buf row = { 0 };
+    uint8_t key[16];
+
+    line_use_write(use, &line->use);
+    buf_put_u8(&row, LINE_ROW);
+    buf_put_span(&row, hash_span(&line->device_id));
+    buf_put_u8(&row, line->set ? 1 : 0);
+    buf_put_u8(&row, (uint8_t)line->settings.profile);
+    buf_put_u32(&row, line->settings.interval_min);
+    buf_put_u32(&row, line->settings.quiet_from);
+    buf_put_u32(&row, line->settings.quiet_to);
+    buf_put_u64(&row, line->settings.day_bytes);
+    buf_put_u64(&row, line->settings.month_bytes);
+    buf_put(&row, use, sizeof use);
+    table_hash(table_txn_env(txn), key, "vigil.row.line", &part, 1);
+    if (!row.failed) {
+        table_put(txn, TABLE_PEER, span_of(key, sizeof key), buf_span(&row));
+    }
+    buf_free(&row);
+}
+
+enum err
+peers_set_line(struct peers *peers, struct table_txn *txn, const struct hash *device_id,
+               const struct line_settings *settings)
+{
+    struct peer *peer = peers_by_device(peers, device_id);
+    struct kept_line *line = line_for(peers, device_id);
+
+    if (line == NULL) {
+        return ERR_MEMORY;
+    }
+    line->set = settings != NULL;
+    line->settings = settings != NULL ? *settings : (struct line_settings){ .profile = PROFILE_LAN };
+    if (peer != NULL) {
+        line->use = peer->use;
+    }
+    line_write(txn, line);
+    return ERR_OK;
+}
+
+/* How far what is kept of what passed is behind. */
+static uint64_t
+use_behind(const struct peers *peers, const struct peer *peer)
+{
+    const struct kept_line *line = line_of(peers, &peer->device_id);
+
+    if (line == NULL || line->use.month != peer->use.month || line->use.day != peer->use.day) {
+        return peer->use.month_bytes;
+    }
+    return peer->use.month_bytes - line->use.month_bytes;
+}
+
+void
+peers_keep_uses(struct peers *peers, struct table_txn *txn, bool all)
+{
+    for (size_t n = 0; n < peers->count; n++) {
+        const struct peer *peer = peers->all[n];
+        uint64_t behind = use_behind(peers, peer);
+
+        if (behind == 0 || (!all && behind < PEER_USE_BYTES)) {
+            continue;
+        }
+        struct kept_line *line = line_for(peers, &peer->device_id);
+        /* What memory ran out for is written the next time. */
+        if (line != NULL) {
+            line->use = peer->use;
+            line_write(txn, line);
+        }
+    }
+}
+
+/* How the line to a peer is to be used: as peer.set says, else node.conf of this address, else node.conf of all. */
+static void
+set_line(struct peers *peers, struct peer *peer, const struct peer_address *address)
+{
+    const struct kept_line *line = line_of(peers, &peer->device_id);
+
+    peer->line_set = line != NULL && line->set;
+    const struct line_settings settings = peer->line_set    ? line->settings
+                                          : address != NULL ? address->line
+                                                            : peers->line;
+    /* What was arranged for another line does not hold. */
+    if (memcmp(&settings, &peer->line, sizeof settings) != 0) {
+        peer->due = peer->endpoint[0] != '\0';
+        peer->dial_ms = 0;
+    }
+    peer->line = settings;
+    /* What was kept of before this start. */
+    if (line != NULL && peer->use.month_bytes == 0 && peer->use.day == 0) {
+        peer->use = line->use;
+    }
+}
+
 enum err
 peers_load(struct peers *peers, struct table_txn *txn)
 {
@@ -255,11 +435,14 @@ peers_load(struct peers *peers, struct table_txn *txn)
         }
     }
     peers->contact_count = 0;
+    peers->line_count = 0;
     table_cursor_init(&cursor, txn, TABLE_PEER, span_of(NULL, 0));
     while (err == ERR_OK && table_cursor_next(&cursor, &key, &value)) {
         /* A row that does not verify is counted; its peer is added again by hand. */
         if (value.data != NULL && value.size > 0) {
-            err = value.data[0] == CONTACT_ROW ? contact_read(peers, value) : row_read(peers, value);
+            err = value.data[0] == CONTACT_ROW ? contact_read(peers, value)
+                  : value.data[0] == LINE_ROW  ? line_read(peers, value)
+                                               : row_read(peers, value);
         }
     }
     table_cursor_end(&cursor);
@@ -286,7 +469,8 @@ peers_add(struct peers *peers, struct table_txn *txn, const char *device, const 
     }
     row_write(&row, parts);
     row_key(txn, device, key);
-    enum err err = row.failed ? ERR_MEMORY : address_append(peers, device, endpoint, name, true);
+    enum err err =
+        row.failed ? ERR_MEMORY : address_append(peers, device, endpoint, name, true, &peers->line);
     if (err == ERR_OK) {
         table_put(txn, TABLE_PEER, span_of(key, sizeof key), buf_span(&row));
     }
@@ -526,6 +710,7 @@ set_address(struct peers *peers, struct peer *peer, const struct roster *roster)
     const struct roster_device *device = peer->member ? roster_device(roster, &peer->device_id) : NULL;
     const struct peer_address *address = device == NULL ? NULL : address_of(peers, roster, device);
 
+    set_line(peers, peer, address);
     set_endpoint(peer, address != NULL ? address->endpoint : device != NULL ? device->endpoint : "");
     if (address != NULL && address->name[0] != '\0' && strlen(address->name) < sizeof peer->name &&
         utf8_valid(span_text(address->name))) {

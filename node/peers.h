@@ -21,6 +21,7 @@ enum {
     PEER_REDIAL_MS = 60 * 1000,
     PEER_WORDS_BYTES = 96,
     PEER_CONTACT_MS = 10 * 60 * 1000, /* how far what is kept of the last contact may be behind */
+    PEER_USE_BYTES = 64 * 1024,       /* and what is kept of the bytes that passed */
 };
 
 /* How to reach a device, as somebody said. */
@@ -28,7 +29,8 @@ struct peer_address {
     char *device;   /* as typed: fingerprint, id or name */
     char *endpoint; /* tcp://host:port */
     char *name;
-    bool added; /* by peer.add: kept in the database */
+    bool added;                /* by peer.add: kept in the database */
+    struct line_settings line; /* of node.conf */
 };
 
 struct peer {
@@ -42,6 +44,10 @@ struct peer {
     bool dropped;        /* it has no endpoint any more: stop dialling */
     bool due;            /* to be dialled once dial_ms has come */
     uint64_t dial_ms;
+    uint64_t called_ms;            /* dialled then, and it did not answer yet; 0: it did */
+    struct line_settings line;     /* as peer.set says, else node.conf */
+    struct line_use use;           /* what passed between us */
+    bool line_set;                 /* by peer.set */
     uint64_t contact_ms;           /* wall clock of its last frame since we started; 0: none */
     char reason[PEER_WORDS_BYTES]; /* why it is down, in words; "": never tried */
 };
@@ -75,6 +81,14 @@ MUST_CHECK enum err peers_update(struct peers *peers, const struct roster *roste
 /* Keep when each was last heard of, in a turn, where that is not kept yet or is PEER_CONTACT_MS behind (`all`: or is behind at all).
  * Errors stay in `txn`. */
 void peers_keep_contacts(struct peers *peers, struct table_txn *txn, bool all);
+
+/* How the line to a device is to be used, in a turn; NULL: as node.conf says, again. Errors stay in `txn`. ERR_MEMORY. */
+MUST_CHECK enum err peers_set_line(struct peers *peers, struct table_txn *txn, const struct hash *device_id,
+                                   const struct line_settings *line);
+
+/* Keep what passed between us and each, in a turn, where that is PEER_USE_BYTES ahead of what is kept (`all`: at all). Errors stay
+ * in `txn`. */
+void peers_keep_uses(struct peers *peers, struct table_txn *txn, bool all);
 
 /* When a device was last heard of, before this start too: wall clock; 0: never, or nobody wrote it down. */
 uint64_t peers_last_contact(const struct peers *peers, const struct hash *device_id);

@@ -38,6 +38,8 @@ static const struct call_kind kinds[] = {
     { "peer.add", call_peer_add, true, false, false },
     { "peer.list", call_peer_list, false, false, false },
     { "peer.remove", call_peer_remove, true, false, false },
+    { "peer.set", call_peer_set, true, false, false },
+    { "sync.budget", call_sync_budget, false, false, false },
     { "record.save", call_record_save, true, false, false },
     { "record.show", call_record_show, false, true, false },
     { "record.list", call_record_list, false, true, false },

@@ -182,6 +182,126 @@ call_sync_now(struct call *call)
     call_ok(call, json_pack("{s:I}", "asked", asked));
 }
 
+/* --- what lines cost --- */
+
+static json_t *
+limit_json(uint64_t bytes)
+{
+    return bytes == 0 ? json_null() : json_integer((json_int_t)bytes);
+}
+
+static json_t *
+budget_json(struct call *call, const struct peer *peer, const struct gossip_peer_status *status)
+{
+    const struct world *world = call_options(call)->world;
+    uint64_t wall_ms = world_wall_ms(world);
+    uint64_t now_ms = world_steady_ms(world);
+    struct line_use use = line_use_now(&peer->use, wall_ms);
+    struct progress progress = progress_of(status);
+    char hours[LINE_TEXT_BYTES];
+    uint64_t bytes = 0;
+
+    for (size_t n = 0; status != NULL && n < status->compartment_count; n++) {
+        bytes += status->compartments[n].bytes_to_receive;
+    }
+    line_hours_print(&peer->line, hours);
+    bool waits = peer->due && peer->state != PEER_UP;
+    json_t *json = json_pack(
+        "{s:s,s:o,s:s,s:b,s:s,s:o,s:b,s:o}", "name", peer->name, "device",
+        device_json(call->roster, &peer->device_id), "profile", line_profile_name(peer->line.profile), "set",
+        peer->line_set, "allowance", line_allowance_name(line_allows(&peer->line, &use, wall_ms)), "opens",
+        time_json(line_opens_ms(&peer->line, &use, wall_ms)), "quiet", line_is_quiet(&peer->line, wall_ms),
+        "next",
+        waits ? json_integer((json_int_t)(peer->dial_ms > now_ms ? (peer->dial_ms - now_ms) / 1000 : 0))
+              : json_null());
+    json_t *rest = json_pack(
+        "{s:I,s:o,s:I,s:o,s:I,s:s,s:I,s:I,s:I,s:s}", "day_used", (json_int_t)use.day_bytes, "day_limit",
+        limit_json(peer->line.day_bytes), "month_used", (json_int_t)use.month_bytes, "month_limit",
+        limit_json(peer->line.month_bytes), "interval_minutes",
+        (json_int_t)(peer->line.interval_min == 0 ? LINE_INTERVAL_MIN_DEFAULT : peer->line.interval_min),
+        "quiet_hours", hours, "waiting_in", (json_int_t)progress.waiting_in, "waiting_out",
+        (json_int_t)progress.waiting_out, "bytes_to_receive", (json_int_t)bytes, "last_ending",
+        status == NULL ? "" : status->last_ending);
+
+    (void)json_object_update(json, rest);
+    json_decref(rest);
+    return json;
+}
+
+void
+call_sync_budget(struct call *call)
+{
+    const struct serve_options *options = call_options(call);
+    size_t count = 0;
+    const struct gossip_peer_status *all = gossip_status(options->gossip, &count);
+    json_t *list = json_array();
+
+    for (size_t n = 0; n < peers_count(options->peers); n++) {
+        const struct peer *peer = peers_at(options->peers, n);
+        const struct gossip_peer_status *status = status_of(all, count, &peer->device_id);
+
+        if (is_met(peer, status) && peer->member) {
+            (void)json_array_append_new(list, budget_json(call, peer, status));
+        }
+    }
+    call_ok(call, json_pack("{s:o}", "peers", list));
+}
+
+/* Change of a line what the request names. False: the call failed. */
+static bool
+read_line(struct call *call, struct line_settings *line)
+{
+    const char *profile = call_text(call, "profile");
+    const char *hours = call_text(call, "quiet_hours");
+    const char *day = call_text(call, "day_bytes");
+    const char *month = call_text(call, "month_bytes");
+
+    if (profile != NULL && !line_profile_parse(profile, &line->profile)) {
+        call_fail(call, ERR_INVALID, "lan, wan, metered or oneway", "there is no profile %.60s", profile);
+    }
+    if (hours != NULL && !line_hours_parse(hours, &line->quiet_from, &line->quiet_to)) {
+        call_fail(call, ERR_INVALID, "as in 22:00-06:00, in UTC, or none",
+                  "quiet hours are not of the form %.60s", hours);
+    }
+    if ((day != NULL && !line_bytes_parse(day, &line->day_bytes)) ||
+        (month != NULL && !line_bytes_parse(month, &line->month_bytes))) {
+        call_fail(call, ERR_INVALID, "as in 750k, 2M or 1G, or none", "a budget is not of that form");
+    }
+    line->interval_min =
+        (uint32_t)call_number(call, "interval_minutes", 1, LINE_INTERVAL_MIN_MAX,
+                              line->interval_min == 0 ? LINE_INTERVAL_MIN_DEFAULT : line->interval_min);
+    return !call->failed;
+}
+
+void
+call_peer_set(struct call *call)
+{
+    struct peers *peers = call_options(call)->peers;
+    const char *text = call_text_needed(call, "peer");
+    bool reset = call_flag(call, "reset");
+    const struct roster_device *device = text == NULL || call->failed ? NULL : call_peer_device(call, text);
+    const struct peer *peer = device == NULL ? NULL : peers_by_device(peers, &device->device_id);
+
+    if (device == NULL) {
+        return;
+    }
+    if (peer == NULL) {
+        call_fail(call, ERR_INVALID, "vigil peer list shows the peers", "%.70s is no peer of this node",
+                  text);
+        return;
+    }
+    struct line_settings line = peer->line;
+    if (!read_line(call, &line)) {
+        return;
+    }
+    enum err err = peers_set_line(peers, call->txn, &device->device_id, reset ? NULL : &line);
+    if (err != ERR_OK) {
+        call_fail(call, err, "", "%s", err_text(err));
+    }
+    call_peers_changed(call);
+    call_ok(call, json_object());
+}
+
 /* --- peer.* --- */
 
 static json_t *

@@ -63,7 +63,8 @@ struct listener {
 };
 
 struct link {
-    struct link_options options; /* without the key, defaults filled in */
+    struct link_options options;      /* without the key, defaults filled in */
+    char socks_proxy[ENDPOINT_BYTES]; /* HOST:PORT; "": none */
     uint8_t *secret_key;
     uint8_t curve_pk[CURVE_PK_BYTES];
     struct key *mac_key;
@@ -126,7 +127,7 @@ get_int(void *socket, int option)
  * connection ended and was not read yet, up to all that credit allows. What it is for, that nothing is queued for a
  * connection that does not stand, we see to by ourselves: link_send takes nothing for one, and each has its own socket. */
 static bool
-set_common(const struct link *link, void *socket)
+set_common(const struct link *link, void *socket, bool heartbeats)
 {
     const struct link_options *options = &link->options;
     int64_t frame_bytes_max = LINK_MESSAGE_BYTES_MAX + CURVE_FRAME_BYTES;
@@ -141,7 +142,7 @@ set_common(const struct link *link, void *socket)
               set_int(socket, ZMQ_RCVHWM, QUEUE_MESSAGES) && set_int(socket, ZMQ_IPV6, 1) &&
               set_int(socket, ZMQ_HANDSHAKE_IVL, (int)options->handshake_ms) &&
               set_int(socket, ZMQ_TCP_KEEPALIVE, 1);
-    if (heartbeat_ms > 0) {
+    if (heartbeats && heartbeat_ms > 0) {
         ok = ok && set_int(socket, ZMQ_HEARTBEAT_IVL, heartbeat_ms) &&
              set_int(socket, ZMQ_HEARTBEAT_TIMEOUT, silence_ms_max) &&
              set_int(socket, ZMQ_HEARTBEAT_TTL, ttl_ms);
@@ -497,9 +498,12 @@ configure_dial(struct link *link, struct outbound *out)
 
     /* libzmq retries by a fixed beat, and after a refusal never: it is told to wait so long that
      * we always come first. It says when an attempt failed only if it means to retry. */
-    return set_common(link, out->socket) && set_int(out->socket, ZMQ_RECONNECT_IVL, 10 * 60 * 1000) &&
+    return set_common(link, out->socket, out->heartbeats) &&
+           set_int(out->socket, ZMQ_RECONNECT_IVL, 10 * 60 * 1000) &&
            set_int(out->socket, ZMQ_RECONNECT_IVL_MAX, 0) &&
            set_int(out->socket, ZMQ_CONNECT_TIMEOUT, CONNECT_MS_MAX) &&
+           (link->socks_proxy[0] == '\0' || zmq_setsockopt(out->socket, ZMQ_SOCKS_PROXY, link->socks_proxy,
+                                                           strlen(link->socks_proxy)) == 0) &&
            zmq_setsockopt(out->socket, ZMQ_AFFINITY, &thread, sizeof thread) == 0 &&
            zmq_setsockopt(out->socket, ZMQ_CURVE_SERVERKEY, out->curve_pk, CURVE_PK_BYTES) == 0 &&
            zmq_setsockopt(out->socket, ZMQ_CURVE_PUBLICKEY, link->curve_pk, CURVE_PK_BYTES) == 0 &&
@@ -708,7 +712,7 @@ open_door(struct link *link)
     if (link->monitor == NULL) {
         return ERR_FULL;
     }
-    if (!set_common(link, link->router) || !set_int(link->router, ZMQ_ROUTER_MANDATORY, 1) ||
+    if (!set_common(link, link->router, true) || !set_int(link->router, ZMQ_ROUTER_MANDATORY, 1) ||
         !set_int(link->router, ZMQ_BACKLOG, BACKLOG) || !set_int(link->router, ZMQ_CURVE_SERVER, 1) ||
         zmq_setsockopt(link->router, ZMQ_AFFINITY, &thread, sizeof thread) != 0 ||
         zmq_setsockopt(link->router, ZMQ_CURVE_SECRETKEY, link->secret_key, KEY_BYTES) != 0 ||
@@ -753,6 +757,10 @@ link_open(struct link **link_out, const struct link_options *options)
     zmq_msg_init(&link->message);
     link->options = *options;
     fill_defaults(&link->options);
+    if (options->socks_proxy != NULL) {
+        (void)snprintf(link->socks_proxy, sizeof link->socks_proxy, "%s", options->socks_proxy);
+    }
+    link->options.socks_proxy = NULL;
     link->secret_key = crypto_secret_new(KEY_BYTES);
     link->mac_key = crypto_secret_new(sizeof *link->mac_key);
     if (link->secret_key == NULL || link->mac_key == NULL) {
@@ -824,7 +832,7 @@ stranger_socket(struct link *link)
     if (socket == NULL) {
         return NULL;
     }
-    if (zmq_curve_keypair(public_key, secret_key) != 0 || !set_common(link, socket) ||
+    if (zmq_curve_keypair(public_key, secret_key) != 0 || !set_common(link, socket, true) ||
         zmq_setsockopt(socket, ZMQ_CURVE_SERVERKEY, link->curve_pk, CURVE_PK_BYTES) != 0 ||
         zmq_setsockopt(socket, ZMQ_CURVE_PUBLICKEY, public_key, sizeof public_key) != 0 ||
         zmq_setsockopt(socket, ZMQ_CURVE_SECRETKEY, secret_key, sizeof secret_key) != 0) {
@@ -942,7 +950,7 @@ link_set_allowed(struct link *link, const struct zap_guest *guests, size_t guest
 
 enum err
 link_dial(struct link *link, const struct hash *device_id, const uint8_t curve_pk[CURVE_PK_BYTES],
-          struct span endpoint)
+          struct span endpoint, bool heartbeats)
 {
     struct endpoint parsed;
 
@@ -959,7 +967,7 @@ link_dial(struct link *link, const struct hash *device_id, const uint8_t curve_p
     }
     struct outbound *out = &peer->out;
     bool same = out->state != DIAL_OFF && strcmp(out->endpoint.text, parsed.text) == 0 &&
-                memcmp(out->curve_pk, curve_pk, CURVE_PK_BYTES) == 0;
+                memcmp(out->curve_pk, curve_pk, CURVE_PK_BYTES) == 0 && out->heartbeats == heartbeats;
     if (same && out->state != DIAL_WAITING) {
         return ERR_OK;
     }
@@ -967,6 +975,7 @@ link_dial(struct link *link, const struct hash *device_id, const uint8_t curve_p
         end_dial(link, peer, LINK_HUNG_UP);
     }
     out->endpoint = parsed;
+    out->heartbeats = heartbeats;
     memcpy(out->curve_pk, curve_pk, CURVE_PK_BYTES);
     out->failures = 0;
     start_dial(link, peer);

@@ -65,7 +65,9 @@ struct link_options {
     uint32_t redial_ms_max;    /* 0: 600,000 */
     uint32_t rekey_ms;         /* a connection is made anew after this time; 0: 4 hours */
     uint64_t rekey_bytes;      /* or after so many bytes, both ways; 0: 1 GiB */
-    bool ipc_allowed;          /* for tests */
+    const char *
+        socks_proxy; /* HOST:PORT, through which all is dialled; NULL or "": none. Read during link_open only */
+    bool ipc_allowed; /* for tests */
 };
 
 /* Make the sockets and the handler of libzmq's questions; nobody is on the list yet.
@@ -87,12 +89,13 @@ MUST_CHECK enum err link_set_allowed(struct link *link, const struct zap_guest *
  * ERR_DENIED: a stranger was let in: the caller must end the process. */
 MUST_CHECK enum err link_listen(struct link *link, struct span endpoint, char *bound_out);
 
-/* Keep a connection to `device_id` at `endpoint`, redialling with growing, random waits. If that is
+/* Keep a connection to `device_id` at `endpoint`, redialling with growing, random waits. `heartbeats`: as the options say; else
+ * none, since the line is paid for by the byte. If that is
  * so already, try at once. While the device is connected to us by itself, no attempt is made.
  * ERR_INVALID: not an endpoint; ERR_DENIED: the pair is not on the allow-list, or the device is our
  * own; ERR_FULL: LINK_PEERS_MAX; ERR_MEMORY. */
 MUST_CHECK enum err link_dial(struct link *link, const struct hash *device_id,
-                              const uint8_t curve_pk[CURVE_PK_BYTES], struct span endpoint);
+                              const uint8_t curve_pk[CURVE_PK_BYTES], struct span endpoint, bool heartbeats);
 
 /* Stop dialling the device and close what is open (DOWN, `reason`). It may come again by itself. */
 void link_hangup(struct link *link, const struct hash *device_id, enum link_reason reason);

@@ -31,6 +31,7 @@ struct outbound {
     enum link_reason closing; /* ended for this reason, once what it had sent is read */
     struct endpoint endpoint;
     uint8_t curve_pk[CURVE_PK_BYTES];
+    bool heartbeats;
     void *socket; /* libzmq's, as is the next: link.c alone knows them */
     void *monitor;
     bool socket_ready; /* there may be something to read */

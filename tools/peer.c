@@ -128,6 +128,65 @@ run_list(struct command *command)
     return status;
 }
 
+/* "interval=30" and so on, as a member of the request. */
+static bool
+take_setting(json_t *request, const char *word, struct client_fault *fault)
+{
+    static const char *const names[] = { "profile", "quiet_hours", "day_bytes", "month_bytes" };
+    const char *equals = strchr(word, '=');
+    size_t size = equals == NULL ? 0 : (size_t)(equals - word);
+    char *end = NULL;
+
+    for (size_t n = 0; n < sizeof names / sizeof names[0]; n++) {
+        if (size == strlen(names[n]) && strncmp(word, names[n], size) == 0) {
+            return json_object_set_new(request, names[n], json_string(equals + 1)) == 0 ||
+                   fault_set(fault, "usage", "use a terminal that is set to UTF-8", "the text is not UTF-8");
+        }
+    }
+    if (size == strlen("interval") && strncmp(word, "interval", size) == 0) {
+        long minutes = strtol(equals + 1, &end, 10);
+
+        return (equals[1] >= '0' && equals[1] <= '9' && *end == '\0' &&
+                json_object_set_new(request, "interval_minutes", json_integer(minutes)) == 0) ||
+               fault_set(fault, "usage", "write minutes, as in interval=30", "'%s' is no number of minutes",
+                         equals + 1);
+    }
+    return fault_set(fault, "usage", "profile, interval, quiet_hours, day_bytes and month_bytes can be set",
+                     "'%s' is not NAME=VALUE of a setting", word);
+}
+
+static enum exit_status
+run_set(struct command *command)
+{
+    struct client_fault fault;
+    json_t *ok = NULL;
+
+    json_t *request = json_pack("{s:s, s:s}", "do", "peer.set", "peer", command->words[0]);
+    if (command->word_count == 2 && strcmp(command->words[1], "configured") == 0) {
+        (void)json_object_set_new(request, "reset", json_true());
+    } else {
+        for (size_t n = 1; n < command->word_count; n++) {
+            if (!take_setting(request, command->words[n], &fault)) {
+                json_decref(request);
+                return command_fail(command, &fault, "nothing was set");
+            }
+        }
+    }
+    if (request != NULL && command_only_shown(command, request)) {
+        return STATUS_DONE;
+    }
+    if (!command_ask(command, request, &ok, &fault)) {
+        return command_fail(command, &fault, "nothing was set");
+    }
+    command_say(command, "the line to %s is used so from now on; vigil sync budget shows it\n",
+                command->words[0]);
+    if (command->out.json) {
+        output_json(command->out.to, ok);
+    }
+    json_decref(ok);
+    return STATUS_DONE;
+}
+
 static enum exit_status
 run_remove(struct command *command)
 {
@@ -162,6 +221,21 @@ static const struct verb verbs[] = {
     { "remove", "PEER", 1, 1, OPTION(DRY_RUN), "Call a peer no more",
       "It stays a member of the organisation and may still call this node; what came from it stays.\n",
       run_remove },
+    { "set", "PEER NAME=VALUE...", 2, 6, OPTION(DRY_RUN),
+      "Say how the line to a peer is used, and what it may cost",
+      "Names and values:\n"
+      "  profile=lan         send at once\n"
+      "  profile=wan         urgent news at once, the rest in batches\n"
+      "  profile=metered     a session every interval, and at once for urgent news; then hang up\n"
+      "  profile=oneway      call it never: bundles go there\n"
+      "  interval=30         minutes between sessions of a metered line, a fifth more or less\n"
+      "  quiet_hours=22:00-06:00   no session by itself then (UTC); or none\n"
+      "  day_bytes=2M  month_bytes=40M   what may pass, both ways, with what carries it (k, M, G); or none.\n"
+      "                      The last fifth is kept for urgent news\n\n"
+      "Examples:\n"
+      "  vigil peer set geneva profile=metered interval=30 month_bytes=40M\n"
+      "  vigil peer set geneva configured      as node.conf says, again\n",
+      run_set },
 };
 
 const struct noun peer_noun = { "peer", "Say whom this node calls", verbs, sizeof verbs / sizeof verbs[0] };

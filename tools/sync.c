@@ -242,7 +242,46 @@ run_watch(struct command *command)
     "Shares are rounded down, so 100.0 % means all. Of a peer that is away this tells what it had when "     \
     "it went.\n\n"
 
+static enum exit_status
+run_budget(struct command *command)
+{
+    static const struct output_column budgets[] = {
+        { "name", 0 },
+        { "profile", 0 },
+        { "allowance", COLUMN_STATE },
+        { "day_used", COLUMN_RIGHT },
+        { "day_limit", COLUMN_RIGHT },
+        { "month_used", COLUMN_RIGHT },
+        { "month_limit", COLUMN_RIGHT },
+        { "next", COLUMN_RIGHT },
+        { "waiting_in", COLUMN_RIGHT },
+        { "waiting_out", COLUMN_RIGHT },
+        { "opens", COLUMN_TIME },
+        { "last_ending", COLUMN_CUT },
+    };
+    struct client_fault fault;
+    json_t *ok = NULL;
+
+    if (!command_ask(command, json_pack("{s:s}", "do", "sync.budget"), &ok, &fault)) {
+        return command_fail(command, &fault, "cannot tell what the lines cost");
+    }
+    const json_t *rows = json_object_get(ok, "peers");
+    enum exit_status status = command_table(command, budgets, sizeof budgets / sizeof budgets[0], rows);
+    if (json_array_size(rows) == 0) {
+        command_remark(command, "this node has no peer yet: vigil peer add --help shows how to name one\n");
+    }
+    json_decref(ok);
+    return status;
+}
+
 static const struct verb verbs[] = {
+    { "budget", NULL, 0, 0, 0, "Show what each line has cost, what it may, and what waits",
+      "Bytes are counted both ways, with what carries them, by days and months in UTC. allowance: open; "
+      "urgent news alone, once four fifths of a budget are used; spent, until the time under opens. next: "
+      "seconds until the next session of a line that does not stand. last_ending: how the last session "
+      "ended.\n"
+      "vigil peer set says how a line is used.\n",
+      run_budget },
     { "now", "[PEER]", 0, 1, 0, "Ask the peers for what is new, at once",
       "Ends with 75 if nobody is connected.\n", run_now },
     { "status", NULL, 0, 0, OPTION(CHECK), "Show how far each peer is",

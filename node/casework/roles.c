@@ -25,6 +25,8 @@ static const struct {
     { "peer.list", EVERYBODY },
     { "peer.add", TENDING | ROLE_CASE_WORK | ROLE_RELAY },
     { "peer.remove", TENDING | ROLE_CASE_WORK | ROLE_RELAY },
+    { "peer.set", TENDING | ROLE_CASE_WORK | ROLE_RELAY },
+    { "sync.budget", EVERYBODY },
     { "device.list", EVERYBODY },
     { "device.show", EVERYBODY },
     { "codebook.show", EVERYBODY },

@@ -23,7 +23,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         (void)snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
         if (config_read(path, &config, &fault) == ERR_OK) {
             assert(config.handshake_ms >= 100 && config.handshake_ms <= 30000);
-            assert(config.profile >= PROFILE_LAN && config.profile <= PROFILE_ONEWAY);
+            assert(line_settings_valid(&config.line));
             for (size_t n = 0; n < config.peer_count; n++) {
                 assert(config.peers[n].device[0] != '\0' &&
                        strncmp(config.peers[n].endpoint, "tcp://", 6) == 0);

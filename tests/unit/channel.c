@@ -55,14 +55,15 @@ START_TEST(orders_of_the_store_arrive_as_they_were_given)
                                      .redial_ms_max = 5,
                                      .rekey_ms = 6,
                                      .rekey_bytes = UINT64_C(7) << 32,
-                                     .ipc_allowed = true };
+                                     .ipc_allowed = true,
+                                     .socks_proxy = "127.0.0.1:9050" };
     struct zap_guest guests[2] = { { .device_id = device }, { .curve_pk = "b" } };
     struct channel_frame frame;
 
     channel_put_config(&store, &config);
     channel_put_roster(&store, guests, 2);
     channel_put_listen(&store, span_text("tcp://*:7741"));
-    channel_put_dial(&store, &device, curve_pk, span_text("tcp://192.0.2.7:7741"));
+    channel_put_dial(&store, &device, curve_pk, span_text("tcp://192.0.2.7:7741"), true);
     channel_put_hangup(&store, &device);
     channel_put_message(&store, &device, span_text("hello"));
     channel_put_room(&store, &device, true);
@@ -81,6 +82,7 @@ START_TEST(orders_of_the_store_arrive_as_they_were_given)
     ck_assert_uint_eq(frame.config.rekey_ms, 6);
     ck_assert_uint_eq(frame.config.rekey_bytes, UINT64_C(7) << 32);
     ck_assert(frame.config.ipc_allowed);
+    ck_assert_str_eq(frame.config.socks_proxy, "127.0.0.1:9050");
     ck_assert(pass(&store, &net, &frame));
     ck_assert_int_eq(frame.type, CHANNEL_ROSTER);
     ck_assert_uint_eq(frame.count, 2);
@@ -95,6 +97,7 @@ START_TEST(orders_of_the_store_arrive_as_they_were_given)
     ck_assert_int_eq(frame.type, CHANNEL_DIAL);
     ck_assert(hash_equal(&frame.device_id, &device));
     ck_assert_mem_eq(frame.curve_pk, curve_pk, CURVE_PK_BYTES);
+    ck_assert(frame.heartbeats);
     ck_assert(span_equal(frame.endpoint, span_text("tcp://192.0.2.7:7741")));
     ck_assert(pass(&store, &net, &frame));
     ck_assert_int_eq(frame.type, CHANNEL_HANGUP);
@@ -245,7 +248,7 @@ START_TEST(a_frame_has_exactly_its_size)
     uint8_t down[] = { [0] = CHANNEL_DOWN, [33] = LINK_DISCONNECTED, [34] = 0 };
     uint8_t room[] = { [0] = CHANNEL_ROOM, [33] = 1, [34] = 0 };
     uint8_t roster[1 + 2 * 64 + 1] = { CHANNEL_ROSTER };
-    uint8_t dial[1 + 64 + 20] = { CHANNEL_DIAL };
+    uint8_t dial[1 + 64 + 1 + 20] = { CHANNEL_DIAL };
 
     ck_assert_int_eq(decode(down, 34, CHANNEL_STORE), ERR_OK);
     ck_assert_int_eq(decode(down, 33, CHANNEL_STORE), ERR_INVALID);
@@ -260,9 +263,13 @@ START_TEST(a_frame_has_exactly_its_size)
     for (size_t size = 1; size <= sizeof roster; size++) {
         ck_assert_int_eq(decode(roster, size, CHANNEL_NET) == ERR_OK, size % 64 == 1);
     }
-    memset(dial + 65, 'x', 20);
+    dial[65] = 1;
+    memset(dial + 66, 'x', 20);
     ck_assert_int_eq(decode(dial, sizeof dial, CHANNEL_NET), ERR_OK);
-    ck_assert_int_eq(decode(dial, 65, CHANNEL_NET), ERR_INVALID);
+    ck_assert_int_eq(decode(dial, 66, CHANNEL_NET), ERR_INVALID);
+    dial[65] = 2;
+    ck_assert_int_eq(decode(dial, sizeof dial, CHANNEL_NET), ERR_INVALID);
+    dial[65] = 0;
     dial[70] = '\n';
     ck_assert_int_eq(decode(dial, sizeof dial, CHANNEL_NET), ERR_INVALID);
     ck_assert_int_eq(decode(dial, 0, CHANNEL_NET), ERR_INVALID);

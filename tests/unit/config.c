@@ -54,7 +54,7 @@ START_TEST(no_file_is_all_defaults)
 {
     ck_assert_int_eq(unlink(path), 0);
     ck_assert_int_eq(config_read(path, &config, &fault), ERR_OK);
-    ck_assert_int_eq(config.profile, PROFILE_LAN);
+    ck_assert_int_eq(config.line.profile, PROFILE_LAN);
     ck_assert_str_eq(config.listen, "");
     ck_assert_uint_eq(config.peer_count, 0);
     config_free(&config);
@@ -68,7 +68,7 @@ START_TEST(every_option_is_taken)
                   "peer \"hq\" {\n device = \"12345\"\n endpoint = \"tcp://hq:7700\"\n}\n"),
         ERR_OK);
     ck_assert_str_eq(config.name, "KEN");
-    ck_assert_int_eq(config.profile, PROFILE_WAN);
+    ck_assert_int_eq(config.line.profile, PROFILE_WAN);
     ck_assert_int_eq(config.handshake_ms, 9000);
     ck_assert_uint_eq(config.peer_count, 1);
     ck_assert_str_eq(config.peers[0].name, "hq");

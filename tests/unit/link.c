@@ -170,7 +170,7 @@ allow(struct node *node, const struct node *first, const struct node *second)
 static enum err
 dial(struct node *from, const struct node *to, const char *endpoint)
 {
-    return link_dial(from->link, &to->device_id, to->pair.public_key, span_text(endpoint));
+    return link_dial(from->link, &to->device_id, to->pair.public_key, span_text(endpoint), true);
 }
 
 /* Three nodes; ada listens, and ada and ben know each other. */
@@ -512,7 +512,8 @@ START_TEST(another_transport_key_than_expected_is_told_apart)
 
     memcpy(wrong.curve_pk, eve->pair.public_key, CURVE_PK_BYTES);
     ck_assert_int_eq(link_set_allowed(ben->link, &wrong, 1), ERR_OK);
-    ck_assert_int_eq(link_dial(ben->link, &ada->device_id, wrong.curve_pk, span_text(ada->endpoint)), ERR_OK);
+    ck_assert_int_eq(link_dial(ben->link, &ada->device_id, wrong.curve_pk, span_text(ada->endpoint), true),
+                     ERR_OK);
     ck_assert_soon(ben->downs >= 1);
     ck_assert_int_eq(ben->last_down, LINK_WRONG_KEY);
     ck_assert_soon(ada->refused[LINK_NO_HANDSHAKE] > 0);

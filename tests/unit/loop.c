@@ -127,7 +127,7 @@ setup(void)
     real_world_init(&world);
     static char nothing[] = "";
     config = (struct config){
-        .name = nothing, .listen = nothing, .announce = nothing, .profile = PROFILE_LAN, .handshake_ms = 1000
+        .name = nothing, .listen = nothing, .announce = nothing, .line = { .profile = PROFILE_LAN }, .handshake_ms = 1000
     };
     ck_assert_int_eq(loop_open(&loop, &(struct loop_options){ .replica = ken->replica,
                                                               .world = &world,
