@@ -4,6 +4,7 @@
  *     author.c           what this device writes: saves, statements, epochs
  *     replica_gossip.c   the replica as its peers' conversations see it
  *     backup.c           reading it out, slice by slice      restore.c   taking a backup in
+ *     bundle_export.c    reading out what others may carry   bundle_import.c   taking it in
  *     replica_erase.c    its part in erasures: orders, receipts, rewriting, a full disk
  */
 #pragma once

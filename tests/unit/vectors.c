@@ -12,6 +12,7 @@
 #include "store/base/world.h"
 #include "store/change.h"
 #include "sync/backup.h"
+#include "sync/bundle.h"
 #include "store/codebook.h"
 #include "sync/frontier.h"
 #include "sync/keyring.h"
@@ -190,10 +191,11 @@ make_contexts(struct vectors *out, const struct vectors *stated)
         "vigil.bak.sum.v1", "vigil.bak.pas.v1", "vigil.cbk.v1",     "vigil.req.v1",     "vigil.wel.v1",
         "vigil.view.v1",    "vigil.dic.v1",     "vigil.pop.v1",     "vigil.fro.v1",     "vigil.frs.v1",
         "vigil.prt.v1",     "vigil.ptl.v1",     "vigil.imp.key.v1", "vigil.imp.row.v1", "vigil.imp.elt.v1",
-        "vigil.ver.v1",     "vigil.vpg.v1",     "vigil.snp.v1",
+        "vigil.ver.v1",     "vigil.vpg.v1",     "vigil.snp.v1",     "vigil.bdl.hed.v1", "vigil.bdl.key.v1",
+        "vigil.bdl.man.v1", "vigil.bdl.tip.v1",
     };
-    static const char *const prefixes[] = { "VIGIL1STMT", "VIGIL1ENTRY", "VIGIL1REQUEST", "VIGIL1DEVICE",
-                                            "VIGIL1FRONTIER" };
+    static const char *const prefixes[] = { "VIGIL1STMT",   "VIGIL1ENTRY",    "VIGIL1REQUEST",
+                                            "VIGIL1DEVICE", "VIGIL1FRONTIER", "VIGIL1BUNDLE" };
     struct test_author author;
     uint8_t input[3];
     uint8_t seed[32];
@@ -571,6 +573,76 @@ make_backup(struct vectors *out, const struct vectors *stated)
     buf_free(&key);
 }
 
+/* A volume for one device, of nothing but what it says of itself. */
+static void
+make_bundle(struct vectors *out, const struct vectors *stated)
+{
+    uint8_t next = 0x01;
+    const struct world world = { .self = &next, .random = draw_count };
+    static struct bundle_head head;
+    static struct bundle_manifest manifest;
+    struct heads_tip tip = { .seq = 300 };
+    struct test_author author;
+    struct key_pair box;
+    struct key file_key;
+    struct key volume_key;
+    struct buf volume = { 0 };
+    struct buf text = { 0 };
+    struct buf frame = { 0 };
+    uint8_t secret[32];
+
+    (void)stated;
+    author_init(&author);
+    count_up(secret, sizeof secret, 0x30);
+    crypto_box_pair_from_secret(&box, secret);
+    count_up(file_key.bytes, KEY_BYTES, 0x50);
+    count_up(manifest.bundle_id.bytes, IDENT_BYTES, 0xf0);
+    enum err err = bundle_head_make(&head, &manifest.bundle_id, &file_key,
+                                    (const uint8_t(*)[32])box.public_key, 1, &world);
+    assert(err == ERR_OK);
+    head.volume = 2;
+    bundle_volume_key(&volume_key, &file_key, &manifest.bundle_id, 2);
+    count_up(manifest.org.bytes, HASH_BYTES, 0x20);
+    manifest.volume = 2;
+    memcpy(manifest.sign_pk, author.sign.public_key, SIGN_PK_BYTES);
+    manifest.made_ms = 1700000000000;
+    manifest.content = BUNDLE_LACKING;
+    manifest.destination_count = 1;
+    count_up(manifest.destinations[0].bytes, HASH_BYTES, 0x80);
+    manifest.compartment_count = 1;
+    manifest.compartments[0].id = author.descriptor.compartment;
+    count_up(manifest.compartments[0].digest, DIGEST_BYTES, 0x90);
+    manifest.compartments[0].flags = DIGEST_WORKING;
+
+    add(out, "box secret", span_of(secret, sizeof secret));
+    add(out, "file key", span_of(file_key.bytes, KEY_BYTES));
+    add(out, "volume key", span_of(volume_key.bytes, KEY_BYTES));
+    bundle_head_write(&volume, &head);
+    add(out, "head", buf_span(&volume));
+    bundle_manifest_write(&text, &manifest, &author.sign);
+    add(out, "manifest", buf_span(&text));
+    bundle_part_write(&volume, &volume_key, 0, buf_span(&text));
+    buf_clear(&text);
+    memcpy(tip.log_short, author.log_id.bytes, SHORT_BYTES);
+    count_up(tip.entry_short, SHORT_BYTES, 0xe0);
+    heads_write(&frame, author.descriptor.compartment.bytes, UINT16_MAX);
+    heads_tip_write(&frame, &tip);
+    bundle_heads_write(&text, &manifest.bundle_id, buf_span(&frame), &author.sign);
+    add(out, "heads", buf_span(&text));
+    bundle_part_write(&volume, &volume_key, 1, buf_span(&text));
+    buf_clear(&text);
+    buf_put_u8(&text, BUNDLE_END);
+    buf_put_u32(&text, 2);
+    buf_put_u8(&text, 1);
+    add(out, "end", buf_span(&text));
+    bundle_part_write(&volume, &volume_key, 2, buf_span(&text));
+    bundle_head_write(&volume, &head);
+    add(out, "volume", buf_span(&volume));
+    buf_free(&frame);
+    buf_free(&text);
+    buf_free(&volume);
+}
+
 static const struct {
     const char *name;
     void (*make)(struct vectors *out, const struct vectors *stated);
@@ -578,7 +650,7 @@ static const struct {
     { "contexts", make_contexts }, { "descriptor", make_descriptor }, { "record-keys", make_record_keys },
     { "payload", make_payload },   { "entry", make_entry },           { "chunk", make_chunk },
     { "codebook", make_codebook }, { "frontier", make_frontier },     { "epoch", make_epoch },
-    { "backup", make_backup },
+    { "backup", make_backup },     { "bundle", make_bundle },
 };
 
 static struct vectors stated;
@@ -667,6 +739,12 @@ START_TEST(a_backup_is_sealed_as_the_vectors_say)
 }
 END_TEST
 
+START_TEST(a_volume_of_a_bundle_is_sealed_as_the_vectors_say)
+{
+    check_file("bundle");
+}
+END_TEST
+
 static int
 print_file(const char *name)
 {
@@ -701,6 +779,7 @@ main(int argc, char **argv)
         digests_lists_and_slices_of_a_frontier_are_those_of_the_vectors,
         commitment_and_link_of_an_epoch_are_those_of_the_vectors,
         a_backup_is_sealed_as_the_vectors_say,
+        a_volume_of_a_bundle_is_sealed_as_the_vectors_say,
     };
 
     if (argc == 2) {

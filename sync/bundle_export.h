@@ -1,0 +1,81 @@
+/* bundle_export.h - what goes into a bundle: the chunks that its destinations may carry, the most needed first.
+ *
+ *     begin --> volume --> step, step ... --> volume --> step ... --> done
+ *                 \_ an output of its own _/
+ *
+ * `control` comes first, then the keys of every compartment, then what is urgent, and then the rest; so a first volume
+ * is of use alone. Only compartments go in that we and every destination may carry. How far each log had come is noted
+ * at the beginning, and it is written a slice at a time, without a transaction that lasts.
+ */
+#pragma once
+
+#include "sync/bundle.h"
+#include "sync/replica.h"
+
+enum {
+    BUNDLE_VOLUME_BYTES_MIN = 1 << 18,
+    BUNDLE_TIPS_MAX = 65536, /* that are kept of what a device said it has in one compartment */
+};
+
+/* Where what a device said of itself in a bundle is kept beside its checkpoints (gossip_store.save_checkpoint). */
+enum { BUNDLE_KNOWN_SLOT = 2 };
+
+struct bundle_known {
+    uint64_t made_ms; /* by its clock; 0: it never said anything */
+    struct heads_tip *tips;
+    size_t count;
+};
+
+void bundle_known_free(struct bundle_known *known);
+
+/* Bytes for the table, and back. ERR_INVALID: none of ours. ERR_MEMORY. */
+void bundle_known_write(struct buf *out, const struct bundle_known *known);
+MUST_CHECK enum err bundle_known_read(struct span bytes, struct bundle_known *known_out);
+
+struct bundle_export_options {
+    const struct hash *destinations; /* device ids, 1 to BUNDLE_DESTINATIONS_MAX; twice is as good as once */
+    size_t destination_count;
+    enum bundle_content content;
+    uint64_t volume_bytes; /* that no volume passes: at least BUNDLE_VOLUME_BYTES_MIN */
+};
+
+struct bundle_export;
+
+/* Note what is to be written. Outside of a turn; `replica` outlives the export. *place_out: of the destination that an error is
+ * about. ERR_ABSENT: that device is not certified, or was revoked. ERR_INVALID: it is this one. ERR_DENIED: there is nothing that it
+ * may carry with us: its certificate ended, or ours does not stand. ERR_MEMORY; errors of the tables. */
+MUST_CHECK enum err bundle_export_begin(struct bundle_export **export_out, struct replica *replica,
+                                        const struct bundle_export_options *options, size_t *place_out);
+
+/* Begin the next volume. At the beginning, and whenever bundle_export_step says BUNDLE_VOLUME_ENDS. Errors of the output. */
+MUST_CHECK enum err bundle_export_volume(struct bundle_export *export, struct stream_output output);
+
+enum bundle_step {
+    BUNDLE_GOES_ON,
+    BUNDLE_VOLUME_ENDS, /* this volume is whole, and another one follows */
+    BUNDLE_DONE,        /* this volume is whole, and the last */
+};
+
+/* Write a slice: about 256 entries or 1 MiB. Outside of a turn. Errors of the output and of the tables, after which it is to be closed; an
+ * entry that is damaged here is no error: see bundle_export_progress. */
+MUST_CHECK enum err bundle_export_step(struct bundle_export *export, enum bundle_step *step_out);
+
+struct bundle_progress {
+    uint64_t done; /* entries that were written */
+    uint64_t all;  /* as many as were to be when it began */
+    uint64_t lost; /* left out: one on the way to them is damaged here */
+    uint64_t bytes;
+    uint32_t volume; /* the present one, from 1 */
+    uint32_t parts;  /* of it, written so far */
+};
+
+struct bundle_progress bundle_export_progress(const struct bundle_export *export);
+
+/* Who and what it is. Lent. */
+const struct bundle_manifest *bundle_export_manifest(const struct bundle_export *export);
+
+/* The file key, to read volumes back with. Lent. */
+const struct key *bundle_export_key(const struct bundle_export *export);
+
+/* Wipes it. Takes none. */
+void bundle_export_close(struct bundle_export **export);
