@@ -8,7 +8,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { SYNC_BYTES = 1 << 20 };
+enum { SYNC_BYTES = 1 << 20, AROUND_BYTES = 4096 };
 
 static enum err
 err_of_errno(int number)
@@ -201,7 +201,7 @@ begin(struct backup_in *in, struct stream_header *header_out)
 }
 
 static enum err
-open_at(struct backup_in *in, int directory, const char *name, struct stream_header *header_out)
+open_at(struct backup_in *in, int directory, const char *name)
 {
     struct stat info;
 
@@ -213,19 +213,60 @@ open_at(struct backup_in *in, int directory, const char *name, struct stream_hea
         backup_in_close(in);
         return ERR_DENIED;
     }
-    return begin(in, header_out);
+    return ERR_OK;
 }
 
 enum err
 backup_in_open(struct backup_in *in, const char *path, struct stream_header *header_out)
 {
-    return open_at(in, AT_FDCWD, path, header_out);
+    enum err err = backup_in_open_plain(in, path);
+
+    return err == ERR_OK ? begin(in, header_out) : err;
 }
 
 enum err
 backup_in_open_again(struct backup_in *in, const struct backup_out *out, struct stream_header *header_out)
 {
-    return open_at(in, out->directory, out->kept ? out->name : out->beside, header_out);
+    enum err err = backup_in_open_plain_again(in, out);
+
+    return err == ERR_OK ? begin(in, header_out) : err;
+}
+
+enum err
+backup_in_open_plain(struct backup_in *in, const char *path)
+{
+    return open_at(in, AT_FDCWD, path);
+}
+
+enum err
+backup_in_open_plain_again(struct backup_in *in, const struct backup_out *out)
+{
+    return open_at(in, out->directory, out->kept ? out->name : out->beside);
+}
+
+enum err
+backup_in_read_around(struct backup_in *in, uint8_t *out, size_t room, size_t *size_out, uint64_t *lost)
+{
+    off_t at = lseek(in->file, 0, SEEK_CUR);
+    struct stat info;
+
+    enum err err = backup_in_read(in, out, room, size_out);
+    if (err != ERR_IO || at < 0 || fstat(in->file, &info) != 0 || at >= info.st_size) {
+        return err;
+    }
+    /* One block at a time: what can be read of its neighbours is. */
+    size_t block = AROUND_BYTES - (size_t)(at % AROUND_BYTES);
+    size_t size = block < room ? block : room;
+    size = (uint64_t)(info.st_size - at) < size ? (size_t)(info.st_size - at) : size;
+    ssize_t got = pread(in->file, out, size, at);
+    if (got > 0) {
+        size = (size_t)got;
+    } else {
+        memset(out, 0, size);
+        *lost += size;
+    }
+    *size_out = size;
+    return lseek(in->file, at + (off_t)size, SEEK_SET) < 0 ? ERR_IO : ERR_OK;
 }
 
 enum err

@@ -1,4 +1,4 @@
-/* backup_file.h - the files of a backup, on a disk that may be a stick: written beside, kept whole or not at all.
+/* backup_file.h - the files of a backup or a bundle, on a disk that may be a stick: written beside, kept whole or not at all.
  *
  *     .NAME.main.part --write, sync each MiB--> whole, read back --keep--> NAME.main
  *
@@ -54,6 +54,14 @@ MUST_CHECK enum err backup_in_open(struct backup_in *in, const char *path, struc
 /* The same of a file that is being written. */
 MUST_CHECK enum err backup_in_open_again(struct backup_in *in, const struct backup_out *out,
                                          struct stream_header *header_out);
+
+/* The same without a header: at the beginning of the file. */
+MUST_CHECK enum err backup_in_open_plain(struct backup_in *in, const char *path);
+MUST_CHECK enum err backup_in_open_plain_again(struct backup_in *in, const struct backup_out *out);
+
+/* As backup_in_read, of a damaged medium: what it cannot give is read as zeros, a block at a time, and added to *lost. */
+enum err backup_in_read_around(struct backup_in *in, uint8_t *out, size_t room, size_t *size_out,
+                               uint64_t *lost);
 
 /* A stream_input; `self` is a struct backup_in. */
 enum err backup_in_read(void *self, uint8_t *out, size_t room, size_t *size_out);

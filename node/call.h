@@ -183,6 +183,33 @@ struct backup_watch *call_backup(struct call *call);
 /* A slice of it. False: it is over, and that was told. `api` may be NULL: nobody is told. */
 bool backup_watch_step(struct backup_watch *watch, struct call *call, struct api *api, uint64_t now_ms);
 
+/* The one bundle that may be written or read, and whom it is told to: when they leave, it ends; what was taken in stays. */
+struct bundle_write;
+struct bundle_read;
+struct bundle_watch {
+    const struct serve_options *options;
+    struct bundle_write *write; /* one of the two, or none */
+    struct bundle_read *read;
+    bool inspect;
+    bool stepped; /* in the turn that is open */
+    enum err err; /* of the last step */
+    uint64_t not_before_ms;
+    uint64_t client_no;
+    int64_t id;
+    uint64_t told_ms;
+};
+struct bundle_watch *call_bundle(struct call *call);
+bool bundle_watch_is_on(const struct bundle_watch *watch);
+void bundle_watch_close(struct bundle_watch *watch);
+
+/* True if its next slice wants a turn; and that slice, in one; and how the turn ended. */
+bool bundle_watch_wants_turn(const struct bundle_watch *watch, uint64_t now_ms);
+void bundle_watch_take(struct bundle_watch *watch);
+void bundle_watch_turn_ended(struct bundle_watch *watch, bool durable, uint64_t now_ms);
+
+/* A slice that wants none. False: it is over, and that was told. `api` may be NULL: nobody is told. */
+bool bundle_watch_step(struct bundle_watch *watch, struct call *call, struct api *api, uint64_t now_ms);
+
 /* Exports that are on their way, each of one client. */
 struct exporting;
 struct exporting **call_exports(struct call *call);
@@ -254,6 +281,9 @@ bool stamp_is_suspect(const struct call *call, uint64_t hlc);
  * --- */
 void call_backup_make(struct call *call);
 void call_backup_accept(struct call *call);
+void call_bundle_export(struct call *call);
+void call_bundle_inspect(struct call *call);
+void call_bundle_import(struct call *call);
 void call_erase_plan(struct call *call);
 void call_erase_order(struct call *call);
 void call_erase_list(struct call *call);

@@ -71,6 +71,9 @@ static const struct call_kind kinds[] = {
     { "erase.report", call_erase_report, false, false, false },
     { "backup.make", call_backup_make, false, false, false },
     { "backup.accept", call_backup_accept, true, false, false },
+    { "bundle.export", call_bundle_export, false, false, false },
+    { "bundle.inspect", call_bundle_inspect, false, false, false },
+    { "bundle.import", call_bundle_import, false, false, false },
     { "device.list", call_device_list, false, false, false },
     { "device.show", call_device_show, false, false, false },
     { "held.list", call_held_list, false, false, false },
@@ -131,6 +134,7 @@ struct serve {
     struct watch watches[WATCHES_MAX];
     size_t watch_count;
     struct backup_watch backup;
+    struct bundle_watch bundle;
     struct audit_place audit;
     struct exporting *exports;
     bool peers_changed;
@@ -195,6 +199,7 @@ serve_free(struct serve **serve_in)
         json_decref(serve->watches[n].told);
     }
     backup_task_close(&serve->backup.task);
+    bundle_watch_close(&serve->bundle);
     exporting_free(&serve->exports);
     names_free(&serve->names);
     finding_free(&serve->finding);
@@ -271,6 +276,12 @@ struct backup_watch *
 call_backup(struct call *call)
 {
     return &call->serve->backup;
+}
+
+struct bundle_watch *
+call_bundle(struct call *call)
+{
+    return &call->serve->bundle;
 }
 
 /* --- what a call says --- */
@@ -711,6 +722,9 @@ stop_watch(struct serve *serve, const struct api_request *request)
     if (serve->backup.client_no == request->client_no && serve->backup.id == of) {
         backup_task_close(&serve->backup.task);
     }
+    if (serve->bundle.client_no == request->client_no && serve->bundle.id == of) {
+        bundle_watch_close(&serve->bundle);
+    }
 }
 
 void
@@ -778,7 +792,8 @@ serve_has_writes(const struct serve *serve)
             return true;
         }
     }
-    return import_is_wanted(serve) || export_is_left(serve, false);
+    return import_is_wanted(serve) || export_is_left(serve, false) ||
+           bundle_watch_wants_turn(&serve->bundle, world_steady_ms(serve->options.world));
 }
 
 /* What the writes of a turn that did not happen said is forgotten; those refused for good stay so. */
@@ -890,7 +905,14 @@ serve_write(struct serve *serve)
             return false;
         }
     }
-    return step_exports(serve, false) && step_import(serve);
+    if (!step_exports(serve, false) || !step_import(serve)) {
+        return false;
+    }
+    /* Last: what it took in is counted once, and nothing after it gives the turn up. */
+    if (bundle_watch_wants_turn(&serve->bundle, world_steady_ms(serve->options.world))) {
+        bundle_watch_take(&serve->bundle);
+    }
+    return true;
 }
 
 bool
@@ -910,6 +932,7 @@ void
 serve_turn_ended(struct serve *serve, enum err err)
 {
     exporting_turn_ended(&serve->exports, err == ERR_OK);
+    bundle_watch_turn_ended(&serve->bundle, err == ERR_OK, world_steady_ms(serve->options.world));
     if (err == ERR_OK) {
         for (struct pending *pending = serve->first; pending != NULL; pending = pending->next) {
             pending->durable = pending->ran;
@@ -1240,6 +1263,11 @@ serve_wait_ms(const struct serve *serve)
     struct replica *replica = serve->options.replica;
     uint64_t wait = serve->backup.task != NULL || serve->unready || serve_has_writes(serve) ? 0 : WAIT_MS_MAX;
 
+    if (bundle_watch_is_on(&serve->bundle) &&
+        serve->bundle.not_before_ms <= world_steady_ms(serve->options.world)) {
+        wait = 0;
+    }
+
     if (replica_roster(replica) != NULL) {
         uint64_t now_ms = world_steady_ms(serve->options.world);
         uint64_t due_ms = finding_due_ms(serve->finding, replica, now_ms);
@@ -1288,6 +1316,27 @@ work_on_backup(struct serve *serve)
     return more;
 }
 
+/* A slice of the bundle that is written, or of one that is read and wants no turn. */
+static bool
+work_on_bundle(struct serve *serve)
+{
+    static const struct api_request nobody;
+    struct api *api = serve->options.api;
+    struct call call;
+
+    if (!bundle_watch_is_on(&serve->bundle) || replica_roster(serve->options.replica) == NULL) {
+        return false;
+    }
+    if (api != NULL && !api_has_client(api, serve->bundle.client_no)) {
+        bundle_watch_close(&serve->bundle);
+        return false;
+    }
+    call_begin(serve, &call, &nobody, NULL);
+    bool more = bundle_watch_step(&serve->bundle, &call, api, world_steady_ms(serve->options.world));
+    call_end(&call);
+    return more;
+}
+
 bool
 serve_work(struct serve *serve)
 {
@@ -1314,7 +1363,8 @@ serve_work(struct serve *serve)
             log_event("counting-behind", "err=%s", err_code(err)); /* likewise */
         }
     }
-    return work_on_backup(serve);
+    bool more = work_on_bundle(serve);
+    return work_on_backup(serve) || more;
 }
 
 void

@@ -66,7 +66,8 @@ bool serve_peers_changed(struct serve *serve);
 /* Milliseconds until a subscriber wants to be told, at most 60,000. */
 uint64_t serve_wait_ms(const struct serve *serve);
 
-/* Go on with the backup that is being taken: a slice of it, between turns, before api_flush. True: there is more to do. */
+/* Go on with the backup that is being taken and the bundle that is being written or read: a slice, between turns, before api_flush.
+ * True: there is more to do. */
 bool serve_work(struct serve *serve);
 
 /* The name of the nth call of the API; NULL: there are no more. */

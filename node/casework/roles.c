@@ -73,6 +73,9 @@ static const struct {
     { "epoch.rotate", TENDING | ROLE_CASE_WORK },
     { "backup.make", TENDING | ROLE_CASE_WORK | ROLE_RELAY },
     { "backup.accept", TENDING | ROLE_CASE_WORK | ROLE_RELAY },
+    { "bundle.export", TENDING | ROLE_CASE_WORK | ROLE_RELAY },
+    { "bundle.inspect", TENDING | ROLE_CASE_WORK | ROLE_RELAY },
+    { "bundle.import", TENDING | ROLE_CASE_WORK | ROLE_RELAY },
 
     { "consent.show", PEOPLE },
     { "consent.withheld", PEOPLE },

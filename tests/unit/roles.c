@@ -32,6 +32,7 @@ static const struct {
     { "duplicate.unlink", "crh---" }, { "duplicate.reject", "crh---" }, { "import.begin", "crh---" },
     { "import.rows", "crh---" },      { "import.check", "crh---" },     { "import.commit", "crh---" },
     { "import.status", "crho--" },    { "import.resume", "crho--" },    { "import.abandon", "crho--" },
+    { "bundle.export", "c-ho-y" },    { "bundle.inspect", "c-ho-y" },   { "bundle.import", "c-ho-y" },
     { "record.export", "crh---" },    { "stats.tables", "crh---" },     { "stats.table", "crh---" },
     { "snapshot.draft", "-rh---" },   { "snapshot.make", "-rh---" },    { "snapshot.list", "crh-a-" },
     { "snapshot.show", "crh-a-" },    { "snapshot.verify", "crh-a-" },

@@ -1,0 +1,200 @@
+/* bundle.export, bundle.inspect and bundle.import: files of the running node, and what the loop does for them. */
+#include "node/backup_file.h"
+#include "node/bundle.h"
+#include "store/base/log.h"
+#include "tests/support/check.h"
+#include "tests/support/marker.h"
+#include "tests/support/saves.h"
+#include "tests/support/served.h"
+#include "tests/support/silent.h"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+static struct test_organisation org;
+static struct served ken;
+static struct served hq;
+static struct ident cases;
+static struct ident person;
+static char stick[96];
+
+static void
+setup(void)
+{
+    log_to(silent, NULL);
+    test_organisation_init(&org, 61);
+    served_begin_two(&org, &ken, &hq);
+    cases = test_compartment(ken.node, "KEN", OWN_CASES);
+    person = saves_person(ken.node, &cases, "zebra-quartz-marker");
+    (void)snprintf(stick, sizeof stick, "%s/stick", org.directory);
+    ck_assert_int_eq(mkdir(stick, 0700), 0);
+}
+
+static void
+teardown(void)
+{
+    served_end(&ken);
+    served_end(&hq);
+    test_organisation_free(&org);
+    saves_free();
+}
+
+/* One pass of the loop over what a node has to do by itself; `fails`: its turn comes to nothing. False: nothing is left. */
+static bool
+pass(struct served *node, bool fails)
+{
+    struct replica *replica = node->node->replica;
+
+    if (serve_has_writes(node->serve)) {
+        ck_assert_int_eq(replica_begin(replica), ERR_OK);
+        ck_assert(serve_write(node->serve));
+        if (fails) {
+            ck_assert_int_eq(replica_abort(replica), ERR_OK);
+        } else {
+            ck_assert_int_eq(replica_commit(replica), ERR_OK);
+        }
+        serve_turn_ended(node->serve, fails ? ERR_FULL : ERR_OK);
+        test_world_pass(&node->node->world, fails ? 10000 : 1);
+    }
+    return serve_work(node->serve);
+}
+
+static void
+work(struct served *node)
+{
+    for (int passes = 0; pass(node, false); passes++) {
+        ck_assert_int_lt(passes, 10000);
+    }
+    test_node_tend(node->node);
+}
+
+/* Ask for something that goes on afterwards: it was not refused, and has no answer yet. */
+static void
+ask(struct served *node, const char *format, const char *text)
+{
+    char request[512];
+
+    (void)snprintf(request, sizeof request, format, text);
+    for (char *at = request; *at != '\0'; at++) {
+        *at = (char)(*at == '\'' ? '"' : *at);
+    }
+    json_t *answer = serve_one(node->serve, json_loads(request, 0, NULL));
+    ck_assert_msg(answer == NULL, "%s", json_dumps(answer, 0));
+}
+
+static size_t
+files_on_stick(void)
+{
+    DIR *folder = opendir(stick);
+    size_t count = 0;
+
+    ck_assert_ptr_nonnull(folder);
+    for (const struct dirent *entry = readdir(folder); entry != NULL; entry = readdir(folder)) {
+        count += strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0 ? 1 : 0;
+    }
+    ck_assert_int_eq(closedir(folder), 0);
+    return count;
+}
+
+START_TEST(a_bundle_is_written_read_back_and_taken_in)
+{
+    struct stat info;
+    char path[128];
+
+    ask(&ken, "{'do':'bundle.export','to':['HQ'],'path':'%s/for-hq'}", stick);
+    work(&ken);
+    ck_assert_uint_eq(files_on_stick(), 1);
+    (void)snprintf(path, sizeof path, "%s/for-hq.001", stick);
+    ck_assert_int_eq(stat(path, &info), 0);
+    ck_assert_int_eq(info.st_mode & 0777, 0600);
+    ck_assert_uint_eq(marker_count(stick, span_text("zebra-quartz-marker")), 0);
+    ck_assert_uint_eq(marker_count(stick, span_text("KEN")), 0);
+    ck_assert_uint_eq(marker_count(stick, hash_span(&ken.node->identity.device_id)), 0);
+    /* It is only read: from a stick that is locked against writing, too. */
+    ck_assert_int_eq(chmod(path, 0400), 0);
+    ask(&hq, "{'do':'bundle.inspect','files':['%s/for-hq.001']}", stick);
+    work(&hq);
+    ck_assert_uint_eq(saves_pseudonym_count(hq.node, &cases, &person), 0);
+    ask(&hq, "{'do':'bundle.import','files':['%s/for-hq.001']}", stick);
+    /* The first turn is lost. */
+    while (!serve_has_writes(hq.serve)) {
+        ck_assert(pass(&hq, false));
+    }
+    (void)pass(&hq, true);
+    work(&hq);
+    ck_assert_uint_eq(saves_pseudonym_count(hq.node, &cases, &person), 1);
+    ck_assert_int_eq(stat(path, &info), 0);
+}
+END_TEST
+
+START_TEST(small_volumes_have_numbers_and_none_is_written_over)
+{
+    char path[128];
+
+    saves_begin(ken.node);
+    for (int n = 0; n < 1200; n++) {
+        const struct save_op ops[] = { saves_kind("person"), saves_set("person", "pseudonym", "P-1") };
+
+        (void)saves_new(ken.node, &cases, ops, 2);
+    }
+    saves_commit(ken.node);
+    ask(&ken, "{'do':'bundle.export','to':['HQ'],'content':'all','size':262144,'path':'%s/v'}", stick);
+    work(&ken);
+    ck_assert_uint_ge(files_on_stick(), 2);
+    (void)snprintf(path, sizeof path, "%s/v.002", stick);
+    ck_assert_int_eq(access(path, R_OK), 0);
+    size_t count = files_on_stick();
+    served_refused(served_ask(&ken, "{'do':'bundle.export','to':['HQ'],'path':'%s/v'}", stick), "exists");
+    /* A later volume is in the way: what was written before goes again. */
+    (void)snprintf(path, sizeof path, "%s/v.001", stick);
+    ck_assert_int_eq(unlink(path), 0);
+    ask(&ken, "{'do':'bundle.export','to':['HQ'],'content':'all','size':262144,'path':'%s/v'}", stick);
+    work(&ken);
+    ck_assert_uint_eq(files_on_stick(), count - 1);
+    ck_assert_int_ne(access(path, R_OK), 0);
+}
+END_TEST
+
+START_TEST(what_cannot_be_done_is_refused_with_a_reason)
+{
+    served_refused(served_ask(&ken, "{'do':'bundle.export','to':['HQ'],'path':'relative'}"), "usage");
+    served_refused(served_ask(&ken, "{'do':'bundle.export','path':'%s/x'}", stick), "usage");
+    served_refused(served_ask(&ken, "{'do':'bundle.export','to':[7],'path':'%s/x'}", stick), "usage");
+    served_refused(served_ask(&ken, "{'do':'bundle.export','to':['HQ'],'size':100,'path':'%s/x'}", stick),
+                   "usage");
+    served_refused(
+        served_ask(&ken, "{'do':'bundle.export','to':['HQ'],'content':'some','path':'%s/x'}", stick),
+        "usage");
+    served_refused(served_ask(&ken, "{'do':'bundle.export','to':['KEN'],'path':'%s/x'}", stick), "absent");
+    served_refused(served_ask(&ken, "{'do':'bundle.export','to':['nobody'],'path':'%s/x'}", stick), "absent");
+    served_refused(served_ask(&ken, "{'do':'bundle.export','to':['HQ'],'path':'%s/no/x'}", stick), "absent");
+    served_refused(served_ask(&ken, "{'do':'bundle.import','files':[]}"), "usage");
+    served_refused(served_ask(&ken, "{'do':'bundle.import','files':['x']}"), "usage");
+    served_refused(served_ask(&ken, "{'do':'bundle.import','files':['%s/none']}", stick), "absent");
+    served_refused(served_ask(&ken, "{'do':'bundle.inspect','files':['%s']}", stick), "denied");
+    ck_assert_uint_eq(files_on_stick(), 0);
+    ask(&ken, "{'do':'bundle.export','to':['HQ'],'path':'%s/x'}", stick);
+    served_refused(served_ask(&ken, "{'do':'bundle.export','to':['HQ'],'path':'%s/y'}", stick), "busy");
+    work(&ken);
+    ck_assert_uint_eq(files_on_stick(), 1);
+}
+END_TEST
+
+START_TEST(an_export_that_is_given_up_leaves_nothing)
+{
+    ask(&ken, "{'do':'bundle.export','to':['HQ'],'path':'%s/x'}", stick);
+    ck_assert_uint_eq(files_on_stick(), 1); /* .x.001.part */
+    served_end(&ken);
+    ck_assert_uint_eq(files_on_stick(), 0);
+    served_begin(&ken, ken.node);
+}
+END_TEST
+
+SUITE_MAIN_WITH("serve_bundle", setup, teardown, a_bundle_is_written_read_back_and_taken_in,
+                small_volumes_have_numbers_and_none_is_written_over,
+                what_cannot_be_done_is_refused_with_a_reason, an_export_that_is_given_up_leaves_nothing)
