@@ -72,7 +72,8 @@ const struct option_text option_texts[OPT_COUNT] = {
     [OPT_SINCE] = { "since", "TIME", "Only from this time on: 2026-03-01 or 2026-03-01T17:30Z" },
     [OPT_UNTIL] = { "until", "TIME", "Only before this time" },
     [OPT_WINDOW] = { "window", "ID", "Only what belongs to this reporting window" },
-    [OPT_ALL] = { "all", NULL, "Those too that were acknowledged, or that somebody has decided on" },
+    [OPT_ALL] = { "all", NULL,
+                  "Those too that were acknowledged, that somebody has decided on, or that were sent" },
     [OPT_MAPPING] = { "mapping", "MAPPING",
                       "Which column goes to which field: a file, or plain, uwazi or kobo; plain if left "
                       "out" },
@@ -87,10 +88,16 @@ const struct option_text option_texts[OPT_COUNT] = {
     [OPT_HTML] = { "html", "FILE", "The new file that the page is written to" },
     [OPT_LANGUAGE] = { "language", "LANGUAGE",
                        "Labels in ar, en, es, fr, ru or zh; en where there is none, and if left out" },
+    [OPT_TO] = { "to", "DEVICE",
+                 "Who is to open it: a device, or the code of an office; may be given again" },
+    [OPT_SIZE] = { "size", "BYTES", "What no volume passes: 650M, 4G; just under 4G if left out" },
+    [OPT_RECEIPTS] = { "receipts", NULL,
+                       "Only what the organisation is to know: receipts, certificates and keys" },
+    [OPT_ROUNDS] = { "rounds", "N", "How often; until it is stopped if left out" },
     [OPT_CHECK] = { "check", NULL, "End with status 6 if there is something to look at" },
 };
 
-_Static_assert(OPT_COUNT <= 64, "the options of a verb are bits of a number");
+_Static_assert(OPT_COUNT <= 8 * sizeof(option_bits), "the options of a verb are bits of a number");
 
 /* Keys of argp beyond the characters, so that no option has a short form. */
 enum { KEY_FIRST = 256 };
@@ -124,7 +131,7 @@ take_option(int key, char *text, struct argp_state *state)
 static void
 make_options(const struct verb *verb, struct argp_option options_out[OPT_COUNT + 1])
 {
-    uint64_t has = verb->options | OPTIONS_ALL;
+    option_bits has = verb->options | OPTIONS_ALL;
     size_t count = 0;
 
     memset(options_out, 0, (OPT_COUNT + 1) * sizeof *options_out);
@@ -144,7 +151,7 @@ make_options(const struct verb *verb, struct argp_option options_out[OPT_COUNT +
 /* The option of `has` that `text` ("--name" or "--name=value") means, whole or as the only one that begins
  * so; OPT_NONE: none. */
 static enum opt
-find_option(uint64_t has, const char *text)
+find_option(option_bits has, const char *text)
 {
     size_t length = strcspn(text + 2, "=");
     enum opt found = OPT_NONE;
@@ -164,7 +171,7 @@ find_option(uint64_t has, const char *text)
 }
 
 static bool
-no_option(const struct command *command, uint64_t has, const char *text, struct client_fault *fault)
+no_option(const struct command *command, option_bits has, const char *text, struct client_fault *fault)
 {
     const char *names[OPT_COUNT];
     char typed[64];
@@ -194,7 +201,7 @@ no_option(const struct command *command, uint64_t has, const char *text, struct 
 static bool
 check_options(const struct command *command, int argc, char **argv, struct client_fault *fault)
 {
-    uint64_t has = command->verb->options | OPTIONS_ALL;
+    option_bits has = command->verb->options | OPTIONS_ALL;
 
     for (int n = 0; n < argc && strcmp(argv[n], "--") != 0; n++) {
         if (argv[n][0] != '-' || argv[n][1] == '\0') {

@@ -1,32 +1,16 @@
 /* backup.c - `vigil backup`: a backup of the node while it runs; and letting a restored one show what it holds. */
-#include "tools/command.h"
+#include "tools/steps.h"
 
 #include "node/sealing.h"
 #include "store/base/crypto.h"
 
-#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
-#include <unistd.h>
 
 enum { FD_MAX = 1 << 20, KEY_MEMORY_MIN = 64, KEY_MEMORY_MAX = 4096 };
 
 /* --- make --- */
-
-/* The node knows nothing of the folder that we are in. */
-static bool
-absolute_path(const char *typed, char out[PATH_MAX], struct client_fault *fault)
-{
-    char here[PATH_MAX] = "";
-
-    if (typed[0] != '/' && getcwd(here, sizeof here) == NULL) {
-        return fault_set(fault, err_code(ERR_DENIED), "give the whole path, from / on",
-                         "the present folder cannot be told");
-    }
-    return snprintf(out, PATH_MAX, typed[0] == '/' ? "%s%s" : "%s/%s", here, typed) < PATH_MAX ||
-           fault_set(fault, err_code(ERR_INVALID), "give a shorter one", "the path is too long");
-}
 
 /* Ask for the passphrase, and give what the node needs of it. */
 static bool
@@ -65,74 +49,6 @@ take_recipient(const struct command *command, const char *path, json_t **out, st
     }
     *out = sealing_json(&recipient);
     return *out != NULL || fault_set(fault, err_code(ERR_MEMORY), NULL, "%s", err_text(ERR_MEMORY));
-}
-
-static bool
-shows_progress(const struct command *command)
-{
-    return !command->out.json && !args_has(command, OPT_QUIET) && isatty(STDERR_FILENO) == 1;
-}
-
-static void
-show_progress(const struct command *command, const json_t *event)
-{
-    enum { BAR = 30 };
-    json_int_t done = json_integer_value(json_object_get(event, "done"));
-    json_int_t all = json_integer_value(json_object_get(event, "all"));
-    const char *stage = json_string_value(json_object_get(event, "stage"));
-    int part = all > 0 ? (int)(done * BAR / all) : BAR;
-
-    if (shows_progress(command)) {
-        part = part < 0 || part > BAR ? BAR : part;
-        (void)fprintf(stderr, "\r[%.*s%*s] %s\033[K", part, "##############################", BAR - part, "",
-                      stage != NULL && strcmp(stage, "checking") == 0 ? "reading it back" : "writing");
-    }
-}
-
-static void
-clear_progress(const struct command *command)
-{
-    if (shows_progress(command)) {
-        (void)fputs("\r\033[K", stderr);
-    }
-}
-
-/* Wait for the last event. */
-static bool
-wait_for_it(struct command *command, json_t *request, json_t **done_out, struct client_fault *fault)
-{
-    int64_t id = 0;
-
-    if (!command_connect(command, fault)) {
-        json_decref(request);
-        return false;
-    }
-    if (client_send(command->client, request, command->wait_ms, &id, fault) != ERR_OK) {
-        return false;
-    }
-    for (;;) {
-        struct client_answer answer = { 0 };
-
-        if (client_receive(command->client, command->wait_ms, &answer, fault) != ERR_OK) {
-            return false;
-        }
-        const char *stage = json_string_value(json_object_get(answer.event, "stage"));
-        if (answer.event == NULL) {
-            *fault = answer.fault;
-        } else if (stage != NULL && strcmp(stage, "failed") == 0) {
-            (void)fault_set(fault, json_string_value(json_object_get(answer.event, "code")),
-                            json_string_value(json_object_get(answer.event, "hint")), "%s",
-                            json_string_value(json_object_get(answer.event, "message")));
-        } else if (stage != NULL && strcmp(stage, "done") == 0) {
-            *done_out = json_incref(answer.event);
-        } else {
-            show_progress(command, answer.event);
-            client_answer_free(&answer);
-            continue;
-        }
-        client_answer_free(&answer);
-        return *done_out != NULL;
-    }
 }
 
 static enum exit_status
@@ -175,7 +91,7 @@ run_make(struct command *command)
     json_t *done = NULL;
 
     /* Nobody thinks of a passphrase for a node that does not answer. */
-    if (!absolute_path(command->words[0], path, &fault) || !command_connect(command, &fault) ||
+    if (!steps_path(command->words[0], path, &fault) || !command_connect(command, &fault) ||
         !take_recipient(command, path, &recipient, &fault)) {
         return command_fail(command, &fault, "the backup was not made");
     }
@@ -185,8 +101,7 @@ run_make(struct command *command)
         (void)fault_set(&fault, "usage", "use a terminal that is set to UTF-8", "the path is not UTF-8");
         return command_fail(command, &fault, "the backup was not made");
     }
-    bool made = wait_for_it(command, request, &done, &fault);
-    clear_progress(command);
+    bool made = steps_wait(command, request, &done, &fault);
     enum exit_status status =
         made ? say_done(command, done) : command_fail(command, &fault, "the backup was not made");
     json_decref(done);

@@ -74,11 +74,18 @@ enum opt {
     OPT_UNSUPPRESSED,
     OPT_NAMES,
     OPT_LANGUAGE,
+    OPT_TO,
+    OPT_SIZE,
+    OPT_RECEIPTS,
+    OPT_ROUNDS,
     OPT_COUNT,
     OPT_NONE = OPT_COUNT /* something that stands on its own */
 };
 
-#define OPTION(name) (UINT64_C(1) << OPT_##name)
+/* A bit for each option: more than 64. */
+typedef unsigned __int128 option_bits;
+
+#define OPTION(name) ((option_bits)1 << OPT_##name)
 
 /* The options that every verb has. */
 #define OPTIONS_ALL                                                                                          \
@@ -122,7 +129,7 @@ struct verb {
     const char *words; /* "ID NAME=VALUE..." */
     size_t word_min;
     size_t word_max;
-    uint64_t options; /* beside OPTIONS_ALL */
+    option_bits options; /* beside OPTIONS_ALL */
     const char *summary;
     const char *details; /* of --help: paragraphs and examples; NULL: none */
     enum exit_status (*run)(struct command *command);
@@ -138,7 +145,7 @@ struct noun {
 extern const struct noun case_noun, record_noun, search_noun, urgent_noun, board_noun, conflict_noun,
     duplicate_noun, consent_noun, import_noun, export_noun, stats_noun, snapshot_noun, peer_noun, sync_noun,
     status_noun, device_noun, held_noun, erase_noun, epoch_noun, digest_noun, codebook_noun, actor_noun,
-    audit_noun, backup_noun, completion_noun;
+    audit_noun, backup_noun, bundle_noun, completion_noun;
 
 /* All of them, in the order of the help; ends with NULL. */
 extern const struct noun *const nouns[];

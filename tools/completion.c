@@ -4,7 +4,7 @@
 #include <string.h>
 
 static void
-print_options(FILE *to, uint64_t has)
+print_options(FILE *to, option_bits has)
 {
     for (int n = 0; n < OPT_COUNT; n++) {
         if ((has >> n & 1) != 0) {

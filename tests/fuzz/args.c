@@ -25,7 +25,7 @@ must(bool holds)
 static void
 check_given(const struct command *command)
 {
-    const uint64_t has = command->verb->options | OPTIONS_ALL;
+    const option_bits has = command->verb->options | OPTIONS_ALL;
     struct client_fault fault = { 0 };
     long number = 0;
 
