@@ -191,8 +191,9 @@ struct bundle_watch {
     struct bundle_write *write; /* one of the two, or none */
     struct bundle_read *read;
     bool inspect;
-    bool stepped; /* in the turn that is open */
-    enum err err; /* of the last step */
+    bool stepped;  /* in the turn that is open */
+    unsigned lost; /* turns, one after the other */
+    enum err err;  /* of the last step */
     uint64_t not_before_ms;
     uint64_t client_no;
     int64_t id;
@@ -205,7 +206,7 @@ void bundle_watch_close(struct bundle_watch *watch);
 /* True if its next slice wants a turn; and that slice, in one; and how the turn ended. */
 bool bundle_watch_wants_turn(const struct bundle_watch *watch, uint64_t now_ms);
 void bundle_watch_take(struct bundle_watch *watch);
-void bundle_watch_turn_ended(struct bundle_watch *watch, bool durable, uint64_t now_ms);
+void bundle_watch_turn_ended(struct bundle_watch *watch, enum err err, uint64_t now_ms);
 
 /* A slice that wants none. False: it is over, and that was told. `api` may be NULL: nobody is told. */
 bool bundle_watch_step(struct bundle_watch *watch, struct call *call, struct api *api, uint64_t now_ms);

@@ -932,7 +932,7 @@ void
 serve_turn_ended(struct serve *serve, enum err err)
 {
     exporting_turn_ended(&serve->exports, err == ERR_OK);
-    bundle_watch_turn_ended(&serve->bundle, err == ERR_OK, world_steady_ms(serve->options.world));
+    bundle_watch_turn_ended(&serve->bundle, err, world_steady_ms(serve->options.world));
     if (err == ERR_OK) {
         for (struct pending *pending = serve->first; pending != NULL; pending = pending->next) {
             pending->durable = pending->ran;

@@ -9,7 +9,7 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { TELL_MS = 1000, RETRY_MS = 5000, SHARED_ROOM = 1 };
+enum { TELL_MS = 1000, RETRY_MS = 5000, LOST_MAX = 3, SHARED_ROOM = 1 };
 
 static const char *const contents[] = {
     [BUNDLE_ALL] = "all", [BUNDLE_LACKING] = "lacking", [BUNDLE_RECEIPTS] = "receipts"
@@ -417,17 +417,21 @@ bundle_watch_take(struct bundle_watch *watch)
 }
 
 void
-bundle_watch_turn_ended(struct bundle_watch *watch, bool durable, uint64_t now_ms)
+bundle_watch_turn_ended(struct bundle_watch *watch, enum err err, uint64_t now_ms)
 {
     if (watch->read == NULL) {
         return;
     }
     if (watch->stepped) {
-        bundle_import_turn_ended(bundle_read_import(watch->read), durable);
+        bundle_import_turn_ended(bundle_read_import(watch->read), err == ERR_OK);
     }
     watch->stepped = false;
-    if (!durable) {
+    watch->lost = err == ERR_OK ? 0 : watch->lost + 1;
+    if (err != ERR_OK) {
         watch->not_before_ms = now_ms + RETRY_MS;
+    }
+    if (watch->lost == LOST_MAX) {
+        watch->err = err;
     }
 }
 
@@ -465,7 +469,9 @@ step_read(struct bundle_watch *watch, const struct call *call)
     }
     if (watch->err != ERR_OK) {
         return failed_json(watch->err, err_text(watch->err),
-                           "what was taken in stays: run it again, and close other programs before");
+                           watch->err == ERR_FULL
+                               ? "what was taken in stays: make room on the disk, then run it again"
+                               : "what was taken in stays: look at the system log, then run it again");
     }
     if (!done) {
         return NULL;

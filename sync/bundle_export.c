@@ -198,10 +198,22 @@ said_next(struct replica *replica, struct table_txn *txn, const struct bundle_kn
 static uint64_t
 agreed_next(const struct checkpoint *agreed, const struct tip *tip)
 {
-    for (size_t n = 0; n < agreed->count; n++) {
-        const struct checkpoint_tip *row = &agreed->tips[n];
+    size_t low = 0;
+    size_t high = agreed->count;
 
-        if (hash_equal(&row->log_id, &tip->log_id) && row->branch_first == tip->branch_first &&
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+
+        if (hash_compare(&agreed->tips[middle].log_id, &tip->log_id) < 0) {
+            low = middle + 1;
+        } else {
+            high = middle;
+        }
+    }
+    for (; low < agreed->count && hash_equal(&agreed->tips[low].log_id, &tip->log_id); low++) {
+        const struct checkpoint_tip *row = &agreed->tips[low];
+
+        if (row->branch_first == tip->branch_first &&
             memcmp(row->branch_id, tip->branch_id, SHORT_BYTES) == 0) {
             return (row->seq < tip->seq ? row->seq : tip->seq) + 1;
         }

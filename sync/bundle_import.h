@@ -5,8 +5,9 @@
  *           --> again, while a pass brought something new and something still waits for more
  *           --> report
  *
- * Nothing is written to a file and nothing is remembered of one: what was taken in is held already when it comes again, so an
- * import that was cut off is simply run again. Volumes may come in any order, twice, damaged, or cut short; what is whole is
+ * Nothing is written to a file and nothing is kept of one but what was taken in: that is held already when it comes again, so an
+ * import that was cut off is simply run again. What waits for another volume is not put aside either: it would lie in a file
+ * of this node that no erasure reaches. Volumes may come in any order, twice, damaged, or cut short; what is whole is
  * used. Memory is the same whatever a file holds. No system call: files are sources of the caller.
  */
 #pragma once

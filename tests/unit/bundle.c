@@ -550,6 +550,35 @@ START_TEST(the_first_volume_is_of_use_alone)
 }
 END_TEST
 
+START_TEST(the_head_comes_again_and_no_volume_passes_its_size)
+{
+    enum { PIECES_MAX = 1024, MIB = 1 << 20 };
+    struct volumes volumes;
+    size_t starts[PIECES_MAX];
+    size_t head_at = 0;
+
+    make_many(6000);
+    export_all(ken, hq, &volumes);
+    ck_assert_uint_gt(volumes.files[0].size, 2 * MIB);
+    const struct buf *file = &volumes.files[0];
+    size_t count = pieces_of(buf_span(file), starts, PIECES_MAX);
+    for (size_t n = 0; n < count; n++) {
+        bool is_head = file->data[starts[n] + BUNDLE_MARK_BYTES + 1] == 1;
+
+        ck_assert(is_head || (n > 0 && n + 1 < count));
+        ck_assert_uint_le(starts[n] - head_at, MIB + BUNDLE_PIECE_BYTES_MAX);
+        head_at = is_head ? starts[n] : head_at;
+    }
+    volumes_free(&volumes);
+    /* export_to holds each volume to its size, with more than one head in it. */
+    for (uint64_t size = MIB + 65536; size < MIB + 70000; size += 1009) {
+        export_to(ken, &hq->identity.device_id, 1, BUNDLE_ALL, size, &volumes);
+        ck_assert_uint_ge(volumes.count, 2);
+        volumes_free(&volumes);
+    }
+}
+END_TEST
+
 START_TEST(who_begins_anywhere_in_a_carousel_gets_all)
 {
     struct volumes volumes;
@@ -1131,8 +1160,8 @@ SUITE_MAIN_WITH(
     an_import_again_takes_nothing_and_refuses_nothing, an_inspection_changes_nothing_and_counts_all,
     a_turn_that_came_to_nothing_loses_nothing, volumes_come_in_any_order_and_twice,
     a_later_volume_alone_waits_for_the_earlier_one_and_says_so, the_first_volume_is_of_use_alone,
-    who_begins_anywhere_in_a_carousel_gets_all, a_flipped_bit_costs_its_own_piece,
-    the_rest_of_a_damaged_volume_is_used_and_the_damage_is_made_good_later,
+    the_head_comes_again_and_no_volume_passes_its_size, who_begins_anywhere_in_a_carousel_gets_all,
+    a_flipped_bit_costs_its_own_piece, the_rest_of_a_damaged_volume_is_used_and_the_damage_is_made_good_later,
     a_volume_that_was_cut_short_anywhere_gives_what_it_has, parts_in_any_order_and_between_rubbish_are_found,
     a_file_that_fails_half_way_is_used_up_to_there, noise_is_read_to_its_end_and_needs_no_memory,
     a_bundle_for_somebody_else_gives_nothing,

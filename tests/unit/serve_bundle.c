@@ -132,6 +132,24 @@ START_TEST(a_bundle_is_written_read_back_and_taken_in)
 }
 END_TEST
 
+START_TEST(an_import_whose_turns_all_come_to_nothing_ends)
+{
+    int passes = 0;
+
+    ask(&ken, "{'do':'bundle.export','to':['HQ'],'path':'%s/x'}", stick);
+    work(&ken);
+    ask(&hq, "{'do':'bundle.import','files':['%s/x.001']}", stick);
+    while (pass(&hq, true)) {
+        passes++;
+        ck_assert_int_lt(passes, 100);
+    }
+    ck_assert_uint_eq(saves_pseudonym_count(hq.node, &cases, &person), 0);
+    ask(&hq, "{'do':'bundle.import','files':['%s/x.001']}", stick);
+    work(&hq);
+    ck_assert_uint_eq(saves_pseudonym_count(hq.node, &cases, &person), 1);
+}
+END_TEST
+
 START_TEST(small_volumes_have_numbers_and_none_is_written_over)
 {
     char path[128];
@@ -196,5 +214,6 @@ START_TEST(an_export_that_is_given_up_leaves_nothing)
 END_TEST
 
 SUITE_MAIN_WITH("serve_bundle", setup, teardown, a_bundle_is_written_read_back_and_taken_in,
+                an_import_whose_turns_all_come_to_nothing_ends,
                 small_volumes_have_numbers_and_none_is_written_over,
                 what_cannot_be_done_is_refused_with_a_reason, an_export_that_is_given_up_leaves_nothing)
