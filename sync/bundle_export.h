@@ -14,7 +14,7 @@
 
 enum {
     BUNDLE_VOLUME_BYTES_MIN = 1 << 18,
-    BUNDLE_TIPS_MAX = 65536, /* that are kept of what a device said it has in one compartment */
+    BUNDLE_TIPS_MAX = 1 << 18, /* that one import keeps of what devices said they have */
 };
 
 /* Where what a device said of itself in a bundle is kept beside its checkpoints (gossip_store.save_checkpoint). */

@@ -47,9 +47,12 @@ struct bundle_import {
     struct bundle_reader *reader;
     struct bundle_manifest manifest; /* of the file that is read, if it has one */
     bool has_manifest;
-    bool early;        /* parts came before the first head */
-    bool opened;       /* one of its heads was sealed to us */
-    bool locked;       /* one was sealed to others */
+    bool early;             /* parts came before the first head */
+    bool opened;            /* one of its heads was sealed to us */
+    bool locked;            /* one was sealed to others */
+    struct ident bundle_id; /* of the present volume in it, and its number; 0: none yet */
+    uint32_t volume;
+    bool lacks;        /* a volume before that in it was not whole */
     uint64_t ended_at; /* parts, by its end; 0: no end was read */
     uint8_t *seen;     /* a bit for each part that opened */
     size_t seen_bytes;
@@ -58,10 +61,10 @@ struct bundle_import {
     struct bundle_counts counts;
     struct bundle_counts pass_counts; /* of this pass: what it refused */
     struct bundle_counts staged;      /* of the turn that has not ended */
-    uint64_t bytes;
     uint64_t bytes_before;
     struct said *said;
     size_t said_count;
+    size_t tip_count; /* of all of them */
     struct bundle_standing *standing;
     struct descriptor descriptors[LOGS_MAX]; /* that the present part introduced */
 };
@@ -188,12 +191,9 @@ begin_file(struct bundle_import *import)
     import->has_manifest = false;
     import->early = false;
     import->locked = false;
-    import->ended_at = 0;
-    import->seen_count = 0;
+    import->volume = 0;
+    import->lacks = false;
     import->last = false;
-    if (import->seen != NULL) {
-        memset(import->seen, 0, import->seen_bytes);
-    }
     import->files[n].entries = 0;
     import->begun = true;
     return ERR_OK;
@@ -207,7 +207,37 @@ end_file(struct bundle_import *import)
     import->at++;
 }
 
-/* Note that a part was read. False: it was read before; carousels and copies bring it again. */
+static bool
+volume_is_whole(const struct bundle_import *import)
+{
+    return import->ended_at > 0 && import->seen_count == import->ended_at;
+}
+
+/* A file may hold several volumes, one after the other: parts are counted in each. */
+static void
+note_volume(struct bundle_import *import)
+{
+    struct ident bundle_id;
+    uint32_t volume = 0;
+
+    (void)bundle_reader_volume(import->reader, &bundle_id, &volume);
+    if (volume == import->volume && ident_equal(&bundle_id, &import->bundle_id)) {
+        return;
+    }
+    if (import->has_manifest && !ident_equal(&bundle_id, &import->manifest.bundle_id)) {
+        import->has_manifest = false;
+    }
+    import->lacks = import->lacks || (import->volume != 0 && !volume_is_whole(import));
+    import->volume = volume;
+    import->bundle_id = bundle_id;
+    import->ended_at = 0;
+    import->seen_count = 0;
+    if (import->seen != NULL) {
+        memset(import->seen, 0, import->seen_bytes);
+    }
+}
+
+/* Note that a part was read. False: it was read before; copies bring it again. */
 static bool
 note_seen(struct bundle_import *import, uint32_t index)
 {
@@ -233,21 +263,14 @@ note_seen(struct bundle_import *import, uint32_t index)
     return is_new;
 }
 
+/* Who signed the manifest, as far as is known now. */
 static enum bundle_maker
-maker_of(const struct replica *replica, const struct bundle_manifest *manifest, struct hash *device_id_out)
+maker_of(const struct replica *replica, const uint8_t sign_pk[SIGN_PK_BYTES])
 {
-    const struct roster_device *author = roster_author_by_sign_pk(replica->roster, manifest->sign_pk);
-
-    if (roster_device_by_sign_pk(replica->roster, manifest->sign_pk) != NULL) {
-        *device_id_out = roster_device_by_sign_pk(replica->roster, manifest->sign_pk)->device_id;
+    if (roster_device_by_sign_pk(replica->roster, sign_pk) != NULL) {
         return BUNDLE_MAKER_MEMBER;
     }
-    if (author != NULL) {
-        *device_id_out = author->device_id;
-        return BUNDLE_MAKER_REVOKED;
-    }
-    return roster_ever_certified(replica->roster, manifest->sign_pk) ? BUNDLE_MAKER_REVOKED
-                                                                     : BUNDLE_MAKER_UNKNOWN;
+    return roster_ever_certified(replica->roster, sign_pk) ? BUNDLE_MAKER_REVOKED : BUNDLE_MAKER_UNKNOWN;
 }
 
 /* --- what exporters have --- */
@@ -283,6 +306,7 @@ said_of(struct bundle_import *import, const struct bundle_compartment *compartme
         return NULL;
     }
     if (!ident_equal(&said->bundle_id, &manifest->bundle_id)) {
+        import->tip_count -= said->known.count;
         bundle_known_free(&said->known);
         said->room = 0;
         said->bundle_id = manifest->bundle_id;
@@ -304,12 +328,14 @@ compartment_by_tag(const struct bundle_manifest *manifest, const uint8_t tag[TAG
 }
 
 static bool
-add_tip(struct said *said, const struct heads_tip *tip)
+add_tip(struct bundle_import *import, struct said *said, const struct heads_tip *tip)
 {
+    if (import->tip_count == BUNDLE_TIPS_MAX) {
+        return false;
+    }
     if (said->known.count == said->room) {
         size_t room = said->room == 0 ? 64 : 2 * said->room;
-        struct heads_tip *tips =
-            room > BUNDLE_TIPS_MAX ? NULL : realloc(said->known.tips, room * sizeof *tips);
+        struct heads_tip *tips = realloc(said->known.tips, room * sizeof *tips);
 
         if (tips == NULL) {
             return false;
@@ -319,10 +345,12 @@ add_tip(struct said *said, const struct heads_tip *tip)
     }
     said->known.tips[said->known.count] = *tip;
     said->known.count++;
+    import->tip_count++;
     return true;
 }
 
-/* Said once, in the first pass; what is said twice costs room and no more. A device that is no member is not believed. */
+/* Said once, in the first pass. Whether whoever says it is a member is looked at once all is read: its certificate may come in the
+ * same bundle. */
 static void
 take_heads(struct bundle_import *import, struct span body)
 {
@@ -330,7 +358,7 @@ take_heads(struct bundle_import *import, struct span body)
     struct heads heads;
     struct heads_tip tip;
 
-    if (!import->has_manifest || import->pass > 1 || file->maker != BUNDLE_MAKER_MEMBER ||
+    if (!import->has_manifest || import->pass > 1 ||
         !bundle_heads_read(body, &import->manifest.bundle_id, import->manifest.sign_pk, &heads)) {
         return;
     }
@@ -338,7 +366,7 @@ take_heads(struct bundle_import *import, struct span body)
     struct said *said = compartment == NULL ? NULL : said_of(import, compartment, &file->exporter);
     bool room = said != NULL;
     while (room && heads_next(&heads.tips, &tip)) {
-        room = add_tip(said, &tip);
+        room = add_tip(import, said, &tip);
     }
 }
 
@@ -360,15 +388,17 @@ take_manifest(struct bundle_import *import, const struct bundle_piece *piece)
     }
     if (!hash_equal(&manifest->org, &import->replica->identity.org)) {
         file->state = BUNDLE_FILE_FOREIGN;
+        import->has_manifest = false;
         return false;
     }
     import->has_manifest = true;
-    file->maker = maker_of(import->replica, manifest, &file->exporter);
+    memcpy(file->sign_pk, manifest->sign_pk, SIGN_PK_BYTES);
+    device_id_of(file->sign_pk, &file->exporter);
+    file->maker = maker_of(import->replica, file->sign_pk);
     file->made_ms = manifest->made_ms;
     file->content = manifest->content;
     file->destination_count = manifest->destination_count;
-    for (size_t n = 0;
-         n < manifest->compartment_count && import->pass == 1 && file->maker == BUNDLE_MAKER_MEMBER; n++) {
+    for (size_t n = 0; n < manifest->compartment_count && import->pass == 1; n++) {
         (void)said_of(import, &manifest->compartments[n], &file->exporter);
     }
     return true;
@@ -424,8 +454,9 @@ take_chunk(struct bundle_import *import, const struct gossip_log *log, struct sp
 
     file->entries += entries;
     if (import->sink != NULL) {
-        import->sink->take(import->sink->self, import->has_manifest ? &file->exporter : &nobody, log, chunk,
-                           &taken);
+        bool known = import->has_manifest && file->maker != BUNDLE_MAKER_UNKNOWN;
+
+        import->sink->take(import->sink->self, known ? &file->exporter : &nobody, log, chunk, &taken);
         count_taken(&import->staged, &taken, entries);
     }
 }
@@ -473,6 +504,7 @@ take_piece(struct bundle_import *import, const struct bundle_piece *piece)
     if (piece->found != BUNDLE_PART) {
         return true;
     }
+    note_volume(import);
     bool is_new = note_seen(import, piece->index);
     switch (piece->type) {
     case BUNDLE_MANIFEST:
@@ -506,8 +538,8 @@ conclude(struct bundle_import *import, bool read_to_end)
     if (import->pass == 1) {
         file->reading = bundle_reading(import->reader);
         file->last = import->last;
-        file->whole = read_to_end && import->ended_at > 0 && import->seen_count == import->ended_at &&
-                      file->reading.damaged_bytes == 0;
+        file->whole =
+            read_to_end && volume_is_whole(import) && !import->lacks && file->reading.damaged_bytes == 0;
     }
 }
 
@@ -615,6 +647,51 @@ is_full(const struct bundle_import *import)
     return import->sink != NULL && import->sink->is_full(import->sink->self);
 }
 
+static int
+tip_order(const void *left, const void *right)
+{
+    return memcmp(left, right, sizeof(struct heads_tip));
+}
+
+/* All is read: who made the files is known as far as it ever will be. Only members are believed. */
+static void
+settle(struct bundle_import *import)
+{
+    size_t kept = 0;
+
+    for (size_t n = 0; n < import->count; n++) {
+        static const uint8_t nobody[SIGN_PK_BYTES];
+        struct bundle_file *file = &import->files[n];
+
+        if (memcmp(file->sign_pk, nobody, sizeof nobody) != 0) {
+            file->maker = maker_of(import->replica, file->sign_pk);
+        }
+    }
+    for (size_t n = 0; n < import->said_count; n++) {
+        struct said *said = &import->said[n];
+        struct bundle_known *known = &said->known;
+        size_t tips = 0;
+
+        if (roster_device(import->replica->roster, &said->exporter) == NULL) {
+            bundle_known_free(known);
+            continue;
+        }
+        if (known->count > 0) {
+            qsort(known->tips, known->count, sizeof *known->tips, tip_order);
+        }
+        for (size_t m = 0; m < known->count; m++) {
+            if (tips == 0 || tip_order(&known->tips[tips - 1], &known->tips[m]) != 0) {
+                known->tips[tips] = known->tips[m];
+                tips++;
+            }
+        }
+        known->count = tips;
+        import->said[kept] = *said;
+        kept++;
+    }
+    import->said_count = kept;
+}
+
 /* Is there a reason to read all once more? What waits for an entry, a certificate or a key may find it now. */
 static void
 end_pass(struct bundle_import *import)
@@ -628,6 +705,7 @@ end_pass(struct bundle_import *import)
     import->counts.malformed = import->pass_counts.malformed;
     import->counts.forged = import->pass_counts.forged;
     memcpy(import->counts.later, import->pass_counts.later, sizeof import->counts.later);
+    settle(import);
     import->stage = DONE;
 }
 

@@ -59,12 +59,13 @@ struct bundle_file {
     enum err err;
     struct ident bundle_id;
     uint32_t volume;
-    enum bundle_maker maker;
-    struct hash exporter; /* unless unknown or forged */
-    uint64_t made_ms;     /* likewise, and what follows */
+    enum bundle_maker maker;        /* as it is known once all is read */
+    uint8_t sign_pk[SIGN_PK_BYTES]; /* who signed the manifest; zero: none that is authentic was whole */
+    struct hash exporter;           /* the device of that key; likewise */
+    uint64_t made_ms;               /* by its clock; likewise, and what follows */
     enum bundle_content content;
     size_t destination_count;
-    bool whole; /* its end was read, all of its parts before that, and no byte was damaged */
+    bool whole; /* of each volume in it its end was read, and all of its parts, and no byte was damaged */
     bool last;  /* it said that no volume follows */
     struct bundle_reading reading; /* of the first pass */
     uint64_t entries;              /* in its chunks */

@@ -975,6 +975,63 @@ add_manifest(struct made *made, const struct key_pair *signer)
     add_text(made, 0, &text);
 }
 
+START_TEST(a_device_that_nobody_knew_is_known_by_its_own_bundle)
+{
+    struct test_node *fresh = test_organisation_enrol(&org, "KEN", LEVEL_ADMIN, NULL, 0);
+    struct volumes volumes;
+
+    test_node_join(&org, fresh);
+    /* Its office was told, and headquarters was not. */
+    test_node_import(&org, ken);
+    test_node_exchange(ken, fresh);
+    (void)saves_person(fresh, &cases, NAME);
+    export_all(fresh, hq, &volumes);
+    import_all(hq, &volumes);
+    ck_assert_int_eq(outcome.files[0].maker, BUNDLE_MAKER_MEMBER);
+    ck_assert(hash_equal(&outcome.files[0].exporter, &fresh->identity.device_id));
+    expect_standing(true);
+    ck_assert_uint_eq(refused(), 0);
+    volumes_free(&volumes);
+    /* And what it said is believed. */
+    export_to(hq, &fresh->identity.device_id, 1, BUNDLE_LACKING, UINT32_MAX, &volumes);
+    uint64_t lacking = volumes.progress.all;
+    volumes_free(&volumes);
+    export_to(hq, &fresh->identity.device_id, 1, BUNDLE_ALL, UINT32_MAX, &volumes);
+    ck_assert_uint_lt(lacking, volumes.progress.all);
+    volumes_free(&volumes);
+}
+END_TEST
+
+START_TEST(several_volumes_in_one_file_are_counted_each)
+{
+    struct volumes volumes;
+    struct buf stream = { 0 };
+    uint64_t entries = 0;
+
+    make_volumes(&volumes);
+    for (int round = 0; round < 2; round++) {
+        for (size_t n = 0; n < volumes.count; n++) {
+            buf_put_span(&stream, buf_span(&volumes.files[n]));
+        }
+    }
+    struct span file = buf_span(&stream);
+    import_spans(hq, &file, 1, true);
+    ck_assert(outcome.files[0].whole);
+    entries = outcome.files[0].entries;
+    ck_assert_uint_eq(entries, 2 * volumes.progress.done);
+    uint64_t missing = 0;
+    for (size_t n = 0; n < outcome.standing_count; n++) {
+        missing += outcome.standing[n].missing;
+    }
+    ck_assert_uint_le(missing, volumes.progress.done); /* what is told twice is missing once */
+    stream.data[volumes.files[0].size + 5000] ^= 1;
+    import_spans(hq, &file, 1, true);
+    ck_assert(!outcome.files[0].whole);
+    buf_free(&stream);
+    volumes_free(&volumes);
+}
+END_TEST
+
 START_TEST(a_manifest_counts_for_its_own_bundle_and_by_its_own_signature)
 {
     struct made made;
@@ -1167,6 +1224,8 @@ SUITE_MAIN_WITH(
     a_bundle_for_somebody_else_gives_nothing,
     a_bundle_opens_for_each_destination_and_holds_what_all_may_carry,
     a_bundle_of_a_revoked_device_is_judged_chunk_by_chunk_and_not_believed,
-    who_cannot_be_a_destination_is_named, a_manifest_counts_for_its_own_bundle_and_by_its_own_signature,
+    who_cannot_be_a_destination_is_named, a_device_that_nobody_knew_is_known_by_its_own_bundle,
+    several_volumes_in_one_file_are_counted_each,
+    a_manifest_counts_for_its_own_bundle_and_by_its_own_signature,
     what_another_destination_adds_is_refused_by_name, slots_come_in_eights_and_are_never_the_same_twice,
     a_volume_shows_no_device_no_log_no_office_and_no_word)
