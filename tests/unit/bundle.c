@@ -462,6 +462,46 @@ START_TEST(an_inspection_changes_nothing_and_counts_all)
 }
 END_TEST
 
+START_TEST(an_import_that_was_cut_off_is_run_again)
+{
+    struct volumes volumes;
+    const struct bundle_sink sink = { hq, take, is_full };
+    bool done = false;
+
+    make_many(3000);
+    export_all(ken, hq, &volumes);
+    struct memory memory = { .bytes = buf_span(&volumes.files[0]) };
+    struct bundle_source source = { &memory, memory_read, memory_rewind };
+    uint64_t before = 0;
+    for (int steps = 2; steps < 4; steps++) {
+        struct bundle_import *import = NULL;
+
+        ck_assert_int_eq(bundle_import_open(&import, hq->replica, &source, 1, &sink), ERR_OK);
+        for (int n = 0; n < steps; n++) {
+            bool turn = bundle_import_wants_turn(import);
+
+            ck_assert(!turn || replica_begin(hq->replica) == ERR_OK);
+            ck_assert_int_eq(bundle_import_step(import, &done), ERR_OK);
+            if (turn) {
+                saves_commit(hq);
+                bundle_import_turn_ended(import, true);
+            }
+        }
+        ck_assert(!done && bundle_import_wants_turn(import));
+        before += bundle_import_counts(import).taken;
+        bundle_import_close(&import);
+    }
+    ck_assert_uint_gt(before, 0);
+    test_node_close(hq);
+    test_node_open(hq);
+    import_all(hq, &volumes);
+    ck_assert_uint_eq(refused(), 0);
+    ck_assert_uint_ge(outcome.counts.held, before);
+    expect_standing(true);
+    volumes_free(&volumes);
+}
+END_TEST
+
 START_TEST(a_turn_that_came_to_nothing_loses_nothing)
 {
     struct volumes volumes;
@@ -1210,22 +1250,25 @@ START_TEST(a_volume_shows_no_device_no_log_no_office_and_no_word)
 }
 END_TEST
 
-SUITE_MAIN_WITH(
-    "bundle", setup, teardown, a_bundle_brings_all_and_receipts_ride_back,
-    what_a_destination_said_it_has_is_not_sent_again,
-    what_a_stick_says_outlives_a_restart_and_an_older_stick_changes_nothing,
-    an_import_again_takes_nothing_and_refuses_nothing, an_inspection_changes_nothing_and_counts_all,
-    a_turn_that_came_to_nothing_loses_nothing, volumes_come_in_any_order_and_twice,
-    a_later_volume_alone_waits_for_the_earlier_one_and_says_so, the_first_volume_is_of_use_alone,
-    the_head_comes_again_and_no_volume_passes_its_size, who_begins_anywhere_in_a_carousel_gets_all,
-    a_flipped_bit_costs_its_own_piece, the_rest_of_a_damaged_volume_is_used_and_the_damage_is_made_good_later,
-    a_volume_that_was_cut_short_anywhere_gives_what_it_has, parts_in_any_order_and_between_rubbish_are_found,
-    a_file_that_fails_half_way_is_used_up_to_there, noise_is_read_to_its_end_and_needs_no_memory,
-    a_bundle_for_somebody_else_gives_nothing,
-    a_bundle_opens_for_each_destination_and_holds_what_all_may_carry,
-    a_bundle_of_a_revoked_device_is_judged_chunk_by_chunk_and_not_believed,
-    who_cannot_be_a_destination_is_named, a_device_that_nobody_knew_is_known_by_its_own_bundle,
-    several_volumes_in_one_file_are_counted_each,
-    a_manifest_counts_for_its_own_bundle_and_by_its_own_signature,
-    what_another_destination_adds_is_refused_by_name, slots_come_in_eights_and_are_never_the_same_twice,
-    a_volume_shows_no_device_no_log_no_office_and_no_word)
+SUITE_MAIN_WITH("bundle", setup, teardown, a_bundle_brings_all_and_receipts_ride_back,
+                what_a_destination_said_it_has_is_not_sent_again,
+                what_a_stick_says_outlives_a_restart_and_an_older_stick_changes_nothing,
+                an_import_again_takes_nothing_and_refuses_nothing,
+                an_inspection_changes_nothing_and_counts_all, an_import_that_was_cut_off_is_run_again,
+                a_turn_that_came_to_nothing_loses_nothing, volumes_come_in_any_order_and_twice,
+                a_later_volume_alone_waits_for_the_earlier_one_and_says_so, the_first_volume_is_of_use_alone,
+                the_head_comes_again_and_no_volume_passes_its_size,
+                who_begins_anywhere_in_a_carousel_gets_all, a_flipped_bit_costs_its_own_piece,
+                the_rest_of_a_damaged_volume_is_used_and_the_damage_is_made_good_later,
+                a_volume_that_was_cut_short_anywhere_gives_what_it_has,
+                parts_in_any_order_and_between_rubbish_are_found,
+                a_file_that_fails_half_way_is_used_up_to_there, noise_is_read_to_its_end_and_needs_no_memory,
+                a_bundle_for_somebody_else_gives_nothing,
+                a_bundle_opens_for_each_destination_and_holds_what_all_may_carry,
+                a_bundle_of_a_revoked_device_is_judged_chunk_by_chunk_and_not_believed,
+                who_cannot_be_a_destination_is_named, a_device_that_nobody_knew_is_known_by_its_own_bundle,
+                several_volumes_in_one_file_are_counted_each,
+                a_manifest_counts_for_its_own_bundle_and_by_its_own_signature,
+                what_another_destination_adds_is_refused_by_name,
+                slots_come_in_eights_and_are_never_the_same_twice,
+                a_volume_shows_no_device_no_log_no_office_and_no_word)

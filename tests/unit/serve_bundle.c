@@ -13,7 +13,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <errno.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 static struct test_organisation org;
@@ -87,6 +89,18 @@ ask(struct served *node, const char *format, const char *text)
     ck_assert_msg(answer == NULL, "%s", json_dumps(answer, 0));
 }
 
+static void
+make_people(int count)
+{
+    saves_begin(ken.node);
+    for (int n = 0; n < count; n++) {
+        const struct save_op ops[] = { saves_kind("person"), saves_set("person", "pseudonym", "P-1") };
+
+        (void)saves_new(ken.node, &cases, ops, 2);
+    }
+    saves_commit(ken.node);
+}
+
 static size_t
 files_on_stick(void)
 {
@@ -154,13 +168,7 @@ START_TEST(small_volumes_have_numbers_and_none_is_written_over)
 {
     char path[128];
 
-    saves_begin(ken.node);
-    for (int n = 0; n < 1200; n++) {
-        const struct save_op ops[] = { saves_kind("person"), saves_set("person", "pseudonym", "P-1") };
-
-        (void)saves_new(ken.node, &cases, ops, 2);
-    }
-    saves_commit(ken.node);
+    make_people(1200);
     ask(&ken, "{'do':'bundle.export','to':['HQ'],'content':'all','size':262144,'path':'%s/v'}", stick);
     work(&ken);
     ck_assert_uint_ge(files_on_stick(), 2);
@@ -203,6 +211,115 @@ START_TEST(what_cannot_be_done_is_refused_with_a_reason)
 }
 END_TEST
 
+/* --- a medium that gives not every block --- */
+
+static struct {
+    ino_t inode; /* 0: all is good */
+    off_t from;
+    off_t to;
+} bad;
+
+/* How much of a reading the medium gives; -1: it begins where nothing is given. */
+static ssize_t
+given(int descriptor, off_t at, size_t size)
+{
+    struct stat info;
+
+    if (bad.inode == 0 || fstat(descriptor, &info) != 0 || info.st_ino != bad.inode || at >= bad.to ||
+        at + (off_t)size <= bad.from) {
+        return (ssize_t)size;
+    }
+    return at < bad.from ? (ssize_t)(bad.from - at) : -1;
+}
+
+/* In the place of the libraries'. */
+ssize_t
+read(int descriptor, void *out, size_t size)
+{
+    off_t at = bad.inode == 0 ? 0 : lseek(descriptor, 0, SEEK_CUR);
+    ssize_t possible = given(descriptor, at, size);
+
+    if (possible < 0) {
+        errno = EIO;
+        return -1;
+    }
+    return syscall(SYS_read, descriptor, out, (size_t)possible);
+}
+
+ssize_t
+pread(int descriptor, void *out, size_t size, off_t at)
+{
+    ssize_t possible = given(descriptor, at, size);
+
+    if (possible < 0) {
+        errno = EIO;
+        return -1;
+    }
+    return syscall(SYS_pread64, descriptor, out, (size_t)possible, at);
+}
+
+static void
+take_in(void *self, const struct hash *exporter, const struct gossip_log *log, struct span chunk,
+        struct taken *taken_out)
+{
+    const struct gossip_store *store = replica_gossip_store(self);
+
+    store->take(store->self, exporter, log, chunk, taken_out);
+}
+
+static bool
+never_full(void *self)
+{
+    (void)self;
+    return false;
+}
+
+START_TEST(a_block_that_the_medium_does_not_give_costs_what_lies_in_it)
+{
+    struct replica *replica = hq.node->replica;
+    const struct bundle_sink sink = { replica, take_in, never_full };
+    struct bundle_read *read_in = NULL;
+    struct setup_fault fault;
+    struct stat info;
+    char path[128];
+    bool done = false;
+
+    make_people(600);
+    ask(&ken, "{'do':'bundle.export','to':['HQ'],'content':'all','path':'%s/x'}", stick);
+    work(&ken);
+    (void)snprintf(path, sizeof path, "%s/x.001", stick);
+    ck_assert_int_eq(stat(path, &info), 0);
+    const char *paths[] = { path };
+    ck_assert(bundle_read_begin(&read_in, replica, paths, 1, &sink, &fault));
+    struct bundle_import *import = bundle_read_import(read_in);
+    off_t block = info.st_size / 2 / 4096 * 4096;
+    bad.from = block + 100; /* the medium gives what comes before it in its block */
+    bad.to = block + 2 * 4096;
+    bad.inode = info.st_ino;
+    while (!done) {
+        bool turn = bundle_import_wants_turn(import);
+
+        ck_assert(!turn || replica_begin(replica) == ERR_OK);
+        ck_assert_int_eq(bundle_import_step(import, &done), ERR_OK);
+        if (turn) {
+            ck_assert_int_eq(replica_commit(replica), ERR_OK);
+            bundle_import_turn_ended(import, true);
+        }
+    }
+    bad.inode = 0;
+    const struct bundle_file *file = bundle_import_file(import, 0);
+    ck_assert_int_eq(file->state, BUNDLE_FILE_GOOD);
+    ck_assert(!file->whole);
+    ck_assert_uint_eq(bundle_read_lost(read_in, 0), 2 * 4096 - 100);
+    ck_assert_uint_eq(file->reading.bytes, (uint64_t)info.st_size);
+    ck_assert_uint_eq(file->reading.damaged_places, 1);
+    ck_assert_uint_ge(file->reading.damaged_bytes, 2 * 4096 - 100);
+    ck_assert_uint_lt(file->reading.damaged_bytes, 4 * 16 * 1024);
+    ck_assert_uint_gt(bundle_import_counts(import).taken, 100);
+    bundle_read_close(&read_in);
+}
+END_TEST
+
 START_TEST(an_export_that_is_given_up_leaves_nothing)
 {
     ask(&ken, "{'do':'bundle.export','to':['HQ'],'path':'%s/x'}", stick);
@@ -216,4 +333,6 @@ END_TEST
 SUITE_MAIN_WITH("serve_bundle", setup, teardown, a_bundle_is_written_read_back_and_taken_in,
                 an_import_whose_turns_all_come_to_nothing_ends,
                 small_volumes_have_numbers_and_none_is_written_over,
-                what_cannot_be_done_is_refused_with_a_reason, an_export_that_is_given_up_leaves_nothing)
+                what_cannot_be_done_is_refused_with_a_reason,
+                a_block_that_the_medium_does_not_give_costs_what_lies_in_it,
+                an_export_that_is_given_up_leaves_nothing)
