@@ -1,22 +1,34 @@
 /* relay.c - a bad line between two nodes, on command.
  *
- *     relay --to 7701 --listen 7801 [--dump FILE] < commands > answers
+ *     relay --to 7701 --listen 7801 [--dump FILE] [--log FILE] [--seed N] < commands > answers
  *
  *     node A ---> relay:7801 ---> node B:7701        one TCP connection on either side for each
+ *              there -->   <-- back
  *
- * Commands, one a line; each is answered by one line, "ok" or "bad ...":
+ * A place is a port of loopback, or ADDRESS:PORT. Commands, one a line; each is answered by one line, "ok" or "bad ...":
  *
  *     cut              break every connection off now
  *     cut-after N      after N more bytes, both ways together, break every connection off
  *     cut-every N      and again after each N bytes; 0: no longer
+ *     cut-each MS      and each time so long has passed; 0: no longer
  *     stall, resume    pass nothing on, and keep what has come; go on
+ *     stalls PERCENT   so much of the time, in pieces of a second that the seed chooses, pass nothing on
  *     refuse, accept   take no new connection, as if nobody listened; take them again
- *     rate N           bytes a second and direction; 0: as fast as it goes
+ *     rate N           bytes a second and direction, all connections together; 0: as fast as it goes
  *     delay MS         hold each byte back so long
- *     count            "connections N open N refused N cuts N there N back N"
+ *     queue N          hold at most N bytes a connection and direction, as a line with short queues does
+ *     reset            begin to count anew; what is open stays
+ *     count            "connections N open N refused N cuts N turns N", then of each direction, as "there" and "back":
+ *                      "there N" bytes, "frames-there N", "inner-there N" and "handshake-there N"
  *     quit
  *
  * It also ends with its standard input, or on a signal. The dump is what passed, both ways, in the order of passing.
+ * The log has a line "SECONDS THERE BACK CUTS" for each quarter of a second in which something passed, and for each cut.
+ *
+ * What passes is ZMTP 3 under CURVE: a frame is counted when its last byte has passed, its inner bytes are what the nodes
+ * said, and the handshake is the greeting and all commands before the first message. What is no ZMTP has no frames. A
+ * turn is a byte that goes the other way than the one before: two of them are a round trip, or the half of one where
+ * both sides speak at once.
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -36,7 +48,45 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { CONNECTIONS_MAX = 64, PIPE_BYTES = 256 * 1024, MARKS_MAX = 256, LINE_BYTES_MAX = 256, IDLE_MS = 1000 };
+enum {
+    CONNECTIONS_MAX = 64,
+    PIPE_BYTES = 256 * 1024,
+    MARKS_MAX = 256,
+    LINE_BYTES_MAX = 256,
+    IDLE_MS = 1000,
+    STALL_MS = 1000, /* the pieces of time that stall, or do not */
+    SAMPLE_MS = 250, /* of the log */
+};
+
+/* ZMTP 3: a greeting, then frames of a head and a body. Of CURVE each message is the body "\7MESSAGE", a nonce and a
+ * box: so much more than what was said, with a byte of flags in the box. */
+enum {
+    GREETING_BYTES = 64,
+    HEAD_BYTES_MAX = 9,
+    NAME_BYTES = 8,
+    CURVE_BYTES = NAME_BYTES + 8 + 16 + 1,
+    FLAG_LONG = 2,
+};
+
+/* All that passed one way, and how fast it may. */
+struct direction {
+    uint64_t passed;
+    uint64_t frames;
+    uint64_t inner;
+    uint64_t handshake;
+    double allowance; /* bytes that the rate lets pass now */
+    int64_t refilled_ms;
+};
+
+/* Where in the stream of one direction of a connection the next byte stands. */
+struct place {
+    uint64_t before; /* bytes of the greeting that passed */
+    uint8_t head[HEAD_BYTES_MAX];
+    size_t head_size;
+    uint8_t name[NAME_BYTES];
+    uint64_t body_size;
+    uint64_t body_passed;
+};
 
 /* Bytes that came together. */
 struct mark {
@@ -52,11 +102,10 @@ struct lane {
     size_t used;
     struct mark marks[MARKS_MAX];
     size_t mark_count;
-    double allowance; /* bytes that the rate lets pass now */
-    int64_t refilled_ms;
     bool ended; /* nothing more comes */
     bool closed;
-    uint64_t *passed;
+    struct place place;
+    struct direction *direction;
 };
 
 struct connection {
@@ -71,23 +120,36 @@ struct relay {
     struct sockaddr_in target;
     int listener; /* -1: refusing */
     FILE *dump;
+    FILE *log;
     struct connection connections[CONNECTIONS_MAX];
     bool stalled;
+    uint64_t stall_percent;
+    uint64_t seed;
     uint64_t rate;
     int64_t delay_ms;
+    size_t queue;      /* at most PIPE_BYTES */
     uint64_t cut_left; /* bytes until a cut; UINT64_MAX: none */
     uint64_t cut_every;
+    int64_t cut_each_ms;
+    int64_t next_cut_ms;
     uint64_t accepted;
     uint64_t refused; /* came in, but the target took no connection */
     uint64_t cuts;
-    uint64_t there;
-    uint64_t back;
+    uint64_t turns;
+    struct direction there;
+    struct direction back;
+    const struct direction *last; /* in which something passed */
+    int64_t began_ms;
+    int64_t logged_ms;
+    uint64_t logged; /* bytes, both ways, at the last line */
     char line[LINE_BYTES_MAX];
     size_t line_used;
     bool quit;
 };
 
-static struct relay relay = { .listener = -1, .cut_left = UINT64_MAX };
+static const char usage[] = "usage: relay --to PLACE [--listen PLACE] [--dump FILE] [--log FILE] [--seed N]";
+
+static struct relay relay = { .listener = -1, .cut_left = UINT64_MAX, .queue = PIPE_BYTES };
 
 static void __attribute__((noreturn, format(printf, 1, 2))) die(const char *format, ...)
 {
@@ -110,7 +172,65 @@ now_ms(void)
     return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
 }
 
+/* --- The log -------------------------------------------------------------------- */
+
+static void
+log_now(void)
+{
+    if (relay.log == NULL) {
+        return;
+    }
+    int64_t now = now_ms();
+    if (fprintf(relay.log, "%.3f %" PRIu64 " %" PRIu64 " %" PRIu64 "\n",
+                (double)(now - relay.began_ms) / 1000, relay.there.passed, relay.back.passed,
+                relay.cuts) < 0 ||
+        fflush(relay.log) != 0) {
+        die("the log cannot be written");
+    }
+    relay.logged_ms = now;
+    relay.logged = relay.there.passed + relay.back.passed;
+}
+
+static void
+log_sometimes(void)
+{
+    if (relay.there.passed + relay.back.passed != relay.logged && now_ms() >= relay.logged_ms + SAMPLE_MS) {
+        log_now();
+    }
+}
+
+/* --- Stalls ----------------------------------------------------------------------- */
+
+/* The same pieces of time for the same seed. */
+static bool
+stalls_by_chance(int64_t at_ms)
+{
+    uint64_t mix =
+        relay.seed + (uint64_t)((at_ms - relay.began_ms) / STALL_MS + 1) * UINT64_C(0x9e3779b97f4a7c15);
+
+    mix = (mix ^ mix >> 30) * UINT64_C(0xbf58476d1ce4e5b9);
+    mix = (mix ^ mix >> 27) * UINT64_C(0x94d049bb133111eb);
+    mix ^= mix >> 31;
+    return mix % 100 < relay.stall_percent;
+}
+
+static bool
+is_stalled(void)
+{
+    return relay.stalled || stalls_by_chance(now_ms());
+}
+
 /* --- Connections -------------------------------------------------------------- */
+
+/* The system is not to hold what the line does not: the other side would take it for sent. */
+static void
+keep_short(int fd)
+{
+    if (relay.queue < PIPE_BYTES) {
+        int bytes = (int)relay.queue;
+        (void)setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &bytes, sizeof bytes);
+    }
+}
 
 static void
 listen_again(void)
@@ -178,20 +298,21 @@ cut_all(void)
     }
     relay.cuts++;
     relay.cut_left = relay.cut_every > 0 ? relay.cut_every : UINT64_MAX;
+    relay.next_cut_ms = now_ms() + relay.cut_each_ms;
+    log_now();
 }
 
 static void
-begin_lane(struct lane *lane, int from, int to, uint64_t *passed)
+begin_lane(struct lane *lane, int from, int to, struct direction *direction)
 {
     lane->from = from;
     lane->to = to;
     lane->used = 0;
     lane->mark_count = 0;
-    lane->allowance = 0;
-    lane->refilled_ms = now_ms();
     lane->ended = false;
     lane->closed = false;
-    lane->passed = passed;
+    lane->place = (struct place){ .before = 0 };
+    lane->direction = direction;
 }
 
 static void
@@ -209,6 +330,9 @@ take_connection(void)
     }
     /* On loopback a connection is there at once or refused at once, so this one may block. */
     int far = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (far >= 0) {
+        keep_short(far);
+    }
     if (free_one == NULL || far < 0 ||
         connect(far, (const struct sockaddr *)&relay.target, sizeof relay.target) != 0 ||
         fcntl(far, F_SETFL, O_NONBLOCK) != 0) {
@@ -234,14 +358,14 @@ take_connection(void)
 static bool
 has_room(const struct lane *lane)
 {
-    return !lane->ended && lane->used < PIPE_BYTES && lane->mark_count < MARKS_MAX;
+    return !lane->ended && lane->used < relay.queue && lane->mark_count < MARKS_MAX;
 }
 
 /* False: the connection broke. */
 static bool
 lane_read(struct lane *lane)
 {
-    ssize_t got = read(lane->from, lane->bytes + lane->used, PIPE_BYTES - lane->used);
+    ssize_t got = read(lane->from, lane->bytes + lane->used, relay.queue - lane->used);
 
     if (got == 0) {
         lane->ended = true;
@@ -259,20 +383,25 @@ lane_read(struct lane *lane)
 static size_t
 lane_due(struct lane *lane)
 {
+    struct direction *direction = lane->direction;
     int64_t now = now_ms();
     size_t due = 0;
 
+    if (is_stalled()) {
+        direction->refilled_ms = now;
+        return 0;
+    }
     for (size_t n = 0; n < lane->mark_count && lane->marks[n].due_ms <= now; n++) {
         due += lane->marks[n].bytes;
     }
     if (relay.rate > 0) {
-        lane->allowance += (double)(now - lane->refilled_ms) * (double)relay.rate / 1000;
+        direction->allowance += (double)(now - direction->refilled_ms) * (double)relay.rate / 1000;
         /* No more than a tenth of a second's worth is saved up, or the rate would come in bursts. */
         double most = (double)relay.rate / 10 + 1;
-        lane->allowance = lane->allowance > most ? most : lane->allowance;
-        due = (double)due > lane->allowance ? (size_t)lane->allowance : due;
+        direction->allowance = direction->allowance > most ? most : direction->allowance;
+        due = (double)due > direction->allowance ? (size_t)direction->allowance : due;
     }
-    lane->refilled_ms = now;
+    direction->refilled_ms = now;
     return due > relay.cut_left ? (size_t)relay.cut_left : due;
 }
 
@@ -292,6 +421,69 @@ lane_forget(struct lane *lane, size_t sent)
     }
 }
 
+static bool
+is_message(const struct place *place)
+{
+    return place->body_size >= CURVE_BYTES && memcmp(place->name, "\7MESSAGE", NAME_BYTES) == 0;
+}
+
+/* How long the head is whose first byte is there. */
+static size_t
+head_bytes(const struct place *place)
+{
+    return (place->head[0] & FLAG_LONG) != 0 ? HEAD_BYTES_MAX : 2;
+}
+
+static void
+begin_body(struct place *place)
+{
+    place->body_size = 0;
+    place->body_passed = 0;
+    for (size_t n = 1; n < place->head_size; n++) {
+        place->body_size = place->body_size << 8 | place->head[n];
+    }
+}
+
+static void
+count_frame(struct place *place, struct direction *direction)
+{
+    if (is_message(place)) {
+        direction->frames++;
+        direction->inner += place->body_size - CURVE_BYTES;
+    } else {
+        direction->handshake += place->head_size + place->body_size;
+    }
+    place->head_size = 0;
+}
+
+static void
+count_bytes(struct lane *lane, size_t count)
+{
+    struct place *place = &lane->place;
+    struct direction *direction = lane->direction;
+
+    direction->passed += count;
+    relay.turns += relay.last != NULL && relay.last != direction;
+    relay.last = direction;
+    for (size_t n = 0; n < count; n++) {
+        if (place->before < GREETING_BYTES) {
+            place->before++;
+            direction->handshake++;
+        } else if (place->head_size == 0 || place->head_size < head_bytes(place)) {
+            place->head[place->head_size++] = lane->bytes[n];
+            if (place->head_size >= 2 && place->head_size == head_bytes(place)) {
+                begin_body(place);
+            }
+        } else if (place->body_passed++ < NAME_BYTES) {
+            place->name[place->body_passed - 1] = lane->bytes[n];
+        }
+        if (place->head_size >= 2 && place->head_size == head_bytes(place) &&
+            place->body_passed == place->body_size) {
+            count_frame(place, direction);
+        }
+    }
+}
+
 /* False: the connection broke. */
 static bool
 lane_write(struct lane *lane)
@@ -307,16 +499,16 @@ lane_write(struct lane *lane)
             (fwrite(lane->bytes, 1, (size_t)sent, relay.dump) != (size_t)sent || fflush(relay.dump) != 0)) {
             die("the dump cannot be written");
         }
+        count_bytes(lane, (size_t)sent);
         lane_forget(lane, (size_t)sent);
-        *lane->passed += (uint64_t)sent;
         if (relay.rate > 0) {
-            lane->allowance -= (double)sent;
+            lane->direction->allowance -= (double)sent;
         }
         if (relay.cut_left != UINT64_MAX) {
             relay.cut_left -= (uint64_t)sent;
         }
     }
-    if (lane->ended && lane->used == 0 && !lane->closed) {
+    if (lane->ended && lane->used == 0 && !lane->closed && !is_stalled()) {
         lane->closed = true;
         (void)shutdown(lane->to, SHUT_WR);
     }
@@ -346,6 +538,14 @@ move(struct connection *connection, const struct pollfd ready[2])
 /* --- Commands --------------------------------------------------------------------- */
 
 static void
+tell_direction(const struct direction *direction, const char *name)
+{
+    (void)printf(" %s %" PRIu64 " frames-%s %" PRIu64 " inner-%s %" PRIu64 " handshake-%s %" PRIu64, name,
+                 direction->passed, name, direction->frames, name, direction->inner, name,
+                 direction->handshake);
+}
+
+static void
 answer_count(void)
 {
     size_t open = 0;
@@ -353,9 +553,23 @@ answer_count(void)
     for (size_t n = 0; n < CONNECTIONS_MAX; n++) {
         open += is_open(&relay.connections[n]);
     }
-    (void)printf("connections %" PRIu64 " open %zu refused %" PRIu64 " cuts %" PRIu64 " there %" PRIu64
-                 " back %" PRIu64 "\n",
-                 relay.accepted, open, relay.refused, relay.cuts, relay.there, relay.back);
+    (void)printf("connections %" PRIu64 " open %zu refused %" PRIu64 " cuts %" PRIu64 " turns %" PRIu64,
+                 relay.accepted, open, relay.refused, relay.cuts, relay.turns);
+    tell_direction(&relay.there, "there");
+    tell_direction(&relay.back, "back");
+    (void)putchar('\n');
+}
+
+static void
+reset(void)
+{
+    relay.accepted = 0;
+    relay.refused = 0;
+    relay.cuts = 0;
+    relay.turns = 0;
+    relay.last = NULL;
+    relay.there = (struct direction){ .refilled_ms = now_ms() };
+    relay.back = (struct direction){ .refilled_ms = now_ms() };
 }
 
 /* A command without a number; false: there is none of this name. */
@@ -375,6 +589,8 @@ obey_word(const char *word)
         if (relay.listener < 0) {
             listen_again();
         }
+    } else if (strcmp(word, "reset") == 0) {
+        reset();
     } else if (strcmp(word, "quit") == 0) {
         relay.quit = true;
     } else {
@@ -391,6 +607,14 @@ obey_number(const char *word, uint64_t number)
     } else if (strcmp(word, "cut-every") == 0) {
         relay.cut_every = number;
         relay.cut_left = number > 0 ? number : UINT64_MAX;
+    } else if (strcmp(word, "cut-each") == 0 && number <= INT_MAX) {
+        relay.cut_each_ms = (int64_t)number;
+        relay.next_cut_ms = now_ms() + relay.cut_each_ms;
+    } else if (strcmp(word, "stalls") == 0 && number < 100) {
+        relay.stall_percent = number;
+    } else if (strcmp(word, "queue") == 0 && number > 0 && number <= PIPE_BYTES) {
+        relay.queue = (size_t)number;
+        keep_short(relay.listener);
     } else if (strcmp(word, "rate") == 0) {
         relay.rate = number;
     } else if (strcmp(word, "delay") == 0 && number <= INT_MAX) {
@@ -454,6 +678,10 @@ wait_ms(void)
 {
     int64_t least = IDLE_MS;
 
+    if (relay.cut_each_ms > 0) {
+        int64_t wait = relay.next_cut_ms - now_ms();
+        least = wait < 0 ? 0 : wait < least ? wait : least;
+    }
     for (size_t n = 0; n < CONNECTIONS_MAX && !relay.stalled; n++) {
         const struct connection *connection = &relay.connections[n];
         const struct lane *lanes[2] = { &connection->there, &connection->back };
@@ -481,7 +709,7 @@ poll_side(int fd, const struct lane *from, struct lane *to)
     if (lane_due(to) > 0) {
         events |= POLLOUT;
     }
-    if (!relay.stalled && events != 0) {
+    if (events != 0) {
         side.fd = fd;
         side.events = events;
     }
@@ -514,69 +742,102 @@ turn(void)
     for (size_t n = 0; n < CONNECTIONS_MAX; n++) {
         if (relay.connections[n].ending) {
             let_end(&relay.connections[n]);
-        } else if (is_open(&relay.connections[n]) && !relay.stalled) {
+        } else if (is_open(&relay.connections[n])) {
             move(&relay.connections[n], &fds[2 + 2 * n]);
         }
         if (relay.cut_left == 0) {
             cut_all();
         }
     }
+    if (relay.cut_each_ms > 0 && now_ms() >= relay.next_cut_ms) {
+        cut_all();
+    }
+    log_sometimes();
     if (fds[1].revents != 0 && relay.listener >= 0) {
         take_connection();
     }
 }
 
+/* PORT or ADDRESS:PORT. */
 static struct sockaddr_in
-loopback(const char *port)
+read_place(const char *text)
 {
+    struct sockaddr_in place = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+    char address[INET_ADDRSTRLEN] = "";
+    const char *colon = strchr(text, ':');
+    const char *port = colon == NULL ? text : colon + 1;
     char *end = NULL;
     unsigned long number = strtoul(port, &end, 10);
 
-    if (end == port || *end != '\0' || number > 65535) {
-        die("%s is no port", port);
+    if (colon != NULL && (size_t)(colon - text) < sizeof address) {
+        memcpy(address, text, (size_t)(colon - text));
     }
-    return (struct sockaddr_in){ .sin_family = AF_INET,
-                                 .sin_port = htons((uint16_t)number),
-                                 .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+    if (end == port || *end != '\0' || number > 65535 ||
+        (colon != NULL && inet_pton(AF_INET, address, &place.sin_addr) != 1)) {
+        die("%s is no port and no ADDRESS:PORT", text);
+    }
+    place.sin_port = htons((uint16_t)number);
+    return place;
+}
+
+static FILE *
+open_to_write(const char *path)
+{
+    FILE *file = fopen(path, "we");
+
+    if (file == NULL) {
+        die("%s: %s", path, strerror(errno));
+    }
+    return file;
+}
+
+static void
+read_options(int argc, char **argv)
+{
+    static const struct option options[] = {
+        { "to", required_argument, NULL, 't' },   { "listen", required_argument, NULL, 'l' },
+        { "dump", required_argument, NULL, 'd' }, { "log", required_argument, NULL, 'g' },
+        { "seed", required_argument, NULL, 's' }, { NULL, 0, NULL, 0 },
+    };
+    int option;
+
+    relay.listen_at = read_place("0");
+    while ((option = getopt_long(argc, argv, "", options, NULL)) != -1) {
+        switch (option) {
+        case 't':
+            relay.target = read_place(optarg);
+            break;
+        case 'l':
+            relay.listen_at = read_place(optarg);
+            break;
+        case 'd':
+            relay.dump = open_to_write(optarg);
+            break;
+        case 'g':
+            relay.log = open_to_write(optarg);
+            break;
+        case 's':
+            relay.seed = strtoull(optarg, NULL, 10);
+            break;
+        default:
+            die("%s", usage);
+        }
+    }
+    if (relay.target.sin_port == 0 || optind != argc) {
+        die("%s", usage);
+    }
 }
 
 int
 main(int argc, char **argv)
 {
-    static const struct option options[] = {
-        { "to", required_argument, NULL, 't' },
-        { "listen", required_argument, NULL, 'l' },
-        { "dump", required_argument, NULL, 'd' },
-        { NULL, 0, NULL, 0 },
-    };
-    int option;
-
-    relay.listen_at = loopback("0");
-    while ((option = getopt_long(argc, argv, "", options, NULL)) != -1) {
-        switch (option) {
-        case 't':
-            relay.target = loopback(optarg);
-            break;
-        case 'l':
-            relay.listen_at = loopback(optarg);
-            break;
-        case 'd':
-            relay.dump = fopen(optarg, "w");
-            if (relay.dump == NULL) {
-                die("%s: %s", optarg, strerror(errno));
-            }
-            break;
-        default:
-            die("usage: relay --to PORT [--listen PORT] [--dump FILE]");
-        }
-    }
-    if (relay.target.sin_port == 0 || optind != argc) {
-        die("usage: relay --to PORT [--listen PORT] [--dump FILE]");
-    }
+    read_options(argc, argv);
     for (size_t n = 0; n < CONNECTIONS_MAX; n++) {
         relay.connections[n].fds[0] = -1;
         relay.connections[n].fds[1] = -1;
     }
+    relay.began_ms = now_ms();
+    reset();
     listen_again();
     (void)printf("listening %d\n", ntohs(relay.listen_at.sin_port));
     if (fflush(stdout) != 0) {
@@ -585,5 +846,8 @@ main(int argc, char **argv)
     while (!relay.quit) {
         turn();
     }
-    return relay.dump == NULL || fclose(relay.dump) == 0 ? 0 : 1;
+    log_now();
+    bool whole = relay.dump == NULL || fclose(relay.dump) == 0;
+    whole = (relay.log == NULL || fclose(relay.log) == 0) && whole;
+    return whole ? 0 : 1;
 }
