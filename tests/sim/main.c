@@ -4,6 +4,7 @@
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/time.h>
 #include <sys/wait.h>
@@ -19,7 +20,8 @@ struct options {
     bool verbose;
     bool once;
     bool lanes;
-    bool restores; /* each seed is a world with RESTORES_A_WORLD of them */
+    const char *growth; /* sizes: "10,30,100" */
+    bool restores;      /* each seed is a world with RESTORES_A_WORLD of them */
     const char *directory;
 };
 
@@ -43,6 +45,7 @@ usage(FILE *to)
                 "       sim --seed SEED [--verbose] [--once]\n"
                 "       sim --restores COUNT [--from FIRST] [--jobs JOBS] [--verbose] [--once]\n"
                 "       sim --lanes [--verbose]\n"
+                "       sim --growth NODES,... [--from SEED]\n"
                 "\n"
                 "Runs whole organisations in a simulated world and checks what must always hold.\n"
                 "A seed decides everything that happens; each is run twice and must leave the same trace.\n"
@@ -56,6 +59,10 @@ usage(FILE *to)
                 "                 put backups, older databases and older disks back so often: a seed is a\n"
                 "                 small world with some of them, and COUNT is rounded up to whole worlds\n"
                 "  --lanes        a slow link: control, keys and urgent entries come first\n"
+                "  --growth NODES,...\n"
+                "                 organisations of so many nodes (10 to 1,200), hubs and offices, whose "
+                "links break at\n"
+                "                 random: a table of bytes and time, once all digests are equal\n"
                 "\n"
                 "Exit: 0 all passed, 1 one failed, 2 usage.\n",
                 to);
@@ -83,6 +90,11 @@ read_options(int argc, char **argv, struct options *options)
         bool takes = strcmp(name, "--from") == 0 || strcmp(name, "--seeds") == 0 ||
                      strcmp(name, "--jobs") == 0 || strcmp(name, "--seed") == 0 ||
                      strcmp(name, "--restores") == 0;
+
+        if (strcmp(name, "--growth") == 0 && n + 1 < argc) {
+            options->growth = argv[++n];
+            continue;
+        }
 
         if (takes && (n + 1 == argc || !read_number(argv[++n], &number))) {
             return false;
@@ -350,6 +362,41 @@ run_all(const struct options *options)
     return failed;
 }
 
+/* Each size in a process of its own, so that its memory can be told. False: one failed. */
+static bool
+grow(const char *sizes, uint64_t seed)
+{
+    const struct rlimit files = { 65536, 65536 };
+    char directory[256];
+
+    (void)setrlimit(RLIMIT_NOFILE, &files);
+    growth_head();
+    for (const char *at = sizes; *at != '\0';) {
+        char *end = NULL;
+        unsigned long count = strtoul(at, &end, 10);
+        int status = 0;
+
+        if (end == at || (*end != '\0' && *end != ',') || count < 10 || count > 1200) {
+            usage(stderr);
+            return false;
+        }
+        (void)snprintf(directory, sizeof directory, "%s/%lu", root, count);
+        (void)fflush(NULL);
+        pid_t child = fork();
+        if (child == 0) {
+            growth_run(count, seed, directory);
+            _exit(0);
+        }
+        if (child < 0 || waitpid(child, &status, 0) != child || !WIFEXITED(status) ||
+            WEXITSTATUS(status) != 0) {
+            (void)fprintf(stderr, "%lu nodes: failed\n", count);
+            return false;
+        }
+        at = *end == ',' ? end + 1 : end;
+    }
+    return true;
+}
+
 int
 main(int argc, char **argv)
 {
@@ -372,6 +419,11 @@ main(int argc, char **argv)
     if (crypto_start() != ERR_OK || mkdtemp(root) == NULL) {
         perror("sim");
         return 1;
+    }
+    if (options.growth != NULL) {
+        bool grown = grow(options.growth, options.from);
+        remove_tree(root);
+        return grown ? 0 : 1;
     }
     failed = run_all(&options);
     if (options.restores) {

@@ -22,17 +22,52 @@ way_clear(struct sim_way *way)
 }
 
 struct sim_conn *
-network_find(struct sim *sim, int node, uint32_t number, int *end_out)
+network_find(struct sim *sim, int node_no, uint32_t number, int *end_out)
 {
-    for (size_t n = 0; n < sim->conn_count; n++) {
+    const struct sim_node *node = &sim->nodes[node_no];
+
+    for (size_t n = 0; n < node->conn_count; n++) {
         for (int end = 0; end < 2; end++) {
-            if (sim->conns[n]->ends[end].node == node && sim->conns[n]->ends[end].number == number) {
+            if (node->conns[n]->ends[end].node == node_no && node->conns[n]->ends[end].number == number) {
                 *end_out = end;
-                return sim->conns[n];
+                return node->conns[n];
             }
         }
     }
     return NULL;
+}
+
+/* Both ends know it: a node looks at its own only, however many there are. */
+static void
+list_at(struct sim *sim, struct sim_conn *conn, int end)
+{
+    if (conn->ends[end].node < 0) {
+        return;
+    }
+    struct sim_node *node = &sim->nodes[conn->ends[end].node];
+    if (node->conn_count == node->conn_max) {
+        node->conn_max = node->conn_max == 0 ? 4 : node->conn_max * 2;
+        node->conns = realloc(node->conns, node->conn_max * sizeof(struct sim_conn *));
+        assert(node->conns != NULL);
+    }
+    node->conns[node->conn_count++] = conn;
+}
+
+static void
+unlist_at(struct sim *sim, const struct sim_conn *conn, int end)
+{
+    size_t kept = 0;
+
+    if (conn->ends[end].node < 0) {
+        return;
+    }
+    struct sim_node *node = &sim->nodes[conn->ends[end].node];
+    for (size_t n = 0; n < node->conn_count; n++) {
+        if (node->conns[n] != conn) {
+            node->conns[kept++] = node->conns[n];
+        }
+    }
+    node->conn_count = kept;
 }
 
 struct sim_conn *
@@ -44,6 +79,7 @@ network_connect(struct sim *sim, int dialler, int listener, int link)
     assert(conn != NULL);
     sim->conns = realloc(sim->conns, (sim->conn_count + 1) * sizeof(struct sim_conn *));
     assert(sim->conns != NULL);
+    conn->place = sim->conn_count;
     sim->conns[sim->conn_count++] = conn;
     conn->link = link;
     conn->latency_ms = like->latency_ms;
@@ -53,6 +89,7 @@ network_connect(struct sim *sim, int dialler, int listener, int link)
         conn->ends[end] = (struct sim_end){ .node = end == 0 ? dialler : listener,
                                             .number = ++sim->next_number,
                                             .up = true };
+        list_at(sim, conn, end);
     }
     return conn;
 }
@@ -99,9 +136,11 @@ network_sweep(struct sim *sim)
             for (int way = 0; way < 2; way++) {
                 way_clear(&conn->ways[way]);
                 free(conn->ways[way].frames);
+                unlist_at(sim, conn, way);
             }
             free(conn);
         } else {
+            conn->place = kept;
             sim->conns[kept++] = conn;
         }
     }
@@ -111,8 +150,8 @@ network_sweep(struct sim *sim)
 static bool
 is_connected(const struct sim *sim, int a, int b)
 {
-    for (size_t n = 0; n < sim->conn_count; n++) {
-        const struct sim_end *ends = sim->conns[n]->ends;
+    for (size_t n = 0; n < sim->nodes[a].conn_count; n++) {
+        const struct sim_end *ends = sim->nodes[a].conns[n]->ends;
 
         /* A dialler whose end is still up does not know better. */
         if ((ends[0].node == a && ends[1].node == b && (ends[0].up || ends[1].up)) ||

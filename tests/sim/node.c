@@ -138,7 +138,9 @@ node_open(struct sim_node *node)
                                                 });
 
     if (err == ERR_OK && !node->founded) {
-        err = replica_found(node->replica, buf_span(&node->device->welcome));
+        const struct shape *shape = node->sim->shape;
+        err =
+            replica_found(node->replica, buf_span(shape->large ? &shape->founding : &node->device->welcome));
         node->founded = err == ERR_OK;
     }
     if (err == ERR_OK) {
@@ -358,9 +360,13 @@ receive(struct sim_node *node, bool look_only)
     struct sim *sim = node->sim;
     size_t left = FRAMES_A_TURN_MAX;
     size_t start = look_only || sim->conn_count == 0 ? 0 : chance_below(&sim->chance, sim->conn_count);
+    size_t first = 0;
 
-    for (size_t n = 0; n < sim->conn_count; n++) {
-        struct sim_conn *conn = sim->conns[(start + n) % sim->conn_count];
+    while (first < node->conn_count && node->conns[first]->place < start) {
+        first++;
+    }
+    for (size_t n = 0; n < node->conn_count; n++) {
+        struct sim_conn *conn = node->conns[(first + n) % node->conn_count];
 
         for (int end = 0; end < 2; end++) {
             struct sim_frame frame;
@@ -396,8 +402,8 @@ notice_downs(struct sim_node *node)
 {
     struct sim *sim = node->sim;
 
-    for (size_t n = 0; n < sim->conn_count; n++) {
-        struct sim_conn *conn = sim->conns[n];
+    for (size_t n = 0; n < node->conn_count; n++) {
+        struct sim_conn *conn = node->conns[n];
 
         for (int end = 0; end < 2; end++) {
             if (conn->ends[end].node == (int)node->index && conn->ends[end].up &&

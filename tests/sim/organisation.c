@@ -70,7 +70,7 @@ add_device(struct shape *shape, const char *name, int office, enum level own_lev
 {
     struct shape_device *device = &shape->devices[shape->device_count++];
 
-    assert(shape->device_count <= NODES_MAX);
+    assert(shape->device_count <= shape->device_max);
     (void)snprintf(device->name, sizeof device->name, "%s", name);
     device->office = office;
     device->own_level = own_level;
@@ -84,7 +84,7 @@ enum { HQ = 0, NET = 1, OHC = 2, KEN = 3, COL = 4, LBN = 5 };
 static void
 plan(struct shape *shape)
 {
-    static const char *const codes[OFFICES_MAX] = { "HQ", "NET", "OHC", "KEN", "COL", "LBN" };
+    static const char *const codes[SMALL_OFFICES] = { "HQ", "NET", "OHC", "KEN", "COL", "LBN" };
     struct shape_device *device;
 
     shape->office_count = shape->number % 2 == 0 ? 5 : 6;
@@ -115,6 +115,39 @@ plan(struct shape *shape)
     device = add_device(shape, "FOR-1", KEN, LEVEL_WRITE);
     device->hostile = true;
     device->forger = true;
+}
+
+/* One of headquarters, the hubs, then the offices in turn. */
+static void
+plan_large(struct shape *shape, size_t device_count)
+{
+    static char codes[OFFICES_MAX][8];
+    size_t hubs = 1 + device_count / GROWN_HUB_DEVICES;
+    size_t offices = (device_count - 1 - hubs + GROWN_OFFICE_DEVICES - 1) / GROWN_OFFICE_DEVICES;
+    char name[16];
+
+    assert(2 + offices <= OFFICES_MAX);
+    shape->large = true;
+    shape->office_count = 2 + offices;
+    for (size_t office = 0; office < shape->office_count; office++) {
+        (void)snprintf(codes[office], sizeof codes[office], "O-%u", (unsigned)office % OFFICES_MAX);
+        shape->offices[office] = codes[office];
+    }
+    for (size_t n = 0; n < device_count; n++) {
+        struct shape_device *device;
+
+        (void)snprintf(name, sizeof name, "DEV-%u", (unsigned)n);
+        if (n == 0) {
+            device = add_device(shape, name, HQ, LEVEL_ADMIN);
+        } else if (n <= hubs) {
+            device = add_device(shape, name, NET, LEVEL_CARRY);
+        } else {
+            size_t office = (n - 1 - hubs) / GROWN_OFFICE_DEVICES;
+            bool first = (n - 1 - hubs) % GROWN_OFFICE_DEVICES == 0;
+            device = add_device(shape, name, (int)(2 + office), first ? LEVEL_ADMIN : LEVEL_WRITE);
+        }
+        device->everywhere = n <= hubs;
+    }
 }
 
 enum level
@@ -198,7 +231,7 @@ certify(struct shape *shape, struct ceremony *ceremony, struct shape_device *dev
 }
 
 static void
-welcome(struct shape_device *device, const struct ceremony *ceremony)
+welcome(struct shape *shape, struct shape_device *device, const struct ceremony *ceremony)
 {
     struct buf file = { 0 };
     struct welcome content;
@@ -208,7 +241,11 @@ welcome(struct shape_device *device, const struct ceremony *ceremony)
     must(welcome_read(buf_span(&file), &device->identity.box, &content, &fault), "reading it", &fault);
     device->identity.org = content.org;
     device->identity.control_key = content.control_key;
-    buf_put_span(&device->welcome, buf_span(&content.statements));
+    if (!shape->large) {
+        buf_put_span(&device->welcome, buf_span(&content.statements));
+    } else if (shape->founding.size == 0) {
+        buf_put_span(&shape->founding, buf_span(&content.statements));
+    }
     memcpy(device->certificate, content.certificate.bytes, sizeof device->certificate);
     welcome_free(&content);
     buf_free(&file);
@@ -252,7 +289,7 @@ hold(struct shape *shape, const struct ceremony_options *options)
 
     must(ceremony_found(&ceremony, options, "Simulated organisation", 1, 1, &fault), "founding", &fault);
     for (size_t office = shape->office_count; office-- > 0;) {
-        if (office == OHC) {
+        if (office == OHC && !shape->large) {
             must(ceremony_read_grant(ceremony, "KEN:cases=read", cases, &grant_count), "grant", &fault);
         }
         must(ceremony_office(ceremony, shape->offices[office], shape->offices[office],
@@ -260,7 +297,7 @@ hold(struct shape *shape, const struct ceremony_options *options)
              shape->offices[office], &fault);
         grant_count = 0;
     }
-    must(ceremony_office(ceremony, "NET", NULL, true, NULL, 0, &fault), "widening NET", &fault);
+    must(ceremony_office(ceremony, shape->offices[NET], NULL, true, NULL, 0, &fault), "widening NET", &fault);
     learn_compartments(shape, ceremony_roster(ceremony));
     shape->org = *roster_org(ceremony_roster(ceremony));
     shape->root = *ceremony_key(ceremony, "root-1");
@@ -270,7 +307,7 @@ hold(struct shape *shape, const struct ceremony_options *options)
         (void)snprintf(name, sizeof name, "office-%s", shape->offices[office]);
         shape->office_keys[office] = *ceremony_key(ceremony, name);
     }
-    for (int step = 0; step < STEPS; step++) {
+    for (int step = 0; step < (shape->large ? 1 : STEPS); step++) {
         for (size_t n = 0; n < shape->device_count; n++) {
             struct shape_device *device = &shape->devices[n];
 
@@ -283,7 +320,7 @@ hold(struct shape *shape, const struct ceremony_options *options)
         must(ceremony_save(ceremony, &fault), "saving", &fault);
         for (size_t n = 0; n < shape->device_count; n++) {
             if (shape->devices[n].joins == step) {
-                welcome(&shape->devices[n], ceremony);
+                welcome(shape, &shape->devices[n], ceremony);
             }
         }
         news(shape, ceremony, step);
@@ -291,8 +328,8 @@ hold(struct shape *shape, const struct ceremony_options *options)
     ceremony_close(&ceremony);
 }
 
-void
-shape_make(struct shape *shape, uint64_t number, const char *directory)
+static void
+make(struct shape *shape, uint64_t number, size_t large, const char *directory)
 {
     struct chance chance = { UINT64_C(0x5ab1e) * (number + 1) };
     const struct world world = { .self = &chance,
@@ -305,7 +342,14 @@ shape_make(struct shape *shape, uint64_t number, const char *directory)
 
     memset(shape, 0, sizeof *shape);
     shape->number = number;
-    plan(shape);
+    shape->device_max = large > 0 ? large : NODES_MAX;
+    shape->devices = calloc(shape->device_max, sizeof *shape->devices);
+    assert(shape->devices != NULL);
+    if (large > 0) {
+        plan_large(shape, large);
+    } else {
+        plan(shape);
+    }
     for (size_t n = 0; n < shape->device_count; n++) {
         make_keys(&shape->devices[n], &world);
     }
@@ -319,6 +363,18 @@ shape_make(struct shape *shape, uint64_t number, const char *directory)
 }
 
 void
+shape_make(struct shape *shape, uint64_t number, const char *directory)
+{
+    make(shape, number, 0, directory);
+}
+
+void
+shape_make_large(struct shape *shape, size_t device_count, const char *directory)
+{
+    make(shape, 0, device_count, directory);
+}
+
+void
 shape_free(struct shape *shape)
 {
     for (size_t n = 0; n < shape->device_count; n++) {
@@ -327,4 +383,6 @@ shape_free(struct shape *shape)
     for (int step = 0; step < STEPS; step++) {
         buf_free(&shape->news[step]);
     }
+    buf_free(&shape->founding);
+    free(shape->devices);
 }

@@ -52,7 +52,7 @@ add_link(struct sim *sim, size_t a, size_t b)
             return;
         }
     }
-    assert(sim->link_count < LINKS_MAX);
+    assert(sim->link_count < sim->link_max);
     struct sim_link *link = &sim->links[sim->link_count++];
     bool slow = chance_one_in(chance, 4);
     *link = (struct sim_link){

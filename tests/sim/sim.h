@@ -16,13 +16,16 @@
 #include <stdio.h>
 
 enum {
-    NODES_MAX = 12,
-    OFFICES_MAX = 6,
+    NODES_MAX = 12, /* but where it grows */
+    OFFICES_MAX = 128,
+    SMALL_OFFICES = 6,
     COMPARTMENTS_MAX = 2 + OFFICES_MAX * OWN_COUNT,
     SHAPES = 8, /* organisations that the seeds share: a ceremony is slow by design */
     STEPS = 3,  /* what was certified at first, then a device more, then a level more */
     LINKS_MAX = NODES_MAX * NODES_MAX,
     RECORDED_MAX = 64,
+    GROWN_HUB_DEVICES = 50,
+    GROWN_OFFICE_DEVICES = 10,
 };
 
 #define L3_MARKER "L3MARK"
@@ -71,8 +74,11 @@ struct shape {
     const char *offices[OFFICES_MAX];
     struct shape_compartment compartments[COMPARTMENTS_MAX];
     size_t compartment_count;
-    struct shape_device devices[NODES_MAX];
+    struct shape_device *devices;
     size_t device_count;
+    size_t device_max;
+    bool large;
+    struct buf founding;    /* where it is large: what every welcome holds */
     struct buf news[STEPS]; /* all statements after each step */
     struct hash org;
     struct key_pair root;
@@ -81,6 +87,9 @@ struct shape {
 
 /* Hold the ceremonies of one organisation, in a directory that is removed again. */
 void shape_make(struct shape *shape, uint64_t number, const char *directory);
+/* The same with so many devices, 10 or more: one of headquarters, hubs that carry everything, one for GROWN_HUB_DEVICES
+ * others, and offices of GROWN_OFFICE_DEVICES. Everybody is certified at once. */
+void shape_make_large(struct shape *shape, size_t device_count, const char *directory);
 void shape_free(struct shape *shape);
 const struct shape_compartment *shape_compartment(const struct shape *shape, const struct ident *id);
 const struct shape_compartment *shape_compartment_of(const struct shape *shape, int office, int own);
@@ -142,6 +151,9 @@ struct sim_node {
     uint64_t away_ms;
     bool mute; /* its people rest */
     struct sim_follower follower;
+    struct sim_conn **conns; /* those with an end here, in the order of the simulation's */
+    size_t conn_count;
+    size_t conn_max;
 };
 
 struct sim_frame {
@@ -168,6 +180,7 @@ struct sim_end {
 };
 
 struct sim_conn {
+    size_t place;           /* in the simulation's list */
     struct sim_end ends[2]; /* 0 dialled */
     struct sim_way ways[2]; /* 0: from ends[0] */
     bool cut;
@@ -293,10 +306,11 @@ struct sim {
     uint64_t now_ms;
     int step; /* of the shape's, as far as anybody knows */
     bool chaos;
-    struct sim_node nodes[NODES_MAX];
+    struct sim_node *nodes;
     size_t node_count;
-    struct sim_link links[LINKS_MAX];
+    struct sim_link *links;
     size_t link_count;
+    size_t link_max;
     struct sim_conn **conns;
     size_t conn_count;
     uint32_t next_number;
@@ -482,12 +496,15 @@ void oracle_compare(struct sim_node *node, struct table_txn *txn, uint32_t recor
 bool oracle_says(struct sim_node *node, struct table_txn *txn, const struct promise *promise,
                  const struct hash *device_id);
 
-/* --- run.c, lanes.c --- */
+/* --- run.c, lanes.c, growth.c --- */
 
 /* One seed, once; gives the hash of its trace. */
 uint64_t run_seed(uint64_t seed, const struct shape *shape, const char *directory, FILE *trace,
                   struct sim_stats *stats_out);
 void lanes_run(const struct shape *shape, const char *directory, FILE *trace);
+/* An organisation of so many nodes: a line of the table of how bytes and time grow. */
+void growth_run(size_t device_count, uint64_t seed, const char *directory);
+void growth_head(void);
 
 /* --- restores.c --- */
 

@@ -2,13 +2,14 @@
 
 #include "store/base/log.h"
 
+#include <assert.h>
 #include <ftw.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-enum { STEP_MS = 10, PASS_MS_MAX = 1000 };
+enum { STEP_MS = 10, PASS_MS_MAX = 1000, LINKS_A_NODE = 4 };
 
 void
 sim_fail(struct sim *sim, const char *format, ...)
@@ -66,6 +67,10 @@ sim_init(struct sim *sim, uint64_t seed, const struct shape *shape, const char *
     sim->trace = trace;
     sim->hash = UINT64_C(0xcbf29ce484222325);
     sim->node_count = shape->device_count;
+    sim->link_max = LINKS_MAX > LINKS_A_NODE * sim->node_count ? LINKS_MAX : LINKS_A_NODE * sim->node_count;
+    sim->nodes = calloc(sim->node_count, sizeof *sim->nodes);
+    sim->links = calloc(sim->link_max, sizeof *sim->links);
+    assert(sim->nodes != NULL && sim->links != NULL);
     log_to(log_line, sim);
     for (size_t n = 0; n < sim->node_count; n++) {
         node_init(sim, n);
@@ -85,6 +90,9 @@ sim_free(struct sim *sim)
     }
     network_sweep(sim);
     free(sim->conns);
+    for (size_t n = 0; n < sim->shape->device_count; n++) {
+        free(sim->nodes[n].conns);
+    }
     people_settle(sim, false);
     free(sim->pending);
     for (size_t n = 0; n < sim->promise_count; n++) {
@@ -99,6 +107,8 @@ sim_free(struct sim *sim)
     for (size_t n = 0; n < sim->overheard_count; n++) {
         buf_free(&sim->overheard[n]);
     }
+    free(sim->nodes);
+    free(sim->links);
     log_to(NULL, NULL);
 }
 
