@@ -7,7 +7,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
-enum { FRAMES_A_TURN_MAX = 64, TICK_MS_MAX = 60 * 1000 };
+enum { FRAMES_A_TURN_MAX = 64, TICK_MS_MAX = 60 * 1000, LOOK_MS = 1000 };
 
 static const uint64_t epoch_ms = UINT64_C(1767312000000); /* 2026-01-02 */
 
@@ -518,10 +518,37 @@ compact(struct sim_node *node)
     }
 }
 
+/* Where there are many, most have nothing to do at a given moment. Where there are few all are asked. */
+static bool
+has_nothing_to_do(struct sim_node *node)
+{
+    const struct sim *sim = node->sim;
+
+    if (!sim->shape->large || sim->now_ms >= node->look_ms || node_wake_ms(node) <= sim->now_ms ||
+        receive(node, true)) {
+        return false;
+    }
+    for (size_t n = 0; n < node->conn_count; n++) {
+        for (int end = 0; end < 2; end++) {
+            const struct sim_end *own = &node->conns[n]->ends[end];
+            if (own->node == (int)node->index && own->up && own->down_at_ms != 0 &&
+                own->down_at_ms <= sim->now_ms) {
+                return false;
+            }
+        }
+    }
+    return true;
+}
+
 void
 node_turn(struct sim_node *node)
 {
     struct sim *sim = node->sim;
+
+    if (has_nothing_to_do(node)) {
+        return;
+    }
+    node->look_ms = sim->now_ms + LOOK_MS;
 
     if (!node_is_up(node)) {
         if (node->joined && !node->gone && sim->now_ms >= node->up_ms) {

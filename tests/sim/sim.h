@@ -133,6 +133,7 @@ struct sim_node {
     bool flush_due;
     uint64_t flush_ms;
     uint64_t tick_ms;
+    uint64_t look_ms; /* at the latest it is asked again whether it has anything to do */
     uint64_t save_ms; /* of its people's next save */
     unsigned burst;
     int import_step;     /* 0: none; news to take in at the next turn */
