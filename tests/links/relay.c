@@ -56,6 +56,7 @@ enum {
     IDLE_MS = 1000,
     STALL_MS = 1000, /* the pieces of time that stall, or do not */
     SAMPLE_MS = 250, /* of the log */
+    PACKET_BYTES = 1400,
 };
 
 /* ZMTP 3: a greeting, then frames of a head and a body. Of CURVE each message is the body "\7MESSAGE", a nonce and a
@@ -355,10 +356,11 @@ take_connection(void)
 
 /* --- What passes ---------------------------------------------------------------- */
 
+/* A quarter at least: or the other side would send a few bytes at a time. */
 static bool
 has_room(const struct lane *lane)
 {
-    return !lane->ended && lane->used < relay.queue && lane->mark_count < MARKS_MAX;
+    return !lane->ended && lane->used <= relay.queue - (relay.queue + 3) / 4 && lane->mark_count < MARKS_MAX;
 }
 
 /* False: the connection broke. */
@@ -397,9 +399,12 @@ lane_due(struct lane *lane)
     if (relay.rate > 0) {
         direction->allowance += (double)(now - direction->refilled_ms) * (double)relay.rate / 1000;
         /* No more than a tenth of a second's worth is saved up, or the rate would come in bursts. */
-        double most = (double)relay.rate / 10 + 1;
+        double most = (double)relay.rate / 10 + PACKET_BYTES;
         direction->allowance = direction->allowance > most ? most : direction->allowance;
+        /* In packets, as on a line. */
+        size_t least = due < PACKET_BYTES ? due : PACKET_BYTES;
         due = (double)due > direction->allowance ? (size_t)direction->allowance : due;
+        due = due < least ? 0 : due;
     }
     direction->refilled_ms = now;
     return due > relay.cut_left ? (size_t)relay.cut_left : due;
