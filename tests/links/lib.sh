@@ -64,7 +64,7 @@ nodes_are() {
     case $1 in
     lan) set -- lan 30000 3000 ;;
     geo) set -- "${LINKS_GEO:-wan}" 0 15000 ;;
-    2g) set -- "${LINKS_2G:-wan}" 0 30000 ;;
+    2g) set -- "${LINKS_2G:-metered}" 0 30000 ;;
     esac
     for told in ken hq; do
         if is_running $told; then
@@ -173,9 +173,6 @@ figure() {
     awk -v what="$1" -v value="$2" -v unit="$3" -v limit="$4" 'BEGIN {
         printf "%-66s %12s %-3s  <= %-10s %s\n", what, value, unit, limit, value + 0 <= limit + 0 ? "ok" : "OVER" }' |
         tee -a "$out/figures.txt"
-}
-unmeasured() {
-    printf '%-66s %12s      <= %-10s %s\n' "$1" - "$2" "$3" | tee -a "$out/figures.txt"
 }
 note() {
     printf '    %s\n' "$*" | tee -a "$out/figures.txt"

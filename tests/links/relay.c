@@ -17,7 +17,7 @@
  *     rate N           bytes a second and direction, all connections together; 0: as fast as it goes
  *     delay MS         hold each byte back so long
  *     queue N          hold at most N bytes a connection and direction, as a line with short queues does
- *     reset            begin to count anew; what is open stays
+ *     reset            begin to count and to log anew, and the time of stalls; what is open stays
  *     count            "connections N open N refused N cuts N turns N", then of each direction, as "there" and "back":
  *                      "there N" bytes, "frames-there N", "inner-there N" and "handshake-there N"
  *     quit
@@ -573,6 +573,11 @@ reset(void)
     relay.cuts = 0;
     relay.turns = 0;
     relay.last = NULL;
+    relay.began_ms = now_ms();
+    relay.logged = 0;
+    if (relay.log != NULL && (fseek(relay.log, 0, SEEK_SET) != 0 || ftruncate(fileno(relay.log), 0) != 0)) {
+        die("the log cannot be begun anew");
+    }
     relay.there = (struct direction){ .refilled_ms = now_ms() };
     relay.back = (struct direction){ .refilled_ms = now_ms() };
 }
@@ -841,7 +846,6 @@ main(int argc, char **argv)
         relay.connections[n].fds[0] = -1;
         relay.connections[n].fds[1] = -1;
     }
-    relay.began_ms = now_ms();
     reset();
     listen_again();
     (void)printf("listening %d\n", ntohs(relay.listen_at.sin_port));

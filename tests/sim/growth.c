@@ -216,7 +216,7 @@ growth_head(void)
 }
 
 void
-growth_run(size_t device_count, uint64_t seed, const char *directory)
+growth_run(size_t device_count, uint64_t seed, const char *directory, bool verbose)
 {
     static struct sim sim;
     static struct shape shape;
@@ -276,9 +276,10 @@ growth_run(size_t device_count, uint64_t seed, const char *directory)
                  (unsigned long long)(to_begin / sim.node_count),
                  (unsigned long long)(bytes / sim.node_count), (unsigned long long)most, (double)bytes / 1e6,
                  (double)took_ms / 1000, wall_s() - began, usage.ru_maxrss / 1024);
-    if (getenv("VIGIL_SIM_TYPES") != NULL) {
+    if (verbose) {
         print_types(&growth);
-        (void)printf("      %llu entries and %.0f s to begin with\n", (unsigned long long)entries, ready - began);
+        (void)printf("      %llu entries and %.0f s to begin with\n", (unsigned long long)entries,
+                     ready - began);
     }
     (void)fflush(stdout);
     free(growth.sent);

@@ -45,7 +45,7 @@ usage(FILE *to)
                 "       sim --seed SEED [--verbose] [--once]\n"
                 "       sim --restores COUNT [--from FIRST] [--jobs JOBS] [--verbose] [--once]\n"
                 "       sim --lanes [--verbose]\n"
-                "       sim --growth NODES,... [--from SEED]\n"
+                "       sim --growth NODES,... [--from SEED] [--verbose]\n"
                 "\n"
                 "Runs whole organisations in a simulated world and checks what must always hold.\n"
                 "A seed decides everything that happens; each is run twice and must leave the same trace.\n"
@@ -364,7 +364,7 @@ run_all(const struct options *options)
 
 /* Each size in a process of its own, so that its memory can be told. False: one failed. */
 static bool
-grow(const char *sizes, uint64_t seed)
+grow(const char *sizes, const struct options *options)
 {
     const struct rlimit files = { 65536, 65536 };
     char directory[256];
@@ -384,7 +384,7 @@ grow(const char *sizes, uint64_t seed)
         (void)fflush(NULL);
         pid_t child = fork();
         if (child == 0) {
-            growth_run(count, seed, directory);
+            growth_run(count, options->from, directory, options->verbose);
             _exit(0);
         }
         if (child < 0 || waitpid(child, &status, 0) != child || !WIFEXITED(status) ||
@@ -421,7 +421,7 @@ main(int argc, char **argv)
         return 1;
     }
     if (options.growth != NULL) {
-        bool grown = grow(options.growth, options.from);
+        bool grown = grow(options.growth, &options);
         remove_tree(root);
         return grown ? 0 : 1;
     }

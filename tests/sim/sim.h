@@ -503,8 +503,8 @@ bool oracle_says(struct sim_node *node, struct table_txn *txn, const struct prom
 uint64_t run_seed(uint64_t seed, const struct shape *shape, const char *directory, FILE *trace,
                   struct sim_stats *stats_out);
 void lanes_run(const struct shape *shape, const char *directory, FILE *trace);
-/* An organisation of so many nodes: a line of the table of how bytes and time grow. */
-void growth_run(size_t device_count, uint64_t seed, const char *directory);
+/* An organisation of so many nodes: a line of the table of how bytes and time grow. `verbose`: and bytes by frame. */
+void growth_run(size_t device_count, uint64_t seed, const char *directory, bool verbose);
 void growth_head(void);
 
 /* --- restores.c --- */
