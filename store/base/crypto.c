@@ -19,6 +19,9 @@ _Static_assert(BOX_SEAL_BYTES == crypto_box_SEALBYTES, "sealed box");
 _Static_assert(PART_HEADER_BYTES == crypto_secretstream_xchacha20poly1305_HEADERBYTES, "parts");
 _Static_assert(PART_SEAL_BYTES == crypto_secretstream_xchacha20poly1305_ABYTES, "parts");
 _Static_assert(sizeof(struct crypto_parts) >= sizeof(crypto_secretstream_xchacha20poly1305_state), "parts");
+_Static_assert(sizeof(struct crypto_sha256) >= sizeof(crypto_hash_sha256_state), "sha256");
+_Static_assert(_Alignof(struct crypto_sha256) >= _Alignof(crypto_hash_sha256_state), "sha256");
+_Static_assert(HASH_BYTES == crypto_hash_sha256_BYTES, "sha256");
 _Static_assert(ROW_TAG_BYTES == crypto_shorthash_BYTES, "row tag");
 _Static_assert(SIGNATURE_BYTES == crypto_sign_BYTES, "signature");
 _Static_assert(SIGN_PK_BYTES == crypto_sign_PUBLICKEYBYTES, "signing key");
@@ -322,6 +325,39 @@ crypto_parts_open(struct crypto_parts *parts, uint8_t *out, struct span sealed, 
     }
     sodium_memzero(&state, sizeof state);
     return failed == 0 && known;
+}
+
+void
+crypto_sha256_begin(struct crypto_sha256 *sum)
+{
+    crypto_hash_sha256_state state;
+
+    (void)crypto_hash_sha256_init(&state);
+    memset(sum, 0, sizeof *sum);
+    memcpy(sum->state, &state, sizeof state);
+    sodium_memzero(&state, sizeof state);
+}
+
+void
+crypto_sha256_add(struct crypto_sha256 *sum, struct span bytes)
+{
+    crypto_hash_sha256_state state;
+
+    memcpy(&state, sum->state, sizeof state);
+    (void)crypto_hash_sha256_update(&state, bytes.data, bytes.size);
+    memcpy(sum->state, &state, sizeof state);
+    sodium_memzero(&state, sizeof state);
+}
+
+void
+crypto_sha256_end(struct crypto_sha256 *sum, struct hash *out)
+{
+    crypto_hash_sha256_state state;
+
+    memcpy(&state, sum->state, sizeof state);
+    (void)crypto_hash_sha256_final(&state, out->bytes);
+    sodium_memzero(&state, sizeof state);
+    sodium_memzero(sum, sizeof *sum);
 }
 
 enum err

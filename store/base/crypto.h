@@ -1,7 +1,7 @@
 /* crypto.h - every use of cryptography, under the name of what it is for.
  *
- * The only file that includes sodium.h. All functions take whole inputs, give
- * whole outputs and keep no state. H(p, ...) of the design is CRYPTO_HASH.
+ * The only file that includes sodium.h. But for crypto_parts and crypto_sha256
+ * all functions take whole inputs, give whole outputs and keep no state. H(p, ...) of the design is CRYPTO_HASH.
  * Verification follows libsodium's cofactorless rule (RFC 8032 without the
  * cofactor, canonical S, no small-order keys); the other side must use it too.
  * No name here is one of libsodium: ours would take the place of its own in libzmq.
@@ -117,6 +117,16 @@ void crypto_parts_seal(struct crypto_parts *parts, uint8_t *out, struct span pla
  * opened before the last part came is the beginning of a text, and no more. */
 MUST_CHECK bool crypto_parts_open(struct crypto_parts *parts, uint8_t *out, struct span sealed,
                                   bool *last_out);
+
+/* SHA-256 of a content that does not fit into memory, as `sha256sum` prints it: for files, which people outside compare.
+ * Inside, everything is CRYPTO_HASH. Copy it and end the copy to look at what came so far. */
+struct crypto_sha256 {
+    _Alignas(16) uint8_t state[112];
+};
+
+void crypto_sha256_begin(struct crypto_sha256 *sum);
+void crypto_sha256_add(struct crypto_sha256 *sum, struct span bytes);
+void crypto_sha256_end(struct crypto_sha256 *sum, struct hash *out);
 
 /* Argon2id, version 1.3. `passes` >= 1; `memory_bytes` 64 MiB to 4 GiB.
  * ERR_INVALID: outside of these. ERR_MEMORY: the machine cannot give that much. */

@@ -13,6 +13,7 @@
 #include "store/change.h"
 #include "sync/backup.h"
 #include "sync/bundle.h"
+#include "store/blob.h"
 #include "store/codebook.h"
 #include "sync/frontier.h"
 #include "sync/keyring.h"
@@ -192,7 +193,8 @@ make_contexts(struct vectors *out, const struct vectors *stated)
         "vigil.view.v1",    "vigil.dic.v1",     "vigil.pop.v1",     "vigil.fro.v1",     "vigil.frs.v1",
         "vigil.prt.v1",     "vigil.ptl.v1",     "vigil.imp.key.v1", "vigil.imp.row.v1", "vigil.imp.elt.v1",
         "vigil.ver.v1",     "vigil.vpg.v1",     "vigil.snp.v1",     "vigil.bdl.hed.v1", "vigil.bdl.key.v1",
-        "vigil.bdl.man.v1", "vigil.bdl.tip.v1",
+        "vigil.bdl.man.v1", "vigil.bdl.tip.v1", "vigil.blk.v1",     "vigil.blc.v1",     "vigil.blp.v1",
+        "vigil.blb.v1",
     };
     static const char *const prefixes[] = { "VIGIL1STMT",   "VIGIL1ENTRY",    "VIGIL1REQUEST",
                                             "VIGIL1DEVICE", "VIGIL1FRONTIER", "VIGIL1BUNDLE" };
@@ -643,6 +645,41 @@ make_bundle(struct vectors *out, const struct vectors *stated)
     buf_free(&volume);
 }
 
+/* A blob of two chunks: what is sealed is long, so its hash stands for it. */
+static void
+make_blob(struct vectors *out, const struct vectors *before)
+{
+    static uint8_t content[BLOB_CHUNK_BYTES + 5];
+    uint8_t sealed[BLOB_SEALED_BYTES];
+    uint8_t key_bytes[BLOB_KEY_BYTES];
+    uint8_t page[2 * HASH_BYTES];
+    struct crypto_sha256 sum;
+    struct blob_key key;
+    struct hash hash;
+
+    (void)before;
+    count_up(key.key.bytes, KEY_BYTES, 0x01);
+    count_up(content, sizeof content, 0x00);
+    crypto_sha256_begin(&sum);
+    crypto_sha256_add(&sum, span_of(content, sizeof content));
+    crypto_sha256_end(&sum, &key.content_hash);
+    blob_key_write(key_bytes, &key);
+    add(out, "blob key", span_of(key_bytes, sizeof key_bytes));
+    for (uint32_t index = 0; index < 2; index++) {
+        blob_seal_chunk(sealed, &key.key, 2, index,
+                        index == 0 ? span_of(content, BLOB_CHUNK_BYTES)
+                                   : span_of(content + BLOB_CHUNK_BYTES, 5));
+        blob_hash_chunk(&hash, sealed);
+        memcpy(page + (size_t)index * HASH_BYTES, hash.bytes, HASH_BYTES);
+        add(out, index == 0 ? "chunk 0 begins" : "chunk 1 begins", span_of(sealed, 32));
+    }
+    add(out, "page", span_of(page, sizeof page));
+    blob_hash_page(&hash, span_of(page, sizeof page));
+    add(out, "head", hash_span(&hash));
+    blob_address(&hash, 2, hash_span(&hash));
+    add(out, "address", hash_span(&hash));
+}
+
 static const struct {
     const char *name;
     void (*make)(struct vectors *out, const struct vectors *stated);
@@ -650,7 +687,7 @@ static const struct {
     { "contexts", make_contexts }, { "descriptor", make_descriptor }, { "record-keys", make_record_keys },
     { "payload", make_payload },   { "entry", make_entry },           { "chunk", make_chunk },
     { "codebook", make_codebook }, { "frontier", make_frontier },     { "epoch", make_epoch },
-    { "backup", make_backup },     { "bundle", make_bundle },
+    { "backup", make_backup },     { "bundle", make_bundle },         { "blob", make_blob },
 };
 
 static struct vectors stated;
@@ -733,6 +770,12 @@ START_TEST(commitment_and_link_of_an_epoch_are_those_of_the_vectors)
 }
 END_TEST
 
+START_TEST(a_blob_is_sealed_and_addressed_as_the_vectors_say)
+{
+    check_file("blob");
+}
+END_TEST
+
 START_TEST(a_backup_is_sealed_as_the_vectors_say)
 {
     check_file("backup");
@@ -780,6 +823,7 @@ main(int argc, char **argv)
         commitment_and_link_of_an_epoch_are_those_of_the_vectors,
         a_backup_is_sealed_as_the_vectors_say,
         a_volume_of_a_bundle_is_sealed_as_the_vectors_say,
+        a_blob_is_sealed_and_addressed_as_the_vectors_say,
     };
 
     if (argc == 2) {
