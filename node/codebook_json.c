@@ -622,7 +622,7 @@ read_fields(struct reading *reading, const json_t *list)
         field->kinds = kinds_of(reading, object);
         field->collection = collection_of(reading, text_of(reading, object, "collection"), field->kinds);
         field->type =
-            (enum codebook_type)word_of(reading, object, "type", type_word, TYPE_TEXT, TYPE_ELEMENT + 1);
+            (enum codebook_type)word_of(reading, object, "type", type_word, TYPE_TEXT, TYPE_FILE_KEY + 1);
         field->vocabulary = vocabulary_of(reading, object, "vocabulary");
         field->sensitivity = level_of(reading, object);
         field->policy = (enum merge_policy)word_of(reading, object, "policy", policy_word, MERGE_SURFACE,

@@ -261,6 +261,7 @@ value_type_name(enum codebook_type type)
         [TYPE_DATE] = "date",         [TYPE_COUNTRY] = "country",     [TYPE_SUBDIVISION] = "subdivision",
         [TYPE_LANGUAGE] = "language", [TYPE_RECORD] = "record",       [TYPE_ACTOR] = "actor",
         [TYPE_BLOB] = "blob",         [TYPE_LOCALISED] = "localised", [TYPE_ELEMENT] = "element",
+        [TYPE_FILE_KEY] = "file_key",
     };
     size_t n = (size_t)type;
 

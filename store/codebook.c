@@ -1,5 +1,7 @@
 #include "store/codebook.h"
 
+#include "store/blob.h"
+
 #include <assert.h>
 #include <stdlib.h>
 #include <string.h>
@@ -295,6 +297,8 @@ type_bytes(enum codebook_type type)
         return HASH_BYTES;
     case TYPE_ELEMENT:
         return ELEMENT_BYTES;
+    case TYPE_FILE_KEY:
+        return BLOB_KEY_BYTES;
     default:
         return 0;
     }
@@ -366,6 +370,7 @@ codebook_accepts(const struct codebook *codebook, const struct codebook_field *f
     case TYPE_ACTOR:
     case TYPE_BLOB:
     case TYPE_ELEMENT:
+    case TYPE_FILE_KEY:
         fits = cbor_read_bytes(&in).size == type_bytes(field->type);
         break;
     }
@@ -617,6 +622,9 @@ codebook_parse(const struct codebook *codebook, const struct codebook_field *fie
     case TYPE_ELEMENT:
         why = parse_hex(type_bytes(field->type), text, cbor_out);
         break;
+    case TYPE_FILE_KEY:
+        why = "the node draws the key of a file when it takes the file in";
+        break;
     }
     if (why_out != NULL) {
         *why_out = why;
@@ -685,7 +693,12 @@ codebook_print(const struct codebook *codebook, const struct codebook_field *fie
     struct cbor_reader in = cbor_reader_of(cbor);
 
     if (!codebook_accepts(codebook, field, cbor)) {
-        print_other(cbor, text_out);
+        if (field->type == TYPE_FILE_KEY) {
+            /* What was meant to be a key may hold one. */
+            buf_put_text(text_out, "?no key of a file");
+        } else {
+            print_other(cbor, text_out);
+        }
         return;
     }
     switch (field->type) {
@@ -727,6 +740,10 @@ codebook_print(const struct codebook *codebook, const struct codebook_field *fie
     case TYPE_BLOB:
     case TYPE_ELEMENT:
         print_hex(cbor_read_bytes(&in), text_out);
+        break;
+    case TYPE_FILE_KEY:
+        buf_put_text(text_out, "sha256:");
+        print_hex(span_of(cbor_read_bytes(&in).data + KEY_BYTES, HASH_BYTES), text_out);
         break;
     }
 }

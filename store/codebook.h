@@ -26,6 +26,28 @@ enum {
     COLLECTION_ATTACHMENT = 3,
     COLLECTION_SAME_AS = 4,
     COLLECTION_RESTRICTION = 5,
+    COLLECTION_EVIDENCE = 17,
+    COLLECTION_CUSTODY = 18,
+    FIELD_ATTACHMENT_FILE = 30,
+    FIELD_ATTACHMENT_NAME = 31,
+    FIELD_ATTACHMENT_TYPE = 32,
+    FIELD_ATTACHMENT_SIZE = 33,
+    FIELD_ATTACHMENT_CAPTION = 34,
+    FIELD_ATTACHMENT_KEY = 334,      /* of a file that may identify somebody: in the protected half */
+    FIELD_ATTACHMENT_OPEN_KEY = 335, /* of one that identifies nobody */
+    FIELD_EVIDENCE_FILE = 128,
+    FIELD_EVIDENCE_SIZE = 130,
+    FIELD_EVIDENCE_TYPE = 131,
+    FIELD_EVIDENCE_NAME = 132,
+    FIELD_EVIDENCE_DERIVATION = 139,
+    FIELD_EVIDENCE_DERIVED_FROM = 140,
+    FIELD_EVIDENCE_KEY = 336,
+    FIELD_EVIDENCE_OPEN_KEY = 337,
+    FIELD_CUSTODY_EVIDENCE = 148,
+    FIELD_CUSTODY_EVENT = 149,
+    FIELD_CUSTODY_DATE = 150,
+    FIELD_CUSTODY_ACTOR = 151,
+    FIELD_CUSTODY_NOTE = 152,
     FIELD_SAME_AS = 35,          /* of COLLECTION_SAME_AS: the record that is the same */
     COLLECTION_NOT_SAME_AS = 38, /* somebody looked at both, and they are two */
     FIELD_NOT_SAME_AS = 320,
@@ -45,9 +67,10 @@ enum codebook_type {
     TYPE_LANGUAGE,    /* text string: ISO 639-3 */
     TYPE_RECORD,      /* byte string of 16: a record_id */
     TYPE_ACTOR,       /* byte string of 12: device_id[0..8] and the actor's number, 4 bytes */
-    TYPE_BLOB,        /* byte string of 32: hash of a file */
+    TYPE_BLOB,        /* byte string of 32: address of a file */
     TYPE_LOCALISED,   /* array [language, text]: text in a named language */
-    TYPE_ELEMENT      /* byte string of 8: an element of a collection of the same record */
+    TYPE_ELEMENT,     /* byte string of 8: an element of a collection of the same record */
+    TYPE_FILE_KEY     /* byte string of 64: what opens a file, and the hash of its content; see blob.h */
 };
 
 enum sensitivity { LEVEL_L0 = 0, LEVEL_L1, LEVEL_L2, LEVEL_L3 };
@@ -222,13 +245,16 @@ bool codebook_accepts(const struct codebook *codebook, const struct codebook_fie
  *     country   KEN or ken                    localised eng: text
  *     record, actor, blob, element            hex
  *
+ * A file key is typed by nobody: ERR_INVALID.
+ *
  * ERR_INVALID: not a value of this field; `why_out` (may be NULL) gets one static sentence.
  * ERR_MEMORY: `cbor_out` could not grow. */
 MUST_CHECK enum err codebook_parse(const struct codebook *codebook, const struct codebook_field *field,
                                    const char *text, struct buf *cbor_out, const char **why_out);
 
 /* The reverse, appended as text for people: what codebook_parse takes, for each value that the field
- * accepts. Of any other bytes it says what they are, on one line. */
+ * accepts; of a file key it tells the hash of the content ("sha256:", hex), and the key to nobody. Of any other bytes it says what
+ * they are, on one line. */
 void codebook_print(const struct codebook *codebook, const struct codebook_field *field, struct span cbor,
                     struct buf *text_out);
 

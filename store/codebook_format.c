@@ -280,7 +280,7 @@ load_field(struct loader *loader)
     field.label = take_text(loader, false);
     field.collection = take_number(loader, UINT32_MAX);
     field.kinds = take_number(loader, UINT32_MAX);
-    field.type = take_number(loader, TYPE_ELEMENT);
+    field.type = take_number(loader, TYPE_FILE_KEY);
     field.vocabulary = take_number(loader, UINT32_MAX);
     field.sensitivity = take_number(loader, LEVEL_L3);
     field.policy = take_number(loader, MERGE_LATEST);

@@ -84,8 +84,8 @@ enum collection_number {
     PERPETRATOR = 14,
     COOPERATION = 15,
     ACTION = 16,
-    EVIDENCE = 17,
-    CUSTODY = 18,
+    EVIDENCE = COLLECTION_EVIDENCE,
+    CUSTODY = COLLECTION_CUSTODY,
     FOLLOW_UP = 19,
     LINKED_CASE = 20,
     EARLIER_REPORT = 21,
@@ -1671,6 +1671,11 @@ static const struct codebook_field fields[] = {
     { 331, "imported_from.source", "Source", IMPORTED_FROM, EVERY & ~(STUB | AUDIT | SNAPSHOT), TYPE_TEXT, 0, LEVEL_L1, MERGE_SURFACE, 0, 0, 0 },
     { 332, "imported_from.marks", "Marks of what came", IMPORTED_FROM, EVERY & ~(STUB | AUDIT | SNAPSHOT), TYPE_LONG_TEXT, 0, LEVEL_L1, MERGE_LATEST, 0, 0, 0 },
     { 333, "imported_from.protected_marks", "Marks of what came and is strict", IMPORTED_FROM, EVERY & ~(STUB | AUDIT | SNAPSHOT), TYPE_LONG_TEXT, 0, LEVEL_L3, MERGE_LATEST, 0, 0, 0 },
+    /* What opens a file. Most show somebody, so the key is strict; it may be said of a file that it shows nobody. */
+    { FIELD_ATTACHMENT_KEY, "attachment.key", "Key and hash of the content", ATTACHMENT, EVERY, TYPE_FILE_KEY, 0, LEVEL_L3, MERGE_SURFACE, ONCE, 0, 0 },
+    { FIELD_ATTACHMENT_OPEN_KEY, "attachment.open_key", "Key and hash of a content that shows nobody", ATTACHMENT, EVERY, TYPE_FILE_KEY, 0, LEVEL_L2, MERGE_SURFACE, ONCE, 0, 0 },
+    { FIELD_EVIDENCE_KEY, "evidence.key", "Key and hash of the content", EVIDENCE, CASE, TYPE_FILE_KEY, 0, LEVEL_L3, MERGE_SURFACE, ONCE, 0, 0 },
+    { FIELD_EVIDENCE_OPEN_KEY, "evidence.open_key", "Key and hash of a content that shows nobody", EVIDENCE, CASE, TYPE_FILE_KEY, 0, LEVEL_L2, MERGE_SURFACE, ONCE, 0, 0 },
 
     /* snapshot of a window: what was counted, from which versions of which records, and up to where in each log */
     { 340, "window", "Reporting window", 0, SNAPSHOT, TYPE_RECORD, 0, LEVEL_L1, MERGE_SURFACE, REQ | ONCE | IDX | LIST, KIND_REPORTING_WINDOW, 0 },

@@ -76,7 +76,7 @@ int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     /* One field of each type, at most: the fields differ in nothing else that matters here. */
-    bool tried[TYPE_ELEMENT + 1] = { false };
+    bool tried[TYPE_FILE_KEY + 1] = { false };
     char typed[512];
 
     try_codebook(span_of(data, size));

@@ -9,7 +9,7 @@
 #include "tests/support/check.h"
 
 /* H("vigil.cbk.v1", the encoding of the embedded codebook). It changes only with the version. */
-static const char golden_id[] = "f6b93630f8058d79cd3c58ee4f7f2c7015611f3b0f84a93f95317e6433e51615";
+static const char golden_id[] = "3fac29df26d279074b50d7bb4b1c534036946b7e80322e2d355f380c6588c293";
 
 /* --- The list that was written from the domain ------------------------------ */
 
@@ -97,7 +97,7 @@ type_of(const char *word)
 {
     static const char *const types[] = { "",      "text", "long_text", "code",        "bool",     "integer",
                                          "range", "date", "country",   "subdivision", "language", "record",
-                                         "actor", "blob", "localised", "element" };
+                                         "actor", "blob", "localised", "element",     "file_key" };
 
     return CHOICE(word, types);
 }
@@ -706,7 +706,7 @@ START_TEST(each_rule_of_a_codebook_is_enforced)
     BREAKS(small.fields[1].kinds = 0);
     BREAKS(small.fields[1].kinds = 2 | 16);
     BREAKS(small.fields[1].type = 0);
-    BREAKS(small.fields[1].type = TYPE_ELEMENT + 1);
+    BREAKS(small.fields[1].type = TYPE_FILE_KEY + 1);
     BREAKS(small.fields[1].type = TYPE_CODE);
     BREAKS(small.fields[1].vocabulary = 2);
     BREAKS(small.fields[3].vocabulary = 3);
@@ -876,6 +876,7 @@ static const struct {
     { 1, "victim.person", "0001" },
     { 1, "victim.person", "000102030405060708090a0b0c0d0e0f00" },
     { 1, "case_officer", "xx0102030405060700000007" },
+    { 1, "evidence.key", "0001" },
     { 1, "follow_up.narrative", "Remise" },
     { 1, "follow_up.narrative", "fra:" },
     { 1, "follow_up.narrative", "fra: \xff" },
@@ -940,6 +941,42 @@ START_TEST(what_a_field_does_not_accept_is_shown_for_what_it_is)
         ck_assert_msg(span_equal(buf_span(&text), span_text(strange[n].shown)), "%s", strange[n].cbor);
         buf_free(&text);
     }
+}
+END_TEST
+
+/* The key of a file is shown to nobody, not even one of a wrong length; the hash of the content is. */
+START_TEST(a_key_of_a_file_shows_the_hash_of_the_content_alone)
+{
+    const struct codebook_field *field = codebook_field(codebook_reprisals(), FIELD_EVIDENCE_KEY);
+    struct buf text = { 0 };
+    struct buf cbor = { 0 };
+    uint8_t key[66];
+    const char *why = NULL;
+    char hex[140] = { 0 };
+
+    memset(key, 0xab, 32);
+    memset(key + 32, 0x12, 34);
+    cbor_put_bytes(&cbor, span_of(key, 64));
+    ck_assert(codebook_accepts(codebook_reprisals(), field, buf_span(&cbor)));
+    codebook_print(codebook_reprisals(), field, buf_span(&cbor), &text);
+    buf_put_u8(&text, 0);
+    ck_assert_str_eq((const char *)text.data,
+                     "sha256:1212121212121212121212121212121212121212121212121212121212121212");
+    buf_clear(&cbor);
+    buf_clear(&text);
+    cbor_put_bytes(&cbor, span_of(key, 66));
+    ck_assert(!codebook_accepts(codebook_reprisals(), field, buf_span(&cbor)));
+    codebook_print(codebook_reprisals(), field, buf_span(&cbor), &text);
+    buf_put_u8(&text, 0);
+    ck_assert_str_eq((const char *)text.data, "?no key of a file");
+    buf_clear(&cbor);
+    bytes_hex(hex, span_of(key, 64));
+    ck_assert_int_eq(codebook_parse(codebook_reprisals(), field, hex, &cbor, &why), ERR_INVALID);
+    ck_assert_uint_eq(cbor.size, 0);
+    ck_assert_int_eq(codebook_field(codebook_reprisals(), FIELD_ATTACHMENT_KEY)->sensitivity, LEVEL_L3);
+    ck_assert_int_eq(field->sensitivity, LEVEL_L3);
+    buf_free(&cbor);
+    buf_free(&text);
 }
 END_TEST
 
@@ -1022,6 +1059,7 @@ SUITE_MAIN("codebook", the_tables_hold_what_the_list_says_and_nothing_else, ever
            a_small_codebook_has_the_bytes_of_the_format, a_codebook_comes_back_from_its_bytes,
            a_codebook_cut_short_or_followed_is_refused,
            a_status_follows_another_by_a_step_of_its_own_or_by_a_way_out, each_rule_of_a_codebook_is_enforced,
-           what_people_type_becomes_cbor_and_comes_back, what_does_not_fit_is_refused_with_a_reason,
-           what_a_field_does_not_accept_is_shown_for_what_it_is, the_more_protective_value_stands_higher,
-           an_indexed_value_gives_its_tokens, one_value_of_a_set_is_one_element)
+           what_people_type_becomes_cbor_and_comes_back, a_key_of_a_file_shows_the_hash_of_the_content_alone,
+           what_does_not_fit_is_refused_with_a_reason, what_a_field_does_not_accept_is_shown_for_what_it_is,
+           the_more_protective_value_stands_higher, an_indexed_value_gives_its_tokens,
+           one_value_of_a_set_is_one_element)
