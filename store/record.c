@@ -2,6 +2,7 @@
 
 #include "store/base/cbor.h"
 #include "store/record_rows.h"
+#include "store/shelf.h"
 
 #include <assert.h>
 #include <stdlib.h>
@@ -299,6 +300,7 @@ touched_add(struct record_turn *turn, struct touched *touched, const struct sign
     if (merged == NULL) {
         return ERR_MEMORY;
     }
+    shelf_refer_change(turn->txn, turn->codebook, entry);
     *merged = (struct merged){ .entry = entry };
     if (touched->last != NULL) {
         touched->last->next = merged;

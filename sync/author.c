@@ -3,6 +3,7 @@
 #include "store/base/log.h"
 #include "store/base/world.h"
 #include "store/keys.h"
+#include "store/shelf.h"
 
 #include <assert.h>
 #include <stdlib.h>
@@ -39,6 +40,7 @@ struct draft {
     struct ident compartment;
     uint8_t lane;
     uint8_t kind;
+    bool names_blobs;
     const struct record_key *record; /* NULL: no record */
     struct span payload;
 };
@@ -62,7 +64,9 @@ write_entry(struct replica *replica, const struct draft *draft)
 {
     const struct epoch_keys *keys = NULL;
     const struct roster_compartment *compartment = roster_compartment(replica->roster, &draft->compartment);
-    struct entry entry = { .kind = draft->kind, .lane = draft->lane };
+    struct entry entry = { .kind = draft->kind,
+                           .lane = draft->lane,
+                           .flags = draft->names_blobs ? ENTRY_NAMES_BLOBS : 0 };
     struct descriptor descriptor;
     struct hash log_id;
     struct buf sealed = { 0 };
@@ -663,7 +667,7 @@ replica_tend_is_due(const struct replica *replica)
             (fork_count(replica) != replica->forks_seen ||
              world_steady_ms(replica->world) >= replica->forks_due_ms)) ||
            wall_ms / EPOCH_LOOK_MS != replica->epochs_looked || erase_wants_turn(replica->erase) ||
-           intake_rekeys_came(replica->intake);
+           replica->sweep_due || intake_rekeys_came(replica->intake);
 }
 
 bool
@@ -677,6 +681,7 @@ replica_tend(struct replica *replica)
     /* Once after opening: this program may know what the one before it could not read. */
     if (!replica->took_up) {
         intake_retry_all(replica->intake);
+        replica_adopt_blobs(replica);
         replica->took_up = true;
     }
     replica->epochs_looked = world_wall_ms(replica->world) / EPOCH_LOOK_MS;
@@ -729,6 +734,7 @@ struct half_save {
     struct op *ops;
     size_t op_count;
     size_t op_capacity;
+    bool names_blobs;
     struct buf payload;
 };
 
@@ -972,6 +978,7 @@ encode_half(struct replica *replica, const struct save *save, struct half_save *
     }
     log.seq = branch == NULL ? 0 : branch->next_seq;
     log.self = &place;
+    half->names_blobs = shelf_names_blobs(replica_codebook(replica), &change);
     enum err err = change_encode(&change, &log, &half->payload);
     if (err == ERR_OK && !entry_fits(buf_span(&half->payload))) {
         err = ERR_FULL;
@@ -1064,6 +1071,7 @@ replica_save(struct replica *replica, const struct save *save, struct saved *sav
             err = write_entry(replica, &(struct draft){ .compartment = halves[half].compartment->id,
                                                         .lane = lane_of(save, half),
                                                         .kind = ENTRY_DATA,
+                                                        .names_blobs = halves[half].names_blobs,
                                                         .record = &halves[half].record,
                                                         .payload = buf_span(&halves[half].payload) });
         }

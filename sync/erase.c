@@ -4,6 +4,7 @@
 #include "store/base/world.h"
 #include "store/keys.h"
 #include "store/record.h"
+#include "store/shelf.h"
 #include "sync/intake.h"
 #include "sync/keyring.h"
 #include "sync/policy.h"
@@ -554,6 +555,7 @@ erase_entry(struct erase *erase, struct table_txn *main_txn, struct table_txn *k
 
     /* The payload of a key entry; of others there is none. */
     keys_delete_payload(keys_txn, log_no, seq);
+    (void)shelf_drop_entry(main_txn, log_no, seq);
     due_set(erase, main_txn);
     key->erased++;
     /* A damaged row is gone too; whoever looks for it finds damage, as before. */

@@ -3,6 +3,8 @@
  *     an order stands ----> erase_follow    the record by its key: entries, views, index, key
  *                      \--> erase_scan      every other entry of its compartments, a slice a turn
  *                              \--> due ---> keys/ and main/ rewritten ---> receipt
+ *     a file that only erased entries named goes before the rewriting (store/shelf.h)
+ *
  *     an entry arrives ---> erase_order_of  header kept, payload not     ---> receipt of a late copy
  *
  * An order names nothing but erase keys: entries are found by their membership tag, on readers and

@@ -4,6 +4,7 @@
 #include "store/base/log.h"
 #include "store/base/world.h"
 #include "store/keys.h"
+#include "store/shelf.h"
 
 #include <assert.h>
 #include <stdio.h>
@@ -623,6 +624,10 @@ replica_open(struct replica **replica_out, const struct replica_options *options
     }
     err = open_environments(replica);
     if (err == ERR_OK) {
+        err = blobs_open(&replica->blobs, options->directory, options->world);
+        replica->sweep_due = true;
+    }
+    if (err == ERR_OK) {
         err = wrap_clear(options->directory, replica->wrap.generation);
     }
     if (err != ERR_OK) {
@@ -665,6 +670,7 @@ replica_close(struct replica **replica_in)
     free(replica->loads);
     table_env_close(&replica->keys_env);
     table_env_close(&replica->main_env);
+    blobs_close(&replica->blobs);
     free(replica->directory);
     crypto_secret_free(replica); /* wipes it */
     *replica_in = NULL;
@@ -773,6 +779,9 @@ replica_begin(struct replica *replica)
     replica->in_turn = true;
     replica->rebuilding_known = false;
     replica->behind = ERR_OK;
+    if (replica->sweep_due) {
+        replica_sweep_blobs(replica);
+    }
     for (size_t n = 0; n < replica->waiting_count; n++) {
         table_put(replica->main_txn, TABLE_PCHK, span_of(replica->waiting[n].key, CHECKPOINT_KEY_BYTES),
                   buf_span(&replica->waiting[n].bytes));
@@ -871,6 +880,8 @@ replica_commit(struct replica *replica)
     if (err == ERR_OK) {
         err = replica->behind;
     }
+    struct hash doomed;
+    bool sweep_due = err == ERR_OK && shelf_doomed(replica->main_txn, &doomed);
     if (err == ERR_OK) {
         /* Keys first: a key without its entry is harmless, an entry without its payload is not. */
         err = table_commit(&replica->keys_txn);
@@ -882,6 +893,7 @@ replica_commit(struct replica *replica)
         return fall_back(replica, err);
     }
     replica->in_turn = false;
+    replica->sweep_due = sweep_due;
     if (intake_keys_came(replica->intake)) {
         /* What waited was taken up: it is held against nobody. */
         replica->load_count = 0;

@@ -18,6 +18,7 @@
 #include "sync/joining.h"
 #include "sync/roster.h"
 
+struct blobs;
 struct replica;
 
 /* What a device is: kept sealed in the file `device` of its state directory. */
@@ -138,7 +139,8 @@ const struct erase *replica_erase(const struct replica *replica);
 bool replica_compact_is_due(const struct replica *replica);
 
 /* Then: rewrite keys/ under a fresh wrapping key and main/ from its rows. Between turns, with no reader; it takes as long as
- * the replica is large, and the room that replica_compact_bytes says. ERR_FULL: not now; it is due again in a minute. ERR_IO:
+ * the replica is large, and the room that replica_compact_bytes says. ERR_BUSY: a file that nothing names any more cannot be
+ * removed, and until it is no receipt is written. ERR_FULL: not now. After both it is due again in a minute. ERR_IO:
  * close the replica and open it. A crash anywhere leaves all that was acknowledged, and it is due again. */
 MUST_CHECK enum err replica_compact(struct replica *replica);
 
@@ -148,6 +150,10 @@ void replica_search_key(const struct replica *replica, struct key *key_out);
 
 /* The room on the disk that it waits for; 0: it does not wait. */
 uint64_t replica_compact_bytes(struct replica *replica);
+
+/* The folder of the files that records name (store/blob.h); which of them are here and wanted is in the rows of store/shelf.h,
+ * in a turn or between replica_begin_read and replica_end_read. Lent as long as the replica is open. */
+struct blobs *replica_blobs(struct replica *replica);
 
 /* The replica as gossip sees it. Lives as long as the replica. */
 const struct gossip_store *replica_gossip_store(struct replica *replica);

@@ -517,6 +517,20 @@ rewrite(struct replica *replica)
     return table_env_compact(replica->main_env);
 }
 
+/* Files that nothing names any more go first: they are the most room, and no receipt is written while one is here. */
+static enum err
+remove_doomed(struct replica *replica)
+{
+    if (!replica->sweep_due) {
+        return ERR_OK;
+    }
+    enum err err = replica_begin(replica);
+    if (err == ERR_OK) {
+        err = replica_commit(replica);
+    }
+    return err == ERR_OK && replica->sweep_due ? ERR_BUSY : err;
+}
+
 enum err
 replica_compact(struct replica *replica)
 {
@@ -527,7 +541,12 @@ replica_compact(struct replica *replica)
     if (replica->main_env == NULL || replica->keys_env == NULL) {
         return ERR_IO;
     }
-    enum err err = rewrite(replica);
+    enum err err = remove_doomed(replica);
+    if (err != ERR_OK) {
+        replica->compact_ms = world_steady_ms(replica->world) + COMPACT_RETRY_MS;
+        return err;
+    }
+    err = rewrite(replica);
     if (err == ERR_OK) {
         err = replica_begin(replica);
         if (err == ERR_OK) {

@@ -5,6 +5,7 @@
  *     replica_gossip.c   the replica as its peers' conversations see it
  *     backup.c           reading it out, slice by slice      restore.c   taking a backup in
  *     bundle_export.c    reading out what others may carry   bundle_import.c   taking it in
+ *     replica_blob.c     files that records name: opened, adopted, removed
  *     replica_erase.c    its part in erasures: orders, receipts, rewriting, a full disk
  */
 #pragma once
@@ -84,6 +85,9 @@ struct replica {
     size_t load_count;
     struct waiting_checkpoint *waiting;
     size_t waiting_count;
+    struct blobs *blobs;
+    bool sweep_due;        /* files are doomed, or may be: the next turn removes them */
+    enum err sweep_err;    /* why one could not be removed the last time */
     uint64_t incarnations; /* begun since it was opened */
     uint64_t lost_tails;   /* chunks of our own that a peer had to give back */
     uint64_t own_entries;  /* of this device that are here */
@@ -115,6 +119,13 @@ MUST_CHECK enum err replica_open_keys(struct replica *replica, const struct wrap
 
 /* What erasures want of a turn: see replica_tend. True: it did something. */
 bool replica_tend_erasures(struct replica *replica);
+
+/* Remove the files that were doomed in turns before this one; at its beginning, before anything else is written. What cannot be
+ * removed stays due, and replica->sweep_err says why. */
+void replica_sweep_blobs(struct replica *replica);
+
+/* Once after opening, in a turn: files that are here and that records want, whoever put them there. */
+void replica_adopt_blobs(struct replica *replica);
 
 /* Make room for a narrow turn, or take the reserve again. */
 void replica_use_reserve(struct replica *replica);

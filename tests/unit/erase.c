@@ -4,6 +4,7 @@
 #include "store/base/log.h"
 #include "store/keys.h"
 #include "store/proof.h"
+#include "store/shelf.h"
 #include "sync/keyring.h"
 #include "sync/replica_state.h"
 #include "sync/update.h"
@@ -15,6 +16,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -1598,6 +1600,296 @@ START_TEST(orders_that_come_together_are_looked_for_together)
 }
 END_TEST
 
+/* --- files that the record names --- */
+
+enum { PICTURE_BYTES = 3 * BLOB_CHUNK_BYTES + 11, PICTURE_CHUNKS = 4 };
+
+static const char picture_marker[] = "M4RK3R-of-a-picture-zq";
+static struct blob_made picture;
+
+/* Set the fields of an attachment of the record, in the turn under way. */
+static void
+attach(struct test_node *node, const struct ident *record, const struct blob_made *made)
+{
+    uint8_t key_bytes[BLOB_KEY_BYTES];
+    struct buf values[3] = { { 0 } };
+    struct saved saved;
+    size_t op;
+
+    blob_key_write(key_bytes, &made->key);
+    cbor_put_bytes(&values[0], hash_span(&made->address));
+    cbor_put_uint(&values[1], made->size);
+    cbor_put_bytes(&values[2], span_of(key_bytes, sizeof key_bytes));
+    static const uint32_t fields[] = { FIELD_ATTACHMENT_FILE, FIELD_ATTACHMENT_SIZE, FIELD_ATTACHMENT_KEY };
+    struct save_op ops[3];
+    for (size_t n = 0; n < 3; n++) {
+        ops[n] = (struct save_op){
+            .code = OP_SET,
+            .target = { .collection = COLLECTION_ATTACHMENT, .element = { 1 }, .field = fields[n] },
+            .value = buf_span(&values[n])
+        };
+    }
+    struct save save = { .compartment = cases, .record_id = *record, .actor = 1, .ops = ops, .op_count = 3 };
+    ck_assert_int_eq(replica_save(node->replica, &save, &saved, &op), ERR_OK);
+    for (size_t n = 0; n < 3; n++) {
+        buf_wipe(&values[n]);
+    }
+}
+
+/* A picture of the person, taken in by the office. */
+static void
+take_picture(void)
+{
+    static uint8_t content[PICTURE_BYTES];
+    struct blob_writer *writer;
+
+    memcpy(content + BLOB_CHUNK_BYTES - 5, picture_marker, sizeof picture_marker);
+    ck_assert_int_eq(blob_writer_open(&writer, replica_blobs(ken->replica), sizeof content), ERR_OK);
+    ck_assert_int_eq(blob_write(writer, span_of(content, sizeof content)), ERR_OK);
+    ck_assert_int_eq(blob_writer_end(writer, &picture), ERR_OK);
+    saves_begin(ken);
+    attach(ken, &person, &picture);
+    shelf_put_whole(ken->replica->main_txn, &picture.address, picture.chunk_count);
+    ck_assert_int_eq(blob_writer_keep(writer), ERR_OK);
+    saves_commit(ken);
+    blob_writer_close(&writer);
+}
+
+/* The file travels: head, pages, chunks. */
+static void
+send_picture(struct test_node *from, struct test_node *to)
+{
+    uint8_t sealed[BLOB_SEALED_BYTES];
+    struct buf part = { 0 };
+    struct blob_file *source;
+    struct blob_file *sink;
+
+    ck_assert_int_eq(blob_open(&source, replica_blobs(from->replica), &picture.address), ERR_OK);
+    ck_assert_int_eq(blob_begin(&sink, replica_blobs(to->replica), &picture.address, PICTURE_CHUNKS), ERR_OK);
+    saves_begin(to);
+    ck_assert_int_eq(shelf_begin(to->replica->main_txn, &picture.address, PICTURE_CHUNKS), ERR_OK);
+    ck_assert_int_eq(blob_read_head(source, &part), ERR_OK);
+    ck_assert_int_eq(blob_put_head(sink, buf_span(&part)), ERR_OK);
+    buf_clear(&part);
+    ck_assert_int_eq(blob_read_page(source, 0, &part), ERR_OK);
+    ck_assert_int_eq(blob_put_page(sink, 0, buf_span(&part)), ERR_OK);
+    for (uint32_t n = 0; n < PICTURE_CHUNKS; n++) {
+        ck_assert_int_eq(blob_read_chunk(source, n, sealed), ERR_OK);
+        ck_assert_int_eq(blob_put_chunk(sink, n, span_of(sealed, sizeof sealed)), ERR_OK);
+        shelf_put_chunk(to->replica->main_txn, &picture.address, n);
+    }
+    ck_assert_int_eq(blob_finish(sink), ERR_OK);
+    saves_commit(to);
+    blob_close(&source);
+    blob_close(&sink);
+    buf_free(&part);
+}
+
+static bool
+has_picture(struct test_node *node, bool *named_out)
+{
+    struct table_txn *txn = NULL;
+    struct blob_file *file = NULL;
+    struct shelf_blob blob;
+
+    ck_assert_int_eq(replica_begin_read(node->replica, &txn), ERR_OK);
+    *named_out = shelf_get(txn, &picture.address, &blob) == ERR_OK;
+    replica_end_read(node->replica, &txn);
+    bool here = blob_open(&file, replica_blobs(node->replica), &picture.address) == ERR_OK;
+    blob_close(&file);
+    return here;
+}
+
+/* The entry that names the picture, as one who cannot open it sees it. */
+static void
+note_place_at_relay(void)
+{
+    struct journal *journal = replica_journal(relay->replica);
+    size_t found = 0;
+
+    saves_begin(relay);
+    for (uint32_t no = 1; no <= journal_branch_count(journal); no++) {
+        const struct log_branch *branch = journal_branch(journal, no);
+
+        for (uint64_t seq = branch->branch_first; seq < branch->next_seq; seq++) {
+            struct journal_entry stored;
+
+            ck_assert_int_eq(journal_read(journal, relay->replica->main_txn, no, seq, &stored), ERR_OK);
+            if ((stored.entry.flags & ENTRY_NAMES_BLOBS) != 0) {
+                shelf_refer(relay->replica->main_txn, &picture.address, 0, no, seq);
+                found++;
+            }
+        }
+    }
+    saves_commit(relay);
+    /* The half that names it says so in its header; the half with the key names no file. */
+    ck_assert_uint_eq(found, 1);
+}
+
+static void
+spread_picture(void)
+{
+    bool named;
+
+    take_picture();
+    test_node_exchange(ken, hq);
+    test_node_exchange(hq, relay);
+    test_node_exchange(hq, gva);
+    /* Text comes before pictures, and both states are known. */
+    ck_assert(!has_picture(hq, &named));
+    ck_assert(named);
+    note_place_at_relay();
+    send_picture(ken, hq);
+    send_picture(hq, relay);
+    send_picture(relay, gva);
+    for (size_t n = 0; n < org.node_count; n++) {
+        ck_assert(has_picture(org.nodes[n], &named));
+        ck_assert(named);
+    }
+}
+
+static bool
+receipt_says_done(struct test_node *node, const struct ident *id)
+{
+    struct table_txn *txn = NULL;
+    struct erase_receipt receipt;
+
+    ck_assert_int_eq(replica_begin_read(node->replica, &txn), ERR_OK);
+    bool told = erase_receipt_of(txn, id, &node->identity.device_id, &receipt);
+    replica_end_read(node->replica, &txn);
+    return told && receipt.stage == RECEIPT_DONE;
+}
+
+START_TEST(w2_c1_a_file_goes_with_the_record_that_names_it_on_readers_and_on_carriers)
+{
+    uint8_t sealed[PICTURE_CHUNKS][BLOB_SEALED_BYTES];
+    struct blob_file *file;
+    bool named;
+
+    spread_picture();
+    note_traces(ken);
+    ck_assert_int_eq(blob_open(&file, replica_blobs(hq->replica), &picture.address), ERR_OK);
+    for (uint32_t n = 0; n < PICTURE_CHUNKS; n++) {
+        ck_assert_int_eq(blob_read_chunk(file, n, sealed[n]), ERR_OK);
+    }
+    blob_close(&file);
+    for (size_t n = 0; n < org.node_count; n++) {
+        ck_assert_uint_eq(marker_count_bytes(org.nodes[n]->directory, span_of(sealed[2], 32)), 1);
+        /* Nor does it lie open while it is here. */
+        ck_assert_uint_eq(marker_count(org.nodes[n]->directory, span_text(picture_marker)), 0);
+        ck_assert_uint_eq(marker_count(org.nodes[n]->directory, span_of(picture.key.key.bytes, KEY_BYTES)),
+                          0);
+    }
+    struct ident id = order_and_tell();
+    for (size_t n = 0; n < org.node_count; n++) {
+        struct test_node *node = org.nodes[n];
+
+        expect_gone(node);
+        ck_assert(receipt_says_done(node, &id));
+        ck_assert(!has_picture(node, &named));
+        ck_assert(!named);
+        for (uint32_t c = 0; c < PICTURE_CHUNKS; c++) {
+            ck_assert_uint_eq(marker_count_bytes(node->directory, span_of(sealed[c], 32)), 0);
+        }
+        ck_assert_uint_eq(marker_count(node->directory, span_text(picture_marker)), 0);
+        ck_assert_uint_eq(marker_count(node->directory, span_of(picture.key.key.bytes, KEY_BYTES)), 0);
+        prove(node);
+    }
+}
+END_TEST
+
+START_TEST(a_file_that_another_record_names_too_stays_for_that_one)
+{
+    bool named;
+
+    spread_picture();
+    saves_begin(ken);
+    attach(ken, &bystander, &picture);
+    saves_commit(ken);
+    test_node_exchange(ken, hq);
+    test_node_exchange(hq, gva);
+    note_traces(ken);
+    (void)order_and_tell();
+    struct test_node *const readers[] = { ken, hq, gva };
+    for (size_t n = 0; n < 3; n++) {
+        expect_gone(readers[n]);
+        ck_assert(has_picture(readers[n], &named));
+        ck_assert(named);
+    }
+}
+END_TEST
+
+/* The disk refuses to remove the file: nobody says that all is done, and a later look does it. */
+START_TEST(w7_no_receipt_says_done_while_a_file_is_still_here)
+{
+    char path[256];
+    bool named;
+
+    spread_picture();
+    note_traces(ken);
+    struct ident id = order(ken);
+    test_node_exchange(ken, hq);
+    (void)order(hq);
+    (void)snprintf(path, sizeof path, "%s/blobs", ken->directory);
+    /* What cannot be unlinked: a folder in its place. */
+    char hex[2 * HASH_BYTES + 1];
+    char name[400];
+    char aside[400];
+    bytes_hex(hex, hash_span(&picture.address));
+    (void)snprintf(name, sizeof name, "%s/%s", path, hex);
+    (void)snprintf(aside, sizeof aside, "%s/%s.part", path, hex);
+    ck_assert_int_eq(rename(name, aside), 0);
+    ck_assert_int_eq(mkdir(name, 0700), 0);
+    test_node_exchange(hq, ken);
+    expect_gone(ken);
+    ck_assert(replica_compact_is_due(ken->replica));
+    ck_assert_int_eq(replica_compact(ken->replica), ERR_BUSY);
+    ck_assert(!replica_compact_is_due(ken->replica));
+    test_node_tend(ken);
+    ck_assert(!receipt_says_done(ken, &id));
+    ck_assert_int_eq(rmdir(name), 0);
+    test_world_pass(&ken->world, 2 * 60 * 1000);
+    compact(ken);
+    ck_assert(receipt_says_done(ken, &id));
+    ck_assert(!has_picture(ken, &named));
+    ck_assert_int_ne(access(aside, F_OK), 0);
+}
+END_TEST
+
+/* It was erased while the process was down between the commit and the removal: the next start removes it. */
+START_TEST(a_file_whose_removal_a_crash_cut_off_is_removed_at_the_next_start)
+{
+    bool named;
+
+    spread_picture();
+    saves_begin(hq);
+    ck_assert_int_eq(shelf_wish(hq->replica->main_txn, &picture.address, WISH_AWAY), ERR_OK);
+    saves_commit(hq);
+    test_node_close(hq);
+    test_node_open(hq);
+    ck_assert(has_picture(hq, &named));
+    ck_assert(replica_tend_is_due(hq->replica));
+    test_node_tend(hq);
+    ck_assert(!has_picture(hq, &named));
+    ck_assert(named);
+    /* A stick brought it again by hand: it is taken for what it is. */
+    test_node_close(hq);
+    char command[900];
+    char hex[2 * HASH_BYTES + 1];
+    bytes_hex(hex, hash_span(&picture.address));
+    (void)snprintf(command, sizeof command, "cp %s/blobs/%s %s/blobs/", ken->directory, hex, hq->directory);
+    ck_assert_int_eq(system(command), 0);
+    test_node_open(hq);
+    test_node_tend(hq);
+    struct table_txn *txn = NULL;
+    struct shelf_blob blob;
+    ck_assert_int_eq(replica_begin_read(hq->replica, &txn), ERR_OK);
+    ck_assert_int_eq(shelf_get(txn, &picture.address, &blob), ERR_OK);
+    replica_end_read(hq->replica, &txn);
+    ck_assert(shelf_is_whole(&blob));
+}
+END_TEST
+
 SUITE_MAIN_WITH(
     "erase", setup, teardown, w2_the_keys_are_rewritten_for_an_erasure_after_a_turn_that_was_given_up,
     w1_an_order_destroys_the_record_on_readers_and_on_carriers,
@@ -1616,4 +1908,8 @@ SUITE_MAIN_WITH(
     w5_damaged_rows_of_erasures_cost_another_look, w6_an_erasure_goes_on_after_a_disk_that_failed_at_any_step,
     w6_an_erasure_goes_on_after_a_death_at_any_step, w7_every_device_that_held_it_says_that_it_is_done,
     w7_no_receipt_comes_before_everything_is_gone, w9_what_is_left_names_the_order_and_nobody,
-    a_trial_erases_with_one_signature, orders_that_come_together_are_looked_for_together)
+    w2_c1_a_file_goes_with_the_record_that_names_it_on_readers_and_on_carriers,
+    a_file_that_another_record_names_too_stays_for_that_one,
+    w7_no_receipt_says_done_while_a_file_is_still_here,
+    a_file_whose_removal_a_crash_cut_off_is_removed_at_the_next_start, a_trial_erases_with_one_signature,
+    orders_that_come_together_are_looked_for_together)
