@@ -225,6 +225,25 @@ MUST_CHECK bool exporting_step(struct exporting *exports, struct call *call, con
 /* What was written in the turn is durable, or it is not. */
 void exporting_turn_ended(struct exporting **exports, bool good);
 
+/* Files that are on their way in or out, each of one client: serve_blob.c. */
+struct transfer;
+struct transfer **call_transfers(struct call *call);
+void transfers_free(struct transfer **transfers);
+/* Drop those on their way out: a record was erased, and its key may be one of theirs. */
+void transfers_forget(struct transfer **transfers);
+/* Drop those whose client has left. `api` may be NULL: none has. */
+void transfers_sweep(struct transfer **transfers, const struct api *api);
+void call_blob_add_begin(struct call *call);
+void call_blob_add_bytes(struct call *call);
+void call_blob_add_end(struct call *call);
+void call_blob_list(struct call *call);
+void call_blob_status(struct call *call);
+void call_blob_get_begin(struct call *call);
+void call_blob_get_bytes(struct call *call);
+void call_blob_want(struct call *call);
+void call_blob_evict(struct call *call);
+void call_blob_verify(struct call *call);
+
 /* A device that was ever certified, by what people type: name, id, the beginning of it, fingerprint. NULL: the call failed. */
 const struct roster_device *call_author(struct call *call, const char *text);
 /* A living one that this node may meet; likewise. */

@@ -98,6 +98,16 @@ static const struct call_kind kinds[] = {
     { "import.status", call_import_status, false, false, false },
     { "import.resume", call_import_resume, true, true, false },
     { "import.abandon", call_import_abandon, true, false, true },
+    { "blob.add.begin", call_blob_add_begin, false, true, false },
+    { "blob.add.bytes", call_blob_add_bytes, false, true, false },
+    { "blob.add.end", call_blob_add_end, true, true, false },
+    { "blob.list", call_blob_list, false, true, false },
+    { "blob.get.begin", call_blob_get_begin, true, true, false },
+    { "blob.get.bytes", call_blob_get_bytes, false, true, false },
+    { "blob.want", call_blob_want, true, true, false },
+    { "blob.evict", call_blob_evict, true, true, true },
+    { "blob.verify", call_blob_verify, true, true, false },
+    { "blob.status", call_blob_status, false, false, false },
 };
 
 /* A request that was taken over and is not answered yet. */
@@ -137,6 +147,7 @@ struct serve {
     struct bundle_watch bundle;
     struct audit_place audit;
     struct exporting *exports;
+    struct transfer *transfers;
     bool peers_changed;
     bool unready;       /* a request was run that has to be run again */
     uint64_t destroyed; /* erase_destroyed, when names were last sure to be of what is there */
@@ -201,6 +212,7 @@ serve_free(struct serve **serve_in)
     backup_task_close(&serve->backup.task);
     bundle_watch_close(&serve->bundle);
     exporting_free(&serve->exports);
+    transfers_free(&serve->transfers);
     names_free(&serve->names);
     finding_free(&serve->finding);
     duplicate_free(&serve->duplicate);
@@ -240,6 +252,12 @@ struct exporting **
 call_exports(struct call *call)
 {
     return &call->serve->exports;
+}
+
+struct transfer **
+call_transfers(struct call *call)
+{
+    return &call->serve->transfers;
 }
 
 struct facts *
@@ -1043,6 +1061,7 @@ serve_answer(struct serve *serve)
     size_t full_count = 0;
 
     serve->unready = false;
+    transfers_sweep(&serve->transfers, serve->options.api);
     while (*at != NULL) {
         struct pending *pending = *at;
         bool waits = !api_has_room(serve->options.api, pending->request.client_no);
@@ -1371,6 +1390,8 @@ void
 serve_forget(struct serve *serve)
 {
     enum err err = finding_forget_image(serve->finding);
+
+    transfers_forget(&serve->transfers);
 
     if (err != ERR_OK) {
         /* It does not open any more once keys/ is rewritten. */

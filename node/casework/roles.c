@@ -87,6 +87,17 @@ static const struct {
     { "import.resume", PEOPLE | TENDING },
     { "import.abandon", PEOPLE | TENDING },
 
+    { "blob.add.begin", PEOPLE },
+    { "blob.add.bytes", PEOPLE },
+    { "blob.add.end", PEOPLE },
+    { "blob.list", PEOPLE },
+    { "blob.get.begin", PEOPLE },
+    { "blob.get.bytes", PEOPLE },
+    { "blob.want", PEOPLE | TENDING },
+    { "blob.evict", PEOPLE | TENDING },
+    { "blob.verify", PEOPLE | TENDING },
+    { "blob.status", EVERYBODY },
+
     { "audit.list", WATCHING },
     { "audit.verify", WATCHING | ROLE_OPERATOR },
 };
