@@ -25,7 +25,8 @@ const struct option_text option_texts[OPT_COUNT] = {
     [OPT_FILE] = { "file", "FILE", "Take records from a file of JSON objects; - is standard input" },
     [OPT_KEEP_GOING] = { "keep-going", NULL, "After a refused record go on with the next" },
     [OPT_DRY_RUN] = { "dry-run", NULL, "Change nothing, and show what would be done" },
-    [OPT_KIND] = { "kind", "KIND", "The kind of record: person, source, focal_point and so on" },
+    [OPT_KIND] = { "kind", "KIND",
+                   "The kind of record: person, source, focal_point and so on; of a file its media type" },
     [OPT_OFFICE] = { "office", "CODE",
                      "The office whose record it is; of a new one this node's own if left out" },
     [OPT_URGENT] = { "urgent", NULL, "Send it ahead of everything else" },
@@ -80,7 +81,9 @@ const struct option_text option_texts[OPT_COUNT] = {
     [OPT_REPEAT] = { "repeat", "FILE", "The second file, of a repeat group" },
     [OPT_REPORT] = { "report", "FILE", "Write what became of each row to a new CSV file" },
     [OPT_LEVEL] = { "level", "LEVEL",
-                    "The highest sensitivity that goes out: L0, L1, L2 or L3; L2 if left out" },
+                    "The highest sensitivity that goes out: L0, L1, L2 or L3; L2 if left out. Of a file: L2 "
+                    "if it "
+                    "shows nobody" },
     [OPT_PURPOSE] = { "purpose", "SCOPE",
                       "What the data are for, if they leave the office: publish_named, media or another "
                       "scope of "
@@ -94,6 +97,7 @@ const struct option_text option_texts[OPT_COUNT] = {
     [OPT_RECEIPTS] = { "receipts", NULL,
                        "Only what the organisation is to know: receipts, certificates and keys" },
     [OPT_ROUNDS] = { "rounds", "N", "How often; until it is stopped if left out" },
+    [OPT_CLEAN] = { "clean", NULL, "Write a working copy without metadata, made by mat2" },
     [OPT_CHECK] = { "check", NULL, "End with status 6 if there is something to look at" },
 };
 
