@@ -761,6 +761,9 @@ gossip_receive(struct gossip *gossip, uint32_t number, struct span bytes, uint64
     case FRAME_DENY:
     case FRAME_BYE:
     case FRAME_PROOF:
+    case FRAME_BLOB:
+    case FRAME_HAVE:
+    case FRAME_ASK:
     case FRAME_UNKNOWN:
         break;
     }

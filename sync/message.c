@@ -111,6 +111,44 @@ read_heads_tip(struct reader *in, struct heads_tip *tip)
     }
 }
 
+/* How many chunks a file has. */
+static uint32_t
+read_chunk_count(struct reader *in)
+{
+    uint64_t count = reader_varint(in);
+
+    if (count == 0 || count > BLOB_CHUNKS_MAX) {
+        in->failed = true;
+        return 1;
+    }
+    return (uint32_t)count;
+}
+
+static void
+read_blob_have_item(struct reader *in, struct blob_have_item *item)
+{
+    reader_copy(in, item->address.bytes, HASH_BYTES);
+    item->chunk_count = read_chunk_count(in);
+    reader_copy(in, item->log_short, SHORT_BYTES);
+    item->seq = reader_varint(in);
+    if (!seq_plausible(item->seq)) {
+        in->failed = true;
+    }
+}
+
+static void
+read_blob_ask_page(struct reader *in, struct blob_ask_page *page)
+{
+    uint64_t packed = reader_varint(in);
+
+    page->hashes = (packed & 1) != 0;
+    page->page = (uint32_t)(packed >> 1);
+    page->bitmap = reader_span(in, ASK_BITMAP_BYTES).data;
+    if (packed >> 1 >= BLOB_PAGES_MAX) {
+        in->failed = true;
+    }
+}
+
 static void
 read_bye_item(struct reader *in, struct bye_item *item)
 {
@@ -143,6 +181,7 @@ CHECK_LIST(check_digests, struct digest_item, read_digest_item)
 CHECK_LIST(check_chunks, struct chunk_item, read_chunk_item)
 CHECK_LIST(check_acks, struct ack_item, read_ack_item)
 CHECK_LIST(check_heads, struct heads_tip, read_heads_tip)
+CHECK_LIST(check_haves, struct blob_have_item, read_blob_have_item)
 CHECK_LIST(check_byes, struct bye_item, read_bye_item)
 
 static struct reader
@@ -265,11 +304,81 @@ read_heads(struct reader *in, struct heads *heads)
     }
 }
 
+/* The bytes that a piece of a file has; 0: there is no such piece. */
+static size_t
+piece_bytes(const struct blob_part *part)
+{
+    switch (part->piece) {
+    case BLOB_HEAD:
+        return part->index == 0 ? (size_t)blob_page_count(part->chunk_count) * HASH_BYTES : 0;
+    case BLOB_PAGE:
+        return part->index < blob_page_count(part->chunk_count)
+                   ? (size_t)blob_page_chunks(part->chunk_count, part->index) * HASH_BYTES
+                   : 0;
+    case BLOB_CHUNK:
+        return part->index < part->chunk_count ? BLOB_SEALED_BYTES : 0;
+    default:
+        return 0;
+    }
+}
+
+static void
+read_blob_part(struct reader *in, struct blob_part *part)
+{
+    reader_copy(in, part->tag, TAG_BYTES);
+    reader_copy(in, part->address.bytes, HASH_BYTES);
+    part->chunk_count = read_chunk_count(in);
+    part->piece = reader_u8(in);
+    uint64_t index = reader_varint(in);
+    part->index = index < BLOB_CHUNKS_MAX ? (uint32_t)index : BLOB_CHUNKS_MAX;
+    struct reader rest = rest_of(in);
+    part->bytes = span_of(rest.at, reader_left(&rest));
+    if (!in->failed && (part->bytes.size == 0 || part->bytes.size != piece_bytes(part))) {
+        in->failed = true;
+    }
+}
+
+/* True if no bit stands for a chunk that the page does not have. */
+static bool
+bitmap_fits(const struct blob_ask_page *page, uint32_t chunk_count)
+{
+    for (uint32_t n = blob_page_chunks(chunk_count, page->page); n < BLOB_PAGE_CHUNKS; n++) {
+        if ((page->bitmap[n / 8] >> n % 8 & 1) != 0) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static void
+read_blob_ask(struct reader *in, struct blob_ask *ask)
+{
+    struct blob_ask_page page;
+    uint32_t next = 0;
+
+    reader_copy(in, ask->tag, TAG_BYTES);
+    reader_copy(in, ask->address.bytes, HASH_BYTES);
+    ask->chunk_count = read_chunk_count(in);
+    uint8_t flags = reader_u8(in);
+    ask->head = (flags & 1) != 0;
+    in->failed = in->failed || flags > 1;
+    ask->pages = *in;
+    while (!in->failed && reader_left(in) > 0) {
+        read_blob_ask_page(in, &page);
+        if (!in->failed && (page.page < next || page.page >= blob_page_count(ask->chunk_count) ||
+                            !bitmap_fits(&page, ask->chunk_count))) {
+            in->failed = true;
+        }
+        next = page.page + 1;
+    }
+}
+
 static size_t
 frame_bytes_max(uint8_t type)
 {
     switch (type) {
     case FRAME_CHUNK:
+    case FRAME_BLOB:
         return FRAME_BYTES_MAX;
     case FRAME_PROOF:
         return FRAME_PROOF_BYTES_MAX;
@@ -337,6 +446,16 @@ frame_read(struct span bytes, struct frame *frame)
     case FRAME_BEYOND:
         reader_copy(&in, frame->beyond.tag, TAG_BYTES);
         frame->beyond.tips = lend_list(&in, check_heads);
+        break;
+    case FRAME_BLOB:
+        read_blob_part(&in, &frame->blob);
+        break;
+    case FRAME_HAVE:
+        reader_copy(&in, frame->have.tag, TAG_BYTES);
+        frame->have.items = lend_list(&in, check_haves);
+        break;
+    case FRAME_ASK:
+        read_blob_ask(&in, &frame->ask);
         break;
     case FRAME_UNKNOWN:
     default:
@@ -413,6 +532,26 @@ heads_next(struct reader *tips, struct heads_tip *tip)
         return false;
     }
     read_heads_tip(tips, tip);
+    return true;
+}
+
+bool
+blob_have_next(struct reader *items, struct blob_have_item *item)
+{
+    if (reader_left(items) == 0) {
+        return false;
+    }
+    read_blob_have_item(items, item);
+    return true;
+}
+
+bool
+blob_ask_next(struct reader *pages, struct blob_ask_page *page)
+{
+    if (reader_left(pages) == 0) {
+        return false;
+    }
+    read_blob_ask_page(pages, page);
     return true;
 }
 
@@ -618,6 +757,52 @@ beyond_write(struct buf *out, const uint8_t tag[TAG_BYTES])
 }
 
 void
+blob_part_write(struct buf *out, const struct blob_part *part)
+{
+    assert(part->bytes.size == piece_bytes(part));
+    begin(out, FRAME_BLOB);
+    buf_put(out, part->tag, TAG_BYTES);
+    buf_put(out, part->address.bytes, HASH_BYTES);
+    buf_put_varint(out, part->chunk_count);
+    buf_put_u8(out, part->piece);
+    buf_put_varint(out, part->index);
+    buf_put_span(out, part->bytes);
+}
+
+void
+blob_have_write(struct buf *out, const uint8_t tag[TAG_BYTES])
+{
+    begin(out, FRAME_HAVE);
+    buf_put(out, tag, TAG_BYTES);
+}
+
+void
+blob_have_item_write(struct buf *out, const struct blob_have_item *item)
+{
+    buf_put(out, item->address.bytes, HASH_BYTES);
+    buf_put_varint(out, item->chunk_count);
+    buf_put(out, item->log_short, SHORT_BYTES);
+    buf_put_varint(out, item->seq);
+}
+
+void
+blob_ask_write(struct buf *out, const struct blob_ask *ask)
+{
+    begin(out, FRAME_ASK);
+    buf_put(out, ask->tag, TAG_BYTES);
+    buf_put(out, ask->address.bytes, HASH_BYTES);
+    buf_put_varint(out, ask->chunk_count);
+    buf_put_u8(out, ask->head ? 1 : 0);
+}
+
+void
+blob_ask_page_write(struct buf *out, const struct blob_ask_page *page)
+{
+    buf_put_varint(out, (uint64_t)page->page << 1 | (page->hashes ? 1 : 0));
+    buf_put(out, page->bitmap, ASK_BITMAP_BYTES);
+}
+
+void
 proof_write(struct buf *out, struct span signed_statement)
 {
     begin(out, FRAME_PROOF);
@@ -686,6 +871,12 @@ frame_type_text(enum frame_type type)
         return "bye";
     case FRAME_BEYOND:
         return "beyond";
+    case FRAME_BLOB:
+        return "blob";
+    case FRAME_HAVE:
+        return "have";
+    case FRAME_ASK:
+        return "ask";
     case FRAME_UNKNOWN:
     default:
         return "unknown";

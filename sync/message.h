@@ -9,6 +9,7 @@
  */
 #pragma once
 
+#include "store/blob.h"
 #include "store/entry.h"
 
 enum {
@@ -35,10 +36,13 @@ enum frame_type {
     FRAME_ACK = 7,
     FRAME_HEADS = 8,
     FRAME_PROOF = 9,
+    FRAME_BLOB = 10,
     FRAME_CREDIT = 11,
     FRAME_DENY = 12,
     FRAME_BYE = 13,
     FRAME_BEYOND = 14,
+    FRAME_HAVE = 15,
+    FRAME_ASK = 16,
 };
 
 enum link_profile { PROFILE_LAN = 1, PROFILE_WAN = 2, PROFILE_METERED = 3, PROFILE_ONEWAY = 4 };
@@ -152,6 +156,46 @@ struct beyond {
     struct reader tips; /* each a heads_tip */
 };
 
+/* A piece of a file: its bytes are as many as its place says. */
+enum blob_piece { BLOB_HEAD = 0, BLOB_PAGE = 1, BLOB_CHUNK = 2 };
+struct blob_part {
+    uint8_t tag[TAG_BYTES];
+    struct hash address;
+    uint32_t chunk_count;
+    uint8_t piece;
+    uint32_t index; /* of the page or chunk; 0 of the head */
+    struct span bytes;
+};
+
+struct blob_have {
+    uint8_t tag[TAG_BYTES];
+    struct reader items;
+};
+
+/* A file that the sender holds whole, and an entry that names it: for whoever cannot open that. */
+struct blob_have_item {
+    struct hash address;
+    uint32_t chunk_count;
+    uint8_t log_short[SHORT_BYTES];
+    uint64_t seq;
+};
+
+struct blob_ask {
+    uint8_t tag[TAG_BYTES];
+    struct hash address;
+    uint32_t chunk_count;
+    bool head; /* the head, too */
+    struct reader pages;
+};
+
+/* What is wanted of a page's chunks: bit n of the bitmap, lowest first, is its chunk n. */
+enum { ASK_BITMAP_BYTES = BLOB_PAGE_CHUNKS / 8 };
+struct blob_ask_page {
+    uint32_t page;
+    bool hashes;           /* the page itself, too */
+    const uint8_t *bitmap; /* ASK_BITMAP_BYTES; lent */
+};
+
 struct deny {
     uint8_t code;
     uint32_t retry_after_s; /* 0: never */
@@ -184,6 +228,9 @@ struct frame {
         } ack;
         struct heads heads;
         struct beyond beyond;
+        struct blob_part blob;
+        struct blob_have have;
+        struct blob_ask ask;
         struct span proof;
         uint32_t credit_bytes;
         struct deny deny;
@@ -202,6 +249,8 @@ bool front_extra_next(struct reader *extra, struct front_extra *extra_out);
 bool chunk_next(struct reader *chunks, struct chunk_item *item_out);
 bool ack_next(struct reader *items, struct ack_item *item_out);
 bool heads_next(struct reader *tips, struct heads_tip *tip_out);
+bool blob_have_next(struct reader *items, struct blob_have_item *item_out);
+bool blob_ask_next(struct reader *pages, struct blob_ask_page *page_out);
 bool bye_next(struct reader *items, struct bye_item *item_out);
 
 /* Append a frame. Lists are written as a head and then their items, one after the other. */
@@ -228,6 +277,11 @@ void heads_slices_write(struct buf *out, const uint8_t tag[TAG_BYTES],
 void heads_write(struct buf *out, const uint8_t tag[TAG_BYTES], uint16_t slice_bits);
 void heads_tip_write(struct buf *out, const struct heads_tip *tip);
 void beyond_write(struct buf *out, const uint8_t tag[TAG_BYTES]); /* its tips follow, by heads_tip_write */
+void blob_part_write(struct buf *out, const struct blob_part *part);
+void blob_have_write(struct buf *out, const uint8_t tag[TAG_BYTES]);
+void blob_have_item_write(struct buf *out, const struct blob_have_item *item);
+void blob_ask_write(struct buf *out, const struct blob_ask *ask); /* its pages follow, ascending */
+void blob_ask_page_write(struct buf *out, const struct blob_ask_page *page);
 void proof_write(struct buf *out, struct span signed_statement);
 void credit_write(struct buf *out, uint32_t bytes);
 void deny_write(struct buf *out, const struct deny *deny);

@@ -138,6 +138,27 @@ write_again(struct buf *out, const struct frame *frame)
         }
         break;
     }
+    case FRAME_BLOB:
+        blob_part_write(out, &frame->blob);
+        break;
+    case FRAME_HAVE: {
+        struct blob_have_item item;
+        list = frame->have.items;
+        blob_have_write(out, frame->have.tag);
+        while (blob_have_next(&list, &item)) {
+            blob_have_item_write(out, &item);
+        }
+        break;
+    }
+    case FRAME_ASK: {
+        struct blob_ask_page page;
+        list = frame->ask.pages;
+        blob_ask_write(out, &frame->ask);
+        while (blob_ask_next(&list, &page)) {
+            blob_ask_page_write(out, &page);
+        }
+        break;
+    }
     case FRAME_UNKNOWN:
         break;
     }

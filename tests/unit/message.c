@@ -42,7 +42,7 @@ load_vectors(void)
         vector_count++;
     }
     (void)fclose(file);
-    ck_assert_uint_eq(vector_count, 17);
+    ck_assert_uint_eq(vector_count, 20);
 }
 
 static struct span
@@ -306,6 +306,47 @@ START_TEST(the_other_frames_are_written_and_read_as_their_vectors)
     ck_assert(!heads_next(&frame.beyond.tips, &tip));
 
     buf_clear(&out);
+    static const uint8_t hashes[2 * HASH_BYTES] = { 0xc0, 0xc1 };
+    struct blob_part part = { .chunk_count = 300,
+                              .piece = BLOB_HEAD,
+                              .bytes = span_of(hashes, sizeof hashes) };
+    memcpy(part.tag, tag, TAG_BYTES);
+    fill(part.address.bytes, HASH_BYTES, 0x20);
+    blob_part_write(&out, &part);
+    frame = expect("blob", FRAME_BLOB);
+    ck_assert_uint_eq(frame.blob.chunk_count, 300);
+    ck_assert_mem_eq(frame.blob.address.bytes, part.address.bytes, HASH_BYTES);
+    ck_assert_uint_eq(frame.blob.bytes.size, sizeof hashes);
+
+    buf_clear(&out);
+    struct blob_have_item have = { .address = part.address, .chunk_count = 300, .seq = 7 };
+    memcpy(have.log_short, log_short, SHORT_BYTES);
+    blob_have_write(&out, tag);
+    blob_have_item_write(&out, &have);
+    frame = expect("have", FRAME_HAVE);
+    memset(&have, 0, sizeof have);
+    ck_assert(blob_have_next(&frame.have.items, &have));
+    ck_assert_uint_eq(have.chunk_count, 300);
+    ck_assert_uint_eq(have.seq, 7);
+    ck_assert(!blob_have_next(&frame.have.items, &have));
+
+    buf_clear(&out);
+    uint8_t bitmap[ASK_BITMAP_BYTES] = { 0xff, 0, 0, 0, 0, 0x0f };
+    struct blob_ask ask = { .address = part.address, .chunk_count = 300, .head = true };
+    memcpy(ask.tag, tag, TAG_BYTES);
+    struct blob_ask_page page = { .page = 1, .hashes = true, .bitmap = bitmap };
+    blob_ask_write(&out, &ask);
+    blob_ask_page_write(&out, &page);
+    frame = expect("ask", FRAME_ASK);
+    ck_assert(frame.ask.head);
+    memset(&page, 0, sizeof page);
+    ck_assert(blob_ask_next(&frame.ask.pages, &page));
+    ck_assert_uint_eq(page.page, 1);
+    ck_assert(page.hashes);
+    ck_assert_mem_eq(page.bitmap, bitmap, sizeof bitmap);
+    ck_assert(!blob_ask_next(&frame.ask.pages, &page));
+
+    buf_clear(&out);
     proof_write(&out, span_of("\x82\x41\x00\x80", 4));
     frame = expect("proof", FRAME_PROOF);
     ck_assert_uint_eq(frame.proof.size, 4);
@@ -394,10 +435,72 @@ START_TEST(an_unknown_type_is_no_error)
 {
     struct frame frame;
 
-    ck_assert(frame_read(span_of("\x0a whatever", 10), &frame));
+    ck_assert(frame_read(span_of("\x7f whatever", 10), &frame));
     ck_assert_int_eq((int)frame.type, FRAME_UNKNOWN);
     ck_assert(frame_read(span_of("\xff", 1), &frame));
     ck_assert_int_eq((int)frame.type, FRAME_UNKNOWN);
+}
+END_TEST
+
+/* A piece of a file has as many bytes as its place says, and what is asked for is in the file. */
+START_TEST(a_piece_of_a_file_is_neither_longer_nor_elsewhere_than_the_file)
+{
+    static uint8_t bytes[BLOB_SEALED_BYTES + 1];
+    static const struct {
+        uint32_t chunk_count;
+        uint8_t piece;
+        uint32_t index;
+        size_t size;
+        bool good;
+    } pieces[] = {
+        { 300, BLOB_HEAD, 0, 64, true },
+        { 300, BLOB_HEAD, 1, 64, false },
+        { 300, BLOB_HEAD, 0, 32, false },
+        { 300, BLOB_PAGE, 0, 8192, true },
+        { 300, BLOB_PAGE, 1, 44 * 32, true },
+        { 300, BLOB_PAGE, 1, 8192, false },
+        { 300, BLOB_PAGE, 2, 32, false },
+        { 300, BLOB_CHUNK, 299, BLOB_SEALED_BYTES, true },
+        { 300, BLOB_CHUNK, 300, BLOB_SEALED_BYTES, false },
+        { 300, BLOB_CHUNK, 0, BLOB_SEALED_BYTES - 1, false },
+        { 300, BLOB_CHUNK, 0, BLOB_SEALED_BYTES + 1, false },
+        { 300, 3, 0, 32, false },
+        { 0, BLOB_HEAD, 0, 32, false },
+        { BLOB_CHUNKS_MAX + 1, BLOB_HEAD, 0, 32, false },
+        { 300, BLOB_CHUNK, 0, 0, false },
+    };
+    struct frame frame;
+
+    for (size_t n = 0; n < sizeof pieces / sizeof pieces[0]; n++) {
+        struct buf raw = { 0 };
+
+        buf_put_u8(&raw, FRAME_BLOB);
+        buf_put(&raw, bytes, TAG_BYTES + HASH_BYTES);
+        buf_put_varint(&raw, pieces[n].chunk_count);
+        buf_put_u8(&raw, pieces[n].piece);
+        buf_put_varint(&raw, pieces[n].index);
+        buf_put(&raw, bytes, pieces[n].size);
+        ck_assert_msg(frame_read(buf_span(&raw), &frame) == pieces[n].good, "piece %zu", n);
+        buf_free(&raw);
+    }
+    /* A bit for a chunk that the last page does not have, a page twice, and one that is none. */
+    static const uint8_t asked[][2] = { { 1, 0xff }, { 0, 0x01 }, { 2, 0x01 } };
+    for (size_t n = 0; n < sizeof asked / sizeof asked[0]; n++) {
+        uint8_t bitmap[ASK_BITMAP_BYTES] = { 0 };
+        struct blob_ask ask = { .chunk_count = 300 };
+        struct blob_ask_page page = { .page = asked[n][0], .bitmap = bitmap };
+        struct buf raw = { 0 };
+
+        bitmap[n == 0 ? ASK_BITMAP_BYTES - 1 : 0] = asked[n][1];
+        blob_ask_write(&raw, &ask);
+        if (n == 1) {
+            blob_ask_page_write(&raw, &page);
+            ck_assert(frame_read(buf_span(&raw), &frame));
+        }
+        blob_ask_page_write(&raw, &page);
+        ck_assert_msg(!frame_read(buf_span(&raw), &frame), "asked %zu", n);
+        buf_free(&raw);
+    }
 }
 END_TEST
 
@@ -421,4 +524,5 @@ SUITE_MAIN_WITH("message", set_up, tear_down, a_hello_is_written_and_read_as_its
                 a_chunk_frame_is_written_and_read_as_its_vector,
                 the_other_frames_are_written_and_read_as_their_vectors,
                 a_frame_cut_short_or_with_a_byte_too_many_is_malformed, what_no_frame_may_say_is_malformed,
-                an_unknown_type_is_no_error, small_frames_are_bounded)
+                an_unknown_type_is_no_error, a_piece_of_a_file_is_neither_longer_nor_elsewhere_than_the_file,
+                small_frames_are_bounded)
