@@ -213,6 +213,44 @@ shelf_refer(struct table_txn *txn, const struct hash *address, uint64_t size, ui
     blob_write_row(txn, &blob);
 }
 
+bool
+shelf_next_reference(struct table_txn *txn, const struct hash *address, uint32_t *log_no, uint64_t *seq)
+{
+    uint8_t prefix[ADDRESS_KEY_BYTES];
+    uint8_t from[REFERENCE_KEY_BYTES];
+    struct table_cursor cursor;
+    struct span key;
+    struct span value;
+
+    table_cursor_init(&cursor, txn, TABLE_BLOBM, address_key(prefix, reference_row, address));
+    bool found = table_cursor_seek(&cursor, reference_key(from, address, *log_no, *seq + 1), &key, &value) &&
+                 key.size == REFERENCE_KEY_BYTES;
+    if (found) {
+        *log_no = bytes_read_u32(key.data + ADDRESS_KEY_BYTES);
+        *seq = bytes_read_u64(key.data + ADDRESS_KEY_BYTES + 4);
+    }
+    table_cursor_end(&cursor);
+    return found;
+}
+
+size_t
+shelf_named_by(struct table_txn *txn, uint32_t log_no, uint64_t seq)
+{
+    uint8_t prefix[1 + PLACE_BYTES] = { entry_row };
+    struct table_cursor cursor;
+    struct span key;
+    struct span value;
+    size_t count = 0;
+
+    write_place(prefix + 1, log_no, seq);
+    table_cursor_init(&cursor, txn, TABLE_BLOBM, span_of(prefix, sizeof prefix));
+    while (table_cursor_next(&cursor, &key, &value)) {
+        count++;
+    }
+    table_cursor_end(&cursor);
+    return count;
+}
+
 /* The address that an op sets. */
 static bool
 op_names_blob(const struct codebook *codebook, const struct op *op, struct hash *address_out)

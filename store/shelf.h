@@ -79,6 +79,12 @@ void shelf_refer_change(struct table_txn *txn, const struct codebook *codebook,
 /* True if any op of a change names a blob: such an entry says so in its header. */
 bool shelf_names_blobs(const struct codebook *codebook, const struct change *change);
 
+/* The first entry behind (*log_no, *seq) that names it, in their order; 0, 0: the first of all. False: there is no more. */
+bool shelf_next_reference(struct table_txn *txn, const struct hash *address, uint32_t *log_no, uint64_t *seq);
+
+/* How many blobs an entry names. */
+size_t shelf_named_by(struct table_txn *txn, uint32_t log_no, uint64_t seq);
+
 /* An entry was erased: drop what it names, and doom what no other entry names. Gives how many were doomed. */
 size_t shelf_drop_entry(struct table_txn *txn, uint32_t log_no, uint64_t seq);
 

@@ -670,6 +670,7 @@ replica_close(struct replica **replica_in)
     free(replica->loads);
     table_env_close(&replica->keys_env);
     table_env_close(&replica->main_env);
+    replica_close_blob(replica);
     blobs_close(&replica->blobs);
     free(replica->directory);
     crypto_secret_free(replica); /* wipes it */
@@ -879,6 +880,9 @@ replica_commit(struct replica *replica)
     }
     if (err == ERR_OK) {
         err = replica->behind;
+    }
+    if (err == ERR_OK) {
+        err = replica_sync_blobs(replica);
     }
     struct hash doomed;
     bool sweep_due = err == ERR_OK && shelf_doomed(replica->main_txn, &doomed);

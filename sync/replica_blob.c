@@ -11,6 +11,22 @@ replica_blobs(struct replica *replica)
     return replica->blobs;
 }
 
+enum err
+replica_sync_blobs(struct replica *replica)
+{
+    enum err err = replica->open_written ? blob_sync(replica->open_file) : ERR_OK;
+
+    replica->open_written = replica->open_written && err != ERR_OK;
+    return err;
+}
+
+void
+replica_close_blob(struct replica *replica)
+{
+    blob_close(&replica->open_file);
+    replica->open_written = false;
+}
+
 void
 replica_sweep_blobs(struct replica *replica)
 {
@@ -19,6 +35,7 @@ replica_sweep_blobs(struct replica *replica)
     enum err err = ERR_OK;
 
     assert(replica->in_turn);
+    replica_close_blob(replica);
     while (err == ERR_OK && shelf_doomed(replica->main_txn, &address)) {
         err = blobs_remove(replica->blobs, &address);
         if (err == ERR_OK) {

@@ -86,6 +86,9 @@ struct replica {
     struct waiting_checkpoint *waiting;
     size_t waiting_count;
     struct blobs *blobs;
+    struct blob_file *open_file; /* the file of `open_address`, kept from one piece to the next; NULL: none */
+    struct hash open_address;
+    bool open_written;     /* what came of it is not durable yet */
     bool sweep_due;        /* files are doomed, or may be: the next turn removes them */
     enum err sweep_err;    /* why one could not be removed the last time */
     uint64_t incarnations; /* begun since it was opened */
@@ -123,6 +126,12 @@ bool replica_tend_erasures(struct replica *replica);
 /* Remove the files that were doomed in turns before this one; at its beginning, before anything else is written. What cannot be
  * removed stays due, and replica->sweep_err says why. */
 void replica_sweep_blobs(struct replica *replica);
+
+/* Make what came of files in this turn durable, before its rows are. */
+MUST_CHECK enum err replica_sync_blobs(struct replica *replica);
+
+/* Keep no file open. What was not synced is not durable. */
+void replica_close_blob(struct replica *replica);
 
 /* Once after opening, in a turn: files that are here and that records want, whoever put them there. */
 void replica_adopt_blobs(struct replica *replica);

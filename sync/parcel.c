@@ -1,0 +1,290 @@
+#include "sync/parcel.h"
+
+#include "sync/replica_state.h"
+
+#include "store/base/world.h"
+
+#include <string.h>
+
+enum {
+    NAMED_MAX = 32, /* files that an entry may name, as far as peers say so */
+    ASK_HEAD_BYTES = 1 + TAG_BYTES + HASH_BYTES + 3 + 1,
+    ASK_PAGE_BYTES = 2 + ASK_BITMAP_BYTES,
+    ASK_PAGES_MAX = (FRAME_SMALL_BYTES_MAX - ASK_HEAD_BYTES) / ASK_PAGE_BYTES,
+};
+
+/* The first entry of the compartment that names it. */
+static const struct log_branch *
+named_in(struct replica *replica, const struct hash *address, const struct ident *compartment,
+         uint64_t *seq_out)
+{
+    uint32_t log_no = 0;
+
+    *seq_out = 0;
+    while (shelf_next_reference(replica->main_txn, address, &log_no, seq_out)) {
+        if (log_no == LOG_NONE || log_no > journal_branch_count(replica->journal)) {
+            continue;
+        }
+        const struct log_branch *branch = journal_branch(replica->journal, log_no);
+
+        if (ident_equal(&branch->descriptor.compartment, compartment)) {
+            return branch;
+        }
+    }
+    return NULL;
+}
+
+/* The next blob behind the cursor. */
+static bool
+step(struct replica *replica, struct hash *cursor, struct shelf_blob *blob)
+{
+    if (!shelf_next(replica->main_txn, hash_is_zero(cursor) ? NULL : cursor, blob)) {
+        return false;
+    }
+    *cursor = blob->address;
+    return true;
+}
+
+bool
+parcel_held(struct replica *replica, const struct ident *compartment, struct hash *cursor,
+            struct blob_have_item *item_out)
+{
+    struct shelf_blob blob;
+    uint64_t seq;
+
+    while (step(replica, cursor, &blob)) {
+        const struct log_branch *branch =
+            shelf_is_whole(&blob) ? named_in(replica, &blob.address, compartment, &seq) : NULL;
+
+        if (branch != NULL) {
+            *item_out = (struct blob_have_item){ .address = blob.address,
+                                                 .chunk_count = blob.chunk_count,
+                                                 .seq = seq };
+            memcpy(item_out->log_short, branch->log_id.bytes, SHORT_BYTES);
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Whoever cannot open the entry has nothing but the peer's word for what it names. */
+static bool
+carry(struct replica *replica, const struct ident *compartment, const struct blob_have_item *item)
+{
+    const struct log_branch *branch = journal_log_by_prefix(replica->journal, item->log_short);
+    struct journal_entry stored;
+
+    if (branch == NULL || !ident_equal(&branch->descriptor.compartment, compartment) ||
+        journal_read(replica->journal, replica->main_txn, branch->log_no, item->seq, &stored) != ERR_OK ||
+        stored.state != STATE_CARRIED || (stored.entry.flags & ENTRY_NAMES_BLOBS) == 0 ||
+        shelf_named_by(replica->main_txn, stored.log_no, item->seq) >= NAMED_MAX) {
+        return false;
+    }
+    shelf_refer(replica->main_txn, &item->address, 0, stored.log_no, item->seq);
+    return true;
+}
+
+bool
+parcel_take_have(struct replica *replica, const struct hash *device_id, const struct ident *compartment,
+                 const struct blob_have_item *item)
+{
+    struct shelf_blob blob;
+    uint64_t seq;
+
+    if (named_in(replica, &item->address, compartment, &seq) == NULL && !carry(replica, compartment, item)) {
+        return false;
+    }
+    if (shelf_get(replica->main_txn, &item->address, &blob) != ERR_OK ||
+        (blob.size != 0 && blob_chunk_count(blob.size) != item->chunk_count) ||
+        (blob.chunk_count != 0 && blob.chunk_count != item->chunk_count)) {
+        return false;
+    }
+    shelf_note_holder(replica->main_txn, &item->address, device_id, world_wall_ms(replica->world));
+    /* Busy: its old file is removed first, and the number is known then. */
+    enum err err = shelf_begin(replica->main_txn, &item->address, item->chunk_count);
+    return err == ERR_OK || err == ERR_BUSY;
+}
+
+bool
+parcel_wanted(struct replica *replica, const struct hash *device_id, const struct ident *compartment,
+              bool asked, struct hash *cursor, struct shelf_blob *blob_out)
+{
+    uint64_t seq;
+
+    while (step(replica, cursor, blob_out)) {
+        bool wanted = asked ? blob_out->wish == WISH_ASKED : blob_out->wish != WISH_AWAY;
+
+        if (wanted && !shelf_is_whole(blob_out) && blob_out->chunk_count > 0 &&
+            shelf_holder(replica->main_txn, &blob_out->address, device_id) != 0 &&
+            named_in(replica, &blob_out->address, compartment, &seq) != NULL) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Its file, kept open from one piece to the next. `begin`: made if it is not there. */
+static enum err
+open_file(struct replica *replica, const struct hash *address, uint32_t begin)
+{
+    if (replica->open_file != NULL && hash_equal(&replica->open_address, address)) {
+        return ERR_OK;
+    }
+    enum err err = replica_sync_blobs(replica);
+    if (err != ERR_OK) {
+        return err;
+    }
+    replica_close_blob(replica);
+    replica->open_address = *address;
+    return begin > 0 ? blob_begin(&replica->open_file, replica->blobs, address, begin)
+                     : blob_open(&replica->open_file, replica->blobs, address);
+}
+
+/* The chunks of a page that are not here. False: all are. */
+static bool
+lacking(struct replica *replica, const struct shelf_blob *blob, uint32_t page, uint8_t out[ASK_BITMAP_BYTES])
+{
+    uint8_t here[SHELF_BITMAP_BYTES];
+    bool any = false;
+
+    shelf_bitmap(replica->main_txn, blob, page, here);
+    memset(out, 0, ASK_BITMAP_BYTES);
+    for (uint32_t n = 0; n < blob_page_chunks(blob->chunk_count, page); n++) {
+        if ((here[n / 8] >> n % 8 & 1) == 0) {
+            out[n / 8] |= (uint8_t)(1U << n % 8);
+            any = true;
+        }
+    }
+    return any;
+}
+
+bool
+parcel_ask(struct replica *replica, const uint8_t tag[TAG_BYTES], const struct shelf_blob *blob,
+           struct buf *out)
+{
+    struct blob_ask ask = { .address = blob->address, .chunk_count = blob->chunk_count };
+    uint8_t bitmap[ASK_BITMAP_BYTES];
+    struct buf hashes = { 0 };
+    size_t count = 0;
+
+    if (open_file(replica, &blob->address, blob->chunk_count) != ERR_OK) {
+        return false;
+    }
+    if (blob_is_whole(replica->open_file)) {
+        /* All of it came in a turn that then did not happen. */
+        shelf_put_whole(replica->main_txn, &blob->address, blob->chunk_count);
+        return false;
+    }
+    memcpy(ask.tag, tag, TAG_BYTES);
+    ask.head = !blob_has_head(replica->open_file);
+    blob_ask_write(out, &ask);
+    for (uint32_t page = 0; page < blob_page_count(blob->chunk_count) && count < ASK_PAGES_MAX; page++) {
+        if (lacking(replica, blob, page, bitmap)) {
+            struct blob_ask_page asked = { .page = page, .bitmap = bitmap };
+
+            buf_clear(&hashes);
+            asked.hashes = blob_read_page(replica->open_file, page, &hashes) != ERR_OK;
+            blob_ask_page_write(out, &asked);
+            count++;
+        }
+    }
+    buf_free(&hashes);
+    return true;
+}
+
+enum err
+parcel_read(struct replica *replica, const struct ident *compartment, const struct hash *address,
+            enum blob_piece piece, uint32_t index, struct buf *bytes_out, uint32_t *chunk_count_out)
+{
+    struct shelf_blob blob;
+    uint64_t seq;
+
+    if (named_in(replica, address, compartment, &seq) == NULL) {
+        return ERR_ABSENT;
+    }
+    enum err err = shelf_get(replica->main_txn, address, &blob);
+    if (err == ERR_OK) {
+        err = open_file(replica, address, 0);
+    }
+    if (err != ERR_OK) {
+        return err;
+    }
+    *chunk_count_out = blob_chunks(replica->open_file);
+    switch (piece) {
+    case BLOB_HEAD:
+        return blob_read_head(replica->open_file, bytes_out);
+    case BLOB_PAGE:
+        return index < blob_page_count(*chunk_count_out)
+                   ? blob_read_page(replica->open_file, index, bytes_out)
+                   : ERR_ABSENT;
+    case BLOB_CHUNK:
+        break;
+    }
+    if (index >= *chunk_count_out || !shelf_has_chunk(replica->main_txn, address, index)) {
+        return ERR_ABSENT;
+    }
+    uint8_t *at = buf_extend(bytes_out, BLOB_SEALED_BYTES);
+    if (at == NULL) {
+        return ERR_MEMORY;
+    }
+    err = blob_read_chunk(replica->open_file, index, at);
+    if (err != ERR_OK) {
+        bytes_out->size -= BLOB_SEALED_BYTES;
+    }
+    return err;
+}
+
+static enum err
+put_piece(struct replica *replica, const struct blob_part *part)
+{
+    struct shelf_blob blob;
+    enum err err;
+
+    switch ((enum blob_piece)part->piece) {
+    case BLOB_HEAD:
+        return blob_put_head(replica->open_file, part->bytes);
+    case BLOB_PAGE:
+        return blob_put_page(replica->open_file, part->index, part->bytes);
+    case BLOB_CHUNK:
+        break;
+    }
+    err = blob_put_chunk(replica->open_file, part->index, part->bytes);
+    if (err == ERR_OK) {
+        shelf_put_chunk(replica->main_txn, &part->address, part->index);
+        err = shelf_get(replica->main_txn, &part->address, &blob);
+    }
+    return err == ERR_OK && shelf_is_whole(&blob) ? blob_finish(replica->open_file) : err;
+}
+
+enum parcel_verdict
+parcel_take(struct replica *replica, const struct ident *compartment, const struct blob_part *part)
+{
+    struct shelf_blob blob;
+    uint64_t seq;
+
+    if (named_in(replica, &part->address, compartment, &seq) == NULL ||
+        shelf_get(replica->main_txn, &part->address, &blob) != ERR_OK || blob.wish == WISH_AWAY ||
+        blob.chunk_count == 0) {
+        return PARCEL_LATER;
+    }
+    if (blob.chunk_count != part->chunk_count) {
+        return PARCEL_REFUSED;
+    }
+    if (shelf_is_whole(&blob) ||
+        (part->piece == BLOB_CHUNK && shelf_has_chunk(replica->main_txn, &part->address, part->index))) {
+        return PARCEL_SEEN;
+    }
+    if (shelf_begin(replica->main_txn, &part->address, part->chunk_count) != ERR_OK ||
+        open_file(replica, &part->address, part->chunk_count) != ERR_OK) {
+        return PARCEL_LATER;
+    }
+    replica->open_written = true;
+    switch (put_piece(replica, part)) {
+    case ERR_OK:
+        return PARCEL_TAKEN;
+    case ERR_INVALID:
+        return PARCEL_REFUSED;
+    default:
+        return PARCEL_LATER;
+    }
+}

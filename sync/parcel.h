@@ -1,0 +1,52 @@
+/* parcel.h - files between two nodes, as the conversation asks and gives them; when to do which is gossip's to say.
+ *
+ *     held --> HAVE ------> take_have        the peer holds it, and an entry here names it
+ *     take <-- BLOB <------ read             head, then pages, then chunks: each verified as it comes
+ *     ask  --> ASK                           by the bitmap of what is not here
+ *
+ * A peer's word makes nobody keep a file: a reader wants what entries that it merged name, a carrier what a peer says of
+ * an entry that is here, unreadable, and says in its header that it names one. A file is fetched from devices that said that they
+ * hold it. All functions run in a turn, or but for the takes between replica_begin_read and replica_end_read.
+ */
+#pragma once
+
+#include "store/shelf.h"
+#include "sync/message.h"
+
+struct replica;
+
+enum parcel_verdict {
+    PARCEL_TAKEN,
+    PARCEL_SEEN,    /* it is here already */
+    PARCEL_REFUSED, /* it is not that of the file: the peer is wrong, or lies */
+    PARCEL_LATER,   /* not wanted, its head or page is missing, or the disk is full: no fault of the peer */
+};
+
+/* The next file after *cursor (all zero: the first), which moves on, that is here whole and that an entry of the compartment
+ * names. False: there is no more. */
+bool parcel_held(struct replica *replica, const struct ident *compartment, struct hash *cursor,
+                 struct blob_have_item *item_out);
+
+/* A peer holds this. False: nothing here names it in this compartment, and it was not noted. */
+bool parcel_take_have(struct replica *replica, const struct hash *device_id, const struct ident *compartment,
+                      const struct blob_have_item *item);
+
+/* The next file after *cursor that is wanted in this compartment and that the device holds; `asked`: only those that somebody asked
+ * for, whatever the link's policy. False: there is no more. */
+bool parcel_wanted(struct replica *replica, const struct hash *device_id, const struct ident *compartment,
+                   bool asked, struct hash *cursor, struct shelf_blob *blob_out);
+
+/* Append an ASK for what is not here of it, as much as a frame holds. False: nothing is to be asked for, or the file cannot be
+ * begun; nothing was appended. In a turn. */
+MUST_CHECK bool parcel_ask(struct replica *replica, const uint8_t tag[TAG_BYTES],
+                           const struct shelf_blob *blob, struct buf *out);
+
+/* Append the bytes of one piece, which match; *chunk_count_out: of the whole file. ERR_ABSENT: it is not here, or no entry of this
+ * compartment names it. ERR_CORRUPT: damaged; ask for it again. ERR_IO, ERR_MEMORY. */
+MUST_CHECK enum err parcel_read(struct replica *replica, const struct ident *compartment,
+                                const struct hash *address, enum blob_piece piece, uint32_t index,
+                                struct buf *bytes_out, uint32_t *chunk_count_out);
+
+/* Take a piece in. It is durable once the turn commits. */
+enum parcel_verdict parcel_take(struct replica *replica, const struct ident *compartment,
+                                const struct blob_part *part);

@@ -1,0 +1,308 @@
+/* Files between real replicas: asked for by bitmap, verified piece by piece, and passed on by who cannot read them. */
+#include "tests/support/check.h"
+#include "tests/support/saves.h"
+#include "tests/support/silent.h"
+
+#include "store/base/cbor.h"
+#include "store/base/log.h"
+#include "sync/parcel.h"
+#include "sync/replica_state.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum { CONTENT_BYTES = 300 * BLOB_CHUNK_BYTES + 9, CONTENT_CHUNKS = 301 };
+
+static struct test_organisation org;
+static struct test_node *ken;
+static struct test_node *hq;
+static struct test_node *relay; /* carries what it cannot read */
+static struct ident cases;
+static struct blob_made made;
+static uint8_t tag[TAG_BYTES];
+static uint8_t *content;
+
+/* A person with a picture, at KEN. */
+static void
+add_picture(void)
+{
+    struct blob_writer *writer;
+    struct buf values[2] = { { 0 } };
+    struct saved saved;
+    size_t op;
+
+    struct ident person = saves_person(ken, &cases, "Wanjiru");
+    ck_assert_int_eq(blob_writer_open(&writer, replica_blobs(ken->replica), CONTENT_BYTES), ERR_OK);
+    ck_assert_int_eq(blob_write(writer, span_of(content, CONTENT_BYTES)), ERR_OK);
+    ck_assert_int_eq(blob_writer_end(writer, &made), ERR_OK);
+    cbor_put_bytes(&values[0], hash_span(&made.address));
+    cbor_put_uint(&values[1], CONTENT_BYTES);
+    const struct save_op ops[] = {
+        { .code = OP_SET,
+          .target = { .collection = COLLECTION_ATTACHMENT, .element = { 1 }, .field = FIELD_ATTACHMENT_FILE },
+          .value = buf_span(&values[0]) },
+        { .code = OP_SET,
+          .target = { .collection = COLLECTION_ATTACHMENT, .element = { 1 }, .field = FIELD_ATTACHMENT_SIZE },
+          .value = buf_span(&values[1]) },
+    };
+    const struct save save = {
+        .compartment = cases, .record_id = person, .actor = 1, .ops = ops, .op_count = 2
+    };
+    saves_begin(ken);
+    ck_assert_int_eq(replica_save(ken->replica, &save, &saved, &op), ERR_OK);
+    shelf_put_whole(ken->replica->main_txn, &made.address, made.chunk_count);
+    ck_assert_int_eq(blob_writer_keep(writer), ERR_OK);
+    saves_commit(ken);
+    blob_writer_close(&writer);
+    buf_free(&values[0]);
+    buf_free(&values[1]);
+}
+
+static void
+setup(void)
+{
+    struct ceremony_grant grants[OWN_COUNT];
+    ceremony_fault fault = { 0 };
+    size_t count;
+
+    log_to(silent, NULL);
+    test_organisation_init_with(&org, 91, 3, 2);
+    test_organisation_office(&org, "KEN", false);
+    test_organisation_office(&org, "HQ", true);
+    ck_assert_int_eq(ceremony_read_grant(org.ceremony, "KEN:all=carry", grants, &count), ERR_OK);
+    ck_assert_int_eq(ceremony_office(org.ceremony, "RELAY", "Relay", false, grants, count, &fault), ERR_OK);
+    relay = test_organisation_enrol(&org, "RELAY", LEVEL_CARRY, grants, count);
+    ken = test_organisation_enrol(&org, "KEN", LEVEL_ADMIN, NULL, 0);
+    hq = test_organisation_enrol(&org, "HQ", LEVEL_ADMIN, NULL, 0);
+    for (size_t n = 0; n < org.node_count; n++) {
+        test_node_join(&org, org.nodes[n]);
+    }
+    cases = test_compartment(ken, "KEN", OWN_CASES);
+    memcpy(tag, cases.bytes, TAG_BYTES);
+    content = calloc(1, CONTENT_BYTES);
+    for (size_t n = 0; n < CONTENT_BYTES; n++) {
+        content[n] = (uint8_t)(n * 13 + n / 8192);
+    }
+    add_picture();
+    test_node_exchange(ken, hq);
+    test_node_exchange(ken, relay);
+}
+
+static void
+teardown(void)
+{
+    free(content);
+    test_organisation_free(&org);
+    saves_free();
+}
+
+/* `from` says what it holds, and `to` hears it. Gives how many it noted. */
+static size_t
+tell(struct test_node *from, struct test_node *to)
+{
+    struct blob_have_item item;
+    struct hash cursor = { { 0 } };
+    struct table_txn *txn = NULL;
+    size_t noted = 0;
+    bool more = true;
+
+    while (more) {
+        ck_assert_int_eq(replica_begin_read(from->replica, &txn), ERR_OK);
+        more = parcel_held(from->replica, &cases, &cursor, &item);
+        replica_end_read(from->replica, &txn);
+        if (more) {
+            saves_begin(to);
+            noted += parcel_take_have(to->replica, &from->identity.device_id, &cases, &item);
+            saves_commit(to);
+        }
+    }
+    return noted;
+}
+
+/* One piece over the line, as a frame. */
+static enum parcel_verdict
+carry_piece(struct test_node *from, struct test_node *to, enum blob_piece piece, uint32_t index)
+{
+    struct blob_part part = { .address = made.address, .piece = (uint8_t)piece, .index = index };
+    struct table_txn *txn = NULL;
+    struct buf bytes = { 0 };
+    struct buf out = { 0 };
+    struct frame frame;
+
+    memcpy(part.tag, tag, TAG_BYTES);
+    ck_assert_int_eq(replica_begin_read(from->replica, &txn), ERR_OK);
+    ck_assert_int_eq(
+        parcel_read(from->replica, &cases, &made.address, piece, index, &bytes, &part.chunk_count), ERR_OK);
+    replica_end_read(from->replica, &txn);
+    part.bytes = buf_span(&bytes);
+    blob_part_write(&out, &part);
+    ck_assert(frame_read(buf_span(&out), &frame));
+    enum parcel_verdict verdict = parcel_take(to->replica, &cases, &frame.blob);
+    buf_free(&bytes);
+    buf_free(&out);
+    return verdict;
+}
+
+/* `to` asks, and `from` gives at most `most` chunks of it. Gives how many were asked for. */
+static size_t
+fetch(struct test_node *from, struct test_node *to, size_t most)
+{
+    struct hash cursor = { { 0 } };
+    struct shelf_blob blob;
+    struct blob_ask_page page;
+    struct buf out = { 0 };
+    struct frame frame;
+    size_t asked = 0;
+
+    saves_begin(to);
+    if (!parcel_wanted(to->replica, &from->identity.device_id, &cases, false, &cursor, &blob) ||
+        !parcel_ask(to->replica, tag, &blob, &out)) {
+        saves_commit(to);
+        return 0;
+    }
+    ck_assert_uint_le(out.size, FRAME_SMALL_BYTES_MAX);
+    ck_assert(frame_read(buf_span(&out), &frame));
+    ck_assert_int_eq((int)frame.type, FRAME_ASK);
+    if (frame.ask.head) {
+        ck_assert_int_eq(carry_piece(from, to, BLOB_HEAD, 0), PARCEL_TAKEN);
+    }
+    while (blob_ask_next(&frame.ask.pages, &page)) {
+        if (page.hashes) {
+            ck_assert_int_eq(carry_piece(from, to, BLOB_PAGE, page.page), PARCEL_TAKEN);
+        }
+        for (uint32_t n = 0; n < BLOB_PAGE_CHUNKS; n++) {
+            if ((page.bitmap[n / 8] >> n % 8 & 1) != 0 && asked++ < most) {
+                ck_assert_int_eq(carry_piece(from, to, BLOB_CHUNK, page.page * BLOB_PAGE_CHUNKS + n),
+                                 PARCEL_TAKEN);
+            }
+        }
+    }
+    saves_commit(to);
+    buf_free(&out);
+    return asked;
+}
+
+static void
+expect_whole(struct test_node *node)
+{
+    uint8_t out[BLOB_CHUNK_BYTES];
+    struct blob_reader reader;
+    struct blob_file *file;
+    size_t came = 0;
+    size_t part = 1;
+
+    ck_assert_int_eq(blob_open(&file, replica_blobs(node->replica), &made.address), ERR_OK);
+    ck_assert(blob_is_whole(file));
+    ck_assert_int_eq(blob_reader_init(&reader, file, &made.key, CONTENT_BYTES), ERR_OK);
+    while (part > 0) {
+        ck_assert_int_eq(blob_reader_next(&reader, out, &part), ERR_OK);
+        ck_assert_mem_eq(out, content + came, part);
+        came += part;
+    }
+    ck_assert_uint_eq(came, CONTENT_BYTES);
+    blob_reader_wipe(&reader);
+    blob_close(&file);
+}
+
+START_TEST(a_cut_line_costs_what_had_not_come_and_a_restart_nothing)
+{
+    ck_assert_uint_eq(tell(ken, hq), 1);
+    ck_assert_uint_eq(fetch(ken, hq, 100), CONTENT_CHUNKS);
+    ck_assert_uint_eq(fetch(ken, hq, 170), CONTENT_CHUNKS - 100);
+    test_node_close(hq);
+    test_node_open(hq);
+    ck_assert_uint_eq(fetch(ken, hq, SIZE_MAX), CONTENT_CHUNKS - 270);
+    ck_assert_uint_eq(fetch(ken, hq, SIZE_MAX), 0);
+    expect_whole(hq);
+    /* What is here whole is told on, and asked of nobody. */
+    ck_assert_uint_eq(tell(hq, ken), 1);
+    ck_assert_uint_eq(fetch(hq, ken, SIZE_MAX), 0);
+}
+END_TEST
+
+START_TEST(two_offices_that_never_meet_get_a_file_through_who_cannot_read_it)
+{
+    ck_assert_uint_eq(fetch(ken, hq, SIZE_MAX), 0); /* nobody has said that it holds it */
+    ck_assert_uint_eq(tell(ken, relay), 1);
+    ck_assert_uint_eq(fetch(ken, relay, SIZE_MAX), CONTENT_CHUNKS);
+    ck_assert_uint_eq(tell(relay, hq), 1);
+    ck_assert_uint_eq(fetch(relay, hq, SIZE_MAX), CONTENT_CHUNKS);
+    expect_whole(hq);
+}
+END_TEST
+
+START_TEST(nobody_is_made_to_keep_what_no_entry_names)
+{
+    struct blob_have_item item = { .address = { { 5 } }, .chunk_count = 3, .seq = 0 };
+    struct hash cursor = { { 0 } };
+    struct blob_have_item held;
+    struct table_txn *txn = NULL;
+
+    /* A reader knows what its entries name; a carrier believes it of an entry that says so in its header, and of no other. */
+    ck_assert_int_eq(replica_begin_read(ken->replica, &txn), ERR_OK);
+    ck_assert(parcel_held(ken->replica, &cases, &cursor, &held));
+    replica_end_read(ken->replica, &txn);
+    saves_begin(hq);
+    ck_assert(!parcel_take_have(hq->replica, &ken->identity.device_id, &cases, &item));
+    memcpy(item.log_short, held.log_short, SHORT_BYTES);
+    item.seq = held.seq;
+    ck_assert(!parcel_take_have(hq->replica, &ken->identity.device_id, &cases, &item));
+    held.chunk_count++;
+    ck_assert(!parcel_take_have(hq->replica, &ken->identity.device_id, &cases, &held));
+    saves_commit(hq);
+    saves_begin(relay);
+    item.seq = held.seq == 0 ? 1 : 0;
+    ck_assert(!parcel_take_have(relay->replica, &ken->identity.device_id, &cases, &item));
+    item.seq = held.seq;
+    for (uint8_t n = 0; n < 40; n++) {
+        item.address.bytes[1] = n;
+        ck_assert_int_eq(parcel_take_have(relay->replica, &ken->identity.device_id, &cases, &item), n < 32);
+    }
+    saves_commit(relay);
+}
+END_TEST
+
+START_TEST(what_does_not_match_is_refused_and_what_is_not_wanted_is_left)
+{
+    static uint8_t bytes[BLOB_SEALED_BYTES];
+    struct blob_part part = { .address = made.address,
+                              .chunk_count = CONTENT_CHUNKS,
+                              .piece = BLOB_HEAD,
+                              .bytes = span_of(bytes, 64) };
+
+    saves_begin(hq);
+    ck_assert_int_eq(parcel_take(hq->replica, &cases, &part), PARCEL_LATER); /* nobody offered it */
+    saves_commit(hq);
+    ck_assert_uint_eq(tell(ken, hq), 1);
+    saves_begin(hq);
+    ck_assert_int_eq(parcel_take(hq->replica, &cases, &part), PARCEL_REFUSED);
+    part.piece = BLOB_CHUNK;
+    part.bytes = span_of(bytes, BLOB_SEALED_BYTES);
+    ck_assert_int_eq(parcel_take(hq->replica, &cases, &part), PARCEL_LATER); /* before its page */
+    ck_assert_int_eq(carry_piece(ken, hq, BLOB_HEAD, 0), PARCEL_TAKEN);
+    ck_assert_int_eq(carry_piece(ken, hq, BLOB_PAGE, 0), PARCEL_TAKEN);
+    ck_assert_int_eq(parcel_take(hq->replica, &cases, &part), PARCEL_REFUSED);
+    ck_assert_int_eq(carry_piece(ken, hq, BLOB_CHUNK, 0), PARCEL_TAKEN);
+    ck_assert_int_eq(carry_piece(ken, hq, BLOB_CHUNK, 0), PARCEL_SEEN);
+    part.chunk_count++;
+    ck_assert_int_eq(parcel_take(hq->replica, &cases, &part), PARCEL_REFUSED);
+    ck_assert_int_eq(shelf_wish(hq->replica->main_txn, &made.address, WISH_AWAY), ERR_OK);
+    ck_assert_int_eq(carry_piece(ken, hq, BLOB_CHUNK, 1), PARCEL_LATER);
+    saves_commit(hq);
+    ck_assert_uint_eq(fetch(ken, hq, SIZE_MAX), 0);
+    /* Another compartment's peers are told nothing of it. */
+    struct ident other = test_compartment(ken, "KEN", OWN_PROTECTED);
+    struct buf out = { 0 };
+    struct table_txn *txn = NULL;
+    uint32_t count;
+    ck_assert_int_eq(replica_begin_read(ken->replica, &txn), ERR_OK);
+    ck_assert_int_eq(parcel_read(ken->replica, &other, &made.address, BLOB_HEAD, 0, &out, &count),
+                     ERR_ABSENT);
+    replica_end_read(ken->replica, &txn);
+}
+END_TEST
+
+SUITE_MAIN_WITH("parcel", setup, teardown, a_cut_line_costs_what_had_not_come_and_a_restart_nothing,
+                two_offices_that_never_meet_get_a_file_through_who_cannot_read_it,
+                nobody_is_made_to_keep_what_no_entry_names,
+                what_does_not_match_is_refused_and_what_is_not_wanted_is_left)
