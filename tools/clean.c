@@ -66,7 +66,7 @@ clean_is_possible(struct client_fault *fault_out)
 }
 
 static void
-limit(int what, rlim_t most)
+limit(enum __rlimit_resource what, rlim_t most)
 {
     const struct rlimit limits = { most, most };
 
