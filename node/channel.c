@@ -183,10 +183,6 @@ read_config(struct channel_config *config, struct reader *in)
     config->rekey_ms = reader_u32(in);
     config->rekey_bytes = reader_u64(in);
     config->ipc_allowed = read_bool(in);
-    struct span socks = read_endpoint(in);
-    if (socks.size > 0 && !in->failed) {
-        memcpy(config->socks_proxy, socks.data, socks.size);
-    }
 }
 
 enum err
@@ -285,9 +281,7 @@ end(struct channel *channel)
 void
 channel_put_config(struct channel *channel, const struct channel_config *config)
 {
-    size_t socks_size = strlen(config->socks_proxy);
-    struct buf *out =
-        begin(channel, CHANNEL_CONFIG, sizeof config->secret_key + HASH_BYTES + 6 * 4 + 8 + 1 + socks_size);
+    struct buf *out = begin(channel, CHANNEL_CONFIG, sizeof config->secret_key + HASH_BYTES + 6 * 4 + 8 + 1);
 
     buf_put(out, config->secret_key, sizeof config->secret_key);
     buf_put_span(out, hash_span(&config->device_id));
@@ -299,7 +293,6 @@ channel_put_config(struct channel *channel, const struct channel_config *config)
     buf_put_u32(out, config->rekey_ms);
     buf_put_u64(out, config->rekey_bytes);
     buf_put_u8(out, config->ipc_allowed ? 1 : 0);
-    buf_put(out, config->socks_proxy, socks_size);
     channel->secret_queued = true;
     end(channel);
 }

@@ -49,7 +49,6 @@ struct channel_config {
     uint32_t rekey_ms;
     uint64_t rekey_bytes;
     bool ipc_allowed;
-    char socks_proxy[ENDPOINT_BYTES]; /* HOST:PORT; "": none */
 };
 
 /* One frame, decoded. Spans are lent from the frame's bytes. */

@@ -182,14 +182,12 @@ take_values(cfg_t *cfg, struct config *config)
     config->listen = strdup(cfg_getstr(cfg, "listen"));
     config->announce = strdup(cfg_getstr(cfg, "announce"));
     config->line = line_of(cfg, &(struct line_settings){ .profile = PROFILE_LAN });
-    config->socks_proxy = strdup(cfg_getstr(cfg, "socks_proxy"));
     config->handshake_ms = cfg_getint(cfg, "handshake_ms");
     config->heartbeat_ms = cfg_getint(cfg, "heartbeat_ms");
     config->map_mib = cfg_getint(cfg, "map_mib");
     size_t count = cfg_size(cfg, "peer");
     config->peers = calloc(count + 1, sizeof *config->peers);
-    if (config->name == NULL || config->listen == NULL || config->announce == NULL || config->peers == NULL ||
-        config->socks_proxy == NULL) {
+    if (config->name == NULL || config->listen == NULL || config->announce == NULL || config->peers == NULL) {
         return ERR_MEMORY;
     }
     for (unsigned n = 0; n < count; n++) {
@@ -366,7 +364,6 @@ config_read(const char *path, struct config *config_out, struct config_fault *fa
         CFG_STR("quiet_hours", "", CFGF_NONE),
         CFG_STR("day_bytes", "", CFGF_NONE),
         CFG_STR("month_bytes", "", CFGF_NONE),
-        CFG_STR("socks_proxy", "", CFGF_NONE),
         CFG_INT("handshake_ms", HANDSHAKE_MS_DEFAULT, CFGF_NONE),
         CFG_INT("heartbeat_ms", HEARTBEAT_MS_DEFAULT, CFGF_NONE),
         CFG_INT("map_mib", MAP_MIB_DEFAULT, CFGF_NONE),
@@ -385,7 +382,6 @@ config_read(const char *path, struct config *config_out, struct config_fault *fa
     cfg_set_error_function(cfg, report_args);
     watch_line(cfg, "");
     watch_line(cfg, "peer|");
-    cfg_set_validate_func(cfg, "socks_proxy", check_endpoint);
     cfg_set_validate_func(cfg, "listen", check_listen);
     cfg_set_validate_func(cfg, "announce", check_endpoint);
     cfg_set_validate_func(cfg, "peer|endpoint", check_endpoint);
@@ -421,7 +417,6 @@ config_free(struct config *config)
     free(config->name);
     free(config->listen);
     free(config->announce);
-    free(config->socks_proxy);
     memset(config, 0, sizeof *config);
 }
 
@@ -456,8 +451,6 @@ config_write_example(const char *name, const char *listen, struct buf *out)
         "# interval_minutes, and at once for urgent news; it may have quiet_hours = \"22:00-06:00\" (UTC),\n"
         "# day_bytes = \"2M\" and month_bytes = \"40M\". A peer may have its own.\n"
         "profile = lan\n\n"
-        "# All calls go through this proxy, as Tor's tcp://127.0.0.1:9050; empty: none.\n"
-        "socks_proxy = \"\"\n\n"
         "# Longer on satellite lines, in milliseconds.\n");
     buf_printf(out, "handshake_ms = %d\nheartbeat_ms = %d\n\n", HANDSHAKE_MS_DEFAULT, HEARTBEAT_MS_DEFAULT);
     buf_printf(out, "# What the database may hold before it doubles, in MiB.\nmap_mib = %d\n\n",

@@ -28,7 +28,6 @@ struct config {
     char *listen;              /* "": dial only */
     char *announce;            /* endpoint that others should dial; "": none */
     struct line_settings line; /* of peers for which nothing else was said */
-    char *socks_proxy;         /* tcp://host:port, through which all is dialled; "": none */
     long handshake_ms;
     long heartbeat_ms; /* 0: none */
     long map_mib;      /* what the database may grow to before it is doubled */

@@ -272,10 +272,6 @@ channel_begin(struct loop *loop, int fd)
     loop->channel_open = true;
     loop->status.net_pid = loop->spawn.pid;
     memcpy(first.secret_key, identity->transport_secret, sizeof first.secret_key);
-    if (config->socks_proxy != NULL && config->socks_proxy[0] != '\0') {
-        (void)snprintf(first.socks_proxy, sizeof first.socks_proxy, "%s",
-                       config->socks_proxy + strlen("tcp://"));
-    }
     channel_put_config(&loop->channel, &first);
     crypto_wipe(&first, sizeof first);
     push_roster(loop);

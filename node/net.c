@@ -188,7 +188,6 @@ take_config(struct net *net, struct channel_config *config)
         .rekey_ms = config->rekey_ms,
         .rekey_bytes = config->rekey_bytes,
         .ipc_allowed = config->ipc_allowed,
-        .socks_proxy = config->socks_proxy,
     };
 
     enum err err = link_open(&net->link, &options);

@@ -63,8 +63,7 @@ struct listener {
 };
 
 struct link {
-    struct link_options options;      /* without the key, defaults filled in */
-    char socks_proxy[ENDPOINT_BYTES]; /* HOST:PORT; "": none */
+    struct link_options options; /* without the key, defaults filled in */
     uint8_t *secret_key;
     uint8_t curve_pk[CURVE_PK_BYTES];
     struct key *mac_key;
@@ -502,8 +501,6 @@ configure_dial(struct link *link, struct outbound *out)
            set_int(out->socket, ZMQ_RECONNECT_IVL, 10 * 60 * 1000) &&
            set_int(out->socket, ZMQ_RECONNECT_IVL_MAX, 0) &&
            set_int(out->socket, ZMQ_CONNECT_TIMEOUT, CONNECT_MS_MAX) &&
-           (link->socks_proxy[0] == '\0' || zmq_setsockopt(out->socket, ZMQ_SOCKS_PROXY, link->socks_proxy,
-                                                           strlen(link->socks_proxy)) == 0) &&
            zmq_setsockopt(out->socket, ZMQ_AFFINITY, &thread, sizeof thread) == 0 &&
            zmq_setsockopt(out->socket, ZMQ_CURVE_SERVERKEY, out->curve_pk, CURVE_PK_BYTES) == 0 &&
            zmq_setsockopt(out->socket, ZMQ_CURVE_PUBLICKEY, link->curve_pk, CURVE_PK_BYTES) == 0 &&
@@ -757,10 +754,6 @@ link_open(struct link **link_out, const struct link_options *options)
     zmq_msg_init(&link->message);
     link->options = *options;
     fill_defaults(&link->options);
-    if (options->socks_proxy != NULL) {
-        (void)snprintf(link->socks_proxy, sizeof link->socks_proxy, "%s", options->socks_proxy);
-    }
-    link->options.socks_proxy = NULL;
     link->secret_key = crypto_secret_new(KEY_BYTES);
     link->mac_key = crypto_secret_new(sizeof *link->mac_key);
     if (link->secret_key == NULL || link->mac_key == NULL) {

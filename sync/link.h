@@ -65,8 +65,6 @@ struct link_options {
     uint32_t redial_ms_max;    /* 0: 600,000 */
     uint32_t rekey_ms;         /* a connection is made anew after this time; 0: 4 hours */
     uint64_t rekey_bytes;      /* or after so many bytes, both ways; 0: 1 GiB */
-    const char *
-        socks_proxy; /* HOST:PORT, through which all is dialled; NULL or "": none. Read during link_open only */
     bool ipc_allowed; /* for tests */
 };
 

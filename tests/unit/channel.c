@@ -55,8 +55,7 @@ START_TEST(orders_of_the_store_arrive_as_they_were_given)
                                      .redial_ms_max = 5,
                                      .rekey_ms = 6,
                                      .rekey_bytes = UINT64_C(7) << 32,
-                                     .ipc_allowed = true,
-                                     .socks_proxy = "127.0.0.1:9050" };
+                                     .ipc_allowed = true };
     struct zap_guest guests[2] = { { .device_id = device }, { .curve_pk = "b" } };
     struct channel_frame frame;
 
@@ -82,7 +81,6 @@ START_TEST(orders_of_the_store_arrive_as_they_were_given)
     ck_assert_uint_eq(frame.config.rekey_ms, 6);
     ck_assert_uint_eq(frame.config.rekey_bytes, UINT64_C(7) << 32);
     ck_assert(frame.config.ipc_allowed);
-    ck_assert_str_eq(frame.config.socks_proxy, "127.0.0.1:9050");
     ck_assert(pass(&store, &net, &frame));
     ck_assert_int_eq(frame.type, CHANNEL_ROSTER);
     ck_assert_uint_eq(frame.count, 2);
