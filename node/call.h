@@ -106,7 +106,7 @@ const char *call_text_needed(struct call *call, const char *name);
 int64_t call_number(struct call *call, const char *name, int64_t least, int64_t most, int64_t missing);
 bool call_flag(struct call *call, const char *name);
 
-/* What this call needs is not ready yet, and it has done its part for now: give up, and be run from the beginning in the next turn of the
+/* What this call needs is not ready yet, and it has done its share: give up, and be run from the beginning in the next turn of the
  * loop. Others are served meanwhile; what the same client asked after it waits. For calls that only read, before they read. */
 void call_later(struct call *call);
 

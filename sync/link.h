@@ -65,7 +65,7 @@ struct link_options {
     uint32_t redial_ms_max;    /* 0: 600,000 */
     uint32_t rekey_ms;         /* a connection is made anew after this time; 0: 4 hours */
     uint64_t rekey_bytes;      /* or after so many bytes, both ways; 0: 1 GiB */
-    bool ipc_allowed; /* for tests */
+    bool ipc_allowed;          /* for tests */
 };
 
 /* Make the sockets and the handler of libzmq's questions; nobody is on the list yet.

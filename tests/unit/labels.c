@@ -45,7 +45,7 @@ open_labels(const char *language)
 }
 
 static void
-expect(struct label label, const char *text, bool own)
+expect_label(struct label label, const char *text, bool own)
 {
     ck_assert_str_eq(label.text, text);
     ck_assert_int_eq(label.own, own);
@@ -72,10 +72,10 @@ START_TEST(codes_have_labels_in_all_six_languages)
         struct labels *labels = open_labels(known[n].language);
 
         ck_assert_str_eq(labels_languages[n], known[n].language);
-        expect(labels_code(labels, LABELS_COUNTRIES, "KEN"), known[n].country, true);
-        expect(labels_code(labels, LABELS_COUNTRIES, "DEU"), known[n].other, true);
-        expect(labels_code(labels, LABELS_LANGUAGES, "eng"), known[n].spoken, true);
-        expect(labels_code(labels, LABELS_REGIONS, "014"), known[n].region, true);
+        expect_label(labels_code(labels, LABELS_COUNTRIES, "KEN"), known[n].country, true);
+        expect_label(labels_code(labels, LABELS_COUNTRIES, "DEU"), known[n].other, true);
+        expect_label(labels_code(labels, LABELS_LANGUAGES, "eng"), known[n].spoken, true);
+        expect_label(labels_code(labels, LABELS_REGIONS, "014"), known[n].region, true);
         labels_close(&labels);
     }
 }
@@ -85,10 +85,10 @@ START_TEST(a_subdivision_has_a_label_where_iso_codes_has_one)
 {
     struct labels *labels = open_labels("zh");
 
-    expect(labels_code(labels, LABELS_SUBDIVISIONS, "KE-04"), "布西亚", true);
+    expect_label(labels_code(labels, LABELS_SUBDIVISIONS, "KE-04"), "布西亚", true);
     labels_close(&labels);
     labels = open_labels("ru");
-    expect(labels_code(labels, LABELS_SUBDIVISIONS, "RU-MOW"), "Москва", true);
+    expect_label(labels_code(labels, LABELS_SUBDIVISIONS, "RU-MOW"), "Москва", true);
     labels_close(&labels);
 }
 END_TEST
@@ -97,14 +97,14 @@ START_TEST(what_is_not_translated_is_in_english_and_says_so)
 {
     struct labels *labels = open_labels("ar");
 
-    expect(labels_code(labels, LABELS_LANGUAGES, "aaa"), "Ghotuo", false);
-    expect(labels_code(labels, LABELS_SUBDIVISIONS, "KE-04"), "Busia", false);
-    expect(labels_of(labels, "kind", "case", "Case"), "Case", false);
+    expect_label(labels_code(labels, LABELS_LANGUAGES, "aaa"), "Ghotuo", false);
+    expect_label(labels_code(labels, LABELS_SUBDIVISIONS, "KE-04"), "Busia", false);
+    expect_label(labels_of(labels, "kind", "case", "Case"), "Case", false);
     labels_close(&labels);
     /* English is what was asked for. */
     labels = open_labels("en");
-    expect(labels_code(labels, LABELS_LANGUAGES, "aaa"), "Ghotuo", true);
-    expect(labels_of(labels, "kind", "case", "Case"), "Case", true);
+    expect_label(labels_code(labels, LABELS_LANGUAGES, "aaa"), "Ghotuo", true);
+    expect_label(labels_of(labels, "kind", "case", "Case"), "Case", true);
     labels_close(&labels);
 }
 END_TEST
@@ -149,7 +149,7 @@ START_TEST(without_iso_codes_regions_alone_have_labels)
     ck_assert_ptr_null(labels_code(labels, LABELS_COUNTRIES, "KEN").text);
     ck_assert_ptr_null(labels_rows(labels, LABELS_COUNTRIES, &fault));
     ck_assert_str_eq(fault.code, "absent");
-    expect(labels_code(labels, LABELS_REGIONS, "014"), "Afrique orientale", true);
+    expect_label(labels_code(labels, LABELS_REGIONS, "014"), "Afrique orientale", true);
     labels_close(&labels);
 }
 END_TEST
@@ -208,14 +208,14 @@ START_TEST(a_catalogue_gives_the_labels_of_the_codebook)
 {
     struct labels *labels = open_french();
 
-    expect(labels_of(labels, "kind", "case", "Case"), "Dossier", true);
-    expect(labels_of(labels, "value", "act_type death_threat", "Death threat"), "Menace de mort", true);
+    expect_label(labels_of(labels, "kind", "case", "Case"), "Dossier", true);
+    expect_label(labels_of(labels, "value", "act_type death_threat", "Death threat"), "Menace de mort", true);
     /* A translation is of its English label: not of what that became. */
-    expect(labels_of(labels, "field", "title", "Title"), "Title", false);
+    expect_label(labels_of(labels, "field", "title", "Title"), "Title", false);
     labels_close(&labels);
     /* And of its language. */
     labels = open_labels("es");
-    expect(labels_of(labels, "kind", "case", "Case"), "Case", false);
+    expect_label(labels_of(labels, "kind", "case", "Case"), "Case", false);
     labels_close(&labels);
 }
 END_TEST
@@ -227,7 +227,7 @@ START_TEST(chinese_is_where_gettext_has_it)
     support_mo_file(home, "zh_CN", "vigil-codebook", chinese, 1);
     struct labels *labels = open_labels("zh");
     ck_assert_str_eq(labels_locale(labels), "zh_CN");
-    expect(labels_of(labels, "kind", "case", "Case"), "案件", true);
+    expect_label(labels_of(labels, "kind", "case", "Case"), "案件", true);
     labels_close(&labels);
 }
 END_TEST
