@@ -126,9 +126,11 @@ setup(void)
     listen_for_net();
     real_world_init(&world);
     static char nothing[] = "";
-    config = (struct config){
-        .name = nothing, .listen = nothing, .announce = nothing, .line = { .profile = PROFILE_LAN }, .handshake_ms = 1000
-    };
+    config = (struct config){ .name = nothing,
+                              .listen = nothing,
+                              .announce = nothing,
+                              .line = { .profile = PROFILE_LAN },
+                              .handshake_ms = 1000 };
     ck_assert_int_eq(loop_open(&loop, &(struct loop_options){ .replica = ken->replica,
                                                               .world = &world,
                                                               .config = &config,
