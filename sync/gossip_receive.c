@@ -36,6 +36,11 @@ receive_hello(struct gossip *gossip, struct conn *conn, const struct hello *hell
     if (hello->profile > conn->profile) {
         conn->profile = (enum link_profile)hello->profile;
     }
+    /* What is urgent waits for what is on its way: on a slow line that is little, both ways, whatever was granted. */
+    if (conn->profile == PROFILE_METERED) {
+        conn->credit = conn->credit < CREDIT_BYTES_MIN ? conn->credit : CREDIT_BYTES_MIN;
+        conn->window = CREDIT_BYTES_MIN;
+    }
 }
 
 static void

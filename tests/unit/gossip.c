@@ -1655,6 +1655,37 @@ START_TEST(of_a_budget_the_last_part_carries_urgent_news_alone)
 }
 END_TEST
 
+/* What is urgent waits for what is on its way: of a metered line that is no more than the least credit, whatever was granted. */
+START_TEST(little_is_on_its_way_on_a_metered_line)
+{
+    add_node();
+    add_node_with(PROFILE_METERED, 262144);
+    share(0, 1, CONTROL);
+    share(0, 1, CASES);
+    write_own(1, CASES, LANE_NORMAL, 1);
+    connect_nodes(1, 0);
+    while (frames_of(FRAME_CHUNK) == 0) {
+        turn(0, 8);
+        turn(1, 8);
+        now_ms += 5;
+    }
+    /* From now on node 0 reads nothing. */
+    forget_frames();
+    write_entries(1, 1, CASES, LANE_NORMAL, 2000, 400);
+    for (int n = 0; n < 100; n++) {
+        turn(1, 8);
+        now_ms += 5;
+    }
+    size_t bytes = 0;
+    for (size_t n = 0; n < sniffed_count; n++) {
+        bytes += sniffed[n].type == FRAME_CHUNK ? sniffed[n].bytes : 0;
+    }
+    ck_assert_uint_gt(bytes, 32768);
+    ck_assert_uint_le(bytes, 65536);
+    ck_assert(run(60 * 1000, all_equal));
+}
+END_TEST
+
 START_TEST(a_spent_budget_ends_any_session)
 {
     two_nodes();
@@ -2047,6 +2078,7 @@ main(void)
         a_metered_session_closes_when_all_is_equal,
         of_a_budget_the_last_part_carries_urgent_news_alone,
         a_spent_budget_ends_any_session,
+        little_is_on_its_way_on_a_metered_line,
         a_metered_session_in_which_nothing_moves_ends,
         on_a_wan_only_urgent_entries_go_at_once,
         flags_keep_a_compartment_from_being_complete,
