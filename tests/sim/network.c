@@ -172,7 +172,7 @@ knows(const struct sim_node *node, const struct sim_node *other)
 static void
 choose_line(struct sim *sim, struct sim_node *node, uint32_t number)
 {
-    if (!sim->chaos || !chance_one_in(&sim->chance, 8)) {
+    if (!sim->chaos || !sim->metered || !chance_one_in(&sim->chance, 8)) {
         return;
     }
     enum gossip_allowance allowance = chance_one_in(&sim->chance, 3)   ? GOSSIP_URGENT

@@ -403,6 +403,7 @@ static void
 live(struct sim *sim, struct fate *fate)
 {
     sim->chaos = true;
+    sim->metered = true;
     while (sim->now_ms < fate->end_ms) {
         follow_plan(sim, fate);
         if (sim->now_ms >= sim->fault_ms) {

@@ -307,6 +307,7 @@ struct sim {
     uint64_t now_ms;
     int step; /* of the shape's, as far as anybody knows */
     bool chaos;
+    bool metered; /* some lines are paid for by the byte while there is chaos */
     struct sim_node *nodes;
     size_t node_count;
     struct sim_link *links;
