@@ -149,7 +149,8 @@ fill(struct search *search, const struct span *image)
     if (status == SQLITE_OK) {
         copy = sqlite3_backup_init(search->database, "main", from, "main");
         status = copy == NULL ? SQLITE_NOMEM : sqlite3_backup_step(copy, -1);
-        status = status == SQLITE_DONE ? sqlite3_backup_finish(copy) : status;
+        int finished = copy == NULL ? SQLITE_OK : sqlite3_backup_finish(copy);
+        status = status == SQLITE_DONE ? finished : status;
     }
     (void)sqlite3_close_v2(from);
     return status == SQLITE_OK ? ERR_OK : status == SQLITE_NOMEM ? ERR_MEMORY : ERR_CORRUPT;

@@ -26,7 +26,7 @@ setup(void)
     strcpy(directory, "/tmp/vigil-blob-XXXXXX");
     ck_assert_ptr_nonnull(mkdtemp(directory));
     ck_assert_int_eq(blobs_open(&blobs, directory, &world.world), ERR_OK);
-    content = malloc(CONTENT_BYTES);
+    content = calloc(1, CONTENT_BYTES + BLOB_CHUNK_BYTES); /* what fills the last chunk is zero */
     ck_assert_ptr_nonnull(content);
     for (size_t n = 0; n < CONTENT_BYTES; n++) {
         content[n] = (uint8_t)(n * 31 + n / 8192);
