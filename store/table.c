@@ -45,6 +45,9 @@ static const uint64_t map_bytes_max = UINT64_C(1) << 46;
 static const uint64_t reserve_bytes_max = UINT64_C(64) << 20;
 enum { RESERVE_SHARE = 8 };
 
+/* LMDB writes at most so much at once. */
+enum { SHORT_WRITE_BYTES = 1 << 20 };
+
 static const char format_name[] = "format";
 static const char owner_name[] = "owner";
 static const char owner_mark[] = "made\n";
@@ -1204,7 +1207,12 @@ table_commit(struct table_txn **txn_inout)
     if (err != ERR_OK) {
         table_abort(txn_inout);
     } else {
+        errno = 0;
         int rc = mdb_txn_commit(txn->lmdb);
+        /* What a full disk took only in part LMDB calls EIO, as it calls a disk that failed, which says so itself. */
+        if (rc == EIO && errno != EIO && table_env_room(env) < SHORT_WRITE_BYTES) {
+            rc = ENOSPC;
+        }
         txn->lmdb = NULL;
         *txn_inout = NULL;
         if (rc == MDB_MAP_FULL) {
