@@ -194,7 +194,6 @@ begin_request(struct command *command, const struct source *source, struct clien
 
     /* A name that is no UTF-8 is left away: the content is what counts. */
     if (request != NULL) {
-        /* A name that is not UTF-8 is left out. */
         (void)json_object_set_new(request, "name", json_string(source->name));
     }
     if (request == NULL) {
