@@ -26,36 +26,10 @@ static const char *const suffixes[] = { ".main", ".keys" };
 static bool
 refuse(const struct backup_task *task, struct setup_fault *fault, enum err err)
 {
-    const char *why = err_text(err);
-    const char *todo = "look at the disk and at the system log, then try again";
+    const char *why;
+    const char *todo;
 
-    switch (err) {
-    case ERR_EXISTS:
-        why = "there is a file of that name, and no backup is ever written over";
-        todo = "choose another name";
-        break;
-    case ERR_ABSENT:
-        why = "the folder that it should go to is not there";
-        todo = "make the folder, or check its name; the stick may not be mounted";
-        break;
-    case ERR_INVALID:
-        why = "no file can be called that";
-        todo = "give a folder and a name, as in /media/stick/ken-2026-03-01";
-        break;
-    case ERR_DENIED:
-        todo = "choose a folder that the node may write to";
-        break;
-    case ERR_FULL:
-        why = "the disk that it goes to is full";
-        todo = "make room there, or choose another disk; nothing of it is left";
-        break;
-    case ERR_CORRUPT:
-        why = "what was read back is not what was written";
-        todo = "take it to another disk: this one cannot be relied on";
-        break;
-    default:
-        break;
-    }
+    backup_out_words(err, &why, &todo);
     setup_fault_set(fault, err, why, todo, "%s: the backup was not made", task->path);
     return false;
 }

@@ -173,6 +173,43 @@ backup_out_close(struct backup_out *out)
     out->directory = -1;
 }
 
+void
+backup_out_words(enum err err, const char **why_out, const char **todo_out)
+{
+    *why_out = err_text(err);
+    *todo_out = "look at the disk and at the system log, then try again";
+    switch (err) {
+    case ERR_EXISTS:
+        *why_out = "there is a file of that name, and none is ever written over";
+        *todo_out = "choose another name";
+        break;
+    case ERR_ABSENT:
+        *why_out = "the folder that it should go to is not there";
+        *todo_out = "make the folder, or check its name; the stick may not be mounted";
+        break;
+    case ERR_INVALID:
+        *why_out = "no file can be called that";
+        *todo_out = "give a folder and a name, as in /media/stick/ken-2026-03-01";
+        break;
+    case ERR_DENIED:
+        *todo_out = "choose a folder that the node may write to";
+        break;
+    case ERR_FULL:
+        *why_out = "the disk that it goes to is full";
+        *todo_out = "make room there, or choose another disk; nothing of it is left";
+        break;
+    case ERR_CORRUPT:
+        *why_out = "what was read back is not what was written";
+        *todo_out = "take it to another disk: this one cannot be relied on";
+        break;
+    case ERR_MEMORY:
+        *todo_out = "close other programs and try again";
+        break;
+    default:
+        break;
+    }
+}
+
 /* --- reading --- */
 
 /* Read the header, and stand behind it. */

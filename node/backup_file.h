@@ -42,6 +42,9 @@ void backup_out_remove(struct backup_out *out);
 /* Removes what was not kept. */
 void backup_out_close(struct backup_out *out);
 
+/* Why a file could not be written, kept or read back, and what to do, in words for people; never NULL. */
+void backup_out_words(enum err err, const char **why_out, const char **todo_out);
+
 /* A file that is read; closed if `file` is -1. */
 struct backup_in {
     int file;

@@ -28,38 +28,13 @@ struct bundle_write {
 static bool
 refuse_write(const struct bundle_write *write, struct setup_fault *fault, enum err err)
 {
-    const char *why = err_text(err);
-    const char *todo = "look at the disk and at the system log, then try again";
+    const char *why;
+    const char *todo;
 
-    switch (err) {
-    case ERR_EXISTS:
-        why = "there is a volume of that name, and none is ever written over";
-        todo = "choose another name";
-        break;
-    case ERR_ABSENT:
-        why = "the folder that it should go to is not there";
-        todo = "make the folder, or check its name; the stick may not be mounted";
-        break;
-    case ERR_INVALID:
-        why = "no file can be called that";
-        todo = "give a folder and a name, as in /media/stick/for-headquarters";
-        break;
-    case ERR_DENIED:
-        todo = "choose a folder that the node may write to";
-        break;
-    case ERR_FULL:
+    backup_out_words(err, &why, &todo);
+    if (err == ERR_FULL) {
         why = "the disk that it goes to is full, or it would be more than 999 volumes";
         todo = "make room there, take a larger disk, or give a larger --size; nothing of it is left";
-        break;
-    case ERR_CORRUPT:
-        why = "what was read back is not what was written";
-        todo = "take it to another disk: this one cannot be relied on";
-        break;
-    case ERR_MEMORY:
-        todo = "close other programs and try again";
-        break;
-    default:
-        break;
     }
     setup_fault_set(fault, err, why, todo, "%s: the bundle was not written", write->path);
     return false;
