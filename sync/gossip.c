@@ -392,6 +392,9 @@ gossip_wait_ms(const struct gossip *gossip, uint64_t now_ms)
         if (conn->lagging_count > 0) {
             sooner(&wait, conn->lag_ms, now_ms);
         }
+        if (session_is_open(conn)) {
+            sooner(&wait, pace_due_ms(&conn->pace), now_ms);
+        }
         if (session_is_open(conn) && conn->profile == PROFILE_METERED) {
             sooner(&wait, now_ms + METERED_LOOK_MS, now_ms); /* does anything move? */
         }

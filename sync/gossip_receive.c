@@ -761,6 +761,7 @@ gossip_receive(struct gossip *gossip, uint32_t number, struct span bytes, uint64
     case FRAME_CREDIT:
         conn->credit += frame.credit_bytes;
         conn->credit = conn->credit < CREDIT_BYTES_MAX ? conn->credit : CREDIT_BYTES_MAX;
+        pace_returned(&conn->pace, frame.credit_bytes, gossip->now_ms);
         break;
     case FRAME_HELLO:
     case FRAME_DENY:

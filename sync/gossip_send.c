@@ -160,6 +160,16 @@ message_bytes(const struct conn *conn)
     return conn->profile == PROFILE_METERED ? MESSAGE_BYTES_METERED : MESSAGE_BYTES;
 }
 
+/* How large a message of chunks becomes: what is urgent waits no longer behind one than it must. */
+static size_t
+chunks_bytes(const struct conn *conn)
+{
+    size_t most = message_bytes(conn);
+
+    return session_is_paced(conn) && pace_frame_bytes(&conn->pace) < most ? pace_frame_bytes(&conn->pace)
+                                                                          : most;
+}
+
 /* What is about to be sent of a compartment. */
 static void
 count_waiting(const struct conn *conn, const struct part *part, struct announce *announce)
@@ -262,7 +272,13 @@ send_want(struct gossip *gossip, struct conn *conn)
     return send_or_hold(gossip, conn, &gossip->frame);
 }
 
-/* Returned in quarters of the window: the rest is always more than the largest chunk. */
+/* Returned in quarters of the window, since the rest is always more than the largest chunk; on a line that is paced, at once. */
+static uint64_t
+credit_due_bytes(const struct conn *conn)
+{
+    return session_is_paced(conn) ? PACE_RETURN_BYTES : conn->window / 4;
+}
+
 static bool
 send_credit(struct gossip *gossip, struct conn *conn)
 {
@@ -355,7 +371,7 @@ send_small(struct gossip *gossip, struct conn *conn)
         }
     }
     /* The peer sends what is urgent first: once other things come there is nothing urgent left. */
-    return conn->owed < conn->window / 4 || (conn->allowance != GOSSIP_ALL && conn->sated) ||
+    return conn->owed < credit_due_bytes(conn) || (conn->allowance != GOSSIP_ALL && conn->sated) ||
            send_credit(gossip, conn);
 }
 
@@ -368,6 +384,7 @@ struct pick {
     struct tip tip;
     uint64_t from;
     bool headers_only;
+    bool urgent; /* of lane 0 or 1 */
 };
 
 /* The next entries that a job asks for. False: it has none left. */
@@ -470,17 +487,39 @@ pick_lane(struct gossip *gossip, struct conn *conn, enum lane lane, struct pick 
     return false;
 }
 
-/* Lanes 0 and 1 first; of the others lane 2 has 70 parts of the bytes and lane 3 20 (the 10 that are left are
- * for blobs), and whichever is alone has all. */
 static bool
-pick_next(struct gossip *gossip, struct conn *conn, struct pick *pick)
+pick_urgent(struct gossip *gossip, struct conn *conn, struct pick *pick)
+{
+    return pick_lane(gossip, conn, LANE_CONTROL, pick) || pick_lane(gossip, conn, LANE_URGENT, pick);
+}
+
+/* Of the others lane 2 has 70 parts of the bytes and lane 3 20 (the 10 that are left are for blobs), and whichever is alone has
+ * all. */
+static bool
+pick_other(struct gossip *gossip, struct conn *conn, struct pick *pick)
 {
     bool bulk_first = conn->lane_bytes[LANE_BULK] * 70 < conn->lane_bytes[LANE_NORMAL] * 20;
 
-    return pick_lane(gossip, conn, LANE_CONTROL, pick) || pick_lane(gossip, conn, LANE_URGENT, pick) ||
-           pick_lane(gossip, conn, bulk_first ? LANE_BULK : LANE_NORMAL, pick) ||
+    if (session_is_paced(conn) && !pace_allows(&conn->pace, conn->pace_needed, gossip->now_ms)) {
+        return false;
+    }
+    return pick_lane(gossip, conn, bulk_first ? LANE_BULK : LANE_NORMAL, pick) ||
            pick_lane(gossip, conn, bulk_first ? LANE_NORMAL : LANE_BULK, pick) ||
            (conn->allowance == GOSSIP_ALL && pick_beyond(gossip, conn, pick));
+}
+
+/* Lanes 0 and 1 strictly first. Where others wait for the end of a message it holds either of both kinds: `begun` is what it
+ * holds already, NULL: nothing. */
+static bool
+pick_next(struct gossip *gossip, struct conn *conn, const struct pick *begun, struct pick *pick)
+{
+    bool any_kind = begun == NULL || !session_is_paced(conn);
+
+    if ((any_kind || begun->urgent) && pick_urgent(gossip, conn, pick)) {
+        pick->urgent = true;
+        return true;
+    }
+    return (any_kind || !begun->urgent) && pick_other(gossip, conn, pick);
 }
 
 /* Read the chunk that was picked into gossip->chunk. False: there is none; what was picked is put aside. */
@@ -561,9 +600,10 @@ enum push { PUSH_NOTHING, PUSH_SENT, PUSH_HELD };
 static enum push
 push(struct gossip *gossip, struct conn *conn)
 {
-    size_t message_max = message_bytes(conn);
+    size_t message_max = chunks_bytes(conn);
     struct buf *frame = &gossip->frame;
     struct pick pick;
+    struct pick last;
     bool any = false;
 
     if (conn->credit < conn->needed) {
@@ -572,7 +612,7 @@ push(struct gossip *gossip, struct conn *conn)
     conn->needed = 0;
     buf_clear(frame);
     chunk_frame_write(frame);
-    while (frame->size < message_max && pick_next(gossip, conn, &pick)) {
+    while (frame->size < message_max && pick_next(gossip, conn, any ? &last : NULL, &pick)) {
         uint8_t descriptor[DESCRIPTOR_BYTES];
         struct chunk_item item;
         uint64_t next;
@@ -595,7 +635,12 @@ push(struct gossip *gossip, struct conn *conn)
         if (frame->size > conn->credit && !any) {
             conn->needed = frame->size;
         }
-        if (frame->size > conn->credit || (any && frame->size > message_max)) {
+        bool too_fast =
+            session_is_paced(conn) && !pick.urgent && !pace_allows(&conn->pace, frame->size, gossip->now_ms);
+        if (too_fast && !any) {
+            conn->pace_needed = frame->size;
+        }
+        if (too_fast || frame->size > conn->credit || (any && frame->size > message_max)) {
             frame->size = before;
             break;
         }
@@ -625,12 +670,17 @@ push(struct gossip *gossip, struct conn *conn)
         pick.part->bytes_sent += item.chunk.size;
         session_stir(gossip, pick.part);
         conn->rotate = (session_part_place(conn, pick.part) + 1) % conn->part_count;
+        last = pick;
         any = true;
     }
     if (!any) {
         return PUSH_NOTHING;
     }
     conn->credit -= frame->size;
+    pace_sent(&conn->pace, frame->size, gossip->now_ms);
+    if (!last.urgent) {
+        conn->pace_needed = 0;
+    }
     return send_or_hold(gossip, conn, frame) ? PUSH_SENT : PUSH_HELD;
 }
 

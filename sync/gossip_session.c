@@ -60,6 +60,12 @@ session_is_open(const struct conn *conn)
     return conn->state == SESSION_OPEN;
 }
 
+bool
+session_is_paced(const struct conn *conn)
+{
+    return conn->profile != PROFILE_LAN;
+}
+
 /* What others say goes to a terminal or a log: control characters do not. */
 void
 session_set_error(struct peer *peer, const char *text, size_t size)
@@ -178,6 +184,8 @@ session_clear(struct gossip *gossip, struct conn *conn)
     memset(conn->probes, 0, sizeof conn->probes);
     conn->job_count = 0;
     conn->credit = 0;
+    conn->pace_needed = 0;
+    pace_begin(&conn->pace);
     conn->needed = 0;
     conn->granted = 0;
     conn->owed = 0;

@@ -21,6 +21,7 @@
 #pragma once
 
 #include "sync/flow.h"
+#include "sync/pace.h"
 
 enum {
     QUIET_MS = 2 * 1000, /* without a change, before a digest is worth its bytes */
@@ -245,11 +246,13 @@ struct conn {
     size_t probe_count;
     struct job jobs[JOBS_MAX];
     size_t job_count;
-    uint64_t credit;  /* bytes of CHUNK frames we may still send */
-    uint64_t needed;  /* the next chunk needs as many: nothing is read before */
-    uint64_t granted; /* bytes the peer may still send */
-    uint64_t owed;    /* bytes taken in and not yet returned */
-    uint64_t parked;  /* bytes that are not returned until there is room again */
+    uint64_t credit;      /* bytes of CHUNK frames we may still send */
+    uint64_t needed;      /* the next chunk needs as many: nothing is read before */
+    struct pace pace;     /* of lanes 2 and 3, but on a lan */
+    uint64_t pace_needed; /* as needed, of these lanes */
+    uint64_t granted;     /* bytes the peer may still send */
+    uint64_t owed;        /* bytes taken in and not yet returned */
+    uint64_t parked;      /* bytes that are not returned until there is room again */
     uint64_t parked_ms;
     uint64_t lane_bytes[LANE_COUNT]; /* sent in this session, in chunks */
     uint64_t lane_entries[LANE_COUNT];
@@ -290,6 +293,9 @@ void session_count_up(uint32_t *attempts);
 struct frontier *session_frontier(struct gossip *gossip, const struct part *part);
 bool session_is_control(const struct gossip *gossip, const struct part *part);
 bool session_is_open(const struct conn *conn);
+
+/* True if what is not urgent goes no faster than it arrives: on every line but a lan. */
+bool session_is_paced(const struct conn *conn);
 
 /* Note the last error of a peer. Control characters are left out. */
 void session_set_error(struct peer *peer, const char *text, size_t size);

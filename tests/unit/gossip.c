@@ -1,6 +1,8 @@
 #include "tests/support/check.h"
 #include "tests/support/holding.h"
 
+#include "sync/pace.h"
+
 #include "store/base/log.h"
 #include "store/base/world.h"
 
@@ -1655,8 +1657,9 @@ START_TEST(of_a_budget_the_last_part_carries_urgent_news_alone)
 }
 END_TEST
 
-/* What is urgent waits for what is on its way: of a metered line that is no more than the least credit, whatever was granted. */
-START_TEST(little_is_on_its_way_on_a_metered_line)
+/* What is urgent waits for what is on its way: on any line but a lan that is little, whatever was granted, and it waits for
+ * nothing else. */
+START_TEST(little_is_on_its_way_on_a_slow_line_and_urgent_news_overtake_the_rest)
 {
     add_node();
     add_node_with(PROFILE_METERED, 262144);
@@ -1680,8 +1683,14 @@ START_TEST(little_is_on_its_way_on_a_metered_line)
     for (size_t n = 0; n < sniffed_count; n++) {
         bytes += sniffed[n].type == FRAME_CHUNK ? sniffed[n].bytes : 0;
     }
-    ck_assert_uint_gt(bytes, 32768);
-    ck_assert_uint_le(bytes, 65536);
+    ck_assert_uint_gt(bytes, PACE_BYTES_START / 2);
+    ck_assert_uint_le(bytes,
+                      2 * PACE_BYTES_START); /* the first chunk is longer than the limit, and goes alone */
+    forget_frames();
+    write_own(1, CASES, LANE_URGENT, 1);
+    turn(1, 8);
+    ck_assert_uint_eq(frames_of(FRAME_CHUNK), 1);
+    ck_assert_uint_eq(first_of(FRAME_CHUNK)->chunks, 1);
     ck_assert(run(60 * 1000, all_equal));
 }
 END_TEST
@@ -2078,7 +2087,7 @@ main(void)
         a_metered_session_closes_when_all_is_equal,
         of_a_budget_the_last_part_carries_urgent_news_alone,
         a_spent_budget_ends_any_session,
-        little_is_on_its_way_on_a_metered_line,
+        little_is_on_its_way_on_a_slow_line_and_urgent_news_overtake_the_rest,
         a_metered_session_in_which_nothing_moves_ends,
         on_a_wan_only_urgent_entries_go_at_once,
         flags_keep_a_compartment_from_being_complete,
