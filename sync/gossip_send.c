@@ -487,10 +487,18 @@ pick_lane(struct gossip *gossip, struct conn *conn, enum lane lane, struct pick 
     return false;
 }
 
+/* True if a frame of so many bytes is not too much for the line at once. */
+static bool
+may_go_now(struct gossip *gossip, struct conn *conn, size_t bytes, bool urgent)
+{
+    return !session_is_paced(conn) || pace_allows(&conn->pace, bytes, urgent, gossip->now_ms);
+}
+
 static bool
 pick_urgent(struct gossip *gossip, struct conn *conn, struct pick *pick)
 {
-    return pick_lane(gossip, conn, LANE_CONTROL, pick) || pick_lane(gossip, conn, LANE_URGENT, pick);
+    return may_go_now(gossip, conn, conn->pace_needed_urgent, true) &&
+           (pick_lane(gossip, conn, LANE_CONTROL, pick) || pick_lane(gossip, conn, LANE_URGENT, pick));
 }
 
 /* Of the others lane 2 has 70 parts of the bytes and lane 3 20 (the 10 that are left are for blobs), and whichever is alone has
@@ -500,7 +508,7 @@ pick_other(struct gossip *gossip, struct conn *conn, struct pick *pick)
 {
     bool bulk_first = conn->lane_bytes[LANE_BULK] * 70 < conn->lane_bytes[LANE_NORMAL] * 20;
 
-    if (session_is_paced(conn) && !pace_allows(&conn->pace, conn->pace_needed, gossip->now_ms)) {
+    if (!may_go_now(gossip, conn, conn->pace_needed, false)) {
         return false;
     }
     return pick_lane(gossip, conn, bulk_first ? LANE_BULK : LANE_NORMAL, pick) ||
@@ -635,10 +643,9 @@ push(struct gossip *gossip, struct conn *conn)
         if (frame->size > conn->credit && !any) {
             conn->needed = frame->size;
         }
-        bool too_fast =
-            session_is_paced(conn) && !pick.urgent && !pace_allows(&conn->pace, frame->size, gossip->now_ms);
+        bool too_fast = !may_go_now(gossip, conn, frame->size, pick.urgent);
         if (too_fast && !any) {
-            conn->pace_needed = frame->size;
+            *(pick.urgent ? &conn->pace_needed_urgent : &conn->pace_needed) = frame->size;
         }
         if (too_fast || frame->size > conn->credit || (any && frame->size > message_max)) {
             frame->size = before;
@@ -678,9 +685,7 @@ push(struct gossip *gossip, struct conn *conn)
     }
     conn->credit -= frame->size;
     pace_sent(&conn->pace, frame->size, gossip->now_ms);
-    if (!last.urgent) {
-        conn->pace_needed = 0;
-    }
+    *(last.urgent ? &conn->pace_needed_urgent : &conn->pace_needed) = 0;
     return send_or_hold(gossip, conn, frame) ? PUSH_SENT : PUSH_HELD;
 }
 

@@ -185,6 +185,7 @@ session_clear(struct gossip *gossip, struct conn *conn)
     conn->job_count = 0;
     conn->credit = 0;
     conn->pace_needed = 0;
+    conn->pace_needed_urgent = 0;
     pace_begin(&conn->pace);
     conn->needed = 0;
     conn->granted = 0;

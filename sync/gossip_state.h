@@ -248,11 +248,12 @@ struct conn {
     size_t job_count;
     uint64_t credit;      /* bytes of CHUNK frames we may still send */
     uint64_t needed;      /* the next chunk needs as many: nothing is read before */
-    struct pace pace;     /* of lanes 2 and 3, but on a lan */
-    uint64_t pace_needed; /* as needed, of these lanes */
-    uint64_t granted;     /* bytes the peer may still send */
-    uint64_t owed;        /* bytes taken in and not yet returned */
-    uint64_t parked;      /* bytes that are not returned until there is room again */
+    struct pace pace;     /* but on a lan */
+    uint64_t pace_needed; /* as needed, of lanes 2 and 3 */
+    uint64_t pace_needed_urgent;
+    uint64_t granted; /* bytes the peer may still send */
+    uint64_t owed;    /* bytes taken in and not yet returned */
+    uint64_t parked;  /* bytes that are not returned until there is room again */
     uint64_t parked_ms;
     uint64_t lane_bytes[LANE_COUNT]; /* sent in this session, in chunks */
     uint64_t lane_entries[LANE_COUNT];
@@ -294,7 +295,7 @@ struct frontier *session_frontier(struct gossip *gossip, const struct part *part
 bool session_is_control(const struct gossip *gossip, const struct part *part);
 bool session_is_open(const struct conn *conn);
 
-/* True if what is not urgent goes no faster than it arrives: on every line but a lan. */
+/* True if what is sent goes no faster than it arrives: on every line but a lan. */
 bool session_is_paced(const struct conn *conn);
 
 /* Note the last error of a peer. Control characters are left out. */

@@ -22,13 +22,14 @@ on_way(const struct pace *pace)
 }
 
 bool
-pace_allows(struct pace *pace, uint64_t bytes, uint64_t now_ms)
+pace_allows(struct pace *pace, uint64_t bytes, bool urgent, uint64_t now_ms)
 {
     if (on_way(pace) > 0 && now_ms - pace->moved_ms >= PACE_PATIENCE_MS) {
         pace->given_up = pace->sent;
         pace->mark_count = 0;
     }
-    bool allowed = on_way(pace) < PACE_RETURN_BYTES || on_way(pace) + bytes <= pace->limit;
+    uint64_t limit = pace->limit + (urgent ? PACE_BYTES_URGENT : 0);
+    bool allowed = on_way(pace) < PACE_RETURN_BYTES || on_way(pace) + bytes <= limit;
     pace->held_back = pace->held_back || !allowed;
     return allowed;
 }

@@ -1,8 +1,8 @@
-/* pace.h - how much that is not urgent may be on its way to a peer at once.
+/* pace.h - how much may be on its way to a peer at once.
  *
  *     sent      |-----------------------------|        bytes of CHUNK and BLOB frames
  *     returned  |----------------|            |        credit for them came back: they are durable there
- *                                |<- on way ->|        at most `limit`, for lanes 2, 3 and files
+ *                                |<- on way ->|        at most `limit`, a little more for what is urgent
  *
  * What is urgent overtakes all that was not handed to the line yet, and nothing of what was. Credit alone, a mebibyte, is two
  * minutes of a satellite line. So the time from a frame to the credit for it is measured: by what it is above the least that
@@ -20,9 +20,12 @@
 #include <stdint.h>
 
 enum {
-    PACE_RETURN_BYTES = 1024, /* a peer returns credit when it owes so much, so this little is as good as nothing */
+    PACE_RETURN_BYTES =
+        1024, /* a peer returns credit when it owes so much, so this little is as good as nothing */
     PACE_BYTES_MIN = 4 * 1024,
     PACE_BYTES_START = 8 * 1024,
+    PACE_BYTES_URGENT =
+        8 * 1024, /* beyond the limit, for what is urgent: much of it is no longer so for each of its parts */
     PACE_WAIT_MS = 750, /* bytes may wait for one another for so long */
     PACE_PATIENCE_MS =
         20 * 1000,  /* longer than a stall of a bad line, and than a line at rest waits for urgent news */
@@ -53,10 +56,10 @@ struct pace {
 /* Before a session. `now_ms` is of the steady clock, here and below, and never goes back. */
 void pace_begin(struct pace *pace);
 
-/* True if a frame of so many bytes, which is not urgent, may go: it fits, or nothing to speak of is on its way. */
-bool pace_allows(struct pace *pace, uint64_t bytes, uint64_t now_ms);
+/* True if a frame of so many bytes may go: it fits, or nothing to speak of is on its way. */
+bool pace_allows(struct pace *pace, uint64_t bytes, bool urgent, uint64_t now_ms);
 
-/* A frame went, urgent or not. */
+/* A frame went. */
 void pace_sent(struct pace *pace, uint64_t bytes, uint64_t now_ms);
 
 /* Credit for so many bytes came back. More than is on its way counts as that. */

@@ -70,7 +70,7 @@ use_line(uint64_t rate, uint64_t one_way_ms, uint64_t chunk_bytes, uint64_t for_
                 pace_frame_bytes(&pace) < FRAME_BYTES_MAX ? pace_frame_bytes(&pace) : FRAME_BYTES_MAX;
             uint64_t bytes = most / chunk_bytes * chunk_bytes;
             bytes = bytes == 0 ? chunk_bytes : bytes;
-            if (line.count == 256 || !pace_allows(&pace, bytes, now)) {
+            if (line.count == 256 || !pace_allows(&pace, bytes, false, now)) {
                 break;
             }
             give(&line, &pace, bytes, now);
@@ -141,19 +141,19 @@ START_TEST(a_peer_that_keeps_credit_back_is_not_waited_for)
     struct pace pace;
 
     pace_begin(&pace);
-    ck_assert(pace_allows(&pace, PACE_BYTES_START, 5));
+    ck_assert(pace_allows(&pace, PACE_BYTES_START, false, 5));
     ck_assert_uint_eq(pace_due_ms(&pace), UINT64_MAX);
     pace_sent(&pace, PACE_BYTES_START, 5);
-    ck_assert(!pace_allows(&pace, 1, 6));
+    ck_assert(!pace_allows(&pace, 1, false, 6));
     ck_assert_uint_eq(pace_due_ms(&pace), 5 + PACE_PATIENCE_MS);
-    ck_assert(!pace_allows(&pace, 1, 4 + PACE_PATIENCE_MS));
-    ck_assert(pace_allows(&pace, PACE_BYTES_START, 5 + PACE_PATIENCE_MS));
+    ck_assert(!pace_allows(&pace, 1, false, 4 + PACE_PATIENCE_MS));
+    ck_assert(pace_allows(&pace, PACE_BYTES_START, false, 5 + PACE_PATIENCE_MS));
     pace_sent(&pace, PACE_BYTES_START, 5 + PACE_PATIENCE_MS);
     /* What comes back of the first says nothing of the second. */
     pace_returned(&pace, PACE_BYTES_START, 6 + PACE_PATIENCE_MS);
-    ck_assert(!pace_allows(&pace, 1, 6 + PACE_PATIENCE_MS));
+    ck_assert(!pace_allows(&pace, 1, false, 6 + PACE_PATIENCE_MS));
     pace_returned(&pace, PACE_BYTES_START, 7 + PACE_PATIENCE_MS);
-    ck_assert(pace_allows(&pace, 1, 7 + PACE_PATIENCE_MS));
+    ck_assert(pace_allows(&pace, 1, false, 7 + PACE_PATIENCE_MS));
 }
 END_TEST
 
@@ -164,9 +164,21 @@ START_TEST(credit_that_nobody_owes_is_none)
     pace_begin(&pace);
     pace_returned(&pace, 1 << 20, 1);
     pace_sent(&pace, PACE_BYTES_START, 2);
-    ck_assert(!pace_allows(&pace, 1, 3));
+    ck_assert(!pace_allows(&pace, 1, false, 3));
     pace_returned(&pace, UINT64_MAX, 4);
-    ck_assert(pace_allows(&pace, pace.limit, 5));
+    ck_assert(pace_allows(&pace, pace.limit, false, 5));
+}
+END_TEST
+
+START_TEST(what_is_urgent_may_go_a_little_beyond_the_limit)
+{
+    struct pace pace;
+
+    pace_begin(&pace);
+    pace_sent(&pace, PACE_BYTES_START, 1);
+    ck_assert(!pace_allows(&pace, 1, false, 2));
+    ck_assert(pace_allows(&pace, PACE_BYTES_URGENT, true, 2));
+    ck_assert(!pace_allows(&pace, PACE_BYTES_URGENT + 1, true, 2));
 }
 END_TEST
 
@@ -175,11 +187,11 @@ START_TEST(something_larger_than_the_limit_goes_alone)
     struct pace pace;
 
     pace_begin(&pace);
-    ck_assert(pace_allows(&pace, 1 << 20, 1));
+    ck_assert(pace_allows(&pace, 1 << 20, false, 1));
     pace_sent(&pace, PACE_RETURN_BYTES, 1);
-    ck_assert(!pace_allows(&pace, 1 << 20, 2));
+    ck_assert(!pace_allows(&pace, 1 << 20, false, 2));
     pace_returned(&pace, 1, 3);
-    ck_assert(pace_allows(&pace, 1 << 20, 4));
+    ck_assert(pace_allows(&pace, 1 << 20, false, 4));
 }
 END_TEST
 
@@ -187,4 +199,4 @@ SUITE_MAIN("pace", what_is_urgent_is_there_in_two_seconds_over_a_satellite,
            a_long_chunk_goes_alone_over_a_satellite, a_slower_line_is_used_too,
            a_fast_line_is_full_within_seconds, a_line_without_delay_is_no_limit,
            a_peer_that_keeps_credit_back_is_not_waited_for, credit_that_nobody_owes_is_none,
-           something_larger_than_the_limit_goes_alone)
+           what_is_urgent_may_go_a_little_beyond_the_limit, something_larger_than_the_limit_goes_alone)
