@@ -154,20 +154,13 @@ send_slices(struct gossip *gossip, struct conn *conn, struct part *part)
     return send_or_hold(gossip, conn, &gossip->frame);
 }
 
+/* How large a message of chunks becomes: what is urgent waits no longer behind one than it must. */
 static size_t
 message_bytes(const struct conn *conn)
 {
-    return conn->profile == PROFILE_METERED ? MESSAGE_BYTES_METERED : MESSAGE_BYTES;
-}
+    uint64_t paced = session_is_paced(conn) ? pace_frame_bytes(&conn->pace) : MESSAGE_BYTES;
 
-/* How large a message of chunks becomes: what is urgent waits no longer behind one than it must. */
-static size_t
-chunks_bytes(const struct conn *conn)
-{
-    size_t most = message_bytes(conn);
-
-    return session_is_paced(conn) && pace_frame_bytes(&conn->pace) < most ? pace_frame_bytes(&conn->pace)
-                                                                          : most;
+    return paced < MESSAGE_BYTES ? (size_t)paced : MESSAGE_BYTES;
 }
 
 /* What is about to be sent of a compartment. */
@@ -201,7 +194,7 @@ send_announce(struct gossip *gossip, struct conn *conn, struct part *part)
         bytes += announce.byte_count[lane];
     }
     uint64_t apart = entries > part->said ? entries - part->said : part->said - entries;
-    bool is_much = entries > 0 && apart > entries / 4 && bytes / entries * apart > message_bytes(conn);
+    bool is_much = entries > 0 && apart > entries / 4 && bytes / entries * apart > MESSAGE_BYTES;
     if (!is_much && (entries > 0 || part->said == 0)) {
         return true;
     }
@@ -608,7 +601,7 @@ enum push { PUSH_NOTHING, PUSH_SENT, PUSH_HELD };
 static enum push
 push(struct gossip *gossip, struct conn *conn)
 {
-    size_t message_max = chunks_bytes(conn);
+    size_t message_max = message_bytes(conn);
     struct buf *frame = &gossip->frame;
     struct pick pick;
     struct pick last;

@@ -43,9 +43,10 @@ enum {
     BATCH_MS = 20 * 1000,   /* on a wan, lanes 2 and 3 wait this long for more */
     CREDIT_BYTES_MIN = 64 * 1024,
     CREDIT_BYTES_MAX = 1 << 30,
-    MESSAGE_BYTES = 64 * 1024,
-    MESSAGE_BYTES_METERED = 16 * 1024,
-    FLUSH_MESSAGES_MAX = 16, /* chunk messages to one peer in a turn, so that a turn stays short */
+    /* A message holds one long chunk, or several short ones: it is whole or not at all, so a cut costs as much. Larger ones would save
+     * 37 bytes each. */
+    MESSAGE_BYTES = RUN_PAYLOAD_BYTES_MAX,
+    FLUSH_MESSAGES_MAX = 64, /* chunk messages to one peer in a turn, so that a turn stays short */
     WANTS_MAX = 64,
     JOBS_MAX = 32,
     TROUBLES_MAX = 64,
