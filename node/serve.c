@@ -625,6 +625,28 @@ refuse_restored(struct call *call)
               "since");
 }
 
+/* True if this device holds what offices write, and may read none of it. */
+static bool
+only_carries(const struct call *call)
+{
+    bool carries = false;
+
+    for (size_t n = 0; call->own != NULL && n < roster_compartment_count(call->roster); n++) {
+        const struct roster_compartment *compartment = roster_compartment_at(call->roster, n);
+
+        /* What is organisation-wide takes no grant. */
+        if (compartment->role != COMPARTMENT_CONTROL && compartment->role != COMPARTMENT_SHARED) {
+            enum level level = roster_level(call->roster, call->own, &compartment->id);
+
+            if (level >= LEVEL_READ) {
+                return false;
+            }
+            carries |= level == LEVEL_CARRY;
+        }
+    }
+    return carries;
+}
+
 /* True if the roles of who asks let them ask for this. Where no certificate of this device was ever here nothing is to be shown, and
  * nobody is asked. */
 static bool
@@ -634,8 +656,13 @@ may_ask(struct call *call, const struct call_kind *kind)
         call->roster == NULL ? NULL
                              : roster_author(call->roster, &replica_identity(call->replica)->device_id);
     uint32_t roles = call_roles(call);
+    bool allowed = own == NULL || call->failed || roles_allow(kind->name, roles);
 
-    if (own != NULL && !call->failed && !roles_allow(kind->name, roles)) {
+    if (!allowed && kind->shows && only_carries(call)) {
+        call_fail(call, ERR_DENIED,
+                  "ask on a device that may read: of the office that wrote it, or of headquarters",
+                  "this device carries what others wrote, and has no key to read any of it");
+    } else if (!allowed) {
         char hint[CALL_MESSAGE_BYTES];
 
         (void)snprintf(hint, sizeof hint, "it takes the role %s; vigil actor list shows who has it",

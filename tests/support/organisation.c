@@ -95,8 +95,9 @@ test_organisation_enrol(struct test_organisation *org, const char *code, enum le
     request_write(&file, &node->request, &node->identity.sign);
     ck_assert(!file.failed);
     buf_free(&file);
-    ck_assert_msg(ceremony_device(org->ceremony, code, &node->request, level, ROLE_CASE_WORK | org->roles,
-                                  grants, grant_count, &fault) == ERR_OK,
+    uint32_t roles = level == LEVEL_CARRY ? ROLE_RELAY : ROLE_CASE_WORK | org->roles;
+    ck_assert_msg(ceremony_device(org->ceremony, code, &node->request, level, roles, grants, grant_count,
+                                  &fault) == ERR_OK,
                   "%s %s", fault.what, fault.why);
     node->codebook = codebook_reprisals();
     return node;

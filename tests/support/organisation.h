@@ -37,7 +37,8 @@ struct test_organisation {
     struct ceremony *ceremony;
     struct test_node *nodes[TEST_NODES_MAX];
     size_t node_count;
-    uint32_t roles; /* enum device_role: what those who are enrolled have beside case work */
+    uint32_t
+        roles; /* enum device_role: what those who are enrolled have beside case work; who only carries is a relay */
 };
 
 void test_organisation_init(struct test_organisation *org, uint64_t seed);

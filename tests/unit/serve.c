@@ -695,6 +695,46 @@ START_TEST(a_restored_node_takes_saves_and_shows_no_record_before_it_is_accepted
 }
 END_TEST
 
+START_TEST(a_device_that_only_carries_says_why_it_shows_nothing)
+{
+    static const char *const shown[] = { "record.show",  "record.list", "record.history", "record.search",
+                                         "record.count", "urgent.list", "stats.tables",   "journal.watch" };
+    struct ceremony_grant grants[OWN_COUNT];
+    ceremony_fault fault = { NULL, NULL, NULL };
+    struct served relay;
+    size_t count = 0;
+    char number[40];
+
+    new_case(number);
+    ck_assert_int_eq(ceremony_read_grant(org.ceremony, "KEN:all=carry", grants, &count), ERR_OK);
+    ck_assert_int_eq(ceremony_office(org.ceremony, "RELAY", "Relay", false, grants, count, &fault), ERR_OK);
+    struct test_node *node = test_organisation_enrol(&org, "RELAY", LEVEL_CARRY, grants, count);
+    test_node_import(&org, ken.node);
+    test_node_join(&org, node);
+    test_node_give(ken.node, node, false);
+    served_begin(&relay, node);
+    for (size_t n = 0; n < sizeof shown / sizeof shown[0]; n++) {
+        json_t *answer =
+            served_ask(&relay, "{'id':1,'do':'%s','record':'%s','kind':'case'}", shown[n], number);
+        const char *message = json_string_value(served_member(answer, "error.message"));
+
+        ck_assert_msg(message != NULL && strstr(message, "no key to read") != NULL, "%s: %s", shown[n],
+                      message == NULL ? "granted" : message);
+        served_refused(answer, "denied");
+    }
+    /* What its role is for is not refused for that, nor is what another role is for and shows nothing. */
+    json_t *answer = served_ask(&relay, "{'id':1,'do':'status'}");
+    ck_assert_int_gt((int)json_integer_value(served_member(served_granted(answer), "entries")), 0);
+    ck_assert_int_eq((int)json_integer_value(served_member(served_granted(answer), "records")), 0);
+    json_decref(answer);
+    answer = served_ask(&relay, "{'id':1,'do':'erase.list'}");
+    ck_assert_ptr_nonnull(
+        strstr(json_string_value(served_member(answer, "error.message")), "is not for relay"));
+    served_refused(answer, "denied");
+    served_end(&relay);
+}
+END_TEST
+
 START_TEST(a_backup_is_asked_for_with_a_path_and_a_recipient)
 {
     ck_assert(!serve_work(ken.serve));
@@ -712,18 +752,16 @@ START_TEST(a_backup_is_asked_for_with_a_path_and_a_recipient)
 }
 END_TEST
 
-SUITE_MAIN_WITH("serve", setup, teardown, a_saved_case_is_shown_with_all_that_was_said,
-                numbers_go_on_where_they_were, a_record_is_named_by_number_id_or_prefix,
-                one_wrong_value_and_nothing_of_a_save_happens,
-                elements_are_edited_and_removed_by_the_beginning_of_their_id,
-                concurrent_values_are_shown_listed_and_resolved,
-                an_element_edited_while_removed_is_kept_whole_or_removed, lists_and_counts_follow_the_index,
-                the_history_tells_each_save_once_oldest_first,
-                a_device_without_the_protected_half_sees_its_fields_withheld, a_stamp_a_day_ahead_is_suspect,
-                the_status_counts_what_the_digests_count,
-                peers_are_added_listed_and_removed_and_stay_over_a_restart,
-                actors_are_named_by_their_office_and_shown_with_what_they_wrote,
-                a_person_asks_for_what_their_role_lets_them, every_call_is_for_somebody,
-                fields_may_point_at_elements_and_records_of_the_same_request, what_is_no_call_is_unknown,
-                a_restored_node_takes_saves_and_shows_no_record_before_it_is_accepted,
-                a_backup_is_asked_for_with_a_path_and_a_recipient)
+SUITE_MAIN_WITH(
+    "serve", setup, teardown, a_saved_case_is_shown_with_all_that_was_said, numbers_go_on_where_they_were,
+    a_record_is_named_by_number_id_or_prefix, one_wrong_value_and_nothing_of_a_save_happens,
+    elements_are_edited_and_removed_by_the_beginning_of_their_id,
+    concurrent_values_are_shown_listed_and_resolved, an_element_edited_while_removed_is_kept_whole_or_removed,
+    lists_and_counts_follow_the_index, the_history_tells_each_save_once_oldest_first,
+    a_device_without_the_protected_half_sees_its_fields_withheld, a_stamp_a_day_ahead_is_suspect,
+    the_status_counts_what_the_digests_count, peers_are_added_listed_and_removed_and_stay_over_a_restart,
+    actors_are_named_by_their_office_and_shown_with_what_they_wrote,
+    a_person_asks_for_what_their_role_lets_them, every_call_is_for_somebody,
+    fields_may_point_at_elements_and_records_of_the_same_request, what_is_no_call_is_unknown,
+    a_restored_node_takes_saves_and_shows_no_record_before_it_is_accepted,
+    a_device_that_only_carries_says_why_it_shows_nothing, a_backup_is_asked_for_with_a_path_and_a_recipient)
