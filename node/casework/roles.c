@@ -61,7 +61,7 @@ static const struct {
     { "duplicate.reject", PEOPLE },
     { "erase.plan", PEOPLE },
     { "erase.order", PEOPLE },
-    { "erase.list", PEOPLE | TENDING | WATCHING },
+    { "erase.list", EVERYBODY },
     { "erase.report", PEOPLE | TENDING | WATCHING },
 
     { "held.list", PEOPLE | TENDING | WATCHING },

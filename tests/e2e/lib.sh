@@ -318,6 +318,33 @@ converged() {
     same_digests "$@"
 }
 
+# --- What a disk tells whoever finds it ------------------------------------------------
+
+# no_trace FOLDER TEXT...: none of the texts, of 8 characters and more, is in a file of it: as it is or turned round, in UTF-16 of
+# either order, in hex of either case, or in base64 at each of the three places where it may begin.
+no_trace() {
+    trace_in=$1
+    shift
+    for text in "$@"; do
+        hex=$(printf '%s' "$text" | od -An -v -tx1 | tr -d ' \n')
+        {
+            printf '%s\n' "$text"
+            printf '%s\n' "$text" | rev
+            printf '%s\n' "$hex"
+            printf '%s\n' "$hex" | tr a-f A-F
+            # Of what the letters before and behind it change, nothing.
+            printf '%s' "$text" | base64 -w 0 | cut -c "1-$((${#text} * 8 / 6))"
+            printf '.%s' "$text" | base64 -w 0 | cut -c "3-$(((${#text} + 1) * 8 / 6))"
+            printf '..%s' "$text" | base64 -w 0 | cut -c "4-$(((${#text} + 2) * 8 / 6))"
+        } >"$work/traces"
+        [ "$(wc -l <"$work/traces")" -eq 7 ] || fail "not every form of '$text' was made"
+        ! grep -rlaFf "$work/traces" "$trace_in" || fail "'$text' is in a file of $trace_in"
+        big=$(printf '%s' "$hex" | sed 's/../\\x00\\x&/g')
+        little=$(printf '%s' "$hex" | sed 's/../\\x&\\x00/g')
+        ! LC_ALL=C grep -rlaP "$big|$little" "$trace_in" || fail "'$text' is in UTF-16 in a file of $trace_in"
+    done
+}
+
 # --- What tests share -----------------------------------------------------------------
 
 # An organisation of HQ, which holds everything, and the offices named "ken:KEN" ...: enrolled and running. Nobody

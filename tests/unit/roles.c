@@ -23,7 +23,7 @@ static const struct {
     { "record.list", "crh---" },      { "record.history", "crh---" },   { "record.count", "crh---" },
     { "record.search", "crh---" },    { "conflict.list", "crh---" },    { "conflict.show", "crh---" },
     { "conflict.resolve", "crh---" }, { "journal.watch", "crh---" },    { "erase.plan", "crh---" },
-    { "erase.order", "crh---" },      { "erase.list", "crhoa-" },       { "erase.report", "crhoa-" },
+    { "erase.order", "crh---" },      { "erase.list", "crhoay" },       { "erase.report", "crhoa-" },
     { "held.list", "crhoa-" },        { "held.show", "crh---" },        { "held.fetch", "crho--" },
     { "frontier.cut", "crho--" },     { "frontier.write", "crho-y" },   { "epoch.list", "crhoa-" },
     { "epoch.rotate", "c-ho--" },     { "backup.make", "c-ho-y" },      { "backup.accept", "c-ho-y" },

@@ -727,7 +727,7 @@ START_TEST(a_device_that_only_carries_says_why_it_shows_nothing)
     ck_assert_int_gt((int)json_integer_value(served_member(served_granted(answer), "entries")), 0);
     ck_assert_int_eq((int)json_integer_value(served_member(served_granted(answer), "records")), 0);
     json_decref(answer);
-    answer = served_ask(&relay, "{'id':1,'do':'erase.list'}");
+    answer = served_ask(&relay, "{'id':1,'do':'held.list'}");
     ck_assert_ptr_nonnull(
         strstr(json_string_value(served_member(answer, "error.message")), "is not for relay"));
     served_refused(answer, "denied");
