@@ -14,6 +14,7 @@
 #include "node/names.h"
 #include "node/serve.h"
 #include "node/value.h"
+#include "sync/bundle_contact.h"
 #include "sync/policy.h"
 
 enum { CALL_MESSAGE_BYTES = 320, CALL_EVENTS_MAX = 8, AUDIT_TEXT_BYTES = 1024 };
@@ -191,9 +192,14 @@ struct bundle_watch {
     struct bundle_write *write; /* one of the two, or none */
     struct bundle_read *read;
     bool inspect;
-    bool stepped;  /* in the turn that is open */
-    unsigned lost; /* turns, one after the other */
-    enum err err;  /* of the last step */
+    bool stepped; /* in the turn that is open */
+    bool
+        noting; /* all is read: what it says of who made it waits for a turn, or is in the one that is open */
+    bool noted; /* that is durable */
+    enum bundle_contact contact; /* of a replica that was restored */
+    bool restored;               /* this one is, and was when all was read */
+    unsigned lost;               /* turns, one after the other */
+    enum err err;                /* of the last step */
     uint64_t not_before_ms;
     uint64_t client_no;
     int64_t id;

@@ -46,6 +46,7 @@ struct loop {
     uint64_t rights_hour; /* of the wall clock, when rights were last looked at: certificates end */
     bool tend_due;
     bool restored; /* the replica was, and no peer has told yet what was erased since */
+    bool answered; /* then a bundle has */
     bool more_to_send;
     bool frames_left;     /* the turn's bound was reached before the channel's end */
     uint64_t tend_ms;     /* not before then: the last turn failed */
@@ -618,6 +619,9 @@ confirm_is_due(const struct loop *loop)
     if (!loop->restored) {
         return false;
     }
+    if (loop->answered) {
+        return replica_is_caught_up(loop->options.replica);
+    }
     const struct gossip_peer_status *peers = gossip_status(loop->gossip, &count);
     for (size_t n = 0; n < count; n++) {
         for (size_t m = 0; peers[n].connected && m < peers[n].compartment_count; m++) {
@@ -689,6 +693,7 @@ turn(struct loop *loop, struct channel_frame *frame, bool pending)
         return err;
     }
     loop->restored = loop->restored && replica_is_restored(loop->options.replica, NULL);
+    loop->answered = loop->restored && replica_is_answered(loop->options.replica);
     tell_growth(loop);
     return ERR_OK;
 }
@@ -970,6 +975,7 @@ loop_open(struct loop **loop_out, const struct loop_options *options)
     loop->signals = -1;
     loop->tend_due = true;
     loop->restored = replica_is_restored(options->replica, NULL);
+    loop->answered = loop->restored && replica_is_answered(options->replica);
     loop->generation = UINT64_MAX;
     loop->status.started_ms = world_wall_ms(&options->world->world);
     loop->status.memory_locks = crypto_memory_locks();

@@ -99,7 +99,8 @@ const struct argp restore_argp = {
     "passphrase. Or DIR "
     "is a device of its own that has joined (vigild init, vigil-org enrol, vigild init --welcome) and holds "
     "nothing yet. "
-    "A restored node shows no record before it has compared with a peer, since what was erased after the "
+    "A restored node shows no record before it has compared with a peer, or taken in a bundle of one that is "
+    "younger than the backup, since what was erased after the "
     "backup was made "
     "must not be read again; if no peer can be reached: vigil backup accept.\n\n"
     "Examples:\n"
@@ -287,7 +288,8 @@ print_restored(const struct arguments *arguments, const struct restoring *restor
     if (place == PLACE_JOINED && restoring->has_device_keys) {
         (void)printf("note           the device keys in the backup are not used: this device has its own\n");
     }
-    (void)printf("\nThen: vigild run %s\nNo record is shown before it has compared with a peer. If none can "
+    (void)printf("\nThen: vigild run %s\nNo record is shown before it has compared with a peer, or with a "
+                 "bundle of one. If none can "
                  "be reached: "
                  "vigil backup accept\n",
                  arguments->directory);

@@ -12,12 +12,16 @@
 /* The first byte of a row of `peer`: an address, or the last contact with a device: its id, then the wall clock u64. */
 enum { ADDRESS_ROW = 1, CONTACT_ROW = 2, CONTACT_ROW_BYTES = 1 + HASH_BYTES + 8, DIGITS_MIN = 6 };
 
+/* Or when it made the latest bundle that came from it: likewise. */
+enum { BUNDLE_ROW = 4 };
+
 /* Or the line to a device: its id, 1 if peer.set said how it is to be used, then that (profile u8, three u32, two u64) and what passed. */
 enum { LINE_ROW = 3 };
 
 struct contact {
     struct hash device_id;
-    uint64_t wall_ms; /* as it is kept */
+    uint64_t wall_ms; /* over a line, as it is kept */
+    uint64_t made_ms; /* by bundle; 0: none came */
 };
 
 /* What is kept of the line to a device. */
@@ -214,20 +218,22 @@ contact_read(struct peers *peers, struct span row)
     if (contact == NULL) {
         return ERR_MEMORY;
     }
-    contact->wall_ms = bytes_read_u64(row.data + 1 + HASH_BYTES);
+    uint64_t *at_ms = row.data[0] == BUNDLE_ROW ? &contact->made_ms : &contact->wall_ms;
+    *at_ms = bytes_read_u64(row.data + 1 + HASH_BYTES);
     return ERR_OK;
 }
 
 static void
-contact_write(struct table_txn *txn, const struct contact *contact)
+contact_write(struct table_txn *txn, const struct contact *contact, uint8_t row_kind)
 {
+    bool by_bundle = row_kind == BUNDLE_ROW;
     const struct span part = hash_span(&contact->device_id);
-    uint8_t row[CONTACT_ROW_BYTES] = { CONTACT_ROW };
+    uint8_t row[CONTACT_ROW_BYTES] = { row_kind };
     uint8_t key[16];
 
     memcpy(row + 1, contact->device_id.bytes, HASH_BYTES);
-    bytes_write_u64(row + 1 + HASH_BYTES, contact->wall_ms);
-    table_hash(table_txn_env(txn), key, "vigil.row.seen", &part, 1);
+    bytes_write_u64(row + 1 + HASH_BYTES, by_bundle ? contact->made_ms : contact->wall_ms);
+    table_hash(table_txn_env(txn), key, by_bundle ? "vigil.row.stick" : "vigil.row.seen", &part, 1);
     table_put(txn, TABLE_PEER, span_of(key, sizeof key), span_of(row, sizeof row));
 }
 
@@ -243,9 +249,26 @@ peers_keep_contacts(struct peers *peers, struct table_txn *txn, bool all)
             (all || peer->contact_ms < contact->wall_ms ||
              peer->contact_ms - contact->wall_ms >= PEER_CONTACT_MS)) {
             contact->wall_ms = peer->contact_ms;
-            contact_write(txn, contact);
+            contact_write(txn, contact, CONTACT_ROW);
         }
     }
+}
+
+enum err
+peers_heard_by_bundle(struct peers *peers, struct table_txn *txn, const struct hash *device_id,
+                      uint64_t made_ms)
+{
+    struct contact *contact = contact_for(peers, device_id);
+
+    if (contact == NULL) {
+        return ERR_MEMORY;
+    }
+    /* The same again: the turn that wrote it may have come to nothing. */
+    if (made_ms >= contact->made_ms) {
+        contact->made_ms = made_ms;
+        contact_write(txn, contact, BUNDLE_ROW);
+    }
+    return ERR_OK;
 }
 
 uint64_t
@@ -259,6 +282,18 @@ peers_last_contact(const struct peers *peers, const struct hash *device_id)
         }
     }
     return contact == NULL ? 0 : contact->wall_ms;
+}
+
+struct peer_heard
+peers_last_heard(const struct peers *peers, const struct hash *device_id)
+{
+    const struct contact *contact = contact_of(peers, device_id);
+    uint64_t line_ms = peers_last_contact(peers, device_id);
+
+    if (contact != NULL && contact->made_ms > line_ms) {
+        return (struct peer_heard){ contact->made_ms, true };
+    }
+    return (struct peer_heard){ line_ms, false };
 }
 
 /* --- lines --- */
@@ -440,9 +475,11 @@ peers_load(struct peers *peers, struct table_txn *txn)
     while (err == ERR_OK && table_cursor_next(&cursor, &key, &value)) {
         /* A row that does not verify is counted; its peer is added again by hand. */
         if (value.data != NULL && value.size > 0) {
-            err = value.data[0] == CONTACT_ROW ? contact_read(peers, value)
-                  : value.data[0] == LINE_ROW  ? line_read(peers, value)
-                                               : row_read(peers, value);
+            uint8_t kind = value.data[0];
+
+            err = kind == CONTACT_ROW || kind == BUNDLE_ROW ? contact_read(peers, value)
+                  : kind == LINE_ROW                        ? line_read(peers, value)
+                                                            : row_read(peers, value);
         }
     }
     table_cursor_end(&cursor);

@@ -90,8 +90,20 @@ MUST_CHECK enum err peers_set_line(struct peers *peers, struct table_txn *txn, c
  * in `txn`. */
 void peers_keep_uses(struct peers *peers, struct table_txn *txn, bool all);
 
-/* When a device was last heard of, before this start too: wall clock; 0: never, or nobody wrote it down. */
+/* When a device was last heard of over a line, before this start too: wall clock; 0: never, or nobody wrote it down. */
 uint64_t peers_last_contact(const struct peers *peers, const struct hash *device_id);
+
+/* A device sent a bundle that it made at `made_ms`: kept in a turn, if it is the latest; if that does not happen, call peers_load
+ * again. ERR_MEMORY; errors stay in `txn`. */
+MUST_CHECK enum err peers_heard_by_bundle(struct peers *peers, struct table_txn *txn,
+                                          const struct hash *device_id, uint64_t made_ms);
+
+/* The later of the two, and whether that is a bundle. */
+struct peer_heard {
+    uint64_t at_ms; /* 0: never */
+    bool by_bundle;
+};
+struct peer_heard peers_last_heard(const struct peers *peers, const struct hash *device_id);
 
 size_t peers_count(const struct peers *peers);
 struct peer *peers_at(struct peers *peers, size_t n);

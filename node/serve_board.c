@@ -786,7 +786,7 @@ node_json(struct call *call, const struct roster_device *device, const json_t *p
 {
     const json_t *peer = peer_of(peers, &device->device_id);
     bool own = hash_equal(&device->device_id, &replica_identity(call->replica)->device_id);
-    uint64_t contact_ms = peers_last_contact(call_options(call)->peers, &device->device_id);
+    uint64_t contact_ms = peers_last_heard(call_options(call)->peers, &device->device_id).at_ms;
     json_int_t waiting = json_integer_value(json_object_get(peer, "waiting_in")) +
                          json_integer_value(json_object_get(peer, "waiting_out"));
     json_t *named = device_json(call->roster, &device->device_id);

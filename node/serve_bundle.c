@@ -5,6 +5,7 @@
 #include "store/base/log.h"
 #include "store/base/world.h"
 #include "sync/gossip.h"
+#include "sync/restore.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -343,8 +344,10 @@ standing_json(const struct call *call, struct bundle_import *import)
 }
 
 static json_t *
-read_json(const struct call *call, struct bundle_read *read)
+read_json(const struct call *call, const struct bundle_watch *watch)
 {
+    static const char *const contacts[] = { "unknown", "lacks", "old", "counts" };
+    struct bundle_read *read = watch->read;
     struct bundle_import *import = bundle_read_import(read);
     struct bundle_counts counts = bundle_import_counts(import);
     json_t *files = json_array();
@@ -352,9 +355,10 @@ read_json(const struct call *call, struct bundle_read *read)
     for (size_t n = 0; n < bundle_read_count(read); n++) {
         (void)json_array_append_new(files, file_json(call, read, n));
     }
-    return json_pack("{s:s,s:o,s:I,s:I,s:o,s:o}", "stage", "done", "files", files, "new",
+    return json_pack("{s:s,s:o,s:I,s:I,s:o,s:o,s:o}", "stage", "done", "files", files, "new",
                      (json_int_t)counts.taken, "held", (json_int_t)counts.held, "refused",
-                     refused_json(&counts), "compartments", standing_json(call, import));
+                     refused_json(&counts), "compartments", standing_json(call, import), "contact",
+                     watch->restored ? json_string(contacts[watch->contact]) : json_null());
 }
 
 /* An event now and then, so that nobody thinks it stopped. */
@@ -404,7 +408,31 @@ bool
 bundle_watch_wants_turn(const struct bundle_watch *watch, uint64_t now_ms)
 {
     return watch->read != NULL && watch->err == ERR_OK && now_ms >= watch->not_before_ms &&
-           bundle_import_wants_turn(bundle_read_import(watch->read));
+           (watch->noting || bundle_import_wants_turn(bundle_read_import(watch->read)));
+}
+
+/* Who made a bundle was heard then, if it is a member. Nobody makes one later than it comes, whatever its clock says. */
+static enum err
+note_makers(struct bundle_watch *watch)
+{
+    const struct serve_options *options = watch->options;
+    uint64_t now_ms = world_wall_ms(options->world);
+    struct table_txn *txn = NULL;
+
+    enum err err = replica_begin_read(options->replica, &txn);
+    if (err != ERR_OK) {
+        return err;
+    }
+    for (size_t n = 0; n < bundle_read_count(watch->read) && err == ERR_OK; n++) {
+        const struct bundle_file *file = bundle_import_file(bundle_read_import(watch->read), n);
+
+        if (file->maker == BUNDLE_MAKER_MEMBER) {
+            err = peers_heard_by_bundle(options->peers, txn, &file->exporter,
+                                        file->made_ms < now_ms ? file->made_ms : now_ms);
+        }
+    }
+    replica_end_read(options->replica, &txn);
+    return err;
 }
 
 void
@@ -413,7 +441,14 @@ bundle_watch_take(struct bundle_watch *watch)
     bool done;
 
     watch->stepped = true;
-    watch->err = bundle_import_step(bundle_read_import(watch->read), &done);
+    if (!watch->noting) {
+        watch->err = bundle_import_step(bundle_read_import(watch->read), &done);
+        return;
+    }
+    watch->err = note_makers(watch);
+    if (watch->err == ERR_OK && watch->contact == BUNDLE_CONTACT_COUNTS) {
+        replica_answer_restored(watch->options->replica);
+    }
 }
 
 void
@@ -422,8 +457,12 @@ bundle_watch_turn_ended(struct bundle_watch *watch, enum err err, uint64_t now_m
     if (watch->read == NULL) {
         return;
     }
-    if (watch->stepped) {
+    if (watch->stepped && !watch->noting) {
         bundle_import_turn_ended(bundle_read_import(watch->read), err == ERR_OK);
+    }
+    if (watch->stepped && watch->noting && err == ERR_OK) {
+        watch->noting = false;
+        watch->noted = true;
     }
     watch->stepped = false;
     watch->lost = err == ERR_OK ? 0 : watch->lost + 1;
@@ -457,6 +496,21 @@ step_write(struct bundle_watch *watch, const struct call *call)
     return bundle_write_stage(watch->write) == BUNDLE_WRITTEN ? written_json(call, watch->write) : NULL;
 }
 
+/* All is read: what it says of its makers waits for a turn of its own. */
+static enum err
+conclude(struct bundle_watch *watch)
+{
+    struct bundle_import *import = bundle_read_import(watch->read);
+    struct bundle_counts counts = bundle_import_counts(import);
+
+    bundle_import_keep(import);
+    log_event("bundle-imported", "files=%zu new=%llu held=%llu", bundle_read_count(watch->read),
+              (unsigned long long)counts.taken, (unsigned long long)counts.held);
+    watch->noting = true;
+    watch->restored = replica_is_restored(watch->options->replica, NULL);
+    return watch->restored ? bundle_import_contact(import, &watch->contact) : ERR_OK;
+}
+
 /* A step of an import that needs no turn, or its end. */
 static json_t *
 step_read(struct bundle_watch *watch, const struct call *call)
@@ -464,8 +518,12 @@ step_read(struct bundle_watch *watch, const struct call *call)
     struct bundle_import *import = bundle_read_import(watch->read);
     bool done = false;
 
-    if (watch->err == ERR_OK && !bundle_import_wants_turn(import)) {
+    if (watch->err == ERR_OK && !watch->noting && !watch->noted && !bundle_import_wants_turn(import)) {
         watch->err = bundle_import_step(import, &done);
+        if (watch->err == ERR_OK && done && !watch->inspect) {
+            watch->err = conclude(watch);
+            done = false;
+        }
     }
     if (watch->err != ERR_OK) {
         return failed_json(watch->err, err_text(watch->err),
@@ -473,17 +531,10 @@ step_read(struct bundle_watch *watch, const struct call *call)
                                ? "what was taken in stays: make room on the disk, then run it again"
                                : "what was taken in stays: look at the system log, then run it again");
     }
-    if (!done) {
+    if (!done && !watch->noted) {
         return NULL;
     }
-    if (!watch->inspect) {
-        struct bundle_counts counts = bundle_import_counts(import);
-
-        bundle_import_keep(import);
-        log_event("bundle-imported", "files=%zu new=%llu held=%llu", bundle_read_count(watch->read),
-                  (unsigned long long)counts.taken, (unsigned long long)counts.held);
-    }
-    return read_json(call, watch->read);
+    return read_json(call, watch);
 }
 
 bool

@@ -182,14 +182,14 @@ summary_json(struct call *call, const struct roster_device *device, const json_t
     const struct serve_options *options = call_options(call);
     json_t *notes = json_array();
     const char *state = judge_device(call, device, ahead, notes);
-    uint64_t contact_ms = peers_last_contact(options->peers, &device->device_id);
+    struct peer_heard heard = peers_last_heard(options->peers, &device->device_id);
 
-    return json_pack("{s:o,s:s,s:s,s:s,s:s,s:o,s:o,s:o,s:o,s:b}", "id",
+    return json_pack("{s:o,s:s,s:s,s:s,s:s,s:o,s:o,s:o,s:o,s:b,s:b}", "id",
                      hex_json(hash_span(&device->device_id)), "name", device->name, "office",
                      device->office == NULL ? "" : device->office->code, "fingerprint",
                      hash_fingerprint(&device->device_id).text, "state", state, "notes", notes, "roles",
                      roles_json(device->roles), "until", time_json(device->until * 1000), "last_contact",
-                     time_json(contact_ms), "own",
+                     time_json(heard.at_ms), "by_bundle", heard.by_bundle, "own",
                      hash_equal(&device->device_id, &replica_identity(call->replica)->device_id));
 }
 

@@ -293,12 +293,6 @@ find_order(struct call *call)
     return found;
 }
 
-static uint64_t
-later(uint64_t a, uint64_t b)
-{
-    return a > b ? a : b;
-}
-
 /* One device of a report. *confirmed_out: nothing is left on it. */
 static json_t *
 holder_json(struct call *call, const struct roster_device *device, const struct ident *order,
@@ -307,20 +301,26 @@ holder_json(struct call *call, const struct roster_device *device, const struct 
     const struct serve_options *options = call_options(call);
     struct erase_receipt receipt;
     bool said = erase_receipt_of(call->txn, order, &device->device_id, &receipt);
-    uint64_t contact_ms = peers_last_contact(options->peers, &device->device_id);
+    struct peer_heard heard = peers_last_heard(options->peers, &device->device_id);
+    uint64_t told_ms = receipt.last_hlc >> 16;
 
     if (call->own != NULL && hash_equal(&call->own->device_id, &device->device_id)) {
-        contact_ms = world_wall_ms(options->world);
+        told_ms = world_wall_ms(options->world);
+    }
+    /* Whatever brought a receipt, its author spoke then. */
+    if (told_ms > heard.at_ms) {
+        heard = (struct peer_heard){ told_ms, false };
     }
     *confirmed_out = said && receipt.stage >= RECEIPT_DONE;
-    return json_pack(
-        "{s:o,s:s,s:o,s:I,s:I,s:I,s:b,s:o}", "device", device_json(call->roster, &device->device_id), "state",
-        *confirmed_out ? "confirmed"
-        : said         ? "closed"
-                       : "missing",
-        "at", *confirmed_out ? hlc_json(receipt.done_hlc) : json_null(), "erased", (json_int_t)receipt.erased,
-        "unread", (json_int_t)receipt.unread, "late", (json_int_t)receipt.late, "revoked", device->revoked,
-        "last_contact", time_json(later(contact_ms, receipt.last_hlc >> 16)));
+    return json_pack("{s:o,s:s,s:o,s:I,s:I,s:I,s:b,s:o,s:b}", "device",
+                     device_json(call->roster, &device->device_id), "state",
+                     *confirmed_out ? "confirmed"
+                     : said         ? "closed"
+                                    : "missing",
+                     "at", *confirmed_out ? hlc_json(receipt.done_hlc) : json_null(), "erased",
+                     (json_int_t)receipt.erased, "unread", (json_int_t)receipt.unread, "late",
+                     (json_int_t)receipt.late, "revoked", device->revoked, "last_contact",
+                     time_json(heard.at_ms), "by_bundle", heard.by_bundle);
 }
 
 void

@@ -23,6 +23,7 @@ struct said {
     struct hash exporter;
     struct ident compartment;
     uint8_t digest[DIGEST_BYTES];
+    uint8_t flags; /* enum digest_flag */
     struct bundle_known known;
     size_t room;
     struct ident bundle_id;
@@ -65,6 +66,7 @@ struct bundle_import {
     struct said *said;
     size_t said_count;
     size_t tip_count; /* of all of them */
+    bool said_lost;   /* there was no room for what somebody said */
     struct bundle_standing *standing;
     struct descriptor descriptors[LOGS_MAX]; /* that the present part introduced */
 };
@@ -295,6 +297,7 @@ said_of(struct bundle_import *import, const struct bundle_compartment *compartme
                                  : realloc(import->said, (import->said_count + 1) * sizeof *grown);
 
         if (grown == NULL) {
+            import->said_lost = true;
             return NULL;
         }
         import->said = grown;
@@ -313,6 +316,7 @@ said_of(struct bundle_import *import, const struct bundle_compartment *compartme
     }
     said->known.made_ms = manifest->made_ms;
     memcpy(said->digest, compartment->digest, DIGEST_BYTES);
+    said->flags = compartment->flags;
     return said;
 }
 
@@ -888,6 +892,60 @@ bundle_import_standing(struct bundle_import *import, const struct bundle_standin
     *standing_out = list;
     *count_out = kept;
     return ERR_OK;
+}
+
+/* --- for a replica that was restored --- */
+
+/* What one bundle shows; `control` is what its maker said of that compartment. */
+static enum err
+contact_of(struct bundle_import *import, struct table_txn *txn, const struct said *control,
+           enum bundle_contact *contact_out)
+{
+    const struct gossip_store *store = &import->replica->store;
+    uint8_t lacks = control->flags | store->flags(store->self, &control->compartment);
+    bool here = !import->said_lost && (lacks & (DIGEST_LACKS_ENTRIES | DIGEST_LACKS_PAYLOADS)) == 0;
+    bool since = false;
+    enum err err = ERR_OK;
+
+    for (size_t n = 0; n < import->said_count && here && err == ERR_OK; n++) {
+        const struct said *said = &import->said[n];
+        struct bundle_shown shown = { true, false };
+
+        if (hash_equal(&said->exporter, &control->exporter) &&
+            ident_equal(&said->bundle_id, &control->bundle_id)) {
+            err = bundle_contact_look(import->replica, txn, &said->compartment, &said->known, said->digest,
+                                      &shown);
+        }
+        here = here && shown.here;
+        since = since || shown.since;
+    }
+    *contact_out = !here ? BUNDLE_CONTACT_LACKS : since ? BUNDLE_CONTACT_COUNTS : BUNDLE_CONTACT_OLD;
+    return err;
+}
+
+enum err
+bundle_import_contact(struct bundle_import *import, enum bundle_contact *contact_out)
+{
+    const struct replica *replica = import->replica;
+    struct table_txn *txn = NULL;
+
+    *contact_out = BUNDLE_CONTACT_NONE;
+    enum err err = replica_begin_read(import->replica, &txn);
+    if (err != ERR_OK) {
+        return err;
+    }
+    for (size_t n = 0; n < import->said_count && err == ERR_OK; n++) {
+        const struct said *said = &import->said[n];
+        enum bundle_contact contact = BUNDLE_CONTACT_NONE;
+
+        if (ident_equal(&said->compartment, roster_control(replica->roster)) &&
+            !hash_equal(&said->exporter, &replica->identity.device_id)) {
+            err = contact_of(import, txn, said, &contact);
+        }
+        *contact_out = contact > *contact_out ? contact : *contact_out;
+    }
+    replica_end_read(import->replica, &txn);
+    return err;
 }
 
 /* True if this device said something later before. */

@@ -12,7 +12,7 @@
  */
 #pragma once
 
-#include "sync/bundle_export.h"
+#include "sync/bundle_contact.h"
 
 enum {
     BUNDLE_FILES_MAX = 1024,
@@ -116,6 +116,9 @@ struct bundle_counts bundle_import_counts(const struct bundle_import *import);
  * that is missing. ERR_MEMORY; errors of the tables. */
 MUST_CHECK enum err bundle_import_standing(struct bundle_import *import,
                                            const struct bundle_standing **standing_out, size_t *count_out);
+
+/* Once all is read: what it shows a replica that was restored. ERR_MEMORY; errors of the tables. */
+MUST_CHECK enum err bundle_import_contact(struct bundle_import *import, enum bundle_contact *contact_out);
 
 /* Bytes read so far, of all passes. */
 uint64_t bundle_import_bytes(const struct bundle_import *import);

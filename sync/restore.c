@@ -15,8 +15,12 @@ enum {
     TURN_BYTES_MAX = 4 << 20,
     PROGRESS_STEP = 1024,
     EPOCHS_MAX = 1 << 20,
-    ROW_VERSION = 1,
+    ROW_BEGUN = 1, /* the backup is being taken in */
+    ROW_DONE =
+        2, /* then follow: 1 if a bundle answered; (log_id, next seq u64) of each own log, as the backup had it */
     ROW_BYTES = 1 + 8,
+    ROW_ANSWERED = ROW_BYTES, /* where that byte is */
+    ROW_LOG_BYTES = HASH_BYTES + 8,
 };
 
 static const char restored_row[] = "restored"; /* in meta: version u8, when the backup was made u64 ms */
@@ -692,7 +696,7 @@ take_keys(struct applying *applying)
     if (err != ERR_OK) {
         return err;
     }
-    row[0] = ROW_VERSION;
+    row[0] = ROW_BEGUN;
     bytes_write_u64(row + 1, restore->about.made_ms);
     table_put(replica->main_txn, TABLE_META, span_text(restored_row), span_of(row, sizeof row));
     for (size_t n = 0; n < restore->epoch_count && err == ERR_OK; n++) {
@@ -849,6 +853,37 @@ count_differing(struct applying *applying)
     return differing;
 }
 
+/* What the backup had of this device's own logs: whatever it signs from now on, or turns out to have signed since, is not among it. */
+static enum err
+note_own_logs(struct applying *applying)
+{
+    struct replica *replica = applying->replica;
+    struct buf row = { 0 };
+
+    enum err err = begin_turn(applying);
+    if (err != ERR_OK) {
+        return err;
+    }
+    buf_put_u8(&row, ROW_DONE);
+    buf_put_u64(&row, applying->restore->about.made_ms);
+    buf_put_u8(&row, 0);
+    for (uint32_t no = 1; no <= journal_branch_count(replica->journal); no++) {
+        const struct log_branch *branch = journal_branch(replica->journal, no);
+
+        if (hash_equal(&branch->device_id, &replica->identity.device_id)) {
+            buf_put_span(&row, hash_span(&branch->log_id));
+            buf_put_u64(&row, branch->next_seq);
+        }
+    }
+    if (row.failed) {
+        buf_free(&row);
+        return give_up_turn(applying, refuse_replica(applying, ERR_MEMORY));
+    }
+    table_put(replica->main_txn, TABLE_META, span_text(restored_row), buf_span(&row));
+    buf_free(&row);
+    return end_turn(applying);
+}
+
 /* The anchor file knows what is here now, whoever wrote it: nothing of it is signed again. */
 static enum err
 write_anchor(struct replica *replica)
@@ -889,6 +924,9 @@ restore_apply(struct restore *restore, struct replica *replica, const struct res
         err = apply_items(&applying);
     }
     if (err == ERR_OK) {
+        err = note_own_logs(&applying);
+    }
+    if (err == ERR_OK) {
         err = write_anchor(replica);
         err = err == ERR_OK ? ERR_OK : refuse_replica(&applying, err);
     }
@@ -918,12 +956,65 @@ replica_is_restored(struct replica *replica, uint64_t *made_ms_out)
         return true;
     }
     enum err err = table_read(txn, TABLE_META, span_text(restored_row), &row);
-    if (err == ERR_OK && row.size == ROW_BYTES && made_ms_out != NULL) {
+    if (err == ERR_OK && row.size >= ROW_BYTES && made_ms_out != NULL) {
         *made_ms_out = bytes_read_u64(row.data + 1);
     }
     buf_free(&row);
     replica_end_read(replica, &txn);
     return err != ERR_ABSENT;
+}
+
+bool
+replica_signed_since_backup(struct table_txn *txn, const struct hash *log_id, uint64_t seq)
+{
+    struct buf row = { 0 };
+    uint64_t had = 0;
+
+    enum err err = table_read(txn, TABLE_META, span_text(restored_row), &row);
+    bool told = err == ERR_OK && row.size > ROW_ANSWERED && row.data[0] == ROW_DONE;
+    struct reader in = reader_of(buf_span(&row));
+    (void)reader_span(&in, ROW_ANSWERED + 1);
+    while (told && reader_left(&in) >= ROW_LOG_BYTES) {
+        struct hash one;
+
+        reader_copy(&in, one.bytes, HASH_BYTES);
+        uint64_t next = reader_u64(&in);
+        had = hash_equal(&one, log_id) && next > had ? next : had; /* of a fork the longer branch */
+    }
+    buf_free(&row);
+    return told && seq >= had;
+}
+
+void
+replica_answer_restored(struct replica *replica)
+{
+    struct buf row = { 0 };
+
+    assert(replica->in_turn);
+    enum err err = table_read(replica->main_txn, TABLE_META, span_text(restored_row), &row);
+    if (err == ERR_OK && row.size > ROW_ANSWERED && row.data[0] == ROW_DONE) {
+        row.data[ROW_ANSWERED] = 1;
+        table_put(replica->main_txn, TABLE_META, span_text(restored_row), buf_span(&row));
+        log_event("restore-answered", NULL);
+    }
+    buf_free(&row);
+}
+
+bool
+replica_is_answered(struct replica *replica)
+{
+    struct table_txn *txn = NULL;
+    struct buf row = { 0 };
+
+    if (replica_begin_read(replica, &txn) != ERR_OK) {
+        return false;
+    }
+    enum err err = table_read(txn, TABLE_META, span_text(restored_row), &row);
+    bool answered =
+        err == ERR_OK && row.size > ROW_ANSWERED && row.data[0] == ROW_DONE && row.data[ROW_ANSWERED] == 1;
+    buf_free(&row);
+    replica_end_read(replica, &txn);
+    return answered;
 }
 
 bool

@@ -8,7 +8,8 @@
  * revocation finds nothing readable before it.
  *
  * A replica that was restored says so in a row of meta, from before its first entry on: it may hold what was erased since,
- * and shows no record until it has been complete in `control` with a peer, or an operator accepts it as it is.
+ * and shows no record until it has been complete in `control` with a peer, a bundle answered for one, or an operator accepts it as it
+ * is. What a bundle must show for that: bundle_contact.h.
  */
 #pragma once
 
@@ -110,6 +111,15 @@ MUST_CHECK enum err restore_apply(struct restore *restore, struct replica *repli
 
 /* True if the replica was restored and is not confirmed yet. `made_ms_out` (may be NULL): when its backup was made. */
 bool replica_is_restored(struct replica *replica, uint64_t *made_ms_out);
+
+/* True if the backup did not hold entry `seq` of a log of this device: whoever has it has heard of this device since. False
+ * while it cannot be told. Between replica_begin_read and replica_end_read, or in a turn. */
+bool replica_signed_since_backup(struct table_txn *txn, const struct hash *log_id, uint64_t seq);
+
+/* A bundle showed what a peer would (bundle_contact.h): kept until all that it brought is worked off, in a turn; nothing if the replica
+ * was not restored. And whether one did. */
+void replica_answer_restored(struct replica *replica);
+bool replica_is_answered(struct replica *replica);
 
 /* True if all that control says was done here: no erasure goes on, and nothing is to be rebuilt. */
 bool replica_is_caught_up(struct replica *replica);

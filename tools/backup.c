@@ -131,7 +131,8 @@ run_accept(struct command *command)
 static const struct verb verbs[] = {
     { "accept", NULL, 0, 0, OPTION(DRY_RUN),
       "Let a restored node show its records though no peer was reached",
-      "A restored node shows no record before it has compared with a peer: consent may have been withdrawn, "
+      "A restored node shows no record before it has compared with a peer, or taken in a bundle of one that "
+      "is younger than the backup: consent may have been withdrawn, "
       "and "
       "records erased, after the backup was made. Where no peer can be reached, this says that you answer "
       "for "

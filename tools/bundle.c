@@ -316,6 +316,31 @@ say_missing(const struct command *command, const json_t *compartments)
     return sum;
 }
 
+/* What it is worth to a node that was restored; nothing to another one. */
+static void
+say_contact(const struct command *command, const char *contact)
+{
+    static const struct {
+        const char *contact;
+        const char *words;
+    } all[] = {
+        { "counts", "this node was restored, and shows its records again once all of this is worked off" },
+        { "lacks", "this node was restored, and does not hold all that the maker of this held: import the "
+                   "other volumes, or "
+                   "ask for one with --all" },
+        { "old", "this node was restored, and this may be older than its backup: carry a bundle from here to "
+                 "its maker, and "
+                 "one back" },
+        { "unknown", "this node was restored, and nobody that it knows vouches for this" },
+    };
+
+    for (size_t n = 0; n < sizeof all / sizeof all[0]; n++) {
+        if (strcmp(all[n].contact, contact) == 0) {
+            command_say(command, "%-14s %s\n", "First contact", all[n].words);
+        }
+    }
+}
+
 /* True if a file gave what it should: it is whole and for us. */
 static bool
 all_are_good(const json_t *files, size_t *opened_out)
@@ -390,6 +415,7 @@ run_files(struct command *command, const char *call, bool inspect)
     }
     say_refused(command, refused);
     json_int_t missing = say_missing(command, json_object_get(done, "compartments"));
+    say_contact(command, text_of(done, "contact"));
     good = good && json_object_size(refused) == 0 && (inspect || missing == 0);
     json_decref(done);
     return good ? STATUS_DONE : STATUS_FINDINGS;

@@ -201,7 +201,8 @@ print_device(const struct command *command, const json_t *device)
     line(to, "Id", json_object_get(device, "id"));
     line(to, "Roles", json_object_get(device, "roles"));
     time_line(to, "Certificate", json_object_get(device, "until"));
-    time_line(to, "Last contact", json_object_get(device, "last_contact"));
+    time_line(to, json_is_true(json_object_get(device, "by_bundle")) ? "Last bundle" : "Last contact",
+              json_object_get(device, "last_contact"));
     line(to, "Endpoint", json_object_get(device, "endpoint"));
     print_levels(to, json_object_get(device, "levels"));
     print_revocations(to, json_object_get(device, "revocations"));

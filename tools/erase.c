@@ -285,13 +285,18 @@ static json_t *
 report_row(const json_t *holder)
 {
     const json_t *device = json_object_get(holder, "device");
+    bool revoked = json_is_true(json_object_get(holder, "revoked"));
+    bool by_bundle = json_is_true(json_object_get(holder, "by_bundle"));
 
     return json_pack("{s:O*, s:O*, s:O*, s:O*, s:O*, s:O*, s:O*, s:s}", "device",
                      json_object_get(device, "name"), "office", json_object_get(device, "office"), "state",
                      json_object_get(holder, "state"), "at", json_object_get(holder, "at"), "last_contact",
                      json_object_get(holder, "last_contact"), "late", json_object_get(holder, "late"),
                      "unread", json_object_get(holder, "unread"), "notes",
-                     json_is_true(json_object_get(holder, "revoked")) ? "revoked" : "");
+                     revoked && by_bundle ? "revoked, contact by bundle"
+                     : revoked            ? "revoked"
+                     : by_bundle          ? "contact by bundle"
+                                          : "");
 }
 
 static enum exit_status
@@ -379,8 +384,9 @@ static const struct verb verbs[] = {
       "  vigil erase status\n",
       run_status },
     { "report", "[ORDER]", 0, 1, OPTION(CHECK), "Show which devices have confirmed an order, and which not",
-      "Every device that may hold the record, with the time of its signed receipt, or its last contact. An "
-      "order goes by its id or at least six digits of it; the only one need not be named. With --check it "
+      "Every device that may hold the record, with the time of its signed receipt, or its last contact: over "
+      "a line, or when it made the last bundle that came from it. An order goes by its id or at least six "
+      "digits of it; the only one need not be named. With --check it "
       "ends with 6 while one is missing.\n\n"
       "Examples:\n"
       "  vigil erase report 3f09a1c2\n"

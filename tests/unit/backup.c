@@ -4,8 +4,10 @@
 #include "store/keys.h"
 #include "store/proof.h"
 #include "sync/restore.h"
+#include "tests/support/bundles.h"
 #include "tests/support/check.h"
 #include "tests/support/organisation.h"
+#include "tests/support/saves.h"
 #include "tests/support/silent.h"
 
 #include <stdio.h>
@@ -673,6 +675,19 @@ START_TEST(i12_both_branches_of_a_fork_are_restored)
     expect_same_digests(hq, again);
     expect_same_view(hq, again, "KEN", &people[1]);
     expect_proven(again);
+    /* Both branches are in what a bundle shows to have come, though more is here by then. */
+    struct ident cases = test_compartment(hq, "KEN", OWN_CASES);
+    struct bundles_outcome outcome_of_fork;
+    struct bundles bundles;
+    saves_pseudonym(hq, &cases, &people[2], "after the backup");
+    saves_pseudonym(again, &cases, &people[3], "after the restore");
+    test_node_give(hq, ken, false);
+    ck_assert(has_fork(ken));
+    bundles_export_all(ken, again, &bundles);
+    bundles_import_all(again, &bundles, &outcome_of_fork);
+    ck_assert_int_eq(outcome_of_fork.contact, BUNDLE_CONTACT_COUNTS);
+    bundles_free(&bundles);
+    saves_free();
     files_free(&files);
 }
 END_TEST
@@ -1073,6 +1088,171 @@ START_TEST(w8_what_a_backup_brings_back_goes_at_the_first_contact)
 }
 END_TEST
 
+/* --- a bundle in the place of a peer --- */
+
+static struct bundles_outcome outcome;
+
+/* Everything of one, to the other. Gives what it is worth to a restored one. */
+static enum bundle_contact
+carry(struct test_node *from, struct test_node *to, enum bundle_content content)
+{
+    struct bundles bundles;
+
+    bundles_export(from, &to->identity.device_id, 1, content, UINT32_MAX, &bundles);
+    bundles_import_all(to, &bundles, &outcome);
+    bundles_free(&bundles);
+    return outcome.contact;
+}
+
+/* KEN as its backup has it: what it wrote since is at headquarters alone. */
+static struct test_node *
+restore_behind(struct files *files)
+{
+    struct restore_counts counts;
+
+    make_two();
+    take_backup(ken, files, true);
+    rename_person(ken, &people[1], "after the backup");
+    test_node_exchange(ken, hq);
+    return restore_device("KEN", files, &counts);
+}
+
+START_TEST(a_bundle_that_is_younger_than_the_backup_stands_for_a_first_contact)
+{
+    struct files files = { .lost = 0 };
+    struct buf order = { 0 };
+    struct test_node *machine = restore_behind(&files);
+
+    order_erasure(ken, &people[2], &order);
+    state_in_turn(hq, buf_span(&order));
+    /* What it does before that makes no difference. */
+    rename_person(machine, &people[3], "before the first contact");
+    ck_assert_int_eq(carry(hq, machine, BUNDLE_ALL), BUNDLE_CONTACT_COUNTS);
+    /* Its own lost tail is back, and what was erased meanwhile is gone. */
+    expect_same_view(hq, machine, "KEN", &people[1]);
+    expect_erased(machine, &people[2]);
+    ck_assert(replica_is_caught_up(machine->replica));
+    ck_assert_uint_eq(
+        replica_setbacks(machine->replica).lost_tails + replica_setbacks(machine->replica).incarnations, 0);
+    expect_proven(machine);
+
+    /* It is kept until it is worked off, a restart or none; nobody else is asked. */
+    ck_assert(!replica_is_answered(machine->replica));
+    ck_assert_int_eq(replica_begin(machine->replica), ERR_OK);
+    replica_answer_restored(machine->replica);
+    ck_assert_int_eq(replica_abort(machine->replica), ERR_OK);
+    ck_assert(!replica_is_answered(machine->replica));
+    ck_assert_int_eq(replica_begin(machine->replica), ERR_OK);
+    replica_answer_restored(machine->replica);
+    ck_assert_int_eq(replica_commit(machine->replica), ERR_OK);
+    test_node_close(machine);
+    test_node_open(machine);
+    ck_assert(replica_is_answered(machine->replica));
+    ck_assert(replica_is_restored(machine->replica, NULL));
+    ck_assert_int_eq(replica_begin(machine->replica), ERR_OK);
+    replica_confirm_restored(machine->replica);
+    ck_assert_int_eq(replica_commit(machine->replica), ERR_OK);
+    ck_assert(!replica_is_restored(machine->replica, NULL));
+    ck_assert(!replica_is_answered(machine->replica));
+    /* One that was not restored has nothing to be answered. */
+    ck_assert_int_eq(replica_begin(hq->replica), ERR_OK);
+    replica_answer_restored(hq->replica);
+    ck_assert_int_eq(replica_commit(hq->replica), ERR_OK);
+    ck_assert(!replica_is_answered(hq->replica));
+    ck_assert(!replica_is_restored(hq->replica, NULL));
+    buf_free(&order);
+    files_free(&files);
+}
+END_TEST
+
+/* Whatever the clock of its maker said. */
+START_TEST(a_bundle_from_before_the_backup_stands_for_nothing)
+{
+    struct files files = { .lost = 0 };
+    struct restore_counts counts;
+    struct bundles before;
+
+    make_two();
+    test_world_pass(&hq->world, UINT64_C(400) * 24 * 60 * 60 * 1000);
+    bundles_export_all(hq, ken, &before);
+    rename_person(ken, &people[1], "before the backup");
+    take_backup(ken, &files, true);
+    struct test_node *machine = restore_device("KEN", &files, &counts);
+    bundles_import_all(machine, &before, &outcome);
+    ck_assert_int_eq(outcome.contact, BUNDLE_CONTACT_OLD);
+    /* Nor with what this device signs from then on: its maker never had that. */
+    rename_person(machine, &people[1], "after the restore");
+    bundles_import_all(machine, &before, &outcome);
+    ck_assert_int_eq(outcome.contact, BUNDLE_CONTACT_OLD);
+    /* A stick to it and one back show it. */
+    test_node_exchange(ken, hq);
+    ck_assert_int_eq(carry(hq, machine, BUNDLE_ALL), BUNDLE_CONTACT_OLD);
+    (void)carry(machine, hq, BUNDLE_ALL);
+    ck_assert_int_eq(carry(hq, machine, BUNDLE_ALL), BUNDLE_CONTACT_COUNTS);
+    bundles_free(&before);
+    files_free(&files);
+}
+END_TEST
+
+START_TEST(a_bundle_that_leaves_something_out_stands_for_nothing_until_it_is_made_good)
+{
+    struct files files = { .lost = 0 };
+    struct test_node *machine = restore_behind(&files);
+    struct bundles whole;
+    size_t parts = 0;
+    size_t lacking = 0;
+
+    rename_person(machine, &people[3], "before the first contact");
+    /* What it leaves out is its own lost tail. */
+    ck_assert_int_eq(carry(hq, machine, BUNDLE_RECEIPTS), BUNDLE_CONTACT_LACKS);
+    bundles_export_all(hq, machine, &whole);
+    ck_assert_uint_eq(whole.count, 1);
+    struct buf *file = &whole.files[0];
+    /* Damaged in one place after the other. */
+    for (size_t at = 0; at < file->size; parts++) {
+        size_t size = (size_t)BUNDLE_PIECE_BYTES + bytes_read_u16(file->data + at + BUNDLE_PIECE_BYTES - 2);
+        struct span span = buf_span(file);
+
+        file->data[at + size - 1] ^= 1;
+        bundles_import_spans(machine, &span, 1, false, &outcome);
+        file->data[at + size - 1] ^= 1;
+        /* All is here from the first time on. Without its manifest nobody vouches for it, and without the part that says what its
+         * maker had of the cases nobody knows what was to come. */
+        ck_assert_int_eq(outcome.contact == BUNDLE_CONTACT_NONE, parts == 1);
+        lacking += outcome.contact == BUNDLE_CONTACT_LACKS;
+        at += size;
+    }
+    ck_assert_uint_gt(parts, 7);
+    ck_assert_uint_ge(lacking, 1);
+    ck_assert_uint_le(lacking, 5);
+    bundles_import_all(machine, &whole, &outcome);
+    ck_assert_int_eq(outcome.contact, BUNDLE_CONTACT_COUNTS);
+    bundles_free(&whole);
+    files_free(&files);
+}
+END_TEST
+
+START_TEST(a_bundle_of_nobody_that_is_a_member_stands_for_nothing)
+{
+    struct files files = { .lost = 0 };
+    struct bundles bundles;
+    struct statement statement = { .type = STATEMENT_REVOKE };
+    struct buf revoke = { 0 };
+    struct test_node *machine = restore_behind(&files);
+
+    bundles_export_all(hq, machine, &bundles);
+    memcpy(statement.revoke.key, hq->identity.sign.public_key, SIGN_PK_BYTES);
+    (void)test_organisation_sign(&org, &statement, "root-1", &revoke);
+    test_node_state(machine, buf_span(&revoke));
+    bundles_import_all(machine, &bundles, &outcome);
+    ck_assert_int_eq(outcome.files[0].maker, BUNDLE_MAKER_REVOKED);
+    ck_assert_int_eq(outcome.contact, BUNDLE_CONTACT_NONE);
+    bundles_free(&bundles);
+    buf_free(&revoke);
+    files_free(&files);
+}
+END_TEST
+
 START_TEST(w8_an_erasure_in_the_midst_of_a_backup_is_in_it)
 {
     struct files files = { .lost = 0 };
@@ -1421,5 +1601,9 @@ SUITE_MAIN_WITH("backup", setup, teardown, i12_a_restored_replica_has_equal_dige
                 what_is_damaged_is_left_out_and_counted,
                 w8_a_restore_replays_erasures_before_anything_is_readable,
                 w8_what_a_backup_brings_back_goes_at_the_first_contact,
+                a_bundle_that_is_younger_than_the_backup_stands_for_a_first_contact,
+                a_bundle_from_before_the_backup_stands_for_nothing,
+                a_bundle_that_leaves_something_out_stands_for_nothing_until_it_is_made_good,
+                a_bundle_of_nobody_that_is_a_member_stands_for_nothing,
                 w8_an_erasure_in_the_midst_of_a_backup_is_in_it, the_file_key_is_handed_on_to_one_device,
                 what_a_backup_says_of_itself_has_one_encoding)

@@ -1,8 +1,8 @@
 /* Bundles: what is sealed to a destination arrives there whole, or as far as it is undamaged; nobody else learns anything. */
 #include "store/base/log.h"
-#include "sync/bundle_import.h"
 #include "sync/replica_state.h"
 #include "sync/update.h"
+#include "tests/support/bundles.h"
 #include "tests/support/check.h"
 #include "tests/support/marker.h"
 #include "tests/support/saves.h"
@@ -14,7 +14,6 @@
 #include <string.h>
 
 enum {
-    VOLUMES_MAX = 64,
     SLACK_BYTES = 1 << 20,
     NOISE_MIB = 48, /* in the check; VIGIL_NOISE_MIB asks for another amount */
     CONSENT_WITHDRAWN = 1,
@@ -53,193 +52,12 @@ teardown(void)
     saves_free();
 }
 
-/* --- bundles in memory --- */
-
-struct volumes {
-    struct buf files[VOLUMES_MAX];
-    size_t count;
-    struct bundle_progress progress;
-};
-
-static void
-volumes_free(struct volumes *volumes)
-{
-    for (size_t n = 0; n < volumes->count; n++) {
-        buf_free(&volumes->files[n]);
-    }
-    volumes->count = 0;
-}
-
-static enum err
-append(void *self, struct span bytes)
-{
-    buf_put_span(self, bytes);
-    return ERR_OK;
-}
-
-static void
-next_volume(struct bundle_export *export, struct volumes *volumes)
-{
-    ck_assert_uint_lt(volumes->count, VOLUMES_MAX);
-    ck_assert_int_eq(
-        bundle_export_volume(export, (struct stream_output){ &volumes->files[volumes->count], append }),
-        ERR_OK);
-    volumes->count++;
-}
-
-static void
-export_to(struct test_node *from, const struct hash *to, size_t to_count, enum bundle_content content,
-          uint64_t volume_bytes, struct volumes *volumes)
-{
-    struct bundle_export *export = NULL;
-    enum bundle_step step = BUNDLE_GOES_ON;
-    size_t place;
-
-    *volumes = (struct volumes){ .count = 0 };
-    ck_assert_int_eq(bundle_export_begin(&export, from->replica,
-                                         &(struct bundle_export_options){ .destinations = to,
-                                                                          .destination_count = to_count,
-                                                                          .content = content,
-                                                                          .volume_bytes = volume_bytes },
-                                         &place),
-                     ERR_OK);
-    for (next_volume(export, volumes); step != BUNDLE_DONE;) {
-        ck_assert_int_eq(bundle_export_step(export, &step), ERR_OK);
-        ck_assert_uint_le(volumes->files[volumes->count - 1].size, volume_bytes);
-        if (step == BUNDLE_VOLUME_ENDS) {
-            next_volume(export, volumes);
-        }
-    }
-    volumes->progress = bundle_export_progress(export);
-    ck_assert_uint_eq(volumes->progress.lost, 0);
-    ck_assert_uint_eq(volumes->progress.done, volumes->progress.all);
-    bundle_export_close(&export);
-}
-
-static void
-export_all(struct test_node *from, struct test_node *to, struct volumes *volumes)
-{
-    export_to(from, &to->identity.device_id, 1, BUNDLE_ALL, UINT32_MAX, volumes);
-}
-
-/* --- imports --- */
-
-struct memory {
-    struct span bytes;
-    size_t at;
-    size_t slice;    /* as much as one read gives; 0: all */
-    size_t fails_at; /* 0: never */
-};
-
-static enum err
-memory_read(void *self, uint8_t *out, size_t room, size_t *size_out)
-{
-    struct memory *memory = self;
-    size_t left = memory->bytes.size - memory->at;
-    size_t size = left < room ? left : room;
-
-    size = memory->slice > 0 && size > memory->slice ? memory->slice : size;
-    if (memory->fails_at > 0 && memory->at + size > memory->fails_at) {
-        return ERR_IO;
-    }
-    if (size > 0) {
-        memcpy(out, memory->bytes.data + memory->at, size);
-    }
-    memory->at += size;
-    *size_out = size;
-    return ERR_OK;
-}
-
-static enum err
-memory_rewind(void *self)
-{
-    ((struct memory *)self)->at = 0;
-    return ERR_OK;
-}
-
-static void
-take(void *self, const struct hash *exporter, const struct gossip_log *log, struct span chunk,
-     struct taken *taken_out)
-{
-    const struct gossip_store *store = replica_gossip_store(((struct test_node *)self)->replica);
-
-    store->take(store->self, exporter, log, chunk, taken_out);
-}
-
-static bool
-is_full(void *self)
-{
-    return replica_turn_is_full(((struct test_node *)self)->replica);
-}
-
-/* What came of an import. */
-struct outcome {
-    struct bundle_counts counts;
-    struct bundle_file files[VOLUMES_MAX];
-    struct bundle_standing standing[32];
-    size_t standing_count;
-};
-
-static unsigned turns_lost; /* of the next import: its first turns come to nothing */
-
-static void
-run_import(struct test_node *at, struct bundle_source *sources, size_t count, bool inspect,
-           struct outcome *outcome)
-{
-    const struct bundle_sink sink = { at, take, is_full };
-    const struct bundle_standing *standing;
-    struct bundle_import *import = NULL;
-    bool done = false;
-
-    ck_assert_int_eq(bundle_import_open(&import, at->replica, sources, count, inspect ? NULL : &sink),
-                     ERR_OK);
-    for (int steps = 0; !done; steps++) {
-        bool turn = bundle_import_wants_turn(import);
-
-        ck_assert_int_lt(steps, 100000);
-        ck_assert(!turn || !inspect);
-        if (turn) {
-            saves_begin(at);
-        }
-        ck_assert_int_eq(bundle_import_step(import, &done), ERR_OK);
-        if (turn && turns_lost > 0) {
-            turns_lost--;
-            ck_assert_int_eq(replica_abort(at->replica), ERR_OK);
-            bundle_import_turn_ended(import, false);
-        } else if (turn) {
-            saves_commit(at);
-            bundle_import_turn_ended(import, true);
-        }
-    }
-    if (!inspect) {
-        bundle_import_keep(import);
-        test_node_tend(at);
-        saves_begin(at);
-        saves_commit(at);
-    }
-    ck_assert_int_eq(bundle_import_standing(import, &standing, &outcome->standing_count), ERR_OK);
-    ck_assert_uint_le(outcome->standing_count, 32);
-    memcpy(outcome->standing, standing, outcome->standing_count * sizeof *standing);
-    outcome->counts = bundle_import_counts(import);
-    for (size_t n = 0; n < count; n++) {
-        outcome->files[n] = *bundle_import_file(import, n);
-    }
-    bundle_import_close(&import);
-}
-
-static struct outcome outcome;
+static struct bundles_outcome outcome;
 
 static void
 import_spans(struct test_node *at, const struct span *files, size_t count, bool inspect)
 {
-    struct memory memories[VOLUMES_MAX];
-    struct bundle_source sources[VOLUMES_MAX];
-
-    for (size_t n = 0; n < count; n++) {
-        memories[n] = (struct memory){ .bytes = files[n], .slice = 5000 + n };
-        sources[n] = (struct bundle_source){ &memories[n], memory_read, memory_rewind };
-    }
-    run_import(at, sources, count, inspect, &outcome);
+    bundles_import_spans(at, files, count, inspect, &outcome);
 }
 
 static void
@@ -249,14 +67,9 @@ import_span(struct test_node *at, struct span file)
 }
 
 static void
-import_all(struct test_node *at, const struct volumes *volumes)
+import_all(struct test_node *at, const struct bundles *volumes)
 {
-    struct span files[VOLUMES_MAX];
-
-    for (size_t n = 0; n < volumes->count; n++) {
-        files[n] = buf_span(&volumes->files[n]);
-    }
-    import_spans(at, files, volumes->count, false);
+    bundles_import_all(at, volumes, &outcome);
 }
 
 /* --- looking --- */
@@ -306,11 +119,11 @@ are_equal(struct test_node *a, struct test_node *b)
 static void
 carry(struct test_node *from, struct test_node *to, enum bundle_content content)
 {
-    struct volumes volumes;
+    struct bundles volumes;
 
-    export_to(from, &to->identity.device_id, 1, content, UINT32_MAX, &volumes);
+    bundles_export(from, &to->identity.device_id, 1, content, UINT32_MAX, &volumes);
     import_all(to, &volumes);
-    volumes_free(&volumes);
+    bundles_free(&volumes);
 }
 
 /* Where the pieces of a volume begin. */
@@ -385,13 +198,13 @@ END_TEST
 
 START_TEST(what_a_destination_said_it_has_is_not_sent_again)
 {
-    struct volumes volumes;
+    struct bundles volumes;
 
     carry(ken, hq, BUNDLE_LACKING);
     carry(hq, ken, BUNDLE_LACKING);
     ck_assert(are_equal(ken, hq));
     (void)saves_person(ken, &cases, NAME);
-    export_to(ken, &hq->identity.device_id, 1, BUNDLE_LACKING, UINT32_MAX, &volumes);
+    bundles_export(ken, &hq->identity.device_id, 1, BUNDLE_LACKING, UINT32_MAX, &volumes);
     ck_assert_uint_gt(volumes.progress.all, 0);
     ck_assert_uint_le(volumes.progress.all, 6); /* two keys, two halves, and what they were given */
     import_all(hq, &volumes);
@@ -399,57 +212,57 @@ START_TEST(what_a_destination_said_it_has_is_not_sent_again)
     ck_assert_uint_eq(refused(), 0);
     expect_standing(true);
     ck_assert(are_equal(ken, hq));
-    volumes_free(&volumes);
+    bundles_free(&volumes);
     /* Everything, if that is asked for. */
-    export_to(ken, &hq->identity.device_id, 1, BUNDLE_ALL, UINT32_MAX, &volumes);
+    bundles_export(ken, &hq->identity.device_id, 1, BUNDLE_ALL, UINT32_MAX, &volumes);
     import_all(hq, &volumes);
     ck_assert_uint_eq(outcome.counts.taken, 0);
     ck_assert_uint_gt(outcome.counts.held, 10);
-    volumes_free(&volumes);
+    bundles_free(&volumes);
 }
 END_TEST
 
 START_TEST(what_a_stick_says_outlives_a_restart_and_an_older_stick_changes_nothing)
 {
-    struct volumes older;
-    struct volumes volumes;
+    struct bundles older;
+    struct bundles volumes;
 
-    export_all(hq, ken, &older);
+    bundles_export_all(hq, ken, &older);
     test_world_pass(&hq->world, 60000);
     carry(ken, hq, BUNDLE_ALL);
     carry(hq, ken, BUNDLE_LACKING);
     import_all(ken, &older);
     test_node_close(ken);
     test_node_open(ken);
-    export_to(ken, &hq->identity.device_id, 1, BUNDLE_LACKING, UINT32_MAX, &volumes);
+    bundles_export(ken, &hq->identity.device_id, 1, BUNDLE_LACKING, UINT32_MAX, &volumes);
     ck_assert_uint_eq(volumes.progress.all, 0);
-    volumes_free(&volumes);
-    volumes_free(&older);
+    bundles_free(&volumes);
+    bundles_free(&older);
 }
 END_TEST
 
 START_TEST(an_import_again_takes_nothing_and_refuses_nothing)
 {
-    struct volumes volumes;
+    struct bundles volumes;
 
-    export_all(ken, hq, &volumes);
+    bundles_export_all(ken, hq, &volumes);
     import_all(hq, &volumes);
     uint64_t taken = outcome.counts.taken;
     import_all(hq, &volumes);
     ck_assert_uint_eq(outcome.counts.taken, 0);
     ck_assert_uint_eq(outcome.counts.held, taken + (outcome.files[0].entries - taken));
     ck_assert_uint_eq(refused(), 0);
-    volumes_free(&volumes);
+    bundles_free(&volumes);
 }
 END_TEST
 
 START_TEST(an_inspection_changes_nothing_and_counts_all)
 {
-    struct volumes volumes;
+    struct bundles volumes;
     uint8_t before[DIGEST_BYTES];
     struct span file;
 
-    export_all(ken, hq, &volumes);
+    bundles_export_all(ken, hq, &volumes);
     file = buf_span(&volumes.files[0]);
     memcpy(before, saves_digest(hq, &cases), DIGEST_BYTES);
     import_spans(hq, &file, 1, true);
@@ -458,20 +271,20 @@ START_TEST(an_inspection_changes_nothing_and_counts_all)
     ck_assert(outcome.files[0].whole);
     expect_standing(false);
     ck_assert_mem_eq(saves_digest(hq, &cases), before, DIGEST_BYTES);
-    volumes_free(&volumes);
+    bundles_free(&volumes);
 }
 END_TEST
 
 START_TEST(an_import_that_was_cut_off_is_run_again)
 {
-    struct volumes volumes;
-    const struct bundle_sink sink = { hq, take, is_full };
+    struct bundles volumes;
+    const struct bundle_sink sink = bundles_sink(hq);
     bool done = false;
 
     make_many(3000);
-    export_all(ken, hq, &volumes);
-    struct memory memory = { .bytes = buf_span(&volumes.files[0]) };
-    struct bundle_source source = { &memory, memory_read, memory_rewind };
+    bundles_export_all(ken, hq, &volumes);
+    struct bundles_memory memory = { .bytes = buf_span(&volumes.files[0]) };
+    struct bundle_source source = bundles_source(&memory);
     uint64_t before = 0;
     for (int steps = 2; steps < 4; steps++) {
         struct bundle_import *import = NULL;
@@ -498,40 +311,40 @@ START_TEST(an_import_that_was_cut_off_is_run_again)
     ck_assert_uint_eq(refused(), 0);
     ck_assert_uint_ge(outcome.counts.held, before);
     expect_standing(true);
-    volumes_free(&volumes);
+    bundles_free(&volumes);
 }
 END_TEST
 
 START_TEST(a_turn_that_came_to_nothing_loses_nothing)
 {
-    struct volumes volumes;
+    struct bundles volumes;
 
     make_many(300);
-    export_all(ken, hq, &volumes);
-    turns_lost = 2;
+    bundles_export_all(ken, hq, &volumes);
+    bundles_turns_lost = 2;
     import_all(hq, &volumes);
-    ck_assert_uint_eq(turns_lost, 0);
+    ck_assert_uint_eq(bundles_turns_lost, 0);
     ck_assert_uint_eq(refused(), 0);
     expect_standing(true);
     ck_assert_uint_eq(saves_pseudonym_count(hq, &cases, &people[0]), 1);
-    volumes_free(&volumes);
+    bundles_free(&volumes);
 }
 END_TEST
 
 /* --- volumes --- */
 
 static void
-make_volumes(struct volumes *volumes)
+make_volumes(struct bundles *volumes)
 {
     make_many(2400);
-    export_to(ken, &hq->identity.device_id, 1, BUNDLE_ALL, BUNDLE_VOLUME_BYTES_MIN, volumes);
+    bundles_export(ken, &hq->identity.device_id, 1, BUNDLE_ALL, BUNDLE_VOLUME_BYTES_MIN, volumes);
     ck_assert_uint_ge(volumes->count, 4);
 }
 
 START_TEST(volumes_come_in_any_order_and_twice)
 {
-    struct volumes volumes;
-    struct span files[VOLUMES_MAX];
+    struct bundles volumes;
+    struct span files[BUNDLES_MAX];
     size_t count = 0;
 
     make_volumes(&volumes);
@@ -550,13 +363,13 @@ START_TEST(volumes_come_in_any_order_and_twice)
     }
     carry(hq, ken, BUNDLE_LACKING);
     ck_assert(are_equal(ken, hq));
-    volumes_free(&volumes);
+    bundles_free(&volumes);
 }
 END_TEST
 
 START_TEST(a_later_volume_alone_waits_for_the_earlier_one_and_says_so)
 {
-    struct volumes volumes;
+    struct bundles volumes;
 
     make_volumes(&volumes);
     import_span(hq, buf_span(&volumes.files[volumes.count - 1]));
@@ -568,13 +381,13 @@ START_TEST(a_later_volume_alone_waits_for_the_earlier_one_and_says_so)
     }
     carry(hq, ken, BUNDLE_LACKING);
     ck_assert(are_equal(ken, hq));
-    volumes_free(&volumes);
+    bundles_free(&volumes);
 }
 END_TEST
 
 START_TEST(the_first_volume_is_of_use_alone)
 {
-    struct volumes volumes;
+    struct bundles volumes;
 
     make_volumes(&volumes);
     import_span(hq, buf_span(&volumes.files[0]));
@@ -586,19 +399,19 @@ START_TEST(the_first_volume_is_of_use_alone)
         ck_assert(!ident_equal(&outcome.standing[n].compartment, control) ||
                   outcome.standing[n].missing == 0);
     }
-    volumes_free(&volumes);
+    bundles_free(&volumes);
 }
 END_TEST
 
 START_TEST(the_head_comes_again_and_no_volume_passes_its_size)
 {
     enum { PIECES_MAX = 1024, MIB = 1 << 20 };
-    struct volumes volumes;
+    struct bundles volumes;
     size_t starts[PIECES_MAX];
     size_t head_at = 0;
 
     make_many(6000);
-    export_all(ken, hq, &volumes);
+    bundles_export_all(ken, hq, &volumes);
     ck_assert_uint_gt(volumes.files[0].size, 2 * MIB);
     const struct buf *file = &volumes.files[0];
     size_t count = pieces_of(buf_span(file), starts, PIECES_MAX);
@@ -609,19 +422,19 @@ START_TEST(the_head_comes_again_and_no_volume_passes_its_size)
         ck_assert_uint_le(starts[n] - head_at, MIB + BUNDLE_PIECE_BYTES_MAX);
         head_at = is_head ? starts[n] : head_at;
     }
-    volumes_free(&volumes);
+    bundles_free(&volumes);
     /* export_to holds each volume to its size, with more than one head in it. */
     for (uint64_t size = MIB + 65536; size < MIB + 70000; size += 1009) {
-        export_to(ken, &hq->identity.device_id, 1, BUNDLE_ALL, size, &volumes);
+        bundles_export(ken, &hq->identity.device_id, 1, BUNDLE_ALL, size, &volumes);
         ck_assert_uint_ge(volumes.count, 2);
-        volumes_free(&volumes);
+        bundles_free(&volumes);
     }
 }
 END_TEST
 
 START_TEST(who_begins_anywhere_in_a_carousel_gets_all)
 {
-    struct volumes volumes;
+    struct bundles volumes;
     struct buf stream = { 0 };
 
     make_volumes(&volumes);
@@ -639,7 +452,7 @@ START_TEST(who_begins_anywhere_in_a_carousel_gets_all)
     carry(hq, ken, BUNDLE_LACKING);
     ck_assert(are_equal(ken, hq));
     buf_free(&stream);
-    volumes_free(&volumes);
+    bundles_free(&volumes);
 }
 END_TEST
 
@@ -648,10 +461,10 @@ END_TEST
 START_TEST(a_flipped_bit_costs_its_own_piece)
 {
     enum { PIECES_MAX = 256 };
-    struct volumes volumes;
+    struct bundles volumes;
     size_t starts[PIECES_MAX + 1];
 
-    export_all(ken, hq, &volumes);
+    bundles_export_all(ken, hq, &volumes);
     struct span file = buf_span(&volumes.files[0]);
     size_t count = pieces_of(file, starts, PIECES_MAX);
     starts[count] = file.size;
@@ -672,19 +485,19 @@ START_TEST(a_flipped_bit_costs_its_own_piece)
     }
     import_spans(hq, &file, 1, true);
     ck_assert(outcome.files[0].whole);
-    volumes_free(&volumes);
+    bundles_free(&volumes);
 }
 END_TEST
 
 START_TEST(the_rest_of_a_damaged_volume_is_used_and_the_damage_is_made_good_later)
 {
     enum { PIECES_MAX = 512 };
-    struct volumes volumes;
+    struct bundles volumes;
     struct buf damaged = { 0 };
     size_t starts[PIECES_MAX];
 
     make_many(300);
-    export_all(ken, hq, &volumes);
+    bundles_export_all(ken, hq, &volumes);
     struct span file = buf_span(&volumes.files[0]);
     size_t count = pieces_of(file, starts, PIECES_MAX);
     buf_put_span(&damaged, file);
@@ -701,18 +514,18 @@ START_TEST(the_rest_of_a_damaged_volume_is_used_and_the_damage_is_made_good_late
     ck_assert_uint_eq(refused(), 0);
     expect_standing(true);
     buf_free(&damaged);
-    volumes_free(&volumes);
+    bundles_free(&volumes);
 }
 END_TEST
 
 START_TEST(a_volume_that_was_cut_short_anywhere_gives_what_it_has)
 {
     enum { PIECES_MAX = 256 };
-    struct volumes volumes;
+    struct bundles volumes;
     size_t starts[PIECES_MAX];
     uint64_t entries = 0;
 
-    export_all(ken, hq, &volumes);
+    bundles_export_all(ken, hq, &volumes);
     struct span file = buf_span(&volumes.files[0]);
     size_t count = pieces_of(file, starts, PIECES_MAX);
     for (size_t n = 1; n < count; n++) {
@@ -734,18 +547,18 @@ START_TEST(a_volume_that_was_cut_short_anywhere_gives_what_it_has)
         import_spans(hq, &cut, 1, true);
         ck_assert_int_eq(outcome.files[0].state, BUNDLE_FILE_NONE);
     }
-    volumes_free(&volumes);
+    bundles_free(&volumes);
 }
 END_TEST
 
 START_TEST(parts_in_any_order_and_between_rubbish_are_found)
 {
     enum { PIECES_MAX = 256 };
-    struct volumes volumes;
+    struct bundles volumes;
     struct buf shuffled = { 0 };
     size_t starts[PIECES_MAX + 1];
 
-    export_all(ken, hq, &volumes);
+    bundles_export_all(ken, hq, &volumes);
     struct span file = buf_span(&volumes.files[0]);
     size_t count = pieces_of(file, starts, PIECES_MAX);
     starts[count] = file.size;
@@ -760,30 +573,30 @@ START_TEST(parts_in_any_order_and_between_rubbish_are_found)
     ck_assert_uint_eq(refused(), 0);
     ck_assert_uint_eq(outcome.files[0].reading.damaged_bytes, 2 * count * strlen("VIGILBD"));
     test_node_tend(hq);
-    struct volumes back;
-    export_all(hq, ken, &back);
+    struct bundles back;
+    bundles_export_all(hq, ken, &back);
     import_all(ken, &back);
     ck_assert(are_equal(ken, hq));
-    volumes_free(&back);
+    bundles_free(&back);
     buf_free(&shuffled);
-    volumes_free(&volumes);
+    bundles_free(&volumes);
 }
 END_TEST
 
 START_TEST(a_file_that_fails_half_way_is_used_up_to_there)
 {
-    struct volumes volumes;
+    struct bundles volumes;
 
     make_many(300);
-    export_all(ken, hq, &volumes);
-    struct memory memory = { .bytes = buf_span(&volumes.files[0]), .slice = 4096 };
+    bundles_export_all(ken, hq, &volumes);
+    struct bundles_memory memory = { .bytes = buf_span(&volumes.files[0]), .slice = 4096 };
     memory.fails_at = memory.bytes.size / 2;
-    struct bundle_source source = { &memory, memory_read, memory_rewind };
-    run_import(hq, &source, 1, false, &outcome);
+    struct bundle_source source = bundles_source(&memory);
+    bundles_import(hq, &source, 1, false, &outcome);
     ck_assert_int_eq(outcome.files[0].state, BUNDLE_FILE_FAILED);
     ck_assert_int_eq(outcome.files[0].err, ERR_IO);
     ck_assert_uint_gt(outcome.counts.taken, 0);
-    volumes_free(&volumes);
+    bundles_free(&volumes);
 }
 END_TEST
 
@@ -833,7 +646,7 @@ START_TEST(noise_is_read_to_its_end_and_needs_no_memory)
     uint64_t mib = asked == NULL ? NOISE_MIB : strtoull(asked, NULL, 10);
     struct noise noise = { .size = mib << 20 };
     struct bundle_source source = { &noise, noise_read, noise_rewind };
-    const struct bundle_sink sink = { hq, take, is_full };
+    const struct bundle_sink sink = bundles_sink(hq);
     struct bundle_import *import = NULL;
     bool done = false;
 
@@ -855,19 +668,19 @@ END_TEST
 
 START_TEST(a_bundle_for_somebody_else_gives_nothing)
 {
-    struct volumes volumes;
+    struct bundles volumes;
     struct test_node *other = test_organisation_enrol(&org, "KEN", LEVEL_ADMIN, NULL, 0);
     struct span files[2];
 
     test_node_join(&org, other);
     test_node_import(&org, ken);
-    export_all(ken, other, &volumes);
+    bundles_export_all(ken, other, &volumes);
     import_all(hq, &volumes);
     ck_assert_int_eq(outcome.files[0].state, BUNDLE_FILE_LOCKED);
     ck_assert_uint_eq(outcome.counts.taken, 0);
     /* One that is for us beside it is taken all the same. */
-    struct volumes ours;
-    export_all(ken, hq, &ours);
+    struct bundles ours;
+    bundles_export_all(ken, hq, &ours);
     files[0] = buf_span(&volumes.files[0]);
     files[1] = buf_span(&ours.files[0]);
     import_spans(hq, files, 2, false);
@@ -885,14 +698,14 @@ START_TEST(a_bundle_for_somebody_else_gives_nothing)
     ck_assert_uint_eq(outcome.files[0].reading.damaged_bytes, 0);
     ck_assert_uint_gt(outcome.files[0].reading.locked_bytes, files[0].size);
     buf_free(&both);
-    volumes_free(&ours);
-    volumes_free(&volumes);
+    bundles_free(&ours);
+    bundles_free(&volumes);
 }
 END_TEST
 
 START_TEST(a_bundle_opens_for_each_destination_and_holds_what_all_may_carry)
 {
-    struct volumes volumes;
+    struct bundles volumes;
     struct hash to[3];
 
     test_organisation_office(&org, "GVA", false);
@@ -903,7 +716,7 @@ START_TEST(a_bundle_opens_for_each_destination_and_holds_what_all_may_carry)
     to[0] = gva->identity.device_id;
     to[1] = hq->identity.device_id;
     to[2] = gva->identity.device_id;
-    export_to(ken, to, 3, BUNDLE_ALL, UINT32_MAX, &volumes);
+    bundles_export(ken, to, 3, BUNDLE_ALL, UINT32_MAX, &volumes);
     import_all(gva, &volumes);
     ck_assert_uint_eq(refused(), 0);
     expect_standing(true);
@@ -914,7 +727,7 @@ START_TEST(a_bundle_opens_for_each_destination_and_holds_what_all_may_carry)
     for (size_t n = 0; n < outcome.standing_count; n++) {
         ck_assert(!ident_equal(&outcome.standing[n].compartment, &cases));
     }
-    volumes_free(&volumes);
+    bundles_free(&volumes);
 }
 END_TEST
 
@@ -934,10 +747,10 @@ revoke_ken(struct test_node *at)
 START_TEST(a_bundle_of_a_revoked_device_is_judged_chunk_by_chunk_and_not_believed)
 {
     struct bundle_export *export = NULL;
-    struct volumes volumes;
+    struct bundles volumes;
     size_t place;
 
-    export_all(ken, hq, &volumes);
+    bundles_export_all(ken, hq, &volumes);
     revoke_ken(hq);
     import_all(hq, &volumes);
     ck_assert_int_eq(outcome.files[0].state, BUNDLE_FILE_GOOD);
@@ -949,7 +762,7 @@ START_TEST(a_bundle_of_a_revoked_device_is_judged_chunk_by_chunk_and_not_believe
     const struct bundle_export_options options = { &ken->identity.device_id, 1, BUNDLE_ALL, UINT32_MAX };
     ck_assert_int_eq(bundle_export_begin(&export, hq->replica, &options, &place), ERR_ABSENT);
     ck_assert_uint_eq(place, 0);
-    volumes_free(&volumes);
+    bundles_free(&volumes);
 }
 END_TEST
 
@@ -1018,33 +831,33 @@ add_manifest(struct made *made, const struct key_pair *signer)
 START_TEST(a_device_that_nobody_knew_is_known_by_its_own_bundle)
 {
     struct test_node *fresh = test_organisation_enrol(&org, "KEN", LEVEL_ADMIN, NULL, 0);
-    struct volumes volumes;
+    struct bundles volumes;
 
     test_node_join(&org, fresh);
     /* Its office was told, and headquarters was not. */
     test_node_import(&org, ken);
     test_node_exchange(ken, fresh);
     (void)saves_person(fresh, &cases, NAME);
-    export_all(fresh, hq, &volumes);
+    bundles_export_all(fresh, hq, &volumes);
     import_all(hq, &volumes);
     ck_assert_int_eq(outcome.files[0].maker, BUNDLE_MAKER_MEMBER);
     ck_assert(hash_equal(&outcome.files[0].exporter, &fresh->identity.device_id));
     expect_standing(true);
     ck_assert_uint_eq(refused(), 0);
-    volumes_free(&volumes);
+    bundles_free(&volumes);
     /* And what it said is believed. */
-    export_to(hq, &fresh->identity.device_id, 1, BUNDLE_LACKING, UINT32_MAX, &volumes);
+    bundles_export(hq, &fresh->identity.device_id, 1, BUNDLE_LACKING, UINT32_MAX, &volumes);
     uint64_t lacking = volumes.progress.all;
-    volumes_free(&volumes);
-    export_to(hq, &fresh->identity.device_id, 1, BUNDLE_ALL, UINT32_MAX, &volumes);
+    bundles_free(&volumes);
+    bundles_export(hq, &fresh->identity.device_id, 1, BUNDLE_ALL, UINT32_MAX, &volumes);
     ck_assert_uint_lt(lacking, volumes.progress.all);
-    volumes_free(&volumes);
+    bundles_free(&volumes);
 }
 END_TEST
 
 START_TEST(several_volumes_in_one_file_are_counted_each)
 {
-    struct volumes volumes;
+    struct bundles volumes;
     struct buf stream = { 0 };
     uint64_t entries = 0;
 
@@ -1068,7 +881,7 @@ START_TEST(several_volumes_in_one_file_are_counted_each)
     import_spans(hq, &file, 1, true);
     ck_assert(!outcome.files[0].whole);
     buf_free(&stream);
-    volumes_free(&volumes);
+    bundles_free(&volumes);
 }
 END_TEST
 
@@ -1209,11 +1022,11 @@ expect_unseen(const struct buf *file, struct span needle)
 
 START_TEST(a_volume_shows_no_device_no_log_no_office_and_no_word)
 {
-    struct volumes volumes;
+    struct bundles volumes;
     const struct journal *journal = replica_journal(ken->replica);
     const struct roster *roster = replica_roster(ken->replica);
 
-    export_all(ken, hq, &volumes);
+    bundles_export_all(ken, hq, &volumes);
     const struct buf *file = &volumes.files[0];
     for (size_t n = 0; n < org.node_count; n++) {
         const struct replica_identity *identity = &org.nodes[n]->identity;
@@ -1239,14 +1052,14 @@ START_TEST(a_volume_shows_no_device_no_log_no_office_and_no_word)
     expect_unseen(file, span_text(NAME));
     expect_unseen(file, span_text("KEN-"));
     /* Two bundles of the same have nothing in common but marks. */
-    struct volumes again;
-    export_all(ken, hq, &again);
+    struct bundles again;
+    bundles_export_all(ken, hq, &again);
     ck_assert_uint_eq(file->size, again.files[0].size);
     for (size_t n = 12; n + 8 < 700; n += 8) {
         ck_assert_mem_ne(file->data + n, again.files[0].data + n, 8);
     }
-    volumes_free(&again);
-    volumes_free(&volumes);
+    bundles_free(&again);
+    bundles_free(&volumes);
 }
 END_TEST
 

@@ -1,6 +1,7 @@
 /* bundle.export, bundle.inspect and bundle.import: files of the running node, and what the loop does for them. */
 #include "node/backup_file.h"
 #include "node/bundle.h"
+#include "node/value.h"
 #include "store/base/log.h"
 #include "tests/support/check.h"
 #include "tests/support/marker.h"
@@ -143,6 +144,152 @@ START_TEST(a_bundle_is_written_read_back_and_taken_in)
     work(&hq);
     ck_assert_uint_eq(saves_pseudonym_count(hq.node, &cases, &person), 1);
     ck_assert_int_eq(stat(path, &info), 0);
+}
+END_TEST
+
+static void
+time_text(char out[32], uint64_t wall_ms)
+{
+    json_t *json = time_json(wall_ms);
+
+    (void)snprintf(out, 32, "%s", json_string_value(json));
+    json_decref(json);
+}
+
+/* When headquarters last heard of KEN, and how. */
+static void
+expect_heard(const char *at, bool by_bundle)
+{
+    json_t *answer = served_ask(&hq, "{'id':1,'do':'device.list'}");
+    size_t index;
+    json_t *device;
+    bool found = false;
+
+    json_array_foreach((json_t *)served_member(served_granted(answer), "devices"), index, device)
+    {
+        if (strcmp(json_string_value(json_object_get(device, "office")), "KEN") == 0) {
+            const char *said = json_string_value(json_object_get(device, "last_contact"));
+
+            found = true;
+            ck_assert_msg(said == NULL ? at == NULL : at != NULL && strcmp(said, at) == 0, "%s",
+                          said == NULL ? "never" : said);
+            ck_assert_int_eq(json_is_true(json_object_get(device, "by_bundle")), by_bundle);
+        }
+    }
+    ck_assert(found);
+    json_decref(answer);
+}
+
+static void
+write_stick(const char *name)
+{
+    char path[128];
+
+    (void)snprintf(path, sizeof path, "%s/%s", stick, name);
+    ask(&ken, "{'do':'bundle.export','to':['HQ'],'path':'%s'}", path);
+    work(&ken);
+}
+
+static void
+import_stick(const char *name)
+{
+    char path[128];
+
+    (void)snprintf(path, sizeof path, "%s/%s.001", stick, name);
+    ask(&hq, "{'do':'bundle.import','files':['%s']}", path);
+    work(&hq);
+}
+
+/* Every other turn of it comes to nothing. */
+static void
+import_with_losses(const char *name, int which)
+{
+    char path[128];
+
+    (void)snprintf(path, sizeof path, "%s/%s.001", stick, name);
+    ask(&hq, "{'do':'bundle.import','files':['%s']}", path);
+    for (int turns = which; pass(&hq, serve_has_writes(hq.serve) && turns % 2 == 0); turns++) {
+        ck_assert_int_lt(turns, 1000);
+    }
+    test_node_tend(hq.node);
+}
+
+START_TEST(whoever_made_a_bundle_was_heard_when_it_was_made)
+{
+    struct table_txn *txn = NULL;
+    char first[32];
+    char second[32];
+
+    expect_heard(NULL, false);
+    time_text(first, world_wall_ms(&ken.node->world.world));
+    write_stick("first");
+    test_world_pass(&ken.node->world, 3600 * 1000);
+    time_text(second, world_wall_ms(&ken.node->world.world));
+    write_stick("second");
+    test_world_pass(&hq.node->world, 48 * 3600 * 1000);
+    /* Whoever only looks at it has heard nobody; nor has whom it is not for, nor the one that made it. */
+    ask(&hq, "{'do':'bundle.inspect','files':['%s/first.001']}", stick);
+    work(&hq);
+    expect_heard(NULL, false);
+    import_with_losses("first", 0);
+    expect_heard(first, true);
+    import_with_losses("second", 1);
+    expect_heard(second, true);
+    /* An older one says nothing new. */
+    import_stick("first");
+    expect_heard(second, true);
+    /* It outlives the process. */
+    ck_assert_int_eq(replica_begin_read(hq.node->replica, &txn), ERR_OK);
+    ck_assert_int_eq(peers_load(hq.peers, txn), ERR_OK);
+    replica_end_read(hq.node->replica, &txn);
+    expect_heard(second, true);
+    /* A line is later, until the next stick. */
+    struct peer *peer = peers_by_device(hq.peers, &ken.node->identity.device_id);
+    ck_assert_ptr_nonnull(peer);
+    peer->contact_ms = world_wall_ms(&hq.node->world.world);
+    char now[32];
+    time_text(now, peer->contact_ms);
+    expect_heard(now, false);
+    /* Whose clock is ahead was heard now, and no later. */
+    test_world_pass(&ken.node->world, UINT64_C(400) * 24 * 3600 * 1000);
+    write_stick("ahead");
+    test_world_pass(&hq.node->world, 3600 * 1000);
+    ask(&hq, "{'do':'bundle.import','files':['%s/ahead.001']}", stick);
+    while (pass(&hq, false)) {
+    }
+    const struct peer_heard heard = peers_last_heard(hq.peers, &ken.node->identity.device_id);
+    ck_assert(heard.by_bundle);
+    ck_assert_uint_le(heard.at_ms, world_wall_ms(&hq.node->world.world));
+    ck_assert_uint_ge(heard.at_ms + 1000, world_wall_ms(&hq.node->world.world));
+}
+END_TEST
+
+START_TEST(a_report_on_an_erasure_says_that_a_stick_was_the_last_contact)
+{
+    write_stick("first");
+    char made[32];
+    time_text(made, world_wall_ms(&ken.node->world.world));
+    test_world_pass(&hq.node->world, 48 * 3600 * 1000);
+    import_stick("first");
+    char id[2 * IDENT_BYTES + 1];
+    bytes_hex(id, ident_span(&person));
+    json_decref(
+        served_ask(&hq, "{'id':1,'do':'erase.order','record':'%s','reason':'consent_withdrawn'}", id));
+    json_t *answer = served_ask(&hq, "{'id':1,'do':'erase.report'}");
+    const json_t *devices = served_member(served_granted(answer), "devices");
+    ck_assert_uint_eq(json_array_size(devices), 2);
+    for (size_t n = 0; n < 2; n++) {
+        const json_t *device = json_array_get(devices, n);
+        bool own = strcmp(json_string_value(served_member(device, "device.office")), "HQ") == 0;
+
+        ck_assert_int_eq(json_is_true(json_object_get(device, "by_bundle")), !own);
+        if (!own) {
+            ck_assert_str_eq(json_string_value(json_object_get(device, "state")), "missing");
+            ck_assert_int_eq(strncmp(json_string_value(json_object_get(device, "last_contact")), made, 19),
+                             0);
+        }
+    }
+    json_decref(answer);
 }
 END_TEST
 
@@ -331,6 +478,8 @@ START_TEST(an_export_that_is_given_up_leaves_nothing)
 END_TEST
 
 SUITE_MAIN_WITH("serve_bundle", setup, teardown, a_bundle_is_written_read_back_and_taken_in,
+                whoever_made_a_bundle_was_heard_when_it_was_made,
+                a_report_on_an_erasure_says_that_a_stick_was_the_last_contact,
                 an_import_whose_turns_all_come_to_nothing_ends,
                 small_volumes_have_numbers_and_none_is_written_over,
                 what_cannot_be_done_is_refused_with_a_reason,
