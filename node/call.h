@@ -373,6 +373,10 @@ void call_fail_restricted(struct call *call);
 /* An array of the peer objects of sync.status. NULL: no memory. */
 json_t *peers_json(struct call *call);
 
+/* The compartments of which something is still to come, or waits to be read: what of each is stored here, and what is visible, of all
+ * that is known of. */
+json_t *arriving_json(struct call *call, const struct replica_compartment *held, size_t held_count);
+
 /* The event of a place, and the next place to look at; NULL: nothing there for people. */
 json_t *place_json(struct call *call, uint64_t place);
 

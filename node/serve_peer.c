@@ -126,6 +126,58 @@ peers_json(struct call *call)
     return list;
 }
 
+/* What a peer says of a compartment that we may lack something of; of a peer that is away, what it said last. NULL: nothing. */
+static const struct gossip_compartment_status *
+most_to_come(const struct gossip_peer_status *all, size_t count, const struct ident *compartment,
+             bool connected)
+{
+    const struct gossip_compartment_status *most = NULL;
+
+    for (size_t n = 0; n < count; n++) {
+        for (size_t m = 0; m < all[n].compartment_count && (all[n].connected || !connected); m++) {
+            const struct gossip_compartment_status *one = &all[n].compartments[m];
+
+            if (ident_equal(&one->compartment, compartment) &&
+                (most == NULL || one->entries_to_receive > most->entries_to_receive)) {
+                most = one;
+            }
+        }
+    }
+    return most;
+}
+
+json_t *
+arriving_json(struct call *call, const struct replica_compartment *held, size_t held_count)
+{
+    json_t *list = json_array();
+    size_t count = 0;
+    const struct gossip_peer_status *all = gossip_status(call_options(call)->gossip, &count);
+    bool connected = false;
+
+    for (size_t n = 0; n < count; n++) {
+        connected = connected || all[n].connected;
+    }
+    for (size_t n = 0; n < held_count; n++) {
+        const struct gossip_compartment_status *peer = most_to_come(all, count, &held[n].id, connected);
+        uint64_t to_come = peer == NULL ? 0 : peer->entries_to_receive;
+        uint64_t readable = held[n].entries > held[n].pending ? held[n].entries - held[n].pending : 0;
+        double whole = (double)(held[n].entries + to_come);
+
+        if (to_come == 0 && readable == held[n].entries) {
+            continue;
+        }
+        (void)json_array_append_new(
+            list,
+            json_pack("{s:s,s:f,s:o,s:I,s:I,s:I,s:b}", "name", held[n].name, "stored",
+                      (double)held[n].entries / whole, "visible",
+                      held[n].level >= LEVEL_READ ? json_real((double)readable / whole) : json_null(),
+                      "entries", (json_int_t)held[n].entries, "to_receive", (json_int_t)to_come,
+                      "bytes_to_receive", peer == NULL ? (json_int_t)0 : (json_int_t)peer->bytes_to_receive,
+                      "connected", connected));
+    }
+    return list;
+}
+
 void
 call_sync_status(struct call *call)
 {

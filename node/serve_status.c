@@ -342,6 +342,7 @@ call_status(struct call *call)
     if (ok != NULL && more != NULL) {
         (void)json_object_update(ok, more);
         (void)json_object_set_new(ok, "restored", restored ? time_json(made_ms) : json_null());
+        (void)json_object_set_new(ok, "arriving", arriving_json(call, held, count));
     }
     if (ok != NULL && alarms != NULL) {
         (void)json_object_update(ok, alarms);

@@ -118,6 +118,69 @@ print_peers(FILE *to, const json_t *peers)
     }
 }
 
+/* "[#####+++++..........]": what can be read and found, what is on the disk besides, and what is still to come. */
+static void
+bar_text(char out[24], double stored, double visible)
+{
+    enum { WIDTH = 20 };
+
+    /* Rounded down: a bar that is full says that all is here. */
+    int read = (int)(visible * WIDTH);
+    int held = (int)(stored * WIDTH);
+    char *at = out;
+    *at++ = '[';
+    for (int n = 0; n < WIDTH; n++) {
+        *at++ = (char)(n < read ? '#' : n < held ? '+' : '.');
+    }
+    *at++ = ']';
+    *at = '\0';
+}
+
+/* As 99.9 of 0.9999: not all. */
+static double
+percent_of(double share)
+{
+    return (double)(int)(share * 1000.0) / 10.0;
+}
+
+static void
+print_arriving(FILE *to, const json_t *arriving)
+{
+    size_t index;
+    json_t *one;
+
+    json_array_foreach((json_t *)arriving, index, one)
+    {
+        const char *name = json_string_value(json_object_get(one, "name"));
+        const json_t *visible = json_object_get(one, "visible");
+        double stored = json_number_value(json_object_get(one, "stored"));
+        double read = json_is_null(visible) ? 0.0 : json_number_value(visible);
+        json_int_t entries = json_integer_value(json_object_get(one, "to_receive"));
+        char bar[24];
+        char bytes[32];
+
+        bar_text(bar, stored, read);
+        output_printf(to, "%-14s %s %s: %.1f %% stored, ", index == 0 ? "Arriving" : "", bar,
+                      name == NULL ? "" : name, percent_of(stored));
+        if (json_is_null(visible)) {
+            output_printf(to, "carried for others");
+        } else {
+            output_printf(to, "%.1f %% visible", percent_of(read));
+        }
+        if (entries > 0) {
+            bytes_text(bytes, json_object_get(one, "bytes_to_receive"));
+            output_printf(to, ", %lld entries to come", (long long)entries);
+            if (json_integer_value(json_object_get(one, "bytes_to_receive")) > 0) {
+                output_printf(to, " (about %s)", bytes);
+            }
+            if (json_is_false(json_object_get(one, "connected"))) {
+                output_printf(to, ", as a peer said before it went");
+            }
+        }
+        output_printf(to, "\n");
+    }
+}
+
 static void
 print_net(FILE *to, const json_t *net)
 {
@@ -165,6 +228,7 @@ print_status(FILE *to, const json_t *status)
     print_own_held(to, status);
     counts_line(to, "Refused", json_object_get(status, "refused"));
     print_peers(to, json_object_get(status, "peers"));
+    print_arriving(to, json_object_get(status, "arriving"));
     print_net(to, json_object_get(status, "net"));
     print_disk(to, json_object_get(status, "disk"));
     print_clock(to, json_object_get(status, "clock"));
@@ -218,7 +282,9 @@ run_status(struct command *command)
 
 static const struct verb verbs[] = {
     { NULL, NULL, 0, 0, OPTION(WATCH) | OPTION(CHECK), "Show whether this node is well",
-      "A line that begins with ! is a warning, with what to do. Held: entries that are kept and do not "
+      "A line that begins with ! is a warning, with what to do. Arriving: how far a compartment is of which "
+      "something is to come or waits to be read; # can be read and found, + is stored, . is to come. Held: "
+      "entries that are kept and do not "
       "count; "
       "vigil held list shows them. Refused: what arrived malformed or forged, and what waits for something "
       "else.\n\n"

@@ -5,6 +5,7 @@
 
 #include "store/base/log.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -695,6 +696,95 @@ START_TEST(a_restored_node_takes_saves_and_shows_no_record_before_it_is_accepted
 }
 END_TEST
 
+/* What status says of "KEN cases" among what arrives. NULL: all of it is here, and visible. */
+static json_t *
+arriving(struct served *at, json_t **answer_out)
+{
+    size_t index;
+    json_t *one;
+
+    *answer_out = served_ask(at, "{'id':1,'do':'status'}");
+    json_array_foreach((json_t *)served_member(served_granted(*answer_out), "arriving"), index, one)
+    {
+        if (strcmp(json_string_value(json_object_get(one, "name")), "KEN cases") == 0) {
+            return one;
+        }
+    }
+    return NULL;
+}
+
+static double
+real_of(const json_t *object, const char *name)
+{
+    ck_assert_msg(json_is_real(json_object_get(object, name)), "%s is no share", name);
+    return json_real_value(json_object_get(object, name));
+}
+
+START_TEST(what_arrives_is_told_as_stored_and_as_visible)
+{
+    struct ident cases = test_compartment(ken.node, "KEN", OWN_CASES);
+    const struct roster_device *peer =
+        roster_device(replica_roster(hq.node->replica), &ken.node->identity.device_id);
+    struct hello hello = { .min = 1, .max = 1, .profile = PROFILE_LAN, .credit_bytes = 65536 };
+    struct digest_item digest = { .digest = { 7 } };
+    struct announce announce = { .entry_count = { 0, 0, 6, 0 }, .byte_count = { 0, 0, 5000, 0 } };
+    struct buf frame = { 0 };
+    char number[40];
+    json_t *answer;
+
+    ck_assert_ptr_null(arriving(&hq, &answer));
+    json_decref(answer);
+    /* Entries before their key: stored, and not visible. */
+    new_case(number);
+    new_case(number);
+    ck_assert_int_eq(replica_begin(hq.node->replica), ERR_OK);
+    test_node_give_lane(ken.node, hq.node, &cases, LANE_NORMAL);
+    ck_assert_int_eq(replica_commit(hq.node->replica), ERR_OK);
+    json_t *cases_row = arriving(&hq, &answer);
+    ck_assert_ptr_nonnull(cases_row);
+    json_int_t entries = json_integer_value(json_object_get(cases_row, "entries"));
+    ck_assert_int_eq(entries, 2);
+    ck_assert(real_of(cases_row, "stored") >= 1.0);
+    ck_assert(real_of(cases_row, "visible") <= 0.0);
+    ck_assert_int_eq((int)json_integer_value(json_object_get(cases_row, "to_receive")), 0);
+    json_decref(answer);
+
+    /* And a peer says that there is more. */
+    memcpy(hello.certificate, peer->certificate.bytes, sizeof hello.certificate);
+    memcpy(digest.tag, cases.bytes, TAG_BYTES);
+    memcpy(announce.tag, cases.bytes, TAG_BYTES);
+    ck_assert_int_eq(gossip_up(hq.gossip, 1, &ken.node->identity.device_id, true, 0), ERR_OK);
+    (void)gossip_flush(hq.gossip, 0);
+    hello_write(&frame, &hello);
+    gossip_receive(hq.gossip, 1, buf_span(&frame), 0);
+    buf_clear(&frame);
+    digest_write(&frame);
+    digest_item_write(&frame, &digest);
+    gossip_receive(hq.gossip, 1, buf_span(&frame), 0);
+    buf_clear(&frame);
+    announce_write(&frame, &announce);
+    gossip_receive(hq.gossip, 1, buf_span(&frame), 0);
+    cases_row = arriving(&hq, &answer);
+    ck_assert_int_eq((int)json_integer_value(json_object_get(cases_row, "to_receive")), 6);
+    ck_assert_int_eq((int)json_integer_value(json_object_get(cases_row, "bytes_to_receive")), 5000);
+    ck_assert(fabs(real_of(cases_row, "stored") - 0.25) < 0.001);
+    ck_assert(real_of(cases_row, "visible") <= 0.0);
+    json_decref(answer);
+    /* The keys come. */
+    test_node_give(ken.node, hq.node, false);
+    cases_row = arriving(&hq, &answer);
+    double visible = real_of(cases_row, "visible");
+    ck_assert(visible > 0.0 && visible < 1.0 && fabs(visible - real_of(cases_row, "stored")) < 0.001);
+    json_decref(answer);
+    ck_assert(json_is_true(json_object_get(arriving(&hq, &answer), "connected")));
+    json_decref(answer);
+    gossip_down(hq.gossip, 1, "gone", 0);
+    ck_assert(json_is_false(json_object_get(arriving(&hq, &answer), "connected")));
+    json_decref(answer);
+    buf_free(&frame);
+}
+END_TEST
+
 START_TEST(a_device_that_only_carries_says_why_it_shows_nothing)
 {
     static const char *const shown[] = { "record.show",  "record.list", "record.history", "record.search",
@@ -764,4 +854,5 @@ SUITE_MAIN_WITH(
     a_person_asks_for_what_their_role_lets_them, every_call_is_for_somebody,
     fields_may_point_at_elements_and_records_of_the_same_request, what_is_no_call_is_unknown,
     a_restored_node_takes_saves_and_shows_no_record_before_it_is_accepted,
-    a_device_that_only_carries_says_why_it_shows_nothing, a_backup_is_asked_for_with_a_path_and_a_recipient)
+    what_arrives_is_told_as_stored_and_as_visible, a_device_that_only_carries_says_why_it_shows_nothing,
+    a_backup_is_asked_for_with_a_path_and_a_recipient)

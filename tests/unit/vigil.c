@@ -153,6 +153,37 @@ START_TEST(findings_end_with_six_only_where_they_are_asked_for)
 }
 END_TEST
 
+START_TEST(what_arrives_is_shown_as_stored_and_as_visible)
+{
+    static const struct fake_step status = {
+        NULL,
+        "{\"id\":$ID,\"ok\":{\"state\":\"running\",\"arriving\":["
+        "{\"name\":\"KEN cases\",\"stored\":0.7503,\"visible\":0.2999,\"entries\":7503,\"to_receive\":2497,"
+        "\"bytes_to_receive\":1258291,\"connected\":true},"
+        "{\"name\":\"COL cases\",\"stored\":0.5,\"visible\":null,\"entries\":2,\"to_receive\":2,"
+        "\"bytes_to_receive\":0,\"connected\":false},"
+        "{\"name\":\"shared\",\"stored\":1.0,\"visible\":0.99999,\"entries\":3,\"to_receive\":0,"
+        "\"bytes_to_receive\":0}]}}"
+    };
+    static const struct fake_step none = { NULL,
+                                           "{\"id\":$ID,\"ok\":{\"state\":\"running\",\"arriving\":[]}}" };
+
+    answer(STEPS(status, none));
+    ck_assert_int_eq(RUN("status"), 0);
+    ck_assert_ptr_nonnull(strstr(out,
+                                 "Arriving       [#####++++++++++.....] KEN cases: 75.0 % stored, 29.9 % "
+                                 "visible, 2497 entries to come (about 1.2 MiB)\n"));
+    ck_assert_ptr_nonnull(strstr(out,
+                                 "               [++++++++++..........] COL cases: 50.0 % stored, carried "
+                                 "for others, 2 entries to come, as a peer said before it went\n"));
+    ck_assert_ptr_nonnull(
+        strstr(out, "               [###################+] shared: 100.0 % stored, 99.9 % visible\n"));
+    ck_assert_int_eq(RUN("status"), 0);
+    ck_assert_ptr_null(strstr(out, "Arriving"));
+    ck_assert_uint_eq(fake_api_end(&api), 2);
+}
+END_TEST
+
 START_TEST(a_fault_is_one_object_with_json)
 {
     answer(STEPS(
@@ -890,10 +921,11 @@ START_TEST(the_completion_offers_what_the_help_lists)
 END_TEST
 
 SUITE_MAIN("vigil", each_exit_status_is_reached, findings_end_with_six_only_where_they_are_asked_for,
-           a_fault_is_one_object_with_json, a_typo_is_met_with_what_was_probably_meant,
-           what_is_typed_becomes_the_request_of_the_api, a_confidential_value_is_refused_on_the_command_line,
-           a_dash_takes_a_line_of_standard_input, a_count_shows_what_is_most_first,
-           a_dry_run_shows_the_request_and_changes_nothing, pages_are_fetched_until_there_are_no_more,
+           what_arrives_is_shown_as_stored_and_as_visible, a_fault_is_one_object_with_json,
+           a_typo_is_met_with_what_was_probably_meant, what_is_typed_becomes_the_request_of_the_api,
+           a_confidential_value_is_refused_on_the_command_line, a_dash_takes_a_line_of_standard_input,
+           a_count_shows_what_is_most_first, a_dry_run_shows_the_request_and_changes_nothing,
+           pages_are_fetched_until_there_are_no_more,
            a_column_that_no_row_has_is_refused_before_anything_is_listed, records_of_a_file_name_each_other,
            after_a_refused_record_the_rest_waits_unless_told_otherwise,
            a_node_that_goes_away_during_a_file_is_told, a_record_is_shown_whole_with_every_sibling,
