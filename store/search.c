@@ -1,6 +1,7 @@
 #include "store/search.h"
 
 #include "store/base/cbor.h"
+#include "store/search_ahead.h"
 #include "store/search_words.h"
 
 #include <sqlite3.h>
@@ -16,11 +17,120 @@ struct search {
     sqlite3_stmt *put;
     sqlite3_stmt *drop;
     sqlite3_stmt *find;
-    uint64_t *has; /* bit record_no: it has a text */
+    struct search_ahead *ahead;      /* texts that were put and are not taken in yet */
+    const struct search_text *taken; /* the one that is being taken in; else NULL */
+    uint64_t *has;                   /* bit record_no: it has a text, taken in or not */
     size_t has_words;
     uint64_t count;
-    bool in_batch; /* texts are put in a transaction that the next query ends: FTS5 makes a segment of each */
+    bool in_batch; /* a transaction is open, which the next query ends: FTS5 makes a segment of each */
+    bool lost;     /* something was written by half: without a journal SQLite takes nothing back */
 };
+
+/* How a name sounds stands in the index as a word of its own that no language has. */
+static const char latin_mark[] = "zzl";
+static const char skeleton_mark[] = "zzq";
+
+enum { SOUND_BYTES = SEARCH_NAME_BYTES + 4 };
+
+static struct span
+sound_of(char out[SOUND_BYTES], const char *mark, const char *form)
+{
+    return span_of(out, (size_t)snprintf(out, SOUND_BYTES, "%s%s", mark, form));
+}
+
+/* --- taking a text apart before it is taken in --- */
+
+/* Before the bytes of each word. */
+struct word_head {
+    uint32_t from;
+    uint32_t to;
+    uint32_t size;
+    bool again;
+};
+
+static int
+note_word(void *self, struct span word, size_t from, size_t to, bool again)
+{
+    struct buf *out = self;
+    struct word_head head = { (uint32_t)from, (uint32_t)to, (uint32_t)word.size, again };
+
+    buf_put(out, &head, sizeof head);
+    buf_put_span(out, word);
+    return out->failed ? -1 : 0;
+}
+
+/* What is gathered of the names of a record. */
+struct sounding {
+    struct search_words *words;
+    struct buf *out;
+    struct span text;
+};
+
+static int
+put_sounds(void *self, struct span word, size_t from, size_t to, bool again)
+{
+    struct sounding *sounding = self;
+    struct search_name name;
+    char sound[SOUND_BYTES];
+
+    (void)word;
+    if (again) {
+        return 0;
+    }
+    search_words_name(sounding->words, span_of(sounding->text.data + from, to - from), &name);
+    if (name.latin[0] != '\0') {
+        buf_put_span(sounding->out, sound_of(sound, latin_mark, name.latin));
+        buf_put_u8(sounding->out, ' ');
+    }
+    if (name.skeleton[0] != '\0') {
+        buf_put_span(sounding->out, sound_of(sound, skeleton_mark, name.skeleton));
+        buf_put_u8(sounding->out, ' ');
+    }
+    return 0;
+}
+
+/* False: no memory. */
+static bool
+find_sounds(struct search_words *words, struct search_text *text)
+{
+    size_t size = text->text.size;
+    struct span names = span_of(text->text.data + (size - text->names_bytes), text->names_bytes);
+    struct sounding sounding = { words, &text->sounds, names };
+
+    return names.size == 0 ||
+           (search_words_each(words, names, put_sounds, &sounding) == 0 && !text->sounds.failed);
+}
+
+static void *
+begin_ahead(void)
+{
+    struct search_words *words = NULL;
+
+    return search_words_open(&words) == ERR_OK ? words : NULL;
+}
+
+static bool
+take_apart(void *self, struct search_text *text)
+{
+    struct search_words *words = self;
+
+    if (!find_sounds(words, text) ||
+        search_words_each(words, buf_span(&text->text), note_word, &text->words) != 0) {
+        return false;
+    }
+    text->text_words_bytes = text->words.size;
+    return search_words_each(words, buf_span(&text->sounds), note_word, &text->words) == 0;
+}
+
+static void
+end_ahead(void *self)
+{
+    struct search_words *words = self;
+
+    search_words_close(&words);
+}
+
+static const struct search_ahead_work ahead_work = { begin_ahead, take_apart, end_ahead };
 
 /* --- the tokenizer, as FTS5 wants one --- */
 
@@ -37,18 +147,6 @@ give_word(void *self, struct span word, size_t from, size_t to, bool again)
 
     return giving->give(giving->context, again ? FTS5_TOKEN_COLOCATED : 0, (const char *)word.data,
                         (int)word.size, (int)from, (int)to);
-}
-
-/* How a name sounds stands in the index as a word of its own that no language has. */
-static const char latin_mark[] = "zzl";
-static const char skeleton_mark[] = "zzq";
-
-enum { SOUND_BYTES = SEARCH_NAME_BYTES + 4 };
-
-static struct span
-sound_of(char out[SOUND_BYTES], const char *mark, const char *form)
-{
-    return span_of(out, (size_t)snprintf(out, SOUND_BYTES, "%s%s", mark, form));
 }
 
 /* A word that somebody looks for may be a name: it stands for all that sound like it, too. */
@@ -73,12 +171,44 @@ give_asked(void *self, struct span word, size_t from, size_t to, bool again)
     return status;
 }
 
+/* Give the words that were found ahead, as tokenize would. */
 static int
-tokenize(Fts5Tokenizer *tokenizer, void *context, int flags, const char *text, int size,
+give_again(struct giving *giving, struct span words)
+{
+    struct word_head head;
+    int status = SQLITE_OK;
+
+    for (size_t at = 0; at < words.size && status == SQLITE_OK; at += head.size) {
+        memcpy(&head, words.data + at, sizeof head);
+        at += sizeof head;
+        status = give_word(giving, span_of(words.data + at, head.size), head.from, head.to, head.again);
+    }
+    return status;
+}
+
+static int
+tokenize(Fts5Tokenizer *tokenizer, void *context, int flags, const char *bytes, int size,
          int (*give)(void *context, int flags, const char *token, int size, int from, int to))
 {
-    struct giving giving = { (struct search_words *)tokenizer, context, give };
-    int status = search_words_each(giving.words, span_of(text, size < 0 ? 0 : (size_t)size),
+    struct search *search = (struct search *)tokenizer;
+    const struct search_text *taken = search->taken;
+    struct giving giving = { search->words, context, give };
+    struct span text = span_of(bytes, size < 0 ? 0 : (size_t)size);
+
+    /* FTS5 also asks for the words of what is to be taken out. */
+    if (taken != NULL && taken->ready) {
+        if (span_equal(text, buf_span(&taken->text))) {
+            return give_again(&giving, span_of(taken->words.data, taken->text_words_bytes));
+        }
+        if (span_equal(text, buf_span(&taken->sounds))) {
+            size_t rest = taken->words.size - taken->text_words_bytes;
+
+            return rest == 0
+                       ? SQLITE_OK
+                       : give_again(&giving, span_of(taken->words.data + taken->text_words_bytes, rest));
+        }
+    }
+    int status = search_words_each(giving.words, text,
                                    (flags & FTS5_TOKENIZE_QUERY) != 0 ? give_asked : give_word, &giving);
 
     return status == -1 ? SQLITE_NOMEM : status;
@@ -114,7 +244,7 @@ add_tokenizer(struct search *search)
     }
     (void)sqlite3_finalize(statement);
     return good && fts5 != NULL &&
-           fts5->xCreateTokenizer(fts5, "words", search->words, &tokenizer, NULL) == SQLITE_OK;
+           fts5->xCreateTokenizer(fts5, "words", search, &tokenizer, NULL) == SQLITE_OK;
 }
 
 /* --- opening --- */
@@ -168,8 +298,10 @@ open_index(struct search **search_out, const struct span *image)
         return ERR_MEMORY;
     }
     enum err err = search_words_open(&search->words);
+    search->ahead = search_ahead_new(&ahead_work);
     if (err == ERR_OK &&
-        (sqlite3_open_v2(":memory:", &search->database, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX, NULL) !=
+        (search->ahead == NULL ||
+         sqlite3_open_v2(":memory:", &search->database, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX, NULL) !=
              SQLITE_OK ||
          !add_tokenizer(search) || sqlite3_exec(search->database, setup, NULL, NULL, NULL) != SQLITE_OK)) {
         err = ERR_MEMORY;
@@ -208,6 +340,7 @@ search_close(struct search **search_in)
     if (search == NULL) {
         return;
     }
+    search_ahead_free(&search->ahead);
     (void)sqlite3_finalize(search->put);
     (void)sqlite3_finalize(search->drop);
     (void)sqlite3_finalize(search->find);
@@ -220,18 +353,32 @@ search_close(struct search **search_in)
 
 /* --- texts --- */
 
-static bool
-batch(struct search *search, bool begins)
+/* What a change of the index gave. */
+static enum err
+changed(struct search *search, bool good)
 {
-    if (search->in_batch != begins) {
-        const char *sql = begins ? "BEGIN" : "COMMIT";
+    search->lost = search->lost || !good;
+    return search->lost ? ERR_MEMORY : ERR_OK;
+}
 
-        if (sqlite3_exec(search->database, sql, NULL, NULL, NULL) != SQLITE_OK) {
-            return false;
-        }
-        search->in_batch = begins;
+static enum err
+begin_batch(struct search *search)
+{
+    if (!search->in_batch && sqlite3_exec(search->database, "BEGIN", NULL, NULL, NULL) != SQLITE_OK) {
+        return ERR_MEMORY;
     }
-    return true;
+    search->in_batch = true;
+    return ERR_OK;
+}
+
+static enum err
+end_batch(struct search *search)
+{
+    if (!search->in_batch) {
+        return ERR_OK;
+    }
+    search->in_batch = false;
+    return changed(search, sqlite3_exec(search->database, "COMMIT", NULL, NULL, NULL) == SQLITE_OK);
 }
 
 static bool
@@ -277,36 +424,6 @@ run(sqlite3_stmt *statement, uint32_t record_no)
     return status;
 }
 
-/* What is gathered of the names of a record. */
-struct sounding {
-    struct search_words *words;
-    struct buf *out;
-    struct span text;
-};
-
-static int
-put_sounds(void *self, struct span word, size_t from, size_t to, bool again)
-{
-    struct sounding *sounding = self;
-    struct search_name name;
-    char sound[SOUND_BYTES];
-
-    (void)word;
-    if (again) {
-        return 0;
-    }
-    search_words_name(sounding->words, span_of(sounding->text.data + from, to - from), &name);
-    if (name.latin[0] != '\0') {
-        buf_put_span(sounding->out, sound_of(sound, latin_mark, name.latin));
-        buf_put_u8(sounding->out, ' ');
-    }
-    if (name.skeleton[0] != '\0') {
-        buf_put_span(sounding->out, sound_of(sound, skeleton_mark, name.skeleton));
-        buf_put_u8(sounding->out, ' ');
-    }
-    return 0;
-}
-
 static void
 bind_text(sqlite3_stmt *statement, int place, struct span text)
 {
@@ -314,58 +431,109 @@ bind_text(sqlite3_stmt *statement, int place, struct span text)
                               SQLITE_STATIC, SQLITE_UTF8);
 }
 
+static enum err
+insert(struct search *search, struct search_text *text)
+{
+    if (!text->ready) {
+        buf_wipe(&text->sounds); /* of an attempt that failed */
+        if (!find_sounds(search->words, text)) {
+            return ERR_MEMORY;
+        }
+    }
+    search->taken = text;
+    bind_text(search->put, 2, buf_span(&text->text));
+    bind_text(search->put, 3, buf_span(&text->sounds));
+    int status = run(search->put, text->record_no);
+    (void)sqlite3_bind_null(search->put, 2);
+    (void)sqlite3_bind_null(search->put, 3);
+    search->taken = NULL;
+    return changed(search, status == SQLITE_DONE);
+}
+
+/* The oldest of those that were put. ERR_MEMORY: it stays, and is tried again unless the index is lost. */
+static enum err
+take_in(struct search *search, struct search_text *text)
+{
+    enum err err = search->lost ? ERR_MEMORY : begin_batch(search);
+
+    if (err == ERR_OK && text->replaces) {
+        err = changed(search, run(search->drop, text->record_no) == SQLITE_DONE);
+        text->replaces = false;
+    }
+    if (err == ERR_OK && text->text.size > 0) {
+        err = insert(search, text);
+    }
+    if (err == ERR_OK) {
+        search_ahead_drop(search->ahead);
+    }
+    return err;
+}
+
 enum err
 search_put(struct search *search, uint32_t record_no, struct span text, struct span names)
 {
-    struct buf whole = { 0 };
-    struct buf sounds = { 0 };
-    struct sounding sounding = { search->words, &sounds, names };
+    size_t bytes = text.size + (names.size > 0 ? names.size + 1 : 0);
+    bool replaces = has_text(search, record_no);
 
-    if (!batch(search, true)) {
+    if (search->lost) {
         return ERR_MEMORY;
     }
-    if (has_text(search, record_no) &&
-        (run(search->drop, record_no) != SQLITE_DONE || !note_text(search, record_no, false))) {
-        return ERR_MEMORY;
-    }
-    if (text.size + names.size == 0) {
+    if (bytes == 0 && !replaces) {
         return ERR_OK;
     }
-    if (names.size > 0) {
-        (void)search_words_each(search->words, names, put_sounds, &sounding);
-        buf_put_span(&whole, text);
-        buf_put_u8(&whole, '\n');
-        buf_put_span(&whole, names);
-        text = buf_span(&whole);
+    while (!search_ahead_has_room(search->ahead, bytes)) {
+        enum err err = take_in(search, search_ahead_front(search->ahead));
+
+        if (err != ERR_OK) {
+            return err;
+        }
     }
-    int status = SQLITE_NOMEM;
-    if (!whole.failed && !sounds.failed) {
-        bind_text(search->put, 2, text);
-        bind_text(search->put, 3, buf_span(&sounds));
-        status = run(search->put, record_no);
-        (void)sqlite3_bind_null(search->put, 2);
-        (void)sqlite3_bind_null(search->put, 3);
+    if (!note_text(search, record_no, replaces)) {
+        return ERR_MEMORY;
     }
-    buf_wipe(&whole);
-    buf_wipe(&sounds);
-    return status == SQLITE_DONE && note_text(search, record_no, true) ? ERR_OK : ERR_MEMORY;
+    enum err err = search_ahead_put(search->ahead, record_no, replaces, text, names);
+    if (err == ERR_OK) {
+        (void)note_text(search, record_no, bytes > 0); /* there is room for it */
+    }
+    return err;
+}
+
+/* All that was put is in the index, and this thread is alone, also after an error. */
+static enum err
+catch_up(struct search *search)
+{
+    enum err err = search->lost ? ERR_MEMORY : ERR_OK;
+    struct search_text *text;
+
+    while (err == ERR_OK && (text = search_ahead_front(search->ahead)) != NULL) {
+        err = take_in(search, text);
+    }
+    search_ahead_rest(search->ahead);
+    return err == ERR_OK ? end_batch(search) : err;
 }
 
 enum err
 search_settle(struct search *search)
 {
-    return batch(search, false) ? ERR_OK : ERR_MEMORY;
+    return catch_up(search);
 }
 
 enum err
 search_purge(struct search *search)
 {
+    enum err err = catch_up(search);
+
     /* What was deleted stays in a segment until that is merged with another; secure_delete wipes pages that are given up. */
-    return batch(search, false) &&
-                   sqlite3_exec(search->database, "INSERT INTO text(text) VALUES ('optimize')", NULL, NULL,
-                                NULL) == SQLITE_OK
-               ? ERR_OK
-               : ERR_MEMORY;
+    return err != ERR_OK
+               ? err
+               : changed(search, sqlite3_exec(search->database, "INSERT INTO text(text) VALUES ('optimize')",
+                                              NULL, NULL, NULL) == SQLITE_OK);
+}
+
+bool
+search_is_lost(const struct search *search)
+{
+    return search->lost;
 }
 
 uint64_t
@@ -447,8 +615,8 @@ search_find(struct search *search, struct span query, struct search_hit *hits_ou
     }
     put_query(search, &wanted, query);
     enum err err = wanted.failed ? ERR_MEMORY : wanted.size == 0 ? ERR_INVALID : ERR_OK;
-    if (err == ERR_OK && !batch(search, false)) {
-        err = ERR_MEMORY;
+    if (err == ERR_OK) {
+        err = catch_up(search);
     }
     if (err == ERR_OK) {
         (void)sqlite3_bind_text64(search->find, 1, (const char *)wanted.data, wanted.size, SQLITE_STATIC,
@@ -493,8 +661,9 @@ search_image(struct search *search, struct search_image *image_out)
     sqlite3_int64 size = 0;
 
     *image_out = (struct search_image){ NULL, 0 };
-    if (!batch(search, false)) {
-        return ERR_MEMORY;
+    enum err err = catch_up(search);
+    if (err != ERR_OK) {
+        return err;
     }
     image_out->bytes = sqlite3_serialize(search->database, "main", &size, 0);
     image_out->size = image_out->bytes == NULL ? 0 : (size_t)size;

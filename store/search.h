@@ -10,7 +10,11 @@
  * FTS5 ranks (BM25), knows prefixes and phrases, and is never given what a person typed as it is: a query is taken
  * apart here, so that no character of it means anything but those named at search_find.
  *
- * One index is used by one thread at a time.
+ * One index is used by one thread at a time. A thread of its own takes the words of a text apart while FTS5 takes in, in the caller's
+ * thread, the texts before it, which is as much work again (search_ahead.h). It is made by a search_put, at any time in the life of the
+ * process, once dozens of texts wait; search_close ends it, and so does every call that changes or asks anything but search_put and
+ * search_count. So to read all anew takes two processors, while who saves a record now and then or searches never has a second thread, nor a second
+ * cache of words in memory: to make it again takes no longer than a few dozen texts do.
  */
 #pragma once
 
@@ -45,18 +49,24 @@ void search_image_free(struct search_image *image); /* wipes it */
 MUST_CHECK enum err search_restore(struct search **search_out, struct span image);
 
 /* The text by which a record is found, in place of what it had; empty: it is found no more. `names`, which is text too, is found
- * by what sounds alike in another script or spelling as well. Neither is kept beyond the call but as words. ERR_MEMORY. */
+ * by what sounds alike in another script or spelling as well. Both are copied, and taken in by this call or a later one; then they are
+ * wiped. ERR_MEMORY: this text was not taken. One that was, and is not in the index yet, is never given up: the next call tries
+ * again, and gives ERR_MEMORY as long as it fails. */
 MUST_CHECK enum err search_put(struct search *search, uint32_t record_no, struct span text,
                                struct span names);
 
-/* Take in what was put since the last query, which would otherwise wait for that. ERR_MEMORY. */
+/* Take in what was put since the last query, which would otherwise wait for that. ERR_MEMORY: some of it waits still. */
 MUST_CHECK enum err search_settle(struct search *search);
 
 /* Let nothing be left of what was replaced or taken out since the last call, in no page of the index: after an erasure.
  * ERR_MEMORY. */
 MUST_CHECK enum err search_purge(struct search *search);
 
-/* Records that have a text. */
+/* True once memory ran out while something was written into the index: it is of no use any longer, every call gives ERR_MEMORY, and what
+ * it held must be put into another. */
+bool search_is_lost(const struct search *search);
+
+/* Records that have a text, taken in or not. */
 uint64_t search_count(const struct search *search);
 
 struct search_hit {

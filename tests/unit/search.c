@@ -2,8 +2,12 @@
 
 #include "store/search.h"
 #include "store/search_words.h"
+#include "store/base/bytes.h"
 #include "tests/support/check.h"
+#include "tests/support/threads.h"
 
+#include <sqlite3.h>
+#include <stdio.h>
 #include <string.h>
 
 static struct search *search;
@@ -11,6 +15,7 @@ static struct search *search;
 static void
 setup(void)
 {
+    threads_refuse(false);
     ck_assert_int_eq(search_open(&search), ERR_OK);
 }
 
@@ -327,10 +332,225 @@ START_TEST(a_word_comes_with_its_stems_at_its_place)
 }
 END_TEST
 
+/* --- texts that are taken apart ahead --- */
+
+enum { MANY = 400 };
+
+/* Text `n` of four scripts, and every third a name; every seventh is long. */
+static void
+make_text(uint32_t n, struct buf *text, struct buf *names)
+{
+    static const char *const parts[] = {
+        "هُدِّدَ الشُّهُودُ بَعْدَ عَوْدَتِهِمْ مِنْ جِنِيف",       "Les témoins ont été menacés après la réunion",
+        "Свидетелям угрожали после заседания", "该证人在出席会议后受到了威胁",
+        "The defenders' families were called", "اعتقلت الشرطة المدافعين عن حقوق الإنسان",
+    };
+    static const char *const people[] = { "Мухаммад Абдуллаев", "يوسف الحسين", "Wanjiru Kamau", "王小明" };
+
+    buf_clear(text);
+    buf_clear(names);
+    for (uint32_t part = 0; part < (n % 7 == 0 ? 900 : 3); part++) {
+        buf_printf(text, "%s %u; ", parts[(n + part * part) % 6], (n * 31 + part) % 97);
+    }
+    if (n % 3 == 0) {
+        buf_put_text(names, people[n % 4]);
+    }
+}
+
+/* Put many texts, replace some and take out others. After `rest` of them the index is settled: it never is if that is 0. */
+static void
+put_many(struct search *into, uint32_t rest)
+{
+    struct buf text = { 0 };
+    struct buf names = { 0 };
+
+    for (uint32_t n = 0; n < MANY; n++) {
+        uint32_t record_no = n % 5 == 4 ? n / 2 : n;
+
+        make_text(n, &text, &names);
+        if (n % 11 == 10) {
+            buf_clear(&text);
+            buf_clear(&names);
+        }
+        ck_assert_int_eq(search_put(into, record_no, buf_span(&text), buf_span(&names)), ERR_OK);
+        if (rest > 0 && n % rest == rest - 1) {
+            ck_assert_int_eq(search_settle(into), ERR_OK);
+        }
+    }
+    buf_free(&text);
+    buf_free(&names);
+}
+
+/* Both find the same, at the same ranks. */
+static void
+expect_same(struct search *a, struct search *b)
+{
+    static const char *const queries[] = { "شهود",   "المدافع", "temoin",   "menace*",      "свидетель",
+                                           "威胁",   "会议",    "defender", "13",           "\"réunion\"",
+                                           "Юсеф",   "mohamed", "王",       "kamau called", "小明",
+                                           "absent", "جنيف 5",  "засед*" };
+    static struct search_hit hits[2][MANY];
+    size_t found = 0;
+
+    ck_assert_uint_eq(search_count(a), search_count(b));
+    for (size_t n = 0; n < sizeof queries / sizeof queries[0]; n++) {
+        size_t counts[2];
+
+        ck_assert_int_eq(search_find(a, span_text(queries[n]), hits[0], MANY, &counts[0]), ERR_OK);
+        ck_assert_int_eq(search_find(b, span_text(queries[n]), hits[1], MANY, &counts[1]), ERR_OK);
+        ck_assert_msg(counts[0] == counts[1], "%s finds %zu and %zu", queries[n], counts[0], counts[1]);
+        for (size_t hit = 0; hit < counts[0]; hit++) {
+            ck_assert_uint_eq(hits[0][hit].record_no, hits[1][hit].record_no);
+            ck_assert_double_eq_tol(hits[0][hit].rank, hits[1][hit].rank, 1e-9);
+        }
+        found += counts[0] > 0;
+    }
+    ck_assert_uint_eq(found, sizeof queries / sizeof queries[0] - 1);
+}
+
+START_TEST(an_index_is_the_same_with_a_thread_and_without)
+{
+    struct search *alone = NULL;
+    struct search *often = NULL;
+    struct search_image images[2];
+
+    put_many(search, 0);
+    ck_assert_int_eq(threads_asked(), 1);
+    ck_assert_int_eq(search_open(&alone), ERR_OK);
+    threads_refuse(true);
+    put_many(alone, 0);
+    ck_assert_int_eq(threads_asked(), 1);
+    ck_assert_int_eq(search_open(&often), ERR_OK);
+    put_many(often, 4); /* too few at a time */
+    ck_assert_int_eq(threads_asked(), 1);
+    expect_same(search, often);
+    expect_same(search, alone);
+    ck_assert_int_eq(search_image(search, &images[0]), ERR_OK);
+    ck_assert_int_eq(search_image(alone, &images[1]), ERR_OK);
+    ck_assert_uint_eq(images[0].size, images[1].size);
+    ck_assert(memcmp(images[0].bytes, images[1].bytes, images[0].size) == 0);
+    search_image_free(&images[0]);
+    search_image_free(&images[1]);
+    search_close(&alone);
+    search_close(&often);
+}
+END_TEST
+
+START_TEST(what_was_put_last_holds_however_soon_it_came)
+{
+    char text[32];
+
+    for (uint32_t n = 0; n < MANY; n++) {
+        (void)snprintf(text, sizeof text, "first%u", n);
+        put(7, text);
+        put(8, text);
+        put(8, "");
+        (void)snprintf(text, sizeof text, "then%u", n);
+        put(7, text);
+        ck_assert_uint_eq(search_count(search), 1);
+    }
+    expect_only("then399", 7);
+    expect_none("first399");
+    expect_none("then* first*");
+    put(7, "");
+    expect_none("then399");
+    ck_assert_uint_eq(search_count(search), 0);
+}
+END_TEST
+
+START_TEST(whoever_searches_finds_all_that_was_put_and_is_alone)
+{
+    char text[32];
+
+    for (uint32_t n = 1; n <= MANY; n++) {
+        (void)snprintf(text, sizeof text, "word%u", n);
+        put(n, text);
+        if (n % 97 == 0) {
+            expect_only(text, n);
+        }
+    }
+    ck_assert_int_eq(threads_asked(), MANY / 97);
+    expect_only("word1", 1);
+    expect_only("word400", 400);
+}
+END_TEST
+
+START_TEST(an_index_is_closed_while_texts_are_taken_apart)
+{
+    for (int n = 0; n < 10; n++) {
+        put_many(search, 0);
+        search_close(&search);
+        ck_assert_int_eq(search_open(&search), ERR_OK);
+    }
+}
+END_TEST
+
+/* Put texts until one is refused, with `more` bytes for SQLite than it has; then with as many as it likes. Gives whether the index
+ * was lost. */
+static bool
+put_without_memory(sqlite3_int64 more)
+{
+    char text[32];
+    uint32_t refused = 0;
+
+    put(1, "before");
+    ck_assert_int_eq(search_settle(search), ERR_OK);
+    (void)sqlite3_hard_heap_limit64(sqlite3_memory_used() + more);
+    for (uint32_t n = 2; n <= 100000 && refused == 0; n++) {
+        (void)snprintf(text, sizeof text, "word%u", n);
+        if (search_put(search, n, span_text(text), span_of(NULL, 0)) != ERR_OK) {
+            refused = n;
+        }
+    }
+    ck_assert_uint_gt(refused, 2);
+    ck_assert_int_eq(search_settle(search), ERR_MEMORY);
+    (void)sqlite3_hard_heap_limit64(0);
+    if (search_is_lost(search)) {
+        struct search_image image;
+        struct search_hit hit;
+        size_t count;
+
+        ck_assert_int_eq(search_put(search, refused, span_text("again"), span_of(NULL, 0)), ERR_MEMORY);
+        ck_assert_int_eq(search_settle(search), ERR_MEMORY);
+        ck_assert_int_eq(search_find(search, span_text("before"), &hit, 1, &count), ERR_MEMORY);
+        ck_assert_int_eq(search_image(search, &image), ERR_MEMORY);
+        ck_assert_int_eq(search_purge(search), ERR_MEMORY);
+        return true;
+    }
+    ck_assert_int_eq(search_put(search, refused, span_text("again"), span_of(NULL, 0)), ERR_OK);
+    ck_assert_uint_eq(search_count(search), refused);
+    for (uint32_t n = 2; n < refused; n++) {
+        (void)snprintf(text, sizeof text, "word%u", n);
+        expect_only(text, n);
+    }
+    expect_only("again", refused);
+    expect_only("before", 1);
+    return false;
+}
+
+START_TEST(without_memory_a_text_waits_or_the_index_says_that_it_is_lost)
+{
+    static const sqlite3_int64 more[] = { 0, 500, 2000, 6000, 20000, 60000, 100000, 300000, 1000000 };
+    size_t lost = 0;
+
+    for (size_t n = 0; n < sizeof more / sizeof more[0]; n++) {
+        lost += put_without_memory(more[n]);
+        search_close(&search);
+        ck_assert_int_eq(search_open(&search), ERR_OK);
+    }
+    ck_assert_uint_gt(lost, 0);
+    ck_assert_uint_lt(lost, sizeof more / sizeof more[0]);
+}
+END_TEST
+
 SUITE_MAIN_WITH("search", setup, teardown, words_are_found_in_the_forms_of_their_language,
                 a_name_is_found_in_another_script_and_spelling,
                 all_words_must_be_there_and_a_phrase_in_its_order, the_better_match_comes_first,
                 nothing_that_is_typed_is_a_command, a_text_that_was_replaced_or_taken_out_is_not_found,
                 text_that_is_no_utf8_and_words_without_end_do_no_harm,
                 a_word_comes_with_its_stems_at_its_place, an_image_finds_what_the_index_finds_and_goes_on,
-                bytes_that_are_no_image_are_refused, a_fingerprint_is_the_same_each_time)
+                bytes_that_are_no_image_are_refused, a_fingerprint_is_the_same_each_time,
+                an_index_is_the_same_with_a_thread_and_without, what_was_put_last_holds_however_soon_it_came,
+                whoever_searches_finds_all_that_was_put_and_is_alone,
+                an_index_is_closed_while_texts_are_taken_apart,
+                without_memory_a_text_waits_or_the_index_says_that_it_is_lost)
