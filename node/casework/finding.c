@@ -305,6 +305,17 @@ finding_left(const struct finding *finding, struct replica *replica)
     return finding->unable ? 0 : following_left(finding->following, replica);
 }
 
+/* An index in which something was written by half is of no use: with the next slice another begins. */
+static void
+give_up_lost(struct finding *finding)
+{
+    if (finding->search != NULL && search_is_lost(finding->search)) {
+        search_close(&finding->search);
+        following_restart(finding->following);
+        log_event("search-lost", "reason=%s", "no memory");
+    }
+}
+
 enum err
 finding_read(struct finding *finding, struct replica *replica, uint64_t now_ms)
 {
@@ -321,6 +332,7 @@ finding_read(struct finding *finding, struct replica *replica, uint64_t now_ms)
     }
     enum err err = following_read(finding->following, replica, &reader, now_ms);
     if (err != ERR_OK && err != ERR_ABSENT) {
+        give_up_lost(finding);
         return err;
     }
     err = ERR_OK;
@@ -331,6 +343,7 @@ finding_read(struct finding *finding, struct replica *replica, uint64_t now_ms)
         err = search_settle(finding->search); /* who searches need not wait for it */
     }
     if (err != ERR_OK) {
+        give_up_lost(finding);
         following_retry(finding->following, now_ms);
     }
     return err;
@@ -348,6 +361,10 @@ finding_find(struct finding *finding, struct span words, struct search_hit *hits
              size_t *count_out)
 {
     *count_out = 0;
-    return finding->search == NULL ? ERR_INVALID
-                                   : search_find(finding->search, words, hits_out, room, count_out);
+    if (finding->search == NULL) {
+        return finding->unable ? ERR_INVALID : ERR_MEMORY;
+    }
+    enum err err = search_find(finding->search, words, hits_out, room, count_out);
+    give_up_lost(finding);
+    return err;
 }

@@ -32,7 +32,7 @@ void finding_free(struct finding **finding);
 
 /* Read a slice of what is not in the index yet; the first time, take over the image that is kept, whole. Between turns, with no reader open. ERR_ABSENT: nothing is left to be read.
  * ERR_INVALID: there is no index, since the data of ICU or of a stemmer is not installed; others as replica_begin_read, ERR_MEMORY: the
- * slice is read again later. `now_ms`: of the steady clock. */
+ * slice is read again later, or all is, into another index, if this one was lost. `now_ms`: of the steady clock. */
 MUST_CHECK enum err finding_read(struct finding *finding, struct replica *replica, uint64_t now_ms);
 
 /* How many records and places are still to be read; 0: the index is up to date. */
@@ -41,7 +41,8 @@ uint64_t finding_left(const struct finding *finding, struct replica *replica);
 /* When the next slice is due: soon after the journal has come to rest, or after a while. UINT64_MAX: there is nothing to read. */
 uint64_t finding_due_ms(struct finding *finding, struct replica *replica, uint64_t now_ms);
 
-/* As search_find; each hit is the case half of a record. ERR_INVALID too if there is no index. */
+/* As search_find; each hit is the case half of a record. ERR_INVALID too if there never is an index; ERR_MEMORY if there is none yet, or
+ * none any more. */
 MUST_CHECK enum err finding_find(struct finding *finding, struct span words, struct search_hit *hits_out,
                                  size_t room, size_t *count_out);
 

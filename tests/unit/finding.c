@@ -6,6 +6,7 @@
 
 #include "store/base/log.h"
 
+#include <sqlite3.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -359,8 +360,42 @@ START_TEST(an_image_is_begun_when_all_was_read_and_there_is_enough_of_it)
 }
 END_TEST
 
+/* SQLite has `more` bytes than now, while the index is read; then as many as it likes. */
+static void
+read_without_memory(sqlite3_int64 more)
+{
+    struct search_hit hit;
+    size_t count;
+    enum err err;
+
+    (void)sqlite3_hard_heap_limit64(sqlite3_memory_used() + more);
+    while ((err = finding_read(finding, ken.node->replica, 1000)) == ERR_OK) {
+    }
+    ck_assert_int_eq(err, ERR_MEMORY);
+    ck_assert_int_eq(finding_find(finding, span_text("zebra"), &hit, 1, &count), ERR_MEMORY);
+    (void)sqlite3_hard_heap_limit64(0);
+}
+
+START_TEST(an_index_that_was_lost_is_made_anew)
+{
+    save_cases();
+    (void)read_all();
+    save_cases();
+    read_without_memory(0); /* nothing was begun: the texts wait */
+    ck_assert_ptr_null(strstr(logged, "event=search-lost"));
+    (void)read_all();
+    ck_assert_uint_eq(find("zebra"), 2 * CASES);
+    save_cases();
+    read_without_memory(20000);
+    ck_assert_ptr_nonnull(strstr(logged, "event=search-lost"));
+    (void)read_all();
+    ck_assert_uint_eq(find("zebra"), 3 * CASES);
+}
+END_TEST
+
 SUITE_MAIN_WITH("finding", setup, teardown, a_node_that_starts_goes_on_where_the_image_ends,
                 an_image_says_nothing_to_who_has_no_key, an_image_of_before_an_erasure_opens_no_more,
                 an_image_that_is_damaged_or_cut_is_refused,
                 an_image_of_another_journal_or_other_words_is_refused,
-                an_image_is_begun_when_all_was_read_and_there_is_enough_of_it)
+                an_image_is_begun_when_all_was_read_and_there_is_enough_of_it,
+                an_index_that_was_lost_is_made_anew)
