@@ -148,8 +148,8 @@ find_measure(struct bench *bench)
                                    .unit = "/s",
                                    .bound = AT_LEAST,
                                    .limit = 5000 });
-    bench_note("%.1f us of one processor, and %.0f B of memory for %.0f B, a text",
-               processor * 1e6 / (double)bench->cases,
+    bench_note("%.1f us of processor time, of %.1f processors, and %.0f B of memory for %.0f B, a text",
+               processor * 1e6 / (double)bench->cases, processor / seconds,
                (double)(bench_anonymous_bytes() - memory) / (double)bench->cases,
                (double)bytes / (double)bench->cases);
     restore_measure(bench, search);
