@@ -1,6 +1,7 @@
 /* The full text index: words of the six languages of the UN in any form, phrases, prefixes, and what nobody may find. */
 
 #include "store/search.h"
+#include "store/search_ahead.h"
 #include "store/search_words.h"
 #include "store/base/bytes.h"
 #include "tests/support/check.h"
@@ -336,7 +337,7 @@ END_TEST
 
 enum { MANY = 400 };
 
-/* Text `n` of four scripts, and every third a name; every seventh is long. */
+/* Text `n` of four scripts, and every third with a name. Some are long, and a few too long to be taken apart ahead. */
 static void
 make_text(uint32_t n, struct buf *text, struct buf *names)
 {
@@ -347,11 +348,14 @@ make_text(uint32_t n, struct buf *text, struct buf *names)
     };
     static const char *const people[] = { "Мухаммад Абдуллаев", "يوسف الحسين", "Wanjiru Kamau", "王小明" };
 
+    uint32_t count = n % 131 == 130 ? 4000 : n % 7 == 0 ? 60 : 3;
+
     buf_clear(text);
     buf_clear(names);
-    for (uint32_t part = 0; part < (n % 7 == 0 ? 900 : 3); part++) {
+    for (uint32_t part = 0; part < count; part++) {
         buf_printf(text, "%s %u; ", parts[(n + part * part) % 6], (n * 31 + part) % 97);
     }
+    ck_assert_int_eq(text->size > SEARCH_AHEAD_LONGEST, count == 4000);
     if (n % 3 == 0) {
         buf_put_text(names, people[n % 4]);
     }
@@ -477,7 +481,7 @@ END_TEST
 
 START_TEST(an_index_is_closed_while_texts_are_taken_apart)
 {
-    for (int n = 0; n < 10; n++) {
+    for (int n = 0; n < 3; n++) {
         put_many(search, 0);
         search_close(&search);
         ck_assert_int_eq(search_open(&search), ERR_OK);
