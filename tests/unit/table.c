@@ -1694,7 +1694,6 @@ main(void)
     tcase_add_test(tests, a_hash_of_an_id_depends_on_the_key_and_the_context);
     tcase_add_test(tests, the_map_grows_while_three_times_as_much_is_written);
     tcase_add_test(tests, a_map_that_fills_within_a_turn_loses_that_turn_and_then_grows);
-    tcase_add_test(tests, a_reader_in_another_thread_keeps_its_view_and_holds_up_growth);
     tcase_add_test(tests, every_commit_is_synced);
     tcase_add_test(tests, a_failing_sync_or_write_poisons_the_environment);
     tcase_add_test(tests, a_fault_of_the_world_is_one_of_the_disk);
@@ -1710,6 +1709,12 @@ main(void)
     tcase_add_test(tests, a_walk_may_remove_all_that_it_meets);
     tcase_add_test(tests, a_prefix_of_all_ones_is_walked_to_the_end_of_the_table);
     suite_add_tcase(suite, tests);
+    /* By itself, to be run under TSan, where some of the others take too long. */
+    TCase *threads = tcase_create("threads");
+    tcase_set_timeout(threads, TEST_SECONDS_MAX);
+    tcase_add_checked_fixture(threads, setup, teardown);
+    tcase_add_test(threads, a_reader_in_another_thread_keeps_its_view_and_holds_up_growth);
+    suite_add_tcase(suite, threads);
     SRunner *runner = srunner_create(suite);
     srunner_run_all(runner, CK_ENV);
     int failed = srunner_ntests_failed(runner);
