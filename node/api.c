@@ -155,6 +155,16 @@ api_has_client(const struct api *api, uint64_t client_no)
 }
 
 bool
+api_is_heard(const struct api *api, uint64_t client_no)
+{
+    const struct api_client *client = client_by_no(api, client_no);
+    struct pollfd end = { .fd = client == NULL ? -1 : client->fd };
+
+    /* One that only ended its requests still listens. */
+    return client != NULL && (poll(&end, 1, 0) <= 0 || (end.revents & (POLLHUP | POLLERR)) == 0);
+}
+
+bool
 api_has_room(const struct api *api, uint64_t client_no)
 {
     const struct api_client *client = client_by_no(api, client_no);

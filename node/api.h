@@ -58,6 +58,9 @@ bool api_has_room(const struct api *api, uint64_t client_no);
 /* True while the client is connected. */
 bool api_has_client(const struct api *api, uint64_t client_no);
 
+/* False: it is gone, or has closed its end for good while requests of it are still on their way: nobody hears what it is answered. */
+bool api_is_heard(const struct api *api, uint64_t client_no);
+
 /* Answers: queued now, sent by api_flush, dropped if the client is gone. `ok` is stolen. An answer longer
  * than a line may be becomes a refusal with the code "full". */
 void api_answer(struct api *api, const struct api_request *request, json_t *ok);

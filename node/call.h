@@ -61,6 +61,12 @@ struct audit_place {
     struct ident record;
 };
 
+/* What a call that was put off keeps until it is run again; zeroed: nothing. */
+struct call_kept {
+    void *state;
+    void (*free)(void *state);
+};
+
 struct call {
     struct serve *serve;
     struct replica *replica;
@@ -70,6 +76,7 @@ struct call {
     struct table_txn *txn;           /* the turn's, or one that reads */
     struct arena arena;
     const json_t *body;
+    struct call_kept *kept; /* of the request; see call_later */
     uint64_t client_no;
     int64_t id;
     enum sensitivity level; /* the highest that goes into the answer: L3, unless somebody wanted less */
@@ -108,7 +115,9 @@ int64_t call_number(struct call *call, const char *name, int64_t least, int64_t 
 bool call_flag(struct call *call, const char *name);
 
 /* What this call needs is not ready yet, and it has done its share: give up, and be run from the beginning in the next turn of the
- * loop. Others are served meanwhile; what the same client asked after it waits. For calls that only read, before they read. */
+ * loop. Others are served meanwhile; what the same client asked after it waits. For calls that only read. What is in call->kept then is
+ * there again when it is run again. It is freed when the call is not put off any more, when its client has left, and when something was
+ * destroyed meanwhile: it may tell of that. */
 void call_later(struct call *call);
 
 /* What takes a turn of its own is done between these, without a reader open. False: the call failed. */

@@ -116,7 +116,8 @@ struct pending {
     const struct call_kind *kind; /* NULL: no such call */
     bool ran;                     /* it wrote, or was refused for good; or it read, and that is to be noted */
     bool durable;                 /* its turn was committed */
-    uint64_t destroyed;           /* of a read that is to be noted: erase_destroyed, when it ran */
+    uint64_t destroyed;           /* erase_destroyed, when it ran last */
+    struct call_kept kept;        /* of one that was put off */
     struct call call;             /* what came of it */
     struct pending *next;
 };
@@ -185,9 +186,19 @@ call_end(struct call *call)
 }
 
 static void
+drop_kept(struct call_kept *kept)
+{
+    if (kept->state != NULL) {
+        kept->free(kept->state);
+    }
+    *kept = (struct call_kept){ 0 };
+}
+
+static void
 pending_free(struct pending *pending)
 {
     call_end(&pending->call);
+    drop_kept(&pending->kept);
     json_decref(pending->request.body);
     free(pending);
 }
@@ -706,16 +717,25 @@ static void
 run_in(struct serve *serve, struct pending *pending)
 {
     struct table_txn *txn = NULL;
+    uint64_t destroyed = erase_destroyed(replica_erase(serve->options.replica));
     enum err err = replica_begin_read(serve->options.replica, &txn);
 
-    call_begin(serve, &pending->call, &pending->request, txn);
-    if (err != ERR_OK) {
-        call_fail(&pending->call, err, "", "%s", err_text(err));
-        return;
+    if (pending->destroyed != destroyed) {
+        drop_kept(&pending->kept);
     }
-    call_run(&pending->call, pending->kind);
+    pending->destroyed = destroyed;
+    call_begin(serve, &pending->call, &pending->request, txn);
+    pending->call.kept = &pending->kept;
+    if (err == ERR_OK) {
+        call_run(&pending->call, pending->kind);
+    } else {
+        call_fail(&pending->call, err, "", "%s", err_text(err));
+    }
     if (pending->call.txn != NULL) {
         replica_end_read(serve->options.replica, &pending->call.txn);
+    }
+    if (!pending->call.later || pending->call.failed) {
+        drop_kept(&pending->kept);
     }
 }
 
@@ -1045,7 +1065,6 @@ read_one(struct serve *serve, struct pending *pending)
             return false;
         }
         pending->ran = pending->call.event_count > 0 && !pending->call.failed;
-        pending->destroyed = destroyed;
     }
     return !is_to_be_noted(pending);
 }
@@ -1097,7 +1116,13 @@ serve_answer(struct serve *serve)
         for (size_t n = 0; n < full_count && !waits; n++) {
             waits = full[n] == pending->request.client_no;
         }
-        waits = waits || !read_one(serve, pending);
+        if (pending->kept.state != NULL && !api_is_heard(serve->options.api, pending->request.client_no)) {
+            drop_kept(&pending->kept);
+            call_fail(&pending->call, ERR_ABSENT, "", "whoever asked has left");
+            waits = false;
+        } else {
+            waits = waits || !read_one(serve, pending);
+        }
         if (waits) {
             if (full_count < API_CLIENTS_MAX) {
                 full[full_count] = pending->request.client_no;

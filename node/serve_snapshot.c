@@ -11,7 +11,11 @@
 #include <string.h>
 #include <time.h>
 
-enum { FAULTS_SHOWN = 1000, TOKEN_BYTES = 8 };
+enum {
+    FAULTS_SHOWN = 1000,
+    TOKEN_BYTES = 8,
+    SLICE_MS = 50, /* of reading records, before others have their turn */
+};
 
 static const char seal_context[] = "vigil.snp.v1";
 
@@ -25,7 +29,7 @@ struct page {
     struct span text;
 };
 
-/* A snapshot that was taken and is not written yet: it is of what was durable when somebody asked. */
+/* A snapshot that was taken and is not written yet: it is of what was durable when it was begun. */
 struct snapshot_draft {
     struct arena arena;
     uint8_t token[TOKEN_BYTES];
@@ -54,6 +58,26 @@ no_memory(struct call *call)
 {
     call_fail(call, ERR_MEMORY, "", "%s", err_text(ERR_MEMORY));
     return false;
+}
+
+/* By collection, then number. */
+static int
+page_order(const void *left, const void *right)
+{
+    const struct page *a = left;
+    const struct page *b = right;
+    size_t places[2] = { 0, 0 };
+
+    while (strcmp(collections[places[0]], a->collection) != 0) {
+        places[0]++;
+    }
+    while (strcmp(collections[places[1]], b->collection) != 0) {
+        places[1]++;
+    }
+    if (places[0] != places[1]) {
+        return places[0] < places[1] ? -1 : 1;
+    }
+    return a->number < b->number ? -1 : a->number > b->number;
 }
 
 /* --- taking one --- */
@@ -164,54 +188,117 @@ add_figures(struct call *call, struct snapshot_draft *draft, const struct statis
     return good;
 }
 
-static bool
-take(struct call *call, struct snapshot_draft *draft)
-{
-    struct snapshot_state state;
-    const struct statistics *statistics = stats_release(call, &draft->window, draft->as_of_day);
+/* A draft that is on its way. */
+struct drafting {
+    struct snapshot_draft *draft;
+    struct snapshot_taking *taking;
+    json_t *window; /* NULL: it is to be begun */
+    size_t small_count;
+    size_t guarding_count;
+};
 
-    if (statistics == NULL) {
+static void
+drafting_free(void *self)
+{
+    struct drafting *drafting = self;
+
+    snapshot_draft_free(&drafting->draft);
+    snapshot_taking_free(&drafting->taking);
+    json_decref(drafting->window);
+    free(drafting);
+}
+
+/* NULL: the call failed. */
+static struct drafting *
+drafting_of(struct call *call)
+{
+    struct drafting *drafting = call->kept->state == NULL ? calloc(1, sizeof *drafting) : call->kept->state;
+
+    if (drafting == NULL) {
+        (void)no_memory(call);
+        return NULL;
+    }
+    *call->kept = (struct call_kept){ drafting, drafting_free };
+    return drafting;
+}
+
+/* The figures, and the ends of the logs that they were counted up to, are of the same moment; versions are read up to there. False: the
+ * call failed, or was put off. */
+static bool
+begin_draft(struct call *call, struct drafting *drafting)
+{
+    const char *text = call_text_needed(call, "window");
+
+    if (text == NULL || !stats_catch_up(call)) {
         return false;
     }
-    enum err err = snapshot_take(call->replica, call->txn, call_facts(call), &draft->arena, &state);
+    struct snapshot_draft *draft = drafting->draft = calloc(1, sizeof *draft);
+    drafting->taking = snapshot_taking_new();
+    if (draft == NULL || drafting->taking == NULL) {
+        return no_memory(call);
+    }
+    drafting->window = stats_window(call, text, &draft->window);
+    draft->as_of_day = stats_today(call);
+    world_random(call_options(call)->world, draft->token, sizeof draft->token);
+    const struct statistics *statistics =
+        drafting->window == NULL ? NULL : stats_release(call, &draft->window, draft->as_of_day);
+    if (statistics == NULL || !add_figures(call, draft, statistics)) {
+        return false;
+    }
+    drafting->small_count = statistics_small_count(statistics);
+    drafting->guarding_count = statistics_guarding_count(statistics);
+    enum err err = snapshot_taking_begin(drafting->taking, call->replica, call->txn, call_facts(call));
     if (err != ERR_OK) {
-        call_fail(call, err, "", "the versions of records could not be read: %s", err_text(err));
-        return false;
+        call_fail(call, err, "", "the ends of logs could not be read: %s", err_text(err));
     }
-    return add_state(call, draft, &state) && add_figures(call, draft, statistics);
+    return !call->failed;
+}
+
+static void
+end_draft(struct call *call, struct drafting *drafting)
+{
+    struct snapshot_draft *draft = drafting->draft;
+    struct snapshot_draft **kept = call_snapshot(call);
+    char token[2 * TOKEN_BYTES + 1];
+
+    if (!add_state(call, draft, snapshot_taking_state(drafting->taking))) {
+        return;
+    }
+    qsort(draft->pages, draft->page_count, sizeof *draft->pages, page_order);
+    snapshot_draft_free(kept);
+    *kept = draft;
+    drafting->draft = NULL;
+    bytes_hex(token, span_of(draft->token, sizeof draft->token));
+    call_ok(call,
+            json_pack("{s:s,s:O,s:I,s:I,s:I,s:I}", "draft", token, "window", drafting->window, "records",
+                      (json_int_t)draft->record_count, "pages", (json_int_t)draft->page_count, "small",
+                      (json_int_t)drafting->small_count, "guarding", (json_int_t)drafting->guarding_count));
 }
 
 void
 call_snapshot_draft(struct call *call)
 {
-    const char *text = call_text_needed(call, "window");
-    struct snapshot_draft **kept = call_snapshot(call);
-    char token[2 * TOKEN_BYTES + 1];
+    const struct world *world = call_options(call)->world;
+    uint64_t until_ms = world_steady_ms(world) + SLICE_MS;
+    struct drafting *drafting = drafting_of(call);
+    enum snapshot_progress progress;
 
-    if (text == NULL || !stats_catch_up(call)) {
+    if (drafting == NULL || (drafting->window == NULL && !begin_draft(call, drafting))) {
         return;
     }
-    struct snapshot_draft *draft = calloc(1, sizeof *draft);
-    if (draft == NULL) {
-        (void)no_memory(call);
-        return;
+    enum err err =
+        snapshot_taking_step(drafting->taking, call->replica, call->txn, world, until_ms, &progress);
+    if (err != ERR_OK) {
+        call_fail(call, err, "", "the versions of records could not be read: %s", err_text(err));
+    } else if (progress == SNAPSHOT_DONE) {
+        end_draft(call, drafting);
+    } else {
+        if (progress == SNAPSHOT_AGAIN) {
+            drafting_free(drafting);
+            *call->kept = (struct call_kept){ 0 };
+        }
+        call_later(call);
     }
-    json_t *window = stats_window(call, text, &draft->window);
-    draft->as_of_day = stats_today(call);
-    world_random(call_options(call)->world, draft->token, sizeof draft->token);
-    if (window == NULL || !take(call, draft)) {
-        json_decref(window);
-        snapshot_draft_free(&draft);
-        return;
-    }
-    snapshot_draft_free(kept);
-    *kept = draft;
-    bytes_hex(token, span_of(draft->token, sizeof draft->token));
-    const struct statistics *statistics = stats_release(call, &draft->window, draft->as_of_day);
-    call_ok(call, json_pack("{s:s,s:o,s:I,s:I,s:I,s:I}", "draft", token, "window", window, "records",
-                            (json_int_t)draft->record_count, "pages", (json_int_t)draft->page_count, "small",
-                            (json_int_t)statistics_small_count(statistics), "guarding",
-                            (json_int_t)statistics_guarding_count(statistics)));
 }
 
 /* --- writing it --- */
@@ -480,25 +567,6 @@ number_value(const struct snapshot *snapshot, const char *name, const struct tar
     struct cbor_reader in = cbor_reader_of(value_of(snapshot, name, element));
 
     return cbor_read_uint(&in);
-}
-
-static int
-page_order(const void *left, const void *right)
-{
-    const struct page *a = left;
-    const struct page *b = right;
-    size_t places[2] = { 0, 0 };
-
-    while (strcmp(collections[places[0]], a->collection) != 0) {
-        places[0]++;
-    }
-    while (strcmp(collections[places[1]], b->collection) != 0) {
-        places[1]++;
-    }
-    if (places[0] != places[1]) {
-        return places[0] < places[1] ? -1 : 1;
-    }
-    return a->number < b->number ? -1 : a->number > b->number;
 }
 
 static const char *
@@ -903,10 +971,12 @@ check_rules(struct snapshot *snapshot)
 }
 
 static void
-answer_check(struct snapshot *snapshot, const struct facts *facts, const struct snapshot_fault *faults,
-             size_t fault_count)
+answer_check(struct snapshot *snapshot, const struct snapshot_replay *replay)
 {
     struct call *call = snapshot->call;
+    const struct facts *facts = snapshot_replay_facts(replay);
+    size_t fault_count;
+    const struct snapshot_fault *faults = snapshot_replay_faults(replay, &fault_count);
     struct statistics *statistics = NULL;
     const struct statistics_options options = { .codebook = call->codebook,
                                                 .window = facts_name(facts, &snapshot->window),
@@ -941,29 +1011,76 @@ answer_check(struct snapshot *snapshot, const struct facts *facts, const struct 
                             faults_json(call, faults, fault_count)));
 }
 
+/* A snapshot that is being checked, as it was read when that began. */
+struct checking {
+    struct arena arena;
+    struct snapshot snapshot;
+    struct snapshot_claim claim;
+    struct snapshot_replay *replay; /* NULL: it is to be begun */
+};
+
+static void
+checking_free(void *self)
+{
+    struct checking *checking = self;
+
+    snapshot_replay_free(&checking->replay);
+    arena_free(&checking->arena);
+    free(checking);
+}
+
+/* NULL: the call failed. */
+static struct checking *
+checking_of(struct call *call)
+{
+    struct checking *checking = call->kept->state;
+
+    if (checking != NULL) {
+        checking->snapshot.call = call;
+        return check_rules(&checking->snapshot) ? checking : NULL;
+    }
+    checking = calloc(1, sizeof *checking);
+    if (checking == NULL) {
+        (void)no_memory(call);
+        return NULL;
+    }
+    *call->kept = (struct call_kept){ checking, checking_free };
+    if (!read_snapshot(call, &checking->snapshot) || !check_rules(&checking->snapshot) ||
+        !read_claim(&checking->snapshot, &checking->claim)) {
+        return NULL;
+    }
+    checking->replay = snapshot_replay_new(&checking->claim);
+    if (checking->replay == NULL) {
+        (void)no_memory(call);
+        return NULL;
+    }
+    checking->arena = call->arena; /* what was read outlives this slice */
+    call->arena = (struct arena){ 0 };
+    return checking;
+}
+
 void
 call_snapshot_verify(struct call *call)
 {
-    struct snapshot snapshot;
-    struct snapshot_claim claim = { 0 };
-    const struct snapshot_fault *faults = NULL;
-    size_t fault_count = 0;
+    const struct world *world = call_options(call)->world;
+    struct checking *checking = checking_of(call);
+    enum snapshot_progress progress;
 
-    if (!read_snapshot(call, &snapshot) || !check_rules(&snapshot) || !read_claim(&snapshot, &claim)) {
+    if (checking == NULL) {
         return;
     }
-    struct facts *facts = facts_new();
-    enum err err = facts == NULL ? ERR_MEMORY : facts_begin(facts, call->codebook);
     call_pause(call);
-    if (err == ERR_OK) {
-        err = snapshot_replay(call->replica, &claim, facts, &call->arena, &faults, &fault_count);
+    enum err err = snapshot_replay_step(checking->replay, call->replica, world,
+                                        world_steady_ms(world) + SLICE_MS, &progress);
+    if (!call_resume(call)) {
+        return;
     }
-    if (call_resume(call) && err != ERR_OK) {
+    if (err != ERR_OK) {
         call_fail(call, err, err == ERR_CORRUPT ? "stop the node and run vigild verify" : "",
                   "the frozen versions could not be read: %s", err_text(err));
+    } else if (progress == SNAPSHOT_DONE) {
+        answer_check(&checking->snapshot, checking->replay);
+    } else {
+        call_later(call);
     }
-    if (!call->failed) {
-        answer_check(&snapshot, facts, faults, fault_count);
-    }
-    facts_free(&facts);
 }

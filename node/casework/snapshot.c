@@ -6,15 +6,19 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { ITEM_BYTES = 16, ITEM_ID_BYTES = 8, BATCH = 256, FAULTS_FIRST = 64 };
+enum { ITEM_BYTES = 16, ITEM_ID_BYTES = 8, BATCH = 64, FAULTS_FIRST = 64 };
 
 static const char version_context[] = "vigil.ver.v1";
 static const char page_context[] = "vigil.vpg.v1";
 
-/* How far each branch counts: the seq after its last entry, by log_no. */
+/* How far each branch counts: the seq after its last entry, by log_no. And when that was so. */
 struct limits {
     uint64_t *next;
     uint32_t count;
+    uint64_t place; /* of the journal: what came up to here did not change it */
+    uint64_t generation;
+    const struct codebook *codebook;
+    uint64_t codebook_version;
 };
 
 /* --- where logs end --- */
@@ -28,11 +32,39 @@ is_counted(const struct roster *roster, const struct ident *compartment)
 }
 
 static enum err
-begin_limits(struct limits *limits, struct journal *journal, struct arena *arena)
+begin_limits(struct limits *limits, struct replica *replica, struct arena *arena)
 {
-    limits->count = journal_branch_count(journal) + 1;
+    const struct journal *journal = replica_journal(replica);
+
+    *limits = (struct limits){ .count = journal_branch_count(journal) + 1,
+                               .place = journal_place_last(journal),
+                               .generation = roster_generation(replica_roster(replica)),
+                               .codebook = replica_codebook(replica),
+                               .codebook_version = replica_codebook(replica)->version };
     limits->next = arena_take_array(arena, limits->count, sizeof *limits->next);
     return limits->next == NULL ? ERR_MEMORY : ERR_OK;
+}
+
+/* Is everything below the limits as it was? What a key opens has a place in the turn that opens it. What a statement changes has one in a
+ * later turn, so the roster is asked too. */
+static bool
+limits_hold(struct limits *limits, struct replica *replica, struct table_txn *txn)
+{
+    struct journal *journal = replica_journal(replica);
+    bool hold = roster_generation(replica_roster(replica)) == limits->generation &&
+                replica_codebook(replica) == limits->codebook &&
+                replica_codebook(replica)->version == limits->codebook_version;
+
+    while (hold && limits->place < journal_place_last(journal)) {
+        uint32_t log_no = LOG_NONE;
+        uint64_t seq = 0;
+
+        /* A place that cannot be read is as good as one that tells. */
+        hold = journal_at(txn, limits->place + 1, &log_no, &seq) == ERR_OK && log_no != LOG_NONE &&
+               (log_no >= limits->count || seq >= limits->next[log_no]);
+        limits->place += hold;
+    }
+    return hold;
 }
 
 static int
@@ -56,7 +88,7 @@ take_ends(struct replica *replica, struct table_txn *txn, struct arena *arena, s
           struct snapshot_state *state)
 {
     struct journal *journal = replica_journal(replica);
-    enum err err = begin_limits(limits, journal, arena);
+    enum err err = begin_limits(limits, replica, arena);
     struct snapshot_end *ends = arena_take_array(arena, limits->count, sizeof *ends);
 
     if (err != ERR_OK || ends == NULL) {
@@ -156,35 +188,6 @@ taken_order(const void *left, const void *right)
     return order != 0 ? order : ident_compare(&a->version.record_id, &b->version.record_id);
 }
 
-static enum err
-take_records(struct replica *replica, struct table_txn *txn, const struct facts *facts,
-             const struct limits *limits, struct gathered *taken, size_t *count_out)
-{
-    struct arena work = { 0 };
-    enum err err = ERR_OK;
-
-    *count_out = 0;
-    for (uint32_t n = 0; n < facts_end(facts) && err == ERR_OK; n++) {
-        const struct fact_record *record = facts_at(facts, n);
-        struct gathered *one = &taken[*count_out];
-        size_t entries;
-        bool later;
-
-        if (record == NULL) {
-            continue;
-        }
-        err = record_name(txn, record->record_no, &one->compartment, &one->version.record_id);
-        if (err == ERR_OK && is_counted(replica_roster(replica), &one->compartment)) {
-            err = find_version(replica, txn, record->record_no, limits, &work, &one->version.version,
-                               &entries, &later);
-            *count_out += err == ERR_OK;
-        }
-        arena_reset(&work);
-    }
-    arena_free(&work);
-    return err;
-}
-
 /* Cut what was taken into pages of one compartment each. */
 static enum err
 cut_pages(const struct gathered *taken, size_t count, struct arena *arena, struct snapshot_state *state)
@@ -212,24 +215,109 @@ cut_pages(const struct gathered *taken, size_t count, struct arena *arena, struc
     return ERR_OK;
 }
 
-enum err
-snapshot_take(struct replica *replica, struct table_txn *txn, const struct facts *facts, struct arena *arena,
-              struct snapshot_state *state_out)
-{
-    struct limits limits = { 0 };
-    struct gathered *taken = arena_take_array(arena, facts_end(facts) + (size_t)1, sizeof *taken);
-    size_t count = 0;
+struct snapshot_taking {
+    struct arena arena;
+    struct arena work;
+    struct limits limits;
+    uint32_t *records; /* those that are to be read */
+    size_t record_count;
+    size_t next; /* of them */
+    struct gathered *taken;
+    size_t taken_count;
+    struct snapshot_state state;
+};
 
-    *state_out = (struct snapshot_state){ 0 };
-    enum err err = taken == NULL ? ERR_MEMORY : take_ends(replica, txn, arena, &limits, state_out);
-    if (err == ERR_OK) {
-        err = take_records(replica, txn, facts, &limits, taken, &count);
+struct snapshot_taking *
+snapshot_taking_new(void)
+{
+    return calloc(1, sizeof(struct snapshot_taking));
+}
+
+void
+snapshot_taking_free(struct snapshot_taking **taking_in)
+{
+    struct snapshot_taking *taking = *taking_in;
+
+    if (taking != NULL) {
+        arena_free(&taking->arena);
+        arena_free(&taking->work);
+        free(taking);
+        *taking_in = NULL;
     }
-    if (err == ERR_OK) {
-        qsort(taken, count, sizeof *taken, taken_order);
-        err = cut_pages(taken, count, arena, state_out);
+}
+
+enum err
+snapshot_taking_begin(struct snapshot_taking *taking, struct replica *replica, struct table_txn *txn,
+                      const struct facts *facts)
+{
+    arena_reset(&taking->arena);
+    taking->state = (struct snapshot_state){ 0 };
+    taking->record_count = 0;
+    taking->next = 0;
+    taking->taken_count = 0;
+    taking->records = arena_take_array(&taking->arena, facts_end(facts), sizeof *taking->records);
+    taking->taken = arena_take_array(&taking->arena, facts_end(facts), sizeof *taking->taken);
+    if (taking->records == NULL || taking->taken == NULL) {
+        return ERR_MEMORY;
+    }
+    for (uint32_t n = 0; n < facts_end(facts); n++) {
+        const struct fact_record *record = facts_at(facts, n);
+
+        if (record != NULL) {
+            taking->records[taking->record_count] = record->record_no;
+            taking->record_count++;
+        }
+    }
+    return take_ends(replica, txn, &taking->arena, &taking->limits, &taking->state);
+}
+
+static enum err
+take_record(struct snapshot_taking *taking, struct replica *replica, struct table_txn *txn,
+            uint32_t record_no)
+{
+    struct gathered *one = &taking->taken[taking->taken_count];
+    size_t entries;
+    bool later;
+    enum err err = record_name(txn, record_no, &one->compartment, &one->version.record_id);
+
+    if (err == ERR_OK && is_counted(replica_roster(replica), &one->compartment)) {
+        err = find_version(replica, txn, record_no, &taking->limits, &taking->work, &one->version.version,
+                           &entries, &later);
+        taking->taken_count += err == ERR_OK;
+    }
+    arena_reset(&taking->work);
+    return err;
+}
+
+enum err
+snapshot_taking_step(struct snapshot_taking *taking, struct replica *replica, struct table_txn *txn,
+                     const struct world *world, uint64_t until_ms, enum snapshot_progress *progress_out)
+{
+    enum err err = ERR_OK;
+    bool late = false;
+
+    *progress_out = SNAPSHOT_AGAIN;
+    if (!limits_hold(&taking->limits, replica, txn)) {
+        return ERR_OK;
+    }
+    while (taking->next < taking->record_count && err == ERR_OK && !late) {
+        err = take_record(taking, replica, txn, taking->records[taking->next]);
+        taking->next++;
+        late = world_steady_ms(world) >= until_ms;
+    }
+    *progress_out = SNAPSHOT_MORE;
+    if (err == ERR_OK && taking->next == taking->record_count) {
+        *progress_out = SNAPSHOT_DONE;
+        qsort(taking->taken, taking->taken_count, sizeof *taking->taken, taken_order);
+        err = cut_pages(taking->taken, taking->taken_count, &taking->arena, &taking->state);
     }
     return err;
+}
+
+const struct snapshot_state *
+snapshot_taking_state(const struct snapshot_taking *taking)
+{
+    return &taking->state;
 }
 
 /* --- pages --- */
@@ -317,12 +405,16 @@ struct listed {
     struct snapshot_version found;
 };
 
-struct replay {
-    struct replica *replica;
+struct snapshot_replay {
+    const struct snapshot_claim *claim;
+    struct replica *replica; /* of the slice */
     struct table_txn *txn;
     struct facts *facts;
-    struct arena *arena;
+    struct arena arena;
     struct arena work;
+    bool begun;
+    uint32_t next; /* the record that is read next, of those from 1 to `last` */
+    uint32_t last;
     struct limits limits;
     struct listed *listed; /* ascending by compartment and item */
     size_t listed_count;
@@ -337,11 +429,11 @@ struct replay {
 };
 
 static enum err
-add_fault(struct replay *replay, const struct snapshot_fault *fault)
+add_fault(struct snapshot_replay *replay, const struct snapshot_fault *fault)
 {
     if (replay->fault_count == replay->fault_room) {
         size_t room = replay->fault_room == 0 ? FAULTS_FIRST : 2 * replay->fault_room;
-        struct snapshot_fault *faults = arena_take_array(replay->arena, room, sizeof *faults);
+        struct snapshot_fault *faults = arena_take_array(&replay->arena, room, sizeof *faults);
 
         if (faults == NULL) {
             return ERR_MEMORY;
@@ -358,7 +450,7 @@ add_fault(struct replay *replay, const struct snapshot_fault *fault)
 }
 
 static enum err
-add_record_fault(struct replay *replay, enum snapshot_how how, const struct ident *compartment,
+add_record_fault(struct snapshot_replay *replay, enum snapshot_how how, const struct ident *compartment,
                  const uint8_t *record)
 {
     struct snapshot_fault fault = { .how = how, .compartment = *compartment, .count = 1 };
@@ -371,7 +463,7 @@ add_record_fault(struct replay *replay, enum snapshot_how how, const struct iden
 static enum err
 open_frozen(void *self, uint32_t log_no, uint64_t seq, struct arena *arena, struct signed_change *out)
 {
-    const struct replay *replay = self;
+    const struct snapshot_replay *replay = self;
     const struct record_source *source = replica_source(replay->replica);
 
     if (log_no >= replay->limits.count || seq >= replay->limits.next[log_no]) {
@@ -383,7 +475,7 @@ open_frozen(void *self, uint32_t log_no, uint64_t seq, struct arena *arena, stru
 static enum record_half
 half_of(void *self, const struct ident *compartment)
 {
-    const struct replay *replay = self;
+    const struct snapshot_replay *replay = self;
     const struct record_source *source = replica_source(replay->replica);
 
     return source->half(source->self, compartment);
@@ -391,7 +483,7 @@ half_of(void *self, const struct ident *compartment)
 
 /* A branch counts up to a place, and with it what it comes from. */
 static void
-raise_limit(struct replay *replay, uint32_t log_no, uint64_t next)
+raise_limit(struct snapshot_replay *replay, uint32_t log_no, uint64_t next)
 {
     struct journal *journal = replica_journal(replay->replica);
 
@@ -407,10 +499,11 @@ raise_limit(struct replay *replay, uint32_t log_no, uint64_t next)
 }
 
 static enum err
-find_limits(struct replay *replay, const struct snapshot_claim *claim)
+find_limits(struct snapshot_replay *replay)
 {
+    const struct snapshot_claim *claim = replay->claim;
     struct journal *journal = replica_journal(replay->replica);
-    enum err err = begin_limits(&replay->limits, journal, replay->arena);
+    enum err err = begin_limits(&replay->limits, replay->replica, &replay->arena);
 
     for (size_t n = 0; n < claim->end_count && err == ERR_OK; n++) {
         const struct snapshot_end *end = &claim->ends[n];
@@ -445,7 +538,7 @@ listed_order(const void *left, const void *right)
 }
 
 static bool
-may_read(const struct replay *replay, const struct ident *compartment)
+may_read(const struct snapshot_replay *replay, const struct ident *compartment)
 {
     const struct roster *roster = replica_roster(replay->replica);
     const struct roster_device *own = roster_device(roster, &replica_identity(replay->replica)->device_id);
@@ -455,15 +548,16 @@ may_read(const struct replay *replay, const struct ident *compartment)
 
 /* The records that are to be here: those of compartments that this device may read. */
 static enum err
-read_list(struct replay *replay, const struct snapshot_claim *claim)
+read_list(struct snapshot_replay *replay)
 {
+    const struct snapshot_claim *claim = replay->claim;
     size_t count = 0;
     enum err err = ERR_OK;
 
     for (size_t n = 0; n < claim->page_count; n++) {
         count += claim->pages[n].items.size / ITEM_BYTES;
     }
-    replay->listed = arena_take_array(replay->arena, count, sizeof *replay->listed);
+    replay->listed = arena_take_array(&replay->arena, count, sizeof *replay->listed);
     if (replay->listed == NULL) {
         return ERR_MEMORY;
     }
@@ -490,7 +584,8 @@ read_list(struct replay *replay, const struct snapshot_claim *claim)
 }
 
 static struct listed *
-find_listed(const struct replay *replay, const struct ident *compartment, const struct ident *record_id)
+find_listed(const struct snapshot_replay *replay, const struct ident *compartment,
+            const struct ident *record_id)
 {
     struct listed wanted = { .compartment = *compartment };
 
@@ -502,7 +597,7 @@ find_listed(const struct replay *replay, const struct ident *compartment, const 
 
 /* What a record says as it was. One that is not in the list, and would have been counted, is a fault. */
 static enum err
-take_frozen(struct replay *replay, uint32_t record_no, bool listed)
+take_frozen(struct snapshot_replay *replay, uint32_t record_no, bool listed)
 {
     struct record_summary summary;
     enum err err = record_summary_read(replay->txn, replica_codebook(replay->replica), record_no,
@@ -524,7 +619,7 @@ take_frozen(struct replay *replay, uint32_t record_no, bool listed)
 
 /* Make the records that were edited since anew, from what they were made of. */
 static enum err
-take_edited(struct replay *replay)
+take_edited(struct snapshot_replay *replay)
 {
     enum err err = ERR_OK;
 
@@ -546,7 +641,7 @@ take_edited(struct replay *replay)
 }
 
 static enum err
-replay_record(struct replay *replay, uint32_t record_no)
+replay_record(struct snapshot_replay *replay, uint32_t record_no)
 {
     struct ident compartment;
     struct ident record_id;
@@ -582,80 +677,168 @@ replay_record(struct replay *replay, uint32_t record_no)
     return replay->edited_count == BATCH ? take_edited(replay) : ERR_OK;
 }
 
+/* Where the records of each page begin among `versions`: one more than there are pages. NULL: no memory. */
+static size_t *
+place_pages(struct snapshot_replay *replay)
+{
+    size_t count = replay->claim->page_count;
+    size_t *first = arena_take_array(&replay->arena, count + 2, sizeof *first);
+
+    for (size_t n = 0; n < replay->listed_count && first != NULL; n++) {
+        first[replay->listed[n].page + 2]++;
+    }
+    for (size_t page = 0; page < count && first != NULL; page++) {
+        first[page + 2] += first[page + 1];
+    }
+    return first;
+}
+
 /* What is in the list and was not met; and pages that are another although each of their records seems right. */
 static enum err
-check_list(struct replay *replay, const struct snapshot_claim *claim)
+check_list(struct snapshot_replay *replay)
 {
+    const struct snapshot_claim *claim = replay->claim;
     struct snapshot_version *versions =
-        arena_take_array(replay->arena, replay->listed_count + 1, sizeof *versions);
-    enum err err = versions == NULL ? ERR_MEMORY : ERR_OK;
+        arena_take_array(&replay->arena, replay->listed_count + 1, sizeof *versions);
+    bool *broken = arena_take_array(&replay->arena, claim->page_count + 1, sizeof *broken);
+    size_t *first = place_pages(replay);
+    enum err err = versions == NULL || broken == NULL || first == NULL ? ERR_MEMORY : ERR_OK;
 
     for (size_t n = 0; n < replay->listed_count && err == ERR_OK; n++) {
-        if (!replay->listed[n].seen) {
-            err = add_record_fault(replay, SNAPSHOT_MISSING, &replay->listed[n].compartment,
-                                   replay->listed[n].item);
+        const struct listed *one = &replay->listed[n];
+
+        if (!one->seen) {
+            err = add_record_fault(replay, SNAPSHOT_MISSING, &one->compartment, one->item);
         }
+        if (!one->seen ||
+            memcmp(one->found.version.bytes, one->item + ITEM_ID_BYTES, ITEM_BYTES - ITEM_ID_BYTES) != 0) {
+            broken[one->page] = true;
+        }
+        /* From here on first[page + 1] is where the next one of the page goes, and in the end where the page ends. */
+        versions[first[one->page + 1]++] = one->found;
     }
     for (size_t page = 0; page < claim->page_count && err == ERR_OK; page++) {
-        size_t count = 0;
-        bool whole = true;
+        size_t count = first[page + 1] - first[page];
         struct hash hash;
 
-        for (size_t n = 0; n < replay->listed_count; n++) {
-            const struct listed *one = &replay->listed[n];
-
-            if (one->page == page) {
-                whole = whole && one->seen &&
-                        memcmp(one->found.version.bytes, one->item + ITEM_ID_BYTES,
-                               ITEM_BYTES - ITEM_ID_BYTES) == 0;
-                versions[count] = one->found;
-                count++;
-            }
+        if (count == 0 || broken[page]) {
+            continue;
         }
-        hash_page(&hash, &claim->pages[page].compartment, versions, count);
-        if (count > 0 && whole && !hash_equal(&hash, &claim->pages[page].hash)) {
+        hash_page(&hash, &claim->pages[page].compartment, versions + first[page], count);
+        if (!hash_equal(&hash, &claim->pages[page].hash)) {
             err = add_record_fault(replay, SNAPSHOT_PAGE, &claim->pages[page].compartment,
-                                   versions[0].record_id.bytes);
+                                   versions[first[page]].record_id.bytes);
         }
     }
     return err;
 }
 
 static enum err
-replay_all(struct replay *replay, const struct snapshot_claim *claim)
+begin_replay(struct snapshot_replay *replay)
 {
-    enum err err = find_limits(replay, claim);
-
+    arena_reset(&replay->arena);
+    replay->listed_count = 0;
+    replay->faults = NULL;
+    replay->fault_count = 0;
+    replay->fault_room = 0;
+    replay->next = 1;
+    replay->last = record_last(replay->txn);
+    if (replay->last == UINT32_MAX) {
+        return ERR_CORRUPT;
+    }
+    enum err err = facts_begin(replay->facts, replica_codebook(replay->replica));
     if (err == ERR_OK) {
-        err = read_list(replay, claim);
+        err = find_limits(replay);
     }
-    uint32_t last = record_last(replay->txn);
-    for (uint32_t n = 1; n <= last && last < UINT32_MAX && err == ERR_OK; n++) {
-        err = replay_record(replay, n);
+    if (err == ERR_OK) {
+        err = read_list(replay);
+    }
+    replay->begun = err == ERR_OK;
+    return err;
+}
+
+/* In a transaction that is given up after it: so no record that was made anew is left for the next slice. */
+static enum err
+replay_slice(struct snapshot_replay *replay, const struct world *world, uint64_t until_ms)
+{
+    bool late = false;
+    enum err err = ERR_OK;
+
+    if (!replay->begun || !limits_hold(&replay->limits, replay->replica, replay->txn)) {
+        err = begin_replay(replay);
+    }
+    while (replay->next <= replay->last && err == ERR_OK && !late) {
+        err = replay_record(replay, replay->next);
         arena_reset(&replay->work);
+        replay->next++;
+        late = world_steady_ms(world) >= until_ms;
     }
-    if (err == ERR_OK && replay->edited_count > 0) {
-        err = take_edited(replay);
+    return err == ERR_OK && replay->edited_count > 0 ? take_edited(replay) : err;
+}
+
+struct snapshot_replay *
+snapshot_replay_new(const struct snapshot_claim *claim)
+{
+    struct snapshot_replay *replay = calloc(1, sizeof *replay);
+
+    if (replay == NULL) {
+        return NULL;
     }
-    return err == ERR_OK ? check_list(replay, claim) : err;
+    replay->claim = claim;
+    replay->source = (struct record_source){ .self = replay, .open = open_frozen, .half = half_of };
+    replay->turn = record_turn_new();
+    replay->facts = facts_new();
+    if (replay->turn == NULL || replay->facts == NULL) {
+        snapshot_replay_free(&replay);
+    }
+    return replay;
+}
+
+void
+snapshot_replay_free(struct snapshot_replay **replay_in)
+{
+    struct snapshot_replay *replay = *replay_in;
+
+    if (replay != NULL) {
+        record_turn_free(&replay->turn);
+        facts_free(&replay->facts);
+        arena_free(&replay->work);
+        arena_free(&replay->arena);
+        free(replay);
+        *replay_in = NULL;
+    }
 }
 
 enum err
-snapshot_replay(struct replica *replica, const struct snapshot_claim *claim, struct facts *facts,
-                struct arena *arena, const struct snapshot_fault **faults_out, size_t *count_out)
+snapshot_replay_step(struct snapshot_replay *replay, struct replica *replica, const struct world *world,
+                     uint64_t until_ms, enum snapshot_progress *progress_out)
 {
-    struct replay replay = { .replica = replica, .facts = facts, .arena = arena, .turn = record_turn_new() };
     struct table_txn *keys_txn = NULL;
+    enum err err = replica_borrow(replica, &replay->txn, &keys_txn);
 
-    replay.source = (struct record_source){ .self = &replay, .open = open_frozen, .half = half_of };
-    enum err err = replay.turn == NULL ? ERR_MEMORY : replica_borrow(replica, &replay.txn, &keys_txn);
-    if (err == ERR_OK) {
-        err = replay_all(&replay, claim);
-        replica_give_back(replica, &replay.txn, &keys_txn);
+    *progress_out = SNAPSHOT_MORE;
+    if (err != ERR_OK) {
+        return err;
     }
-    record_turn_free(&replay.turn);
-    arena_free(&replay.work);
-    *faults_out = replay.faults;
-    *count_out = replay.fault_count;
+    replay->replica = replica;
+    err = replay_slice(replay, world, until_ms);
+    replica_give_back(replica, &replay->txn, &keys_txn);
+    if (err == ERR_OK && replay->next > replay->last) {
+        *progress_out = SNAPSHOT_DONE;
+        err = check_list(replay);
+    }
     return err;
+}
+
+const struct facts *
+snapshot_replay_facts(const struct snapshot_replay *replay)
+{
+    return replay->facts;
+}
+
+const struct snapshot_fault *
+snapshot_replay_faults(const struct snapshot_replay *replay, size_t *count_out)
+{
+    *count_out = replay->fault_count;
+    return replay->faults;
 }

@@ -13,10 +13,15 @@
  *
  * Counting again means merging exactly those entries: records that were edited since are made anew from them, in a transaction that is
  * given up afterwards.
+ *
+ * Both look at every record, so both work in slices between turns. What comes meanwhile changes nothing: it lies after the ends of the
+ * logs, and is not looked at. What lies before them may begin or cease to count (a key arrives, a device is revoked, a record is
+ * erased), which the journal's places tell; then half of the records would be of before and half of after, so it is begun again.
  */
 #pragma once
 
 #include "node/casework/statistics.h"
+#include "store/base/world.h"
 
 enum {
     SNAPSHOT_PAGE_RECORDS = 1000, /* of one page: it must fit into one entry */
@@ -44,7 +49,7 @@ struct snapshot_page {
     size_t count;
 };
 
-/* What a node holds now: everything of it lives in an arena. */
+/* What a node held at one moment. */
 struct snapshot_state {
     const struct snapshot_end *ends; /* ascending by log_id, seq */
     size_t end_count;
@@ -53,10 +58,28 @@ struct snapshot_state {
     size_t record_count;
 };
 
-/* Read it, of the records that `facts` has, which must be up to date. Between replica_begin_read and replica_end_read.
- * ERR_MEMORY, and errors of the tables. */
-MUST_CHECK enum err snapshot_take(struct replica *replica, struct table_txn *txn, const struct facts *facts,
-                                  struct arena *arena, struct snapshot_state *state_out);
+/* It is read record by record. NULL: no memory. */
+struct snapshot_taking;
+struct snapshot_taking *snapshot_taking_new(void);
+void snapshot_taking_free(struct snapshot_taking **taking);
+
+/* Begin, or begin again, with the records that `facts` has, which must be up to date; they are not looked at after this. Between
+ * replica_begin_read and replica_end_read, as every step. ERR_MEMORY, and errors of the tables. */
+MUST_CHECK enum err snapshot_taking_begin(struct snapshot_taking *taking, struct replica *replica,
+                                          struct table_txn *txn, const struct facts *facts);
+
+/* A slice: one record, and more until the steady clock says `until_ms`. Errors as above: it is over. */
+enum snapshot_progress {
+    SNAPSHOT_MORE, /* call it again, be it after a turn */
+    SNAPSHOT_DONE,
+    SNAPSHOT_AGAIN, /* what was read is another now: begin again */
+};
+MUST_CHECK enum err snapshot_taking_step(struct snapshot_taking *taking, struct replica *replica,
+                                         struct table_txn *txn, const struct world *world, uint64_t until_ms,
+                                         enum snapshot_progress *progress_out);
+
+/* What was read, once it is done; lent until it is begun again or freed. */
+const struct snapshot_state *snapshot_taking_state(const struct snapshot_taking *taking);
 
 /* Pages as they are written, in CBOR. ERR_MEMORY stays in `out`. */
 void snapshot_put_ends(struct buf *out, const struct snapshot_end *ends, size_t count);
@@ -96,8 +119,17 @@ struct snapshot_fault {
     size_t count; /* records of a compartment that cannot be read, else 1 */
 };
 
-/* Read the frozen versions into `facts`, which were begun, and note what is not as the claim says. Between turns, with no reader
- * open; other work waits meanwhile. Faults live in `arena`. ERR_MEMORY, and errors of the tables. */
-MUST_CHECK enum err snapshot_replay(struct replica *replica, const struct snapshot_claim *claim,
-                                    struct facts *facts, struct arena *arena,
-                                    const struct snapshot_fault **faults_out, size_t *count_out);
+/* Counting again. The claim is lent to it, and outlives it. NULL: no memory. */
+struct snapshot_replay;
+struct snapshot_replay *snapshot_replay_new(const struct snapshot_claim *claim);
+void snapshot_replay_free(struct snapshot_replay **replay);
+
+/* A slice of it, as snapshot_taking_step; it begins by itself, and again where it must, and gives SNAPSHOT_MORE then. Between turns, with
+ * no reader open. ERR_MEMORY, and errors of the tables: it is over. */
+MUST_CHECK enum err snapshot_replay_step(struct snapshot_replay *replay, struct replica *replica,
+                                         const struct world *world, uint64_t until_ms,
+                                         enum snapshot_progress *progress_out);
+
+/* Once it is done: the facts of the frozen versions, and what is not as the claim says. Lent. */
+const struct facts *snapshot_replay_facts(const struct snapshot_replay *replay);
+const struct snapshot_fault *snapshot_replay_faults(const struct snapshot_replay *replay, size_t *count_out);

@@ -91,16 +91,26 @@ make_case(struct served *node, char id[40], const char *window, const char *gend
          window, person, person);
 }
 
-/* Nine cases of KEN: six women, three men. The last one's id. */
+/* Nine cases of KEN in a window of HQ: six women, three men. The first and the last one's id. */
 static void
-make_cases(char window[40], char last[40])
+make_cases_between(char window[40], char first[40], char last[40])
 {
-    make_window(&ken, window);
-    for (int n = 0; n < 9; n++) {
+    make_window(&hq, window);
+    test_node_exchange(hq.node, ken.node);
+    make_case(&ken, first, window, "woman");
+    for (int n = 1; n < 9; n++) {
         make_case(&ken, last, window, n < 6 ? "woman" : "man");
     }
     test_node_exchange(ken.node, hq.node);
     test_node_exchange(hq.node, other.node);
+}
+
+static void
+make_cases(char window[40], char last[40])
+{
+    char first[40];
+
+    make_cases_between(window, first, last);
 }
 
 /* The row of a cube with these values; NULL: there is none. */
@@ -368,6 +378,18 @@ START_TEST(another_node_counts_a_snapshot_again)
 }
 END_TEST
 
+static void
+edit(struct served *node, const char *record)
+{
+    json_t *answer = served_ask(node,
+                                "{'id':1,'do':'record.save','record':'%s','set':{'title':'A walk'},'add':"
+                                "[{'to':'act','fields':{'type_of_act':'killing'}}]}",
+                                record);
+
+    (void)served_granted(answer);
+    json_decref(answer);
+}
+
 /* Edits, new cases, restrictions: the frozen versions are what counts. And the node itself is as it was. */
 START_TEST(later_edits_do_not_change_it)
 {
@@ -380,11 +402,7 @@ START_TEST(later_edits_do_not_change_it)
     make_snapshot(&hq, window, snapshot);
     test_node_exchange(hq.node, other.node);
     test_node_exchange(hq.node, ken.node);
-    json_decref(served_ask(
-        &ken,
-        "{'id':1,'do':'record.save','record':'%s','set':{'status':'follow_up'},'add':[{'to':'act','fields':{"
-        "'type_of_act':'killing'}}]}",
-        last));
+    edit(&ken, last);
     make_case(&ken, more, window, "man");
     json_decref(served_ask(
         &ken,
@@ -400,23 +418,20 @@ START_TEST(later_edits_do_not_change_it)
 }
 END_TEST
 
-START_TEST(one_planted_wrong_figure_is_named)
+/* Write 8 where 9 was counted. */
+static void
+plant_wrong_figure(struct served *node, const char *snapshot)
 {
-    char window[40];
-    char last[40];
-    char snapshot[40];
     struct ident id;
     struct replica_view view;
     struct arena arena = { 0 };
     const struct codebook_field *field = codebook_field_by_name(codebook_reprisals(), 10, "figures.content");
+    const struct ident shared = *roster_shared_id(replica_roster(node->node->replica));
     bool planted = false;
 
-    make_cases(window, last);
-    make_snapshot(&hq, window, snapshot);
     ck_assert(bytes_from_hex(id.bytes, sizeof id.bytes, snapshot));
-    saves_begin(hq.node);
-    const struct ident shared = *roster_shared_id(replica_roster(hq.node->replica));
-    ck_assert_int_eq(replica_read(hq.node->replica, &shared, &id, &arena, &view), ERR_OK);
+    saves_begin(node->node);
+    ck_assert_int_eq(replica_read(node->node->replica, &shared, &id, &arena, &view), ERR_OK);
     for (size_t n = 0; n < view.open->target_count && !planted; n++) {
         const struct record_target *target = &view.open->targets[n];
         struct buf cbor = { 0 };
@@ -435,15 +450,26 @@ START_TEST(one_planted_wrong_figure_is_named)
             struct save_op op = {
                 .code = OP_SET, .target = target->target, .value = buf_span(&cbor), .resolve = true
             };
-            ck_assert_int_eq(saves_change(hq.node, &shared, &id, op), ERR_OK);
+            ck_assert_int_eq(saves_change(node->node, &shared, &id, op), ERR_OK);
             planted = true;
         }
         free(copy);
         buf_free(&cbor);
     }
     arena_free(&arena);
-    saves_commit(hq.node);
+    saves_commit(node->node);
     ck_assert(planted);
+}
+
+START_TEST(one_planted_wrong_figure_is_named)
+{
+    char window[40];
+    char last[40];
+    char snapshot[40];
+
+    make_cases(window, last);
+    make_snapshot(&hq, window, snapshot);
+    plant_wrong_figure(&hq, snapshot);
     test_node_exchange(hq.node, other.node);
     json_t *answer = verify(&other, snapshot);
     const json_t *ok = served_granted(answer);
@@ -502,6 +528,16 @@ START_TEST(what_cannot_be_read_here_is_said)
 }
 END_TEST
 
+static void
+order_erasure(struct served *node, const char *record)
+{
+    json_t *answer =
+        served_ask(node, "{'id':1,'do':'erase.order','record':'%s','reason':'erasure_requested'}", record);
+
+    (void)served_granted(answer);
+    json_decref(answer);
+}
+
 /* What is erased is counted no more, and a snapshot that was counted from it says what it lacks. */
 START_TEST(what_was_erased_is_named)
 {
@@ -539,86 +575,375 @@ ticking(void *self)
     return world->steady_ms;
 }
 
-static json_int_t
-heard(struct client *client)
+/* A node with a socket, and who asks it: on the replica of `hq`, which may go on serving. */
+struct line {
+    char directory[40];
+    struct api *api;
+    struct serve *serve;
+    struct client *clients[3];
+};
+
+static void
+line_begin(struct line *line)
+{
+    struct client_fault fault;
+
+    *line = (struct line){ .directory = "/tmp/vigil-stats-XXXXXX" };
+    ck_assert_ptr_nonnull(mkdtemp(line->directory));
+    ck_assert_int_eq(api_open(&line->api, line->directory), ERR_OK);
+    hq.node->world.world.steady_ms = ticking;
+    line->serve = serve_new(&(struct serve_options){ .replica = hq.node->replica,
+                                                     .gossip = hq.gossip,
+                                                     .peers = hq.peers,
+                                                     .api = line->api,
+                                                     .status = &hq.status,
+                                                     .config = &hq.config,
+                                                     .world = &hq.node->world.world,
+                                                     .version = "test",
+                                                     .directory = hq.node->directory });
+    ck_assert_ptr_nonnull(line->serve);
+    for (size_t n = 0; n < 3; n++) {
+        ck_assert_int_eq(client_open(&line->clients[n], line->directory, &fault), ERR_OK);
+    }
+}
+
+static void
+line_end(struct line *line)
+{
+    for (size_t n = 0; n < 3; n++) {
+        client_close(&line->clients[n]);
+    }
+    serve_free(&line->serve);
+    api_close(&line->api);
+    ck_assert_int_eq(rmdir(line->directory), 0);
+}
+
+static int64_t
+line_ask(struct line *line, size_t client, json_t *request)
+{
+    struct client_fault fault;
+    int64_t id = 0;
+
+    ck_assert_int_eq(client_send(line->clients[client], request, 1000, &id, &fault), ERR_OK);
+    return id;
+}
+
+/* As the loop does it: what is to be written, then what is read. */
+static void
+line_round(struct line *line)
+{
+    api_gather(line->api);
+    serve_take(line->serve);
+    if (serve_has_writes(line->serve)) {
+        ck_assert_int_eq(replica_begin(hq.node->replica), ERR_OK);
+        ck_assert(serve_write(line->serve));
+        enum err err = replica_commit(hq.node->replica);
+        serve_turn_ended(line->serve, err);
+        ck_assert_int_eq(err, ERR_OK);
+    }
+    serve_answer(line->serve);
+    api_flush(line->api);
+}
+
+/* What it was answered, NULL: nothing yet. *id_out: to which question. */
+static json_t *
+line_hear(struct line *line, size_t client, int64_t *id_out)
 {
     struct client_answer answer = { .id = 0 };
     struct client_fault fault;
+    enum err err = client_receive(line->clients[client], 0, &answer, &fault);
 
-    enum err err = client_receive(client, 0, &answer, &fault);
     ck_assert(err == ERR_OK || err == ERR_BUSY);
     ck_assert(err == ERR_BUSY || answer.ok != NULL);
-    json_int_t id = err == ERR_OK ? answer.id : 0;
+    *id_out = err == ERR_OK ? answer.id : 0;
+    json_t *ok = err == ERR_OK ? json_incref(answer.ok) : NULL;
     client_answer_free(&answer);
+    return ok;
+}
+
+static int64_t
+line_heard(struct line *line, size_t client)
+{
+    int64_t id;
+
+    json_decref(line_hear(line, client, &id));
     return id;
 }
 
 /* Whoever asks for a table of very many records waits alone, and hears answers in the order of the questions. */
 START_TEST(others_are_served_while_many_records_are_counted)
 {
-    char directory[] = "/tmp/vigil-stats-XXXXXX";
-    struct client *clients[2] = { NULL, NULL };
-    struct client_fault fault;
-    struct api *api = NULL;
-    int64_t table = 0;
-    int64_t after = 0;
-    int64_t quick = 0;
+    struct line line;
     int64_t seen[2] = { 0, 0 };
     size_t count = 0;
     int rounds = 0;
 
-    ck_assert_ptr_nonnull(mkdtemp(directory));
-    ck_assert_int_eq(api_open(&api, directory), ERR_OK);
-    hq.node->world.world.steady_ms = ticking;
-    struct serve *serve = serve_new(&(struct serve_options){ .replica = hq.node->replica,
-                                                             .gossip = hq.gossip,
-                                                             .peers = hq.peers,
-                                                             .api = api,
-                                                             .status = &hq.status,
-                                                             .config = &hq.config,
-                                                             .world = &hq.node->world.world,
-                                                             .version = "test",
-                                                             .directory = hq.node->directory });
-    ck_assert_ptr_nonnull(serve);
-    for (int n = 0; n < 2; n++) {
-        ck_assert_int_eq(client_open(&clients[n], directory, &fault), ERR_OK);
-    }
-    ck_assert_int_eq(client_send(clients[0], json_pack("{s:s,s:[s]}", "do", "stats.table", "tables", "T1"),
-                                 1000, &table, &fault),
-                     ERR_OK);
-    ck_assert_int_eq(client_send(clients[0], json_pack("{s:s}", "do", "codebook.show"), 1000, &after, &fault),
-                     ERR_OK);
-    ck_assert_int_eq(client_send(clients[1], json_pack("{s:s}", "do", "actor.list"), 1000, &quick, &fault),
-                     ERR_OK);
+    line_begin(&line);
+    int64_t table = line_ask(&line, 0, json_pack("{s:s,s:[s]}", "do", "stats.table", "tables", "T1"));
+    int64_t after = line_ask(&line, 0, json_pack("{s:s}", "do", "codebook.show"));
+    int64_t quick = line_ask(&line, 1, json_pack("{s:s}", "do", "actor.list"));
     for (; count < 2 && rounds < 1000; rounds++) {
-        api_gather(api);
-        serve_take(serve);
-        serve_answer(serve);
-        api_flush(api);
-        ck_assert(rounds > 0 || heard(clients[1]) == quick);
-        seen[count] = heard(clients[0]);
+        line_round(&line);
+        ck_assert(rounds > 0 || line_heard(&line, 1) == quick);
+        seen[count] = line_heard(&line, 0);
         count += seen[count] != 0;
     }
     ck_assert_int_gt(rounds, 1);
     ck_assert_int_eq(seen[0], table);
     ck_assert_int_eq(seen[1], after);
-    client_close(&clients[0]);
-    client_close(&clients[1]);
-    serve_free(&serve);
-    api_close(&api);
-    ck_assert_int_eq(rmdir(directory), 0);
+    line_end(&line);
+}
+END_TEST
+
+static json_t *
+asks_to_verify(const char *snapshot)
+{
+    return json_pack("{s:s,s:s}", "do", "snapshot.verify", "snapshot", snapshot);
+}
+
+/* The answer to a client's only question, after as many rounds as it takes; somebody else is answered in each of them. */
+static json_t *
+line_wait(struct line *line, size_t client, int *rounds_out)
+{
+    json_t *ok = NULL;
+    int64_t id;
+
+    for (*rounds_out = 0; ok == NULL; ++*rounds_out) {
+        int64_t quick = line_ask(line, 2, json_pack("{s:s}", "do", "actor.list"));
+
+        ck_assert_int_lt(*rounds_out, 1000);
+        line_round(line);
+        ck_assert_int_eq(line_heard(line, 2), quick);
+        ok = line_hear(line, client, &id);
+    }
+    return ok;
+}
+
+/* Asked again, from the beginning, it is the same. */
+static void
+expect_verdict(struct served *node, const char *snapshot, const json_t *ok)
+{
+    json_t *answer = verify(node, snapshot);
+
+    if (!json_equal(ok, served_granted(answer))) {
+        ck_abort_msg("%s is not %s", json_dumps(ok, JSON_COMPACT), json_dumps(answer, JSON_COMPACT));
+    }
+    json_decref(answer);
+}
+
+/* A slice is one record here: there are nine cases, nine persons and a window. */
+START_TEST(others_are_served_between_the_slices_of_two_that_check_a_snapshot)
+{
+    char window[40];
+    char last[40];
+    char snapshot[40];
+    struct line line;
+    int rounds;
+    int more;
+
+    make_cases(window, last);
+    make_snapshot(&hq, window, snapshot);
+    plant_wrong_figure(&hq, snapshot);
+    test_node_exchange(hq.node, other.node);
+    line_begin(&line);
+    (void)line_ask(&line, 0, asks_to_verify(snapshot));
+    line_round(&line);
+    (void)line_ask(&line, 1, asks_to_verify(snapshot));
+    json_t *first = line_wait(&line, 0, &rounds);
+    json_t *second = line_wait(&line, 1, &more);
+    ck_assert_int_ge(rounds, 18);
+    ck_assert_int_le(more, 3); /* they went side by side */
+    ck_assert(json_equal(first, second));
+    ck_assert_uint_eq(json_array_size(json_object_get(first, "wrong")), 1);
+    expect_verdict(&other, snapshot, first);
+    json_decref(first);
+    json_decref(second);
+    line_end(&line);
+}
+END_TEST
+
+static size_t
+noted_snapshots(void)
+{
+    json_t *answer = served_ask(&hq, "{'id':1,'do':'audit.list','what':'snapshot'}");
+    size_t count = json_array_size(json_object_get(served_granted(answer), "events"));
+
+    json_decref(answer);
+    return count;
+}
+
+/* A verdict would be noted, though nobody were left to hear it. */
+START_TEST(who_leaves_while_a_snapshot_is_checked_leaves_nothing_behind)
+{
+    char window[40];
+    char last[40];
+    char snapshot[40];
+    struct line line;
+
+    make_cases(window, last);
+    make_snapshot(&hq, window, snapshot);
+    ck_assert_uint_eq(noted_snapshots(), 1);
+    line_begin(&line);
+    (void)line_ask(&line, 0, asks_to_verify(snapshot));
+    (void)line_ask(&line, 1, json_pack("{s:s,s:s}", "do", "snapshot.draft", "window", window));
+    for (int n = 0; n < 5; n++) {
+        line_round(&line);
+    }
+    ck_assert_int_eq(line_heard(&line, 0), 0);
+    client_close(&line.clients[0]);
+    client_close(&line.clients[1]);
+    for (int n = 0; n < 100; n++) {
+        line_round(&line);
+    }
+    ck_assert_uint_eq(noted_snapshots(), 1);
+    line_end(&line);
+}
+END_TEST
+
+/* Entries that come between two slices lie after the ends: of a record that was looked at, of one that is to be, and of a new one. */
+START_TEST(what_comes_between_slices_changes_no_verdict)
+{
+    char window[40];
+    char early[40];
+    char last[40];
+    char snapshot[40];
+    char more[40];
+    struct line line;
+    int rounds;
+
+    make_window(&hq, window);
+    make_case(&hq, early, window, "man");
+    for (int n = 0; n < 8; n++) {
+        make_case(&hq, last, window, "woman");
+    }
+    make_snapshot(&hq, window, snapshot);
+    line_begin(&line);
+    (void)line_ask(&line, 0, asks_to_verify(snapshot));
+    for (int n = 0; n < 10; n++) {
+        line_round(&line);
+    }
+    edit(&hq, early);
+    edit(&hq, last);
+    make_case(&hq, more, window, "man");
+    json_t *ok = line_wait(&line, 0, &rounds);
+    ck_assert_int_ge(rounds, 8);
+    ck_assert_int_le(rounds, 16); /* it went on where it was */
+    ck_assert(json_is_true(json_object_get(ok, "agrees")));
+    json_decref(ok);
+    line_end(&line);
 }
 END_TEST
 
 static void
-order_erasure(struct served *node, const char *record)
+revoke_device(struct test_node *node, struct test_node *at)
 {
-    json_t *answer =
-        served_ask(node, "{'id':1,'do':'erase.order','record':'%s','reason':'erasure_requested'}", record);
+    struct statement statement = { .type = STATEMENT_REVOKE };
+    struct buf signed_statement = { 0 };
 
-    (void)served_granted(answer);
-    json_decref(answer);
+    memcpy(statement.revoke.key, node->identity.sign.public_key, SIGN_PK_BYTES);
+    statement.revoke.reason = 2;
+    (void)test_organisation_sign(&org, &statement, "office-KEN", &signed_statement);
+    test_node_state(at, buf_span(&signed_statement));
+    buf_free(&signed_statement);
 }
+
+/* Half of the cases were looked at when their device was revoked: none of them counts, and not the other half alone. */
+START_TEST(what_ceases_to_count_between_slices_is_looked_at_again)
+{
+    char window[40];
+    char last[40];
+    char snapshot[40];
+    struct line line;
+    int rounds;
+
+    make_cases(window, last);
+    make_snapshot(&hq, window, snapshot);
+    test_node_exchange(hq.node, other.node);
+    line_begin(&line);
+    (void)line_ask(&line, 0, asks_to_verify(snapshot));
+    for (int n = 0; n < 12; n++) {
+        line_round(&line);
+    }
+    revoke_device(ken.node, hq.node);
+    json_t *ok = line_wait(&line, 0, &rounds);
+    ck_assert_int_ge((int)json_integer_value(json_object_get(ok, "faulty")), 18);
+    expect_verdict(&hq, snapshot, ok);
+    json_decref(ok);
+    line_end(&line);
+}
+END_TEST
+
+/* Nothing is kept of a case that was looked at before it was erased. */
+START_TEST(what_is_erased_between_slices_is_missing)
+{
+    char window[40];
+    char early[40];
+    char last[40];
+    char snapshot[40];
+    struct line line;
+    int rounds;
+
+    make_cases_between(window, early, last);
+    make_snapshot(&hq, window, snapshot);
+    order_erasure(&ken, early);
+    test_node_exchange(ken.node, hq.node);
+    line_begin(&line);
+    (void)line_ask(&line, 0, asks_to_verify(snapshot));
+    for (int n = 0; n < 12; n++) {
+        line_round(&line);
+    }
+    order_erasure(&hq, early); /* the second one */
+    test_node_tend(hq.node);
+    json_t *ok = line_wait(&line, 0, &rounds);
+    ck_assert_int_eq((int)json_integer_value(json_object_get(ok, "faulty")), 1);
+    ck_assert_uint_gt(json_array_size(json_object_get(ok, "wrong")), 0);
+    expect_verdict(&hq, snapshot, ok);
+    json_decref(ok);
+    line_end(&line);
+}
+END_TEST
+
+/* A draft is of the moment when it was begun, however long it takes; and of a later one if what it is of is another by then. */
+START_TEST(a_draft_is_of_one_moment)
+{
+    char window[40];
+    char last[40];
+    char snapshot[40];
+    char more[40];
+    struct line line;
+    int rounds;
+
+    make_cases(window, last);
+    line_begin(&line);
+    (void)line_ask(&line, 0, json_pack("{s:s,s:s}", "do", "snapshot.draft", "window", window));
+    for (int n = 0; n < 10; n++) {
+        line_round(&line);
+    }
+    edit(&hq, last);
+    make_case(&hq, more, window, "man");
+    json_t *draft = line_wait(&line, 0, &rounds);
+    ck_assert_int_ge(rounds, 5);
+    ck_assert_int_eq((int)json_integer_value(json_object_get(draft, "records")), 19);
+    (void)line_ask(&line, 0,
+                   json_pack("{s:s,s:O}", "do", "snapshot.make", "draft", json_object_get(draft, "draft")));
+    json_t *made = line_wait(&line, 0, &rounds);
+    (void)snprintf(snapshot, sizeof snapshot, "%s", json_string_value(json_object_get(made, "snapshot")));
+    json_decref(draft);
+    json_decref(made);
+    test_node_exchange(hq.node, other.node);
+    expect_agreement(&other, snapshot);
+    /* Begun again: those of KEN count no more, and one of ours is left with its person and the window's own edits. */
+    (void)line_ask(&line, 0, json_pack("{s:s,s:s}", "do", "snapshot.draft", "window", window));
+    for (int n = 0; n < 10; n++) {
+        line_round(&line);
+    }
+    revoke_device(ken.node, hq.node);
+    draft = line_wait(&line, 0, &rounds);
+    ck_assert_int_le((int)json_integer_value(json_object_get(draft, "records")), 4);
+    json_decref(draft);
+    line_end(&line);
+}
+END_TEST
 
 static void
 expect_individuals(struct served *node, const char *window, int all, int by_stubs)
@@ -673,4 +998,9 @@ SUITE_MAIN_WITH("serve_stats", setup, teardown, tables_follow_what_is_saved,
                 one_planted_wrong_figure_is_named, a_record_that_is_missing_is_named,
                 what_cannot_be_read_here_is_said, what_was_erased_is_named,
                 others_are_served_while_many_records_are_counted,
+                others_are_served_between_the_slices_of_two_that_check_a_snapshot,
+                who_leaves_while_a_snapshot_is_checked_leaves_nothing_behind,
+                what_comes_between_slices_changes_no_verdict,
+                what_ceases_to_count_between_slices_is_looked_at_again,
+                what_is_erased_between_slices_is_missing, a_draft_is_of_one_moment,
                 a_count_stub_takes_the_place_of_who_was_erased)
