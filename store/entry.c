@@ -332,7 +332,8 @@ entry_seal(struct entry *entry, const struct hash *log_id, const struct epoch_ke
     if (payload.size > PAYLOAD_PLAIN_BYTES_MAX) {
         return ERR_FULL;
     }
-    bool compressed = compress(sealed_out, payload);
+    /* Most of the payload of a key entry is a key, and none of those becomes smaller. */
+    bool compressed = entry->kind != ENTRY_KEY && compress(sealed_out, payload);
     if (sealed_out->failed) {
         return ERR_MEMORY;
     }

@@ -108,7 +108,7 @@ enum entry_fault {
     FAULT_MEMORY, /* this machine has none left: no fault of the entry, try again */
 };
 
-/* Compress if smaller, pad if asked, seal: sets flags (COMPRESSED and PADDED only), payload_size,
+/* Compress if smaller (a key entry: never), pad if asked, seal: sets flags (COMPRESSED and PADDED only), payload_size,
  * payload_hash, payload (lent from `sealed_out`) and id. All else of `entry` must be set.
  * `record_key` is NULL for kinds other than data. ERR_FULL: larger than an entry may be. ERR_MEMORY. */
 MUST_CHECK enum err entry_seal(struct entry *entry, const struct hash *log_id, const struct epoch_keys *keys,
