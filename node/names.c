@@ -15,6 +15,8 @@ enum { ID_DIGITS = 2 * IDENT_BYTES, ID_DIGITS_MIN = 6, COUNTER_MAX = 999999999 }
 struct counter {
     char prefix[NAMES_NUMBER_BYTES]; /* "KEN-2026-" */
     unsigned long highest;
+    unsigned long given; /* as meta says: see number_row */
+    bool given_known;    /* it was read, and not forgotten with a turn that did not happen: see names_clear */
 };
 
 struct name_entry {
@@ -150,37 +152,44 @@ number_row_key(char key[NUMBER_ROW_BYTES], const char *prefix, size_t prefix_siz
 }
 
 static enum err
-read_given(struct table_txn *txn, const char *prefix, size_t prefix_size, unsigned long *given_out)
+read_given(struct counter *counter, struct table_txn *txn)
 {
     char key[NUMBER_ROW_BYTES];
     struct buf value = { 0 };
-    enum err err = table_read(txn, TABLE_META, number_row_key(key, prefix, prefix_size), &value);
 
-    *given_out = err == ERR_OK && value.size == 8 ? (unsigned long)bytes_read_u64(value.data) : 0;
+    if (counter->given_known) {
+        return ERR_OK;
+    }
+    enum err err =
+        table_read(txn, TABLE_META, number_row_key(key, counter->prefix, strlen(counter->prefix)), &value);
+    counter->given = err == ERR_OK && value.size == 8 ? (unsigned long)bytes_read_u64(value.data) : 0;
     buf_free(&value);
     /* A damaged row is written anew with the next number. */
-    return err == ERR_ABSENT || err == ERR_CORRUPT ? ERR_OK : err;
+    err = err == ERR_ABSENT || err == ERR_CORRUPT ? ERR_OK : err;
+    counter->given_known = err == ERR_OK;
+    return err;
 }
 
 static void
-keep_given(struct table_txn *txn, const char *number)
+keep_given(struct names *names, struct table_txn *txn, const char *number)
 {
     char key[NUMBER_ROW_BYTES];
     uint8_t value[8];
     size_t prefix_size = 0;
-    unsigned long counter = counter_of(number, &prefix_size);
-    unsigned long given;
+    unsigned long given = counter_of(number, &prefix_size);
+    struct counter *counter = given == 0 ? NULL : counter_for(names, number, prefix_size);
 
-    if (counter > 0 && read_given(txn, number, prefix_size, &given) == ERR_OK && counter > given) {
-        bytes_write_u64(value, counter);
+    if (counter != NULL && read_given(counter, txn) == ERR_OK && given > counter->given) {
+        bytes_write_u64(value, given);
         table_put(txn, TABLE_META, number_row_key(key, number, prefix_size), span_of(value, sizeof value));
+        counter->given = given;
     }
 }
 
 void
 names_add(struct names *names, const struct names_source *source, const struct named *named)
 {
-    keep_given(source->txn, named->number);
+    keep_given(names, source->txn, named->number);
     if (append(names, named, false) == ERR_OK) {
         names->fresh++;
     }
@@ -363,16 +372,15 @@ names_next_number(struct names *names, const struct names_source *source, const 
     if (size < 0 || size > NAMES_NUMBER_BYTES - 12) {
         return ERR_INVALID;
     }
-    const struct counter *counter = counter_for(names, prefix, (size_t)size);
+    struct counter *counter = counter_for(names, prefix, (size_t)size);
     if (counter == NULL) {
         return ERR_MEMORY;
     }
-    unsigned long given;
-    err = read_given(source->txn, prefix, (size_t)size, &given);
+    err = read_given(counter, source->txn);
     if (err != ERR_OK) {
         return err;
     }
     size = snprintf(number_out, NAMES_NUMBER_BYTES, "%s%04lu", prefix,
-                    (given > counter->highest ? given : counter->highest) + 1);
+                    (counter->given > counter->highest ? counter->given : counter->highest) + 1);
     return size < NAMES_NUMBER_BYTES ? ERR_OK : ERR_INVALID;
 }
