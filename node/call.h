@@ -513,7 +513,10 @@ struct workflow_save call_workflow_save(struct call *call, uint32_t kind, const 
  * urgency an alert is added to its ops. False: no, and the call failed. */
 bool call_minds_urgency(struct call *call, uint32_t kind, const struct replica_view *view, struct save *save);
 
-/* Ask the replica to save, and answer, or explain why not. `number` may be "". */
+/* Ask the replica to save; `number` may be "". False: the call failed, and says why. */
+MUST_CHECK bool call_write(struct call *call, const struct save *save, const char *number,
+                           struct saved *saved_out);
+/* The same, and answer. */
 void call_save(struct call *call, const struct save *save, const char *number);
 
 /* --- consent: serve_consent.c --- */

@@ -14,12 +14,13 @@
  * rewritten: nothing of it is left in them when this device says so.
  *
  *     meta   "import"                      how far it is
- *            "import:row:" batch u64       rows as they came, JSON
+ *            "import:row:" batch u64       rows as they came: see json_tree.h
  *            "import:key:" row[16]         compartment[16], record_id[16] of a record that was made of this row here: also once the
  *                                          record is restricted or erased, so that no file brings it back
  */
 #include "node/call.h"
 #include "node/casework/importing.h"
+#include "node/json_tree.h"
 
 #include "store/base/cbor.h"
 #include "store/base/log.h"
@@ -452,14 +453,10 @@ save_record(struct work *work, const struct call_draft *draft, const struct impo
         }
         save.ops = imported->ops + first;
         save.op_count = count;
-        call_save(call, &save, draft->number);
-        if (!call->failed) {
-            const char *hex = json_string_value(json_object_get(call->ok, "record"));
-
-            if (hex == NULL || !bytes_from_hex(record_id->bytes, IDENT_BYTES, hex)) {
-                call_fail(call, ERR_MEMORY, "", "%s", err_text(ERR_MEMORY));
-            }
-            save.record_id = *record_id;
+        struct saved saved;
+        if (call_write(call, &save, draft->number, &saved)) {
+            *record_id = saved.record_id;
+            save.record_id = saved.record_id;
             save.create = false;
         }
         first += count;
@@ -477,6 +474,13 @@ note_kept(struct work *work, const struct imported *imported)
             (void)json_array_append_new(work->kept_names, json_string(text.text));
         }
     }
+}
+
+static void
+refuse_codebook(struct call *call)
+{
+    call_fail(call, ERR_INVALID, "use the codebook that this program brings, or one that has imported_from",
+              "the codebook in force does not say where a record of this kind was imported from");
 }
 
 static void
@@ -499,8 +503,7 @@ compare_record(struct work *work, const struct ident *row, const struct call_dra
     case ERR_OK:
         break;
     case ERR_INVALID:
-        call_fail(call, err, "use the codebook that this program brings, or one that has imported_from",
-                  "the codebook in force does not say where a record of this kind was imported from");
+        refuse_codebook(call);
         break;
     case ERR_LOCKED:
         call_fail(call, err, "import it on a device that may read them",
@@ -542,7 +545,7 @@ take_record(struct work *work, json_t *record)
     struct ident row;
     struct named named;
     struct call_draft draft;
-    struct imported imported;
+    struct imported imported = { 0 };
     bool known = false;
 
     work->at = (struct call_place){ CALL_PLACE_NONE, NULL };
@@ -572,7 +575,12 @@ take_record(struct work *work, json_t *record)
                   "no file says that a gate was passed, or where a record was imported from");
         return;
     }
-    compare_record(work, &row, &draft, known, &imported);
+    /* All of a new record is new: what is only judged need not be compared. */
+    if (known || work->write) {
+        compare_record(work, &row, &draft, known, &imported);
+    } else if (!importing_fits(call->codebook, draft.kind)) {
+        refuse_codebook(call);
+    }
     if (call->failed) {
         return;
     }
@@ -594,7 +602,7 @@ take_record(struct work *work, json_t *record)
     note_kept(work, &imported);
     work->ids[work->record] = record_id;
     work->fresh = !known;
-    work->changed = work->changed || imported.count > 0;
+    work->changed = work->changed || !known || imported.count > 0;
 }
 
 /* Judge the records of a row, or make them. False: one was refused, and work->call says why. */
@@ -815,27 +823,25 @@ call_import_rows(struct call *call)
         return;
     }
     struct progress at = import->at;
-    /* What is kept of a row is as it came. */
-    char *text = json_dumps(json_object_get(call->body, "rows"), JSON_COMPACT);
+    struct buf kept = { 0 };
     json_t *outcomes = json_array();
+    /* What is kept of a row is as it came. */
+    json_tree_put(&kept, json_object_get(call->body, "rows"));
     size_t refused = judge_rows(call, &at, true, outcomes);
     bool faulty = import->faulty || refused > 0;
-    if (text == NULL) {
+    if (kept.failed) {
         call_fail(call, ERR_MEMORY, "", "%s", err_text(ERR_MEMORY));
     } else if (!call->failed && !faulty && json_array_size(outcomes) > 0) {
         uint8_t key[sizeof rows_row - 1 + 8];
 
-        table_put(call->txn, TABLE_META, batch_key(key, at.batches), span_text(text));
+        table_put(call->txn, TABLE_META, batch_key(key, at.batches), buf_span(&kept));
         at.batches++;
         at.rows += json_array_size(outcomes);
         progress_write(&at, call->txn);
     } else if (!call->failed && faulty && !import->faulty) {
         table_clear(call->txn, TABLE_META, span_text(rows_row));
     }
-    if (text != NULL) {
-        crypto_wipe(text, strlen(text));
-        free(text);
-    }
+    buf_wipe(&kept);
     if (!call->failed) {
         import->at = at;
         import->faulty = faulty;
@@ -891,13 +897,12 @@ save_batch(struct import *import, struct work *work, struct progress *at)
 {
     struct call *call = &work->call;
     uint8_t key[sizeof rows_row - 1 + 8];
-    struct buf text = { 0 };
+    struct buf kept = { 0 };
     uint64_t number = 0;
     size_t index;
     json_t *item;
-    enum err err = table_read(call->txn, TABLE_META, batch_key(key, at->next), &text);
-    /* As json_dumps wrote it. */
-    json_t *rows = err == ERR_OK ? json_loadb((const char *)text.data, text.size, 0, NULL) : NULL;
+    enum err err = table_read(call->txn, TABLE_META, batch_key(key, at->next), &kept);
+    json_t *rows = err == ERR_OK ? json_tree_read(buf_span(&kept)) : NULL;
 
     if (rows == NULL) {
         err = err == ERR_OK || err == ERR_ABSENT ? ERR_CORRUPT : err;
@@ -930,7 +935,7 @@ save_batch(struct import *import, struct work *work, struct progress *at)
         stop_at(import, call, number);
     }
     json_decref(rows);
-    buf_wipe(&text);
+    buf_wipe(&kept);
     return good;
 }
 
@@ -978,10 +983,9 @@ sweep_batch(struct work *work, struct progress *at, uint64_t batch)
 {
     struct table_txn *txn = work->call.txn;
     uint8_t key[sizeof rows_row - 1 + 8];
-    struct buf text = { 0 };
-    enum err err = table_read(txn, TABLE_META, batch_key(key, batch), &text);
-    json_t *rows =
-        err == ERR_OK ? json_loadb((const char *)text.data, text.size, JSON_REJECT_DUPLICATES, NULL) : NULL;
+    struct buf kept = { 0 };
+    enum err err = table_read(txn, TABLE_META, batch_key(key, batch), &kept);
+    json_t *rows = err == ERR_OK ? json_tree_read(buf_span(&kept)) : NULL;
     uint64_t left = 0;
 
     for (size_t n = json_array_size(rows); n > 0; n--) {
@@ -991,20 +995,18 @@ sweep_batch(struct work *work, struct progress *at, uint64_t batch)
         }
     }
     if (left > 0) {
-        char *kept = json_dumps(rows, JSON_COMPACT);
-
-        if (kept == NULL) {
+        buf_wipe(&kept);
+        json_tree_put(&kept, rows);
+        if (kept.failed) {
             call_fail(&work->call, ERR_MEMORY, "", "%s", err_text(ERR_MEMORY));
         } else {
-            table_put(txn, TABLE_META, batch_key(key, batch), span_text(kept));
-            crypto_wipe(kept, strlen(kept));
+            table_put(txn, TABLE_META, batch_key(key, batch), buf_span(&kept));
             at->saved += left;
             at->left += left;
         }
-        free(kept);
     }
     json_decref(rows);
-    buf_wipe(&text);
+    buf_wipe(&kept);
 }
 
 /* Look through some batches more. */

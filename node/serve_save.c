@@ -732,27 +732,36 @@ note_gates(struct call *call, const struct save *save, const struct ident *recor
     }
 }
 
-void
-call_save(struct call *call, const struct save *save, const char *number)
+bool
+call_write(struct call *call, const struct save *save, const char *number, struct saved *saved_out)
 {
-    struct saved saved;
     size_t op = 0;
-    enum err err = replica_save(call->replica, save, &saved, &op);
+    enum err err = replica_save(call->replica, save, saved_out, &op);
 
     if (err != ERR_OK) {
         explain_refusal(call, err, save, op);
-        return;
+        return false;
     }
-    note_gates(call, save, &saved.record_id);
+    note_gates(call, save, &saved_out->record_id);
     if (save->create) {
         const struct names_source source = { call->txn, call->codebook, call->roster };
-        struct named named = { .compartment = save->compartment, .record_id = saved.record_id };
+        struct named named = { .compartment = save->compartment, .record_id = saved_out->record_id };
 
         (void)snprintf(named.number, sizeof named.number, "%s", number);
         names_add(call_names(call), &source, &named);
     }
-    call_ok(call, json_pack("{s:o,s:s,s:I}", "record", hex_json(ident_span(&saved.record_id)), "number",
-                            number, "place", (json_int_t)saved.place));
+    return !call->failed;
+}
+
+void
+call_save(struct call *call, const struct save *save, const char *number)
+{
+    struct saved saved;
+
+    if (call_write(call, save, number, &saved)) {
+        call_ok(call, json_pack("{s:o,s:s,s:I}", "record", hex_json(ident_span(&saved.record_id)), "number",
+                                number, "place", (json_int_t)saved.place));
+    }
 }
 
 /* Check the types of all members at once. */

@@ -32,6 +32,7 @@ struct compare {
     struct imported *out;
     struct fields fields;
     uint8_t key[16];
+    uint8_t element[ELEMENT_ID_BYTES]; /* of imported_from */
     struct marks old[HALVES];
     struct marks now[HALVES];
 };
@@ -155,15 +156,23 @@ find_target(const struct replica_view *view, const struct target *target)
     return NULL;
 }
 
+static void
+find_element(struct compare *compare)
+{
+    struct buf cbor = { 0 };
+
+    cbor_put_bytes(&cbor, ident_span(&compare->in->row));
+    codebook_element(buf_span(&cbor), compare->element);
+    compare->arena->failed = compare->arena->failed || cbor.failed;
+    buf_free(&cbor);
+}
+
 static struct target
 own_target(const struct compare *compare, uint32_t field)
 {
     struct target target = { .collection = compare->fields.collection->number, .field = field };
-    struct buf cbor = { 0 };
 
-    cbor_put_bytes(&cbor, ident_span(&compare->in->row));
-    codebook_element(buf_span(&cbor), target.element);
-    buf_free(&cbor);
+    memcpy(target.element, compare->element, sizeof target.element);
     return target;
 }
 
@@ -195,19 +204,42 @@ read_marks(struct compare *compare, int half)
 
 /* --- ops --- */
 
+/* One walk over the codebook: this is asked for each row. */
 static bool
-find_fields(const struct importing *in, struct fields *fields)
+find_fields(const struct codebook *codebook, uint32_t kind, struct fields *fields)
 {
-    const struct codebook *codebook = in->codebook;
+    const struct {
+        const char *name;
+        const struct codebook_field **field;
+    } wanted[] = {
+        { IMPORTING_COLLECTION ".row", &fields->row },
+        { IMPORTING_COLLECTION ".source", &fields->source },
+        { IMPORTING_COLLECTION ".marks", &fields->marks[OPEN] },
+        { IMPORTING_COLLECTION ".protected_marks", &fields->marks[PROTECTED] },
+    };
+    enum { WANTED = sizeof wanted / sizeof wanted[0] };
+    size_t found = 0;
 
-    fields->collection = codebook_collection_by_name(codebook, in->kind, IMPORTING_COLLECTION);
-    fields->row = codebook_field_by_name(codebook, in->kind, IMPORTING_COLLECTION ".row");
-    fields->source = codebook_field_by_name(codebook, in->kind, IMPORTING_COLLECTION ".source");
-    fields->marks[OPEN] = codebook_field_by_name(codebook, in->kind, IMPORTING_COLLECTION ".marks");
-    fields->marks[PROTECTED] =
-        codebook_field_by_name(codebook, in->kind, IMPORTING_COLLECTION ".protected_marks");
-    return fields->collection != NULL && fields->row != NULL && fields->source != NULL &&
-           fields->marks[OPEN] != NULL && fields->marks[PROTECTED] != NULL;
+    fields->collection = codebook_collection_by_name(codebook, kind, IMPORTING_COLLECTION);
+    for (size_t n = 0; fields->collection != NULL && n < codebook->field_count && found < WANTED; n++) {
+        const struct codebook_field *field = &codebook->fields[n];
+
+        for (size_t w = 0; field->collection == fields->collection->number && w < WANTED; w++) {
+            if (strcmp(field->name, wanted[w].name) == 0) {
+                *wanted[w].field = field;
+                found++;
+            }
+        }
+    }
+    return found == WANTED;
+}
+
+bool
+importing_fits(const struct codebook *codebook, uint32_t kind)
+{
+    struct fields fields;
+
+    return find_fields(codebook, kind, &fields);
 }
 
 static int
@@ -403,10 +435,11 @@ importing_compare(const struct importing *importing, const struct save_op *ops, 
     struct compare compare = { .in = importing, .arena = arena, .out = imported_out };
 
     memset(imported_out, 0, sizeof *imported_out);
-    if (!find_fields(importing, &compare.fields)) {
+    if (!find_fields(importing->codebook, importing->kind, &compare.fields)) {
         return ERR_INVALID;
     }
     memcpy(compare.key, importing->secret->bytes, sizeof compare.key);
+    find_element(&compare);
     for (int half = 0; half < HALVES && importing->view != NULL; half++) {
         read_marks(&compare, half);
     }

@@ -29,6 +29,9 @@ void importing_row(struct ident *row_out, const struct key *secret, const char *
 /* The id of an element that a row makes, from its place there ("act[1]"). */
 void importing_element(uint8_t element_out[ELEMENT_ID_BYTES], const struct ident *row, const char *slot);
 
+/* True if the codebook has imported_from for records of the kind. */
+bool importing_fits(const struct codebook *codebook, uint32_t kind);
+
 struct importing {
     const struct codebook *codebook;
     const struct key *secret;
