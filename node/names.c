@@ -259,13 +259,12 @@ catch_up(struct names *names, const struct names_source *source)
             return err;
         }
         if (names->fresh > 0) {
-            /* Keep those of this turn last. */
-            size_t first = names->count - 1 - names->fresh;
-
+            /* Those of this turn stay last, in whatever order. */
+            struct name_entry *first = &names->all[names->count - 1 - names->fresh];
             struct name_entry added = names->all[names->count - 1];
 
-            memmove(&names->all[first + 1], &names->all[first], names->fresh * sizeof added);
-            names->all[first] = added;
+            names->all[names->count - 1] = *first;
+            *first = added;
         }
     }
     return ERR_OK;
