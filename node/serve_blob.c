@@ -35,9 +35,6 @@ enum {
     STATUS_LIMIT_DEFAULT = 50,
 };
 
-/* Beside a file that is taken in so much stays free: records, and an erasure, need room. */
-static const uint64_t ROOM_KEPT_BYTES = UINT64_C(64) << 20;
-
 /* Values of the vocabulary custody_event and derivation. */
 enum custody { CUSTODY_RECEIVED = 1, CUSTODY_COPIED, CUSTODY_OPENED, CUSTODY_EXPORTED, CUSTODY_REDACTED };
 enum { DERIVED_NOT = 1, DERIVED_REDACTED = 3 };
@@ -385,7 +382,7 @@ call_blob_add_begin(struct call *call)
         return;
     }
     uint64_t room = table_env_room(replica_env(call->replica));
-    if (room != 0 && room < blob_file_bytes(chunks) + ROOM_KEPT_BYTES) {
+    if (room != 0 && room < blob_file_bytes(chunks) + BLOB_ROOM_KEPT_BYTES) {
         call_fail(call, ERR_FULL, "make room on the disk; vigil blob evict puts files away that others hold",
                   "the disk has no room for a file of %" PRIu64 " MB", size / 1000000);
         return;

@@ -38,6 +38,8 @@ enum {
     BLOB_KEY_BYTES = KEY_BYTES + HASH_BYTES, /* of a blob key in a payload */
 };
 
+/* Beside a file that is taken in so much of the disk stays free: records, and an erasure, need room. */
+#define BLOB_ROOM_KEPT_BYTES (UINT64_C(64) << 20)
 #define BLOB_BYTES_MAX ((uint64_t)BLOB_CHUNKS_MAX * BLOB_CHUNK_BYTES)
 
 /* What opens a blob, and what then must come out. A secret: wipe it. */

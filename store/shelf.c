@@ -11,6 +11,9 @@ static const uint8_t reference_row = 'r';
 static const uint8_t entry_row = 'e';
 static const uint8_t holder_row = 'h';
 static const uint8_t doomed_row = 'x';
+static const uint8_t wanted_row = 'q';
+static const uint8_t come_row = 'c';
+static const uint8_t count_row = 'n';
 
 enum {
     ADDRESS_KEY_BYTES = 1 + HASH_BYTES,
@@ -19,7 +22,9 @@ enum {
     REFERENCE_KEY_BYTES = ADDRESS_KEY_BYTES + PLACE_BYTES,
     ENTRY_KEY_BYTES = 1 + PLACE_BYTES + HASH_BYTES,
     HOLDER_KEY_BYTES = ADDRESS_KEY_BYTES + 16,
-    BLOB_ROW_BYTES = 8 + 4 + 4 + 4 + 1,
+    COME_KEY_BYTES = 1 + 8,
+    BLOB_ROW_BYTES = 8 + 4 + 4 + 4 + 1 + 8,
+    BLOB_ROW_BYTES_OLD = 8 + 4 + 4 + 4 + 1, /* without the last: see shelf_mend */
 };
 
 static struct span
@@ -73,6 +78,37 @@ holder_key(struct table_txn *txn, uint8_t out[HOLDER_KEY_BYTES], const struct ha
     return span_of(out, HOLDER_KEY_BYTES);
 }
 
+static struct span
+come_key(uint8_t out[COME_KEY_BYTES], uint64_t came)
+{
+    out[0] = come_row;
+    bytes_write_u64(out + 1, came);
+    return span_of(out, COME_KEY_BYTES);
+}
+
+/* --- what changed --- */
+
+uint64_t
+shelf_changes(struct table_txn *txn)
+{
+    struct span row;
+
+    return table_get(txn, TABLE_BLOBM, span_of(&count_row, 1), &row) == ERR_OK && row.size == 8
+               ? bytes_read_u64(row.data)
+               : 0;
+}
+
+static uint64_t
+count_change(struct table_txn *txn)
+{
+    uint64_t count = shelf_changes(txn) + 1;
+    uint8_t row[8];
+
+    bytes_write_u64(row, count);
+    table_put(txn, TABLE_BLOBM, span_of(&count_row, 1), span_of(row, sizeof row));
+    return count;
+}
+
 /* --- the row of a blob --- */
 
 static bool
@@ -89,8 +125,47 @@ blob_read(struct span key, struct span row, struct shelf_blob *out)
     out->held = reader_u32(&at);
     out->references = reader_u32(&at);
     out->wish = reader_u8(&at);
+    out->came = row.size == BLOB_ROW_BYTES_OLD ? 0 : reader_u64(&at);
     return row.data != NULL && reader_done(&at) && reader_done(&key_at) &&
            out->chunk_count <= BLOB_CHUNKS_MAX && out->held <= out->chunk_count && out->wish <= WISH_AWAY;
+}
+
+static bool
+is_wanted(const struct shelf_blob *blob)
+{
+    return !shelf_is_whole(blob) && blob->wish != WISH_AWAY;
+}
+
+/* Let it stand in the lists that its row says, and in no other. */
+static void
+enlist(struct table_txn *txn, const struct shelf_blob *blob, bool wanted)
+{
+    uint8_t address[ADDRESS_KEY_BYTES];
+    struct span key = address_key(address, wanted_row, &blob->address);
+
+    if (wanted != table_has(txn, TABLE_BLOBM, key)) {
+        if (wanted) {
+            table_put(txn, TABLE_BLOBM, key, (struct span){ 0 });
+        } else {
+            (void)table_delete(txn, TABLE_BLOBM, key);
+        }
+    }
+}
+
+/* It is here whole from now on, or (true to `gone`) no longer. */
+static void
+note_came(struct table_txn *txn, struct shelf_blob *blob, bool gone)
+{
+    uint8_t key[COME_KEY_BYTES];
+
+    if (blob->came != 0) {
+        (void)table_delete(txn, TABLE_BLOBM, come_key(key, blob->came));
+    }
+    uint64_t count = count_change(txn);
+    blob->came = gone ? 0 : count;
+    if (!gone) {
+        table_put(txn, TABLE_BLOBM, come_key(key, blob->came), hash_span(&blob->address));
+    }
 }
 
 static void
@@ -104,6 +179,8 @@ blob_write_row(struct table_txn *txn, const struct shelf_blob *blob)
     bytes_write_u32(row + 12, blob->held);
     bytes_write_u32(row + 16, blob->references);
     row[20] = blob->wish;
+    bytes_write_u64(row + 21, blob->came);
+    enlist(txn, blob, is_wanted(blob));
     table_put(txn, TABLE_BLOBM, address_key(key, blob_row, &blob->address), span_of(row, sizeof row));
 }
 
@@ -148,6 +225,75 @@ shelf_next(struct table_txn *txn, const struct hash *after, struct shelf_blob *o
     }
     table_cursor_end(&cursor);
     return more;
+}
+
+bool
+shelf_next_wanted(struct table_txn *txn, const struct hash *after, struct shelf_blob *out)
+{
+    uint8_t from[ADDRESS_KEY_BYTES + 1] = { 0 };
+    struct table_cursor cursor;
+    struct span key;
+    struct span row;
+    bool found = false;
+
+    table_cursor_init(&cursor, txn, TABLE_BLOBM, span_of(&wanted_row, 1));
+    bool more = after == NULL;
+    if (more) {
+        more = table_cursor_next(&cursor, &key, &row);
+    } else {
+        (void)address_key(from, wanted_row, after);
+        more = table_cursor_seek(&cursor, span_of(from, sizeof from), &key, &row);
+    }
+    for (; more && !found; more = found || table_cursor_next(&cursor, &key, &row)) {
+        struct hash address;
+
+        if (key.size == ADDRESS_KEY_BYTES) {
+            memcpy(address.bytes, key.data + 1, HASH_BYTES);
+            found = shelf_get(txn, &address, out) == ERR_OK && is_wanted(out);
+        }
+    }
+    table_cursor_end(&cursor);
+    return found;
+}
+
+bool
+shelf_next_come(struct table_txn *txn, uint64_t *came, struct shelf_blob *out)
+{
+    uint8_t from[COME_KEY_BYTES];
+    struct table_cursor cursor;
+    struct span key;
+    struct span row;
+    bool found = false;
+
+    table_cursor_init(&cursor, txn, TABLE_BLOBM, span_of(&come_row, 1));
+    bool more = *came < UINT64_MAX && table_cursor_seek(&cursor, come_key(from, *came + 1), &key, &row);
+    for (; more && !found; more = found || table_cursor_next(&cursor, &key, &row)) {
+        struct hash address;
+
+        if (key.size == COME_KEY_BYTES && row.size == HASH_BYTES) {
+            *came = bytes_read_u64(key.data + 1);
+            memcpy(address.bytes, row.data, HASH_BYTES);
+            found = shelf_get(txn, &address, out) == ERR_OK && out->came == *came && shelf_is_whole(out);
+        }
+    }
+    table_cursor_end(&cursor);
+    return found;
+}
+
+void
+shelf_mend(struct table_txn *txn)
+{
+    struct shelf_blob blob;
+    struct hash at;
+
+    for (const struct hash *after = NULL; shelf_next(txn, after, &blob); after = &at) {
+        at = blob.address;
+        if (shelf_is_whole(&blob) && blob.came == 0) {
+            note_came(txn, &blob, false);
+            blob_write_row(txn, &blob);
+        }
+        enlist(txn, &blob, is_wanted(&blob));
+    }
 }
 
 /* The bytes of chunks that are not here. */
@@ -206,6 +352,12 @@ shelf_refer(struct table_txn *txn, const struct hash *address, uint64_t size, ui
         table_put(txn, TABLE_BLOBM, key, (struct span){ 0 });
         table_put(txn, TABLE_BLOBM, entry_key(entry, address, log_no, seq), (struct span){ 0 });
         blob.references++;
+        /* Others may learn of it now, who share what names it. */
+        if (shelf_is_whole(&blob)) {
+            note_came(txn, &blob, false);
+        } else {
+            (void)count_change(txn);
+        }
     }
     if (blob.size == 0) {
         blob.size = size;
@@ -355,6 +507,10 @@ drop_reference(struct table_txn *txn, const struct hash *address, uint32_t log_n
     bool named = table_cursor_next(&cursor, &other, &value);
     table_cursor_end(&cursor);
     if (!named) {
+        if (shelf_get(txn, address, &blob) == ERR_OK) {
+            note_came(txn, &blob, true);
+            enlist(txn, &blob, false);
+        }
         (void)table_delete(txn, TABLE_BLOBM, address_key(key, blob_row, address));
         table_clear(txn, TABLE_BLOBM, address_key(key, holder_row, address));
         doom(txn, address);
@@ -405,6 +561,7 @@ shelf_put_whole(struct table_txn *txn, const struct hash *address, uint32_t chun
     blob.chunk_count = chunk_count;
     blob.held = chunk_count;
     blob.wish = WISH_POLICY;
+    note_came(txn, &blob, false);
     blob_write_row(txn, &blob);
     table_clear(txn, TABLE_BLOBM, address_key(key, bitmap_row, address));
 }
@@ -412,14 +569,13 @@ shelf_put_whole(struct table_txn *txn, const struct hash *address, uint32_t chun
 enum err
 shelf_begin(struct table_txn *txn, const struct hash *address, uint32_t chunk_count)
 {
-    uint8_t key[ADDRESS_KEY_BYTES];
     struct shelf_blob blob;
     enum err err = shelf_get(txn, address, &blob);
 
     if (err != ERR_OK) {
         return err;
     }
-    if (table_has(txn, TABLE_BLOBM, address_key(key, doomed_row, address))) {
+    if (shelf_is_doomed(txn, address)) {
         return ERR_BUSY;
     }
     if (chunk_count == 0 || chunk_count > BLOB_CHUNKS_MAX ||
@@ -500,6 +656,7 @@ shelf_put_chunk(struct table_txn *txn, const struct hash *address, uint32_t inde
     blob.held++;
     if (shelf_is_whole(&blob)) {
         blob.wish = WISH_POLICY;
+        note_came(txn, &blob, false);
         table_clear(txn, TABLE_BLOBM, address_key(key, bitmap_row, address));
     } else {
         write_bitmap(txn, address, index / BLOB_PAGE_CHUNKS, bitmap);
@@ -526,6 +683,7 @@ shelf_lose_chunk(struct table_txn *txn, const struct hash *address, uint32_t ind
     }
     bitmap[index % BLOB_PAGE_CHUNKS / 8] &= (uint8_t) ~(1U << index % 8);
     write_bitmap(txn, address, index / BLOB_PAGE_CHUNKS, bitmap);
+    note_came(txn, &blob, true);
     blob.held--;
     blob_write_row(txn, &blob);
 }
@@ -543,6 +701,9 @@ shelf_wish(struct table_txn *txn, const struct hash *address, enum shelf_wish wi
     if (wish == WISH_AWAY) {
         blob.held = 0;
         doom(txn, address);
+    }
+    if (!shelf_is_whole(&blob)) {
+        note_came(txn, &blob, true);
     }
     blob_write_row(txn, &blob);
     return ERR_OK;
@@ -586,6 +747,14 @@ shelf_holder(struct table_txn *txn, const struct hash *address, const struct has
 }
 
 /* --- what is doomed --- */
+
+bool
+shelf_is_doomed(struct table_txn *txn, const struct hash *address)
+{
+    uint8_t key[ADDRESS_KEY_BYTES];
+
+    return table_has(txn, TABLE_BLOBM, address_key(key, doomed_row, address));
+}
 
 bool
 shelf_doomed(struct table_txn *txn, struct hash *address_out)

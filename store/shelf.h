@@ -13,12 +13,15 @@
  *
  * Rows of TABLE_BLOBM, a being the address:
  *
- *     'b' | a                        ->  size u64 | chunks u32 | held u32 | references u32 | wish u8
+ *     'b' | a                        ->  size u64 | chunks u32 | held u32 | references u32 | wish u8 | came u64
  *     'm' | a | page u16             ->  bitmap of the page's chunks, 32 bytes, lowest bit first; none where all or nothing is here
  *     'r' | a | log_no u32 | seq u64 ->  nothing
  *     'e' | log_no | seq | a         ->  nothing
  *     'h' | a | hash of device id    ->  when it said so, wall ms u64
  *     'x' | a                        ->  nothing: doomed
+ *     'q' | a                        ->  nothing: not here whole, and not put away
+ *     'c' | came u64                 ->  a: here whole, in the order in which they came
+ *     'n'                            ->  how much of all this changed, u64
  *
  * All of it is written in a turn; errors stay in the transaction. Rows that do not verify count as not there, and a chunk that
  * is here and not known to be comes again.
@@ -43,6 +46,7 @@ struct shelf_blob {
     uint32_t held;        /* chunks that are here */
     uint32_t references;  /* entries that name it */
     uint8_t wish;         /* enum shelf_wish */
+    uint64_t came;        /* its place among those that are here whole; 0: it is not */
 };
 
 /* True if all of it is here. */
@@ -53,6 +57,21 @@ MUST_CHECK enum err shelf_get(struct table_txn *txn, const struct hash *address,
 
 /* The blob with the lowest address above `after`; NULL: the first. False: there is none. */
 bool shelf_next(struct table_txn *txn, const struct hash *after, struct shelf_blob *out);
+
+/* The same of those that are not here whole and not put away. */
+bool shelf_next_wanted(struct table_txn *txn, const struct hash *after, struct shelf_blob *out);
+
+/* The blob that came to be here whole, or to be named by one more entry, next after *came (0: the first of all), which moves on.
+ * False: there is none yet; *came may have moved on over places that nothing is at any more. */
+bool shelf_next_come(struct table_txn *txn, uint64_t *came, struct shelf_blob *out);
+
+/* Another number each time that a file comes whole or goes, is named by one more entry, or is wished for otherwise; 0: nothing was
+ * ever named here. It only grows. */
+uint64_t shelf_changes(struct table_txn *txn);
+
+/* Once after opening: put all blobs into the lists that shelf_next_wanted and shelf_next_come walk, and from which rows that do
+ * not verify, or of a program that kept none, are missing. */
+void shelf_mend(struct table_txn *txn);
 
 /* Sums over all blobs, by one walk. */
 struct shelf_totals {
@@ -120,6 +139,8 @@ void shelf_forget_holder(struct table_txn *txn, const struct hash *address, cons
 uint64_t shelf_holder(struct table_txn *txn, const struct hash *address, const struct hash *device_id);
 
 /* --- what is doomed --- */
+
+bool shelf_is_doomed(struct table_txn *txn, const struct hash *address);
 
 /* The first one. False: there is none. */
 bool shelf_doomed(struct table_txn *txn, struct hash *address_out);

@@ -8,6 +8,7 @@
 
 enum {
     NAMED_MAX = 32, /* files that an entry may name, as far as peers say so */
+    LOOK_MAX = 256, /* files in one look */
     ASK_HEAD_BYTES = 1 + TAG_BYTES + HASH_BYTES + 3 + 1,
     ASK_PAGE_BYTES = 2 + ASK_BITMAP_BYTES,
     ASK_PAGES_MAX = (FRAME_SMALL_BYTES_MAX - ASK_HEAD_BYTES) / ASK_PAGE_BYTES,
@@ -34,37 +35,27 @@ named_in(struct replica *replica, const struct hash *address, const struct ident
     return NULL;
 }
 
-/* The next blob behind the cursor. */
-static bool
-step(struct replica *replica, struct hash *cursor, struct shelf_blob *blob)
-{
-    if (!shelf_next(replica->main_txn, hash_is_zero(cursor) ? NULL : cursor, blob)) {
-        return false;
-    }
-    *cursor = blob->address;
-    return true;
-}
-
-bool
-parcel_held(struct replica *replica, const struct ident *compartment, struct hash *cursor,
+enum parcel_look
+parcel_held(struct replica *replica, const struct ident *compartment, uint64_t *cursor,
             struct blob_have_item *item_out)
 {
     struct shelf_blob blob;
     uint64_t seq;
 
-    while (step(replica, cursor, &blob)) {
-        const struct log_branch *branch =
-            shelf_is_whole(&blob) ? named_in(replica, &blob.address, compartment, &seq) : NULL;
-
+    for (int n = 0; n < LOOK_MAX; n++) {
+        if (!shelf_next_come(replica->main_txn, cursor, &blob)) {
+            return LOOK_ENDED;
+        }
+        const struct log_branch *branch = named_in(replica, &blob.address, compartment, &seq);
         if (branch != NULL) {
             *item_out = (struct blob_have_item){ .address = blob.address,
                                                  .chunk_count = blob.chunk_count,
                                                  .seq = seq };
             memcpy(item_out->log_short, branch->log_id.bytes, SHORT_BYTES);
-            return true;
+            return LOOK_FOUND;
         }
     }
-    return false;
+    return LOOK_ON;
 }
 
 /* Whoever cannot open the entry has nothing but the peer's word for what it names. */
@@ -105,22 +96,37 @@ parcel_take_have(struct replica *replica, const struct hash *device_id, const st
     return err == ERR_OK || err == ERR_BUSY;
 }
 
-bool
+enum parcel_look
 parcel_wanted(struct replica *replica, const struct hash *device_id, const struct ident *compartment,
-              bool asked, struct hash *cursor, struct shelf_blob *blob_out)
+              uint32_t chunks_max, struct hash *cursor, struct shelf_blob *blob_out)
 {
     uint64_t seq;
 
-    while (step(replica, cursor, blob_out)) {
-        bool wanted = asked ? blob_out->wish == WISH_ASKED : blob_out->wish != WISH_AWAY;
-
-        if (wanted && !shelf_is_whole(blob_out) && blob_out->chunk_count > 0 &&
+    for (int n = 0; n < LOOK_MAX; n++) {
+        if (!shelf_next_wanted(replica->main_txn, hash_is_zero(cursor) ? NULL : cursor, blob_out)) {
+            return LOOK_ENDED;
+        }
+        *cursor = blob_out->address;
+        if (blob_out->chunk_count > 0 &&
+            (blob_out->wish == WISH_ASKED || blob_out->chunk_count <= chunks_max) &&
             shelf_holder(replica->main_txn, &blob_out->address, device_id) != 0 &&
             named_in(replica, &blob_out->address, compartment, &seq) != NULL) {
-            return true;
+            return LOOK_FOUND;
         }
     }
-    return false;
+    return LOOK_ON;
+}
+
+bool
+parcel_is_wanted(struct replica *replica, const struct ident *compartment, const struct hash *address,
+                 uint32_t chunks_max)
+{
+    struct shelf_blob blob;
+    uint64_t seq;
+
+    return shelf_get(replica->main_txn, address, &blob) == ERR_OK && blob.wish != WISH_AWAY &&
+           !shelf_is_whole(&blob) && (blob.wish == WISH_ASKED || blob.chunk_count <= chunks_max) &&
+           named_in(replica, address, compartment, &seq) != NULL;
 }
 
 /* Its file, kept open from one piece to the next. `begin`: made if it is not there. */
@@ -158,6 +164,15 @@ lacking(struct replica *replica, const struct shelf_blob *blob, uint32_t page, u
     return any;
 }
 
+static bool
+has_room(const struct replica *replica, const struct shelf_blob *blob)
+{
+    uint64_t room = table_env_room(replica->main_env);
+
+    return room == 0 ||
+           room >= (uint64_t)(blob->chunk_count - blob->held) * BLOB_SEALED_BYTES + BLOB_ROOM_KEPT_BYTES;
+}
+
 bool
 parcel_ask(struct replica *replica, const uint8_t tag[TAG_BYTES], const struct shelf_blob *blob,
            struct buf *out)
@@ -167,12 +182,13 @@ parcel_ask(struct replica *replica, const uint8_t tag[TAG_BYTES], const struct s
     struct buf hashes = { 0 };
     size_t count = 0;
 
-    if (open_file(replica, &blob->address, blob->chunk_count) != ERR_OK) {
+    if (!has_room(replica, blob) || shelf_is_doomed(replica->main_txn, &blob->address) ||
+        open_file(replica, &blob->address, blob->chunk_count) != ERR_OK) {
         return false;
     }
     if (blob_is_whole(replica->open_file)) {
-        /* All of it came in a turn that then did not happen. */
-        shelf_put_whole(replica->main_txn, &blob->address, blob->chunk_count);
+        /* All of it came in a turn that then did not happen: the next one notes it. */
+        replica->adopt_due = true;
         return false;
     }
     memcpy(ask.tag, tag, TAG_BYTES);
@@ -262,7 +278,7 @@ parcel_take(struct replica *replica, const struct ident *compartment, const stru
     struct shelf_blob blob;
     uint64_t seq;
 
-    if (named_in(replica, &part->address, compartment, &seq) == NULL ||
+    if (replica->narrow || named_in(replica, &part->address, compartment, &seq) == NULL ||
         shelf_get(replica->main_txn, &part->address, &blob) != ERR_OK || blob.wish == WISH_AWAY ||
         blob.chunk_count == 0) {
         return PARCEL_LATER;

@@ -22,22 +22,34 @@ enum parcel_verdict {
     PARCEL_LATER,   /* not wanted, its head or page is missing, or the disk is full: no fault of the peer */
 };
 
-/* The next file after *cursor (all zero: the first), which moves on, that is here whole and that an entry of the compartment
- * names. False: there is no more. */
-bool parcel_held(struct replica *replica, const struct ident *compartment, struct hash *cursor,
-                 struct blob_have_item *item_out);
+/* A look goes over a bounded number of files. */
+enum parcel_look {
+    LOOK_FOUND,
+    LOOK_ON,    /* nothing among those: look again from the cursor on */
+    LOOK_ENDED, /* there is no more */
+};
+
+/* The next file, in the order in which they came whole, behind *cursor (0: the first), which moves on, that an entry of the
+ * compartment names. */
+enum parcel_look parcel_held(struct replica *replica, const struct ident *compartment, uint64_t *cursor,
+                             struct blob_have_item *item_out);
 
 /* A peer holds this. False: nothing here names it in this compartment, and it was not noted. */
 bool parcel_take_have(struct replica *replica, const struct hash *device_id, const struct ident *compartment,
                       const struct blob_have_item *item);
 
-/* The next file after *cursor that is wanted in this compartment and that the device holds; `asked`: only those that somebody asked
- * for, whatever the link's policy. False: there is no more. */
-bool parcel_wanted(struct replica *replica, const struct hash *device_id, const struct ident *compartment,
-                   bool asked, struct hash *cursor, struct shelf_blob *blob_out);
+/* The next file behind *cursor (all zero: the first), which moves on, that is wanted in this compartment and that the device holds:
+ * of at most `chunks_max` chunks, as the link's policy says, or one that somebody asked for, whatever its size. */
+enum parcel_look parcel_wanted(struct replica *replica, const struct hash *device_id,
+                               const struct ident *compartment, uint32_t chunks_max, struct hash *cursor,
+                               struct shelf_blob *blob_out);
 
-/* Append an ASK for what is not here of it, as much as a frame holds. False: nothing is to be asked for, or the file cannot be
- * begun; nothing was appended. In a turn. */
+/* True while a file that was asked for is still wanted in this compartment. */
+bool parcel_is_wanted(struct replica *replica, const struct ident *compartment, const struct hash *address,
+                      uint32_t chunks_max);
+
+/* Append an ASK for what is not here of it, as much as a frame holds. False: nothing is to be asked for, the file cannot be
+ * begun, or the disk has no room for it; nothing was appended. */
 MUST_CHECK bool parcel_ask(struct replica *replica, const uint8_t tag[TAG_BYTES],
                            const struct shelf_blob *blob, struct buf *out);
 

@@ -783,6 +783,9 @@ replica_begin(struct replica *replica)
     if (replica->sweep_due) {
         replica_sweep_blobs(replica);
     }
+    if (replica->adopt_due) {
+        replica_adopt_blobs(replica);
+    }
     for (size_t n = 0; n < replica->waiting_count; n++) {
         table_put(replica->main_txn, TABLE_PCHK, span_of(replica->waiting[n].key, CHECKPOINT_KEY_BYTES),
                   buf_span(&replica->waiting[n].bytes));

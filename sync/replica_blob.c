@@ -68,6 +68,8 @@ replica_adopt_blobs(struct replica *replica)
 {
     enum err err = blobs_each(replica->blobs, adopt, replica);
 
+    replica->adopt_due = false;
+    shelf_mend(replica->main_txn);
     if (err != ERR_OK) {
         log_event("files-not-listed", "err=%s", err_code(err));
     }

@@ -89,6 +89,7 @@ struct replica {
     struct blob_file *open_file; /* the file of `open_address`, kept from one piece to the next; NULL: none */
     struct hash open_address;
     bool open_written;     /* what came of it is not durable yet */
+    bool adopt_due;        /* the rows do not say yet that a file is here whole */
     bool sweep_due;        /* files are doomed, or may be: the next turn removes them */
     enum err sweep_err;    /* why one could not be removed the last time */
     uint64_t incarnations; /* begun since it was opened */
@@ -133,7 +134,7 @@ MUST_CHECK enum err replica_sync_blobs(struct replica *replica);
 /* Keep no file open. What was not synced is not durable. */
 void replica_close_blob(struct replica *replica);
 
-/* Once after opening, in a turn: files that are here and that records want, whoever put them there. */
+/* Once after opening, and when it is due, in a turn: files that are here and that records want, whoever put them there. */
 void replica_adopt_blobs(struct replica *replica);
 
 /* Make room for a narrow turn, or take the reserve again. */

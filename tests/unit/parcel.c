@@ -101,14 +101,14 @@ static size_t
 tell(struct test_node *from, struct test_node *to)
 {
     struct blob_have_item item;
-    struct hash cursor = { { 0 } };
+    uint64_t cursor = 0;
     struct table_txn *txn = NULL;
     size_t noted = 0;
     bool more = true;
 
     while (more) {
         ck_assert_int_eq(replica_begin_read(from->replica, &txn), ERR_OK);
-        more = parcel_held(from->replica, &cases, &cursor, &item);
+        more = parcel_held(from->replica, &cases, &cursor, &item) == LOOK_FOUND;
         replica_end_read(from->replica, &txn);
         if (more) {
             saves_begin(to);
@@ -145,7 +145,7 @@ carry_piece(struct test_node *from, struct test_node *to, enum blob_piece piece,
 
 /* `to` asks, and `from` gives at most `most` chunks of it. Gives how many were asked for. */
 static size_t
-fetch(struct test_node *from, struct test_node *to, size_t most)
+fetch_small(struct test_node *from, struct test_node *to, size_t most, uint32_t chunks_max)
 {
     struct hash cursor = { { 0 } };
     struct shelf_blob blob;
@@ -155,7 +155,8 @@ fetch(struct test_node *from, struct test_node *to, size_t most)
     size_t asked = 0;
 
     saves_begin(to);
-    if (!parcel_wanted(to->replica, &from->identity.device_id, &cases, false, &cursor, &blob) ||
+    if (parcel_wanted(to->replica, &from->identity.device_id, &cases, chunks_max, &cursor, &blob) !=
+            LOOK_FOUND ||
         !parcel_ask(to->replica, tag, &blob, &out)) {
         saves_commit(to);
         return 0;
@@ -180,6 +181,12 @@ fetch(struct test_node *from, struct test_node *to, size_t most)
     saves_commit(to);
     buf_free(&out);
     return asked;
+}
+
+static size_t
+fetch(struct test_node *from, struct test_node *to, size_t most)
+{
+    return fetch_small(from, to, most, BLOB_CHUNKS_MAX);
 }
 
 static void
@@ -220,6 +227,24 @@ START_TEST(a_cut_line_costs_what_had_not_come_and_a_restart_nothing)
 }
 END_TEST
 
+START_TEST(a_line_that_takes_small_files_only_takes_a_large_one_that_is_asked_for)
+{
+    ck_assert_uint_eq(tell(ken, hq), 1);
+    ck_assert_uint_eq(fetch_small(ken, hq, SIZE_MAX, CONTENT_CHUNKS - 1), 0);
+    saves_begin(hq);
+    ck_assert(!parcel_is_wanted(hq->replica, &cases, &made.address, CONTENT_CHUNKS - 1));
+    ck_assert(parcel_is_wanted(hq->replica, &cases, &made.address, CONTENT_CHUNKS));
+    ck_assert_int_eq(shelf_wish(hq->replica->main_txn, &made.address, WISH_ASKED), ERR_OK);
+    ck_assert(parcel_is_wanted(hq->replica, &cases, &made.address, 0));
+    saves_commit(hq);
+    ck_assert_uint_eq(fetch_small(ken, hq, SIZE_MAX, 0), CONTENT_CHUNKS);
+    saves_begin(hq);
+    ck_assert(!parcel_is_wanted(hq->replica, &cases, &made.address, CONTENT_CHUNKS));
+    saves_commit(hq);
+    expect_whole(hq);
+}
+END_TEST
+
 START_TEST(two_offices_that_never_meet_get_a_file_through_who_cannot_read_it)
 {
     ck_assert_uint_eq(fetch(ken, hq, SIZE_MAX), 0); /* nobody has said that it holds it */
@@ -234,13 +259,13 @@ END_TEST
 START_TEST(nobody_is_made_to_keep_what_no_entry_names)
 {
     struct blob_have_item item = { .address = { { 5 } }, .chunk_count = 3, .seq = 0 };
-    struct hash cursor = { { 0 } };
+    uint64_t cursor = 0;
     struct blob_have_item held;
     struct table_txn *txn = NULL;
 
     /* A reader knows what its entries name; a carrier believes it of an entry that says so in its header, and of no other. */
     ck_assert_int_eq(replica_begin_read(ken->replica, &txn), ERR_OK);
-    ck_assert(parcel_held(ken->replica, &cases, &cursor, &held));
+    ck_assert_int_eq(parcel_held(ken->replica, &cases, &cursor, &held), LOOK_FOUND);
     replica_end_read(ken->replica, &txn);
     saves_begin(hq);
     ck_assert(!parcel_take_have(hq->replica, &ken->identity.device_id, &cases, &item));
@@ -303,6 +328,7 @@ START_TEST(what_does_not_match_is_refused_and_what_is_not_wanted_is_left)
 END_TEST
 
 SUITE_MAIN_WITH("parcel", setup, teardown, a_cut_line_costs_what_had_not_come_and_a_restart_nothing,
+                a_line_that_takes_small_files_only_takes_a_large_one_that_is_asked_for,
                 two_offices_that_never_meet_get_a_file_through_who_cannot_read_it,
                 nobody_is_made_to_keep_what_no_entry_names,
                 what_does_not_match_is_refused_and_what_is_not_wanted_is_left)

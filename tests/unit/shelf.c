@@ -63,8 +63,8 @@ START_TEST(a_file_stays_until_the_last_entry_that_names_it_is_erased)
     ck_assert(is_doomed(&second));
     shelf_bury(records.txn, &second);
     ck_assert(!is_doomed(&second));
-    /* Nothing of them is left. */
-    ck_assert_uint_eq(table_count(records.txn, TABLE_BLOBM), 0);
+    /* Nothing of them is left but that something changed. */
+    ck_assert_uint_eq(table_count(records.txn, TABLE_BLOBM), 1);
 }
 END_TEST
 
@@ -101,8 +101,9 @@ START_TEST(chunks_are_counted_once_in_whatever_order_they_come)
     ck_assert(shelf_is_whole(&blob));
     shelf_bitmap(records.txn, &blob, 1, bitmap);
     ck_assert_uint_eq(bitmap[5], 0x0f);
-    /* Of a whole one there is the row, and the entry that names it in both directions. */
-    ck_assert_uint_eq(table_count(records.txn, TABLE_BLOBM), 3);
+    /* Of a whole one there is the row, its place among those that came, and the entry that names it in both directions; and
+     * the count of changes. */
+    ck_assert_uint_eq(table_count(records.txn, TABLE_BLOBM), 5);
 }
 END_TEST
 
@@ -152,6 +153,76 @@ START_TEST(putting_away_is_not_deletion)
     ck_assert_uint_eq(totals.wanted_bytes, 1000);
     shelf_put_chunk(records.txn, &first, 0);
     ck_assert_int_eq(get(&first).wish, WISH_POLICY);
+}
+END_TEST
+
+START_TEST(what_is_wanted_and_what_came_are_listed_and_every_change_is_counted)
+{
+    struct shelf_blob blob;
+    uint64_t came = 0;
+    uint64_t changes = shelf_changes(records.txn);
+
+    ck_assert_uint_eq(changes, 0);
+    ck_assert(!shelf_next_come(records.txn, &came, &blob));
+    shelf_refer(records.txn, &second, 5, 9, 0);
+    shelf_refer(records.txn, &first, 5, 9, 0);
+    ck_assert_uint_gt(shelf_changes(records.txn), changes);
+    ck_assert(shelf_next_wanted(records.txn, NULL, &blob) && hash_equal(&blob.address, &first));
+    ck_assert(shelf_next_wanted(records.txn, &first, &blob) && hash_equal(&blob.address, &second));
+    ck_assert(!shelf_next_wanted(records.txn, &second, &blob));
+    /* In the order in which they came, each once, and again when one more entry names it. */
+    shelf_put_whole(records.txn, &second, 1);
+    ck_assert_int_eq(shelf_begin(records.txn, &first, 1), ERR_OK);
+    shelf_put_chunk(records.txn, &first, 0);
+    ck_assert(!shelf_next_wanted(records.txn, NULL, &blob));
+    ck_assert(shelf_next_come(records.txn, &came, &blob) && hash_equal(&blob.address, &second));
+    ck_assert(shelf_next_come(records.txn, &came, &blob) && hash_equal(&blob.address, &first));
+    ck_assert(!shelf_next_come(records.txn, &came, &blob));
+    shelf_refer(records.txn, &second, 5, 9, 0);
+    ck_assert(!shelf_next_come(records.txn, &came, &blob));
+    shelf_refer(records.txn, &second, 5, 9, 1);
+    ck_assert(shelf_next_come(records.txn, &came, &blob) && hash_equal(&blob.address, &second));
+    /* Damaged or put away it came no more; put away it is not wanted either. */
+    changes = shelf_changes(records.txn);
+    shelf_lose_chunk(records.txn, &second, 0);
+    ck_assert(shelf_next_wanted(records.txn, NULL, &blob) && hash_equal(&blob.address, &second));
+    ck_assert_int_eq(shelf_wish(records.txn, &first, WISH_AWAY), ERR_OK);
+    ck_assert(!shelf_next_wanted(records.txn, &second, &blob));
+    came = 0;
+    ck_assert(!shelf_next_come(records.txn, &came, &blob));
+    ck_assert_uint_gt(shelf_changes(records.txn), changes);
+    ck_assert_int_eq(shelf_wish(records.txn, &first, WISH_ASKED), ERR_OK);
+    ck_assert(shelf_next_wanted(records.txn, NULL, &blob) && hash_equal(&blob.address, &first));
+    ck_assert_uint_eq(shelf_drop_entry(records.txn, 9, 0), 1);
+    ck_assert(!shelf_next_wanted(records.txn, NULL, &blob) || !hash_equal(&blob.address, &first));
+}
+END_TEST
+
+START_TEST(lists_that_are_missing_are_made_again)
+{
+    static const uint8_t old[21] = { [7] = 5, [11] = 1, [15] = 1, [19] = 1 };
+    uint8_t key[1 + HASH_BYTES] = { 'b' };
+    struct shelf_blob blob;
+    uint64_t came = 0;
+
+    /* The row of a whole blob as the program wrote it that kept no lists. */
+    shelf_refer(records.txn, &second, 5, 9, 0);
+    memcpy(key + 1, second.bytes, HASH_BYTES);
+    table_put(records.txn, TABLE_BLOBM, span_of(key, sizeof key), span_of(old, sizeof old));
+    key[0] = 'q';
+    ck_assert(table_has(records.txn, TABLE_BLOBM, span_of(key, sizeof key)));
+    shelf_refer(records.txn, &first, 5, 9, 0);
+    memcpy(key + 1, first.bytes, HASH_BYTES);
+    (void)table_delete(records.txn, TABLE_BLOBM, span_of(key, sizeof key));
+    ck_assert(!shelf_next_wanted(records.txn, NULL, &blob));
+    ck_assert(!shelf_next_come(records.txn, &came, &blob));
+    shelf_mend(records.txn);
+    ck_assert(shelf_next_wanted(records.txn, NULL, &blob) && hash_equal(&blob.address, &first));
+    ck_assert(!shelf_next_wanted(records.txn, &first, &blob));
+    ck_assert(shelf_next_come(records.txn, &came, &blob) && hash_equal(&blob.address, &second));
+    uint64_t changes = shelf_changes(records.txn);
+    shelf_mend(records.txn);
+    ck_assert_uint_eq(shelf_changes(records.txn), changes);
 }
 END_TEST
 
@@ -248,6 +319,7 @@ END_TEST
 SUITE_MAIN_WITH("shelf", setup, teardown, a_file_stays_until_the_last_entry_that_names_it_is_erased,
                 chunks_are_counted_once_in_whatever_order_they_come,
                 a_chunk_that_is_lost_is_wanted_again_and_the_others_are_not, putting_away_is_not_deletion,
-                blobs_are_walked_in_order_of_their_addresses,
+                what_is_wanted_and_what_came_are_listed_and_every_change_is_counted,
+                lists_that_are_missing_are_made_again, blobs_are_walked_in_order_of_their_addresses,
                 who_holds_a_file_is_known_by_what_they_said_and_forgotten_with_the_file,
                 an_entry_names_what_it_sets_on_a_field_of_files_with_the_size_beside_it)
