@@ -46,6 +46,7 @@ gossip_close(struct gossip **gossip_in)
         return;
     }
     for (size_t n = 0; n < gossip->conn_count; n++) {
+        blob_clear(gossip, gossip->conns[n]);
         free_conn(gossip->conns[n]);
     }
     for (size_t n = 0; n < gossip->peer_count; n++) {
@@ -398,6 +399,7 @@ gossip_wait_ms(const struct gossip *gossip, uint64_t now_ms)
         if (session_is_open(conn) && conn->profile == PROFILE_METERED) {
             sooner(&wait, now_ms + METERED_LOOK_MS, now_ms); /* does anything move? */
         }
+        sooner(&wait, blob_wake_ms(gossip, conn), now_ms);
         for (size_t k = 0; k < conn->part_count && session_is_open(conn); k++) {
             const struct part *part = &conn->parts[k];
             if (!part->shared) {

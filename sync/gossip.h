@@ -19,6 +19,7 @@
 #pragma once
 
 #include "sync/frontier.h"
+#include "sync/parcel.h"
 #include "sync/verdict.h"
 
 struct world;
@@ -41,10 +42,39 @@ enum gossip_link {
     LINK_FORK  /* there is one, and another one */
 };
 
+/* What gossip asks of the replica about files (parcel.h). Calls of `take_have`, `take` and `forget` come only from gossip_receive;
+ * the others only from gossip_flush. */
+struct gossip_files {
+    void *self;
+
+    /* How often it changed which files are here, named or wished for; 0: no file was ever named here. */
+    uint64_t (*changes)(void *self);
+
+    /* As parcel_held, parcel_wanted, parcel_is_wanted, parcel_ask and parcel_read. */
+    enum parcel_look (*held)(void *self, const struct ident *compartment, uint64_t *cursor,
+                             struct blob_have_item *item_out);
+    enum parcel_look (*wanted)(void *self, const struct hash *device_id, const struct ident *compartment,
+                               uint32_t chunks_max, struct hash *cursor, struct shelf_blob *blob_out);
+    bool (*is_wanted)(void *self, const struct ident *compartment, const struct hash *address,
+                      uint32_t chunks_max);
+    bool (*ask)(void *self, const uint8_t tag[TAG_BYTES], const struct shelf_blob *blob, struct buf *out);
+    enum err (*read)(void *self, const struct ident *compartment, const struct hash *address,
+                     enum blob_piece piece, uint32_t index, struct buf *bytes_out, uint32_t *chunk_count_out);
+
+    /* As parcel_take_have and parcel_take. */
+    bool (*take_have)(void *self, const struct hash *device_id, const struct ident *compartment,
+                      const struct blob_have_item *item);
+    enum parcel_verdict (*take)(void *self, const struct ident *compartment, const struct blob_part *part);
+
+    /* The device does not hold this file, whatever it said. */
+    void (*forget)(void *self, const struct hash *device_id, const struct hash *address);
+};
+
 /* What gossip asks of the replica. Calls of `take` come only from gossip_receive (inside the turn's
  * transaction); those of `read_chunk` only from gossip_flush (after it); the others from anywhere. */
 struct gossip_store {
     void *self;
+    const struct gossip_files *files; /* NULL: no files travel */
 
     /* Our incarnation, and the beginning of the stmt_id of our certificate in force. */
     void (*identity)(void *self, uint8_t incarnation_out[8], uint8_t certificate_out[8]);
@@ -216,6 +246,11 @@ struct gossip_peer_status {
     uint64_t chunks_forged;
     uint64_t chunks_seen;  /* held already */
     uint64_t chunks_later; /* put off or not needed, without blame */
+    uint64_t pieces_taken; /* of files */
+    uint64_t pieces_seen;  /* here already */
+    uint64_t
+        pieces_refused; /* not of the file that they were said to be of: it is not asked for there again */
+    uint64_t pieces_sent;
     uint64_t entries_taken;
     uint64_t
         set_back; /* times that the peer said it has less of a log of its own than is here: no evidence, an alarm */

@@ -41,6 +41,7 @@ receive_hello(struct gossip *gossip, struct conn *conn, const struct hello *hell
         conn->credit = conn->credit < CREDIT_BYTES_MIN ? conn->credit : CREDIT_BYTES_MIN;
         conn->window = CREDIT_BYTES_MIN;
     }
+    conn->credit_all = conn->credit;
 }
 
 static void
@@ -444,12 +445,9 @@ receive_chunks(struct gossip *gossip, struct conn *conn, struct reader chunks, s
 {
     struct chunk_item item;
 
-    if (frame_bytes > conn->granted) {
-        session_end_malformed(gossip, conn, "more was sent than the credit allowed");
+    if (!session_charge(gossip, conn, frame_bytes)) {
         return;
     }
-    conn->granted -= frame_bytes;
-    conn->owed += frame_bytes;
     conn->sated = false;
     while (session_is_open(conn) && chunk_next(&chunks, &item)) {
         receive_chunk(gossip, conn, &item);
@@ -758,6 +756,15 @@ gossip_receive(struct gossip *gossip, uint32_t number, struct span bytes, uint64
     case FRAME_BEYOND:
         receive_beyond(gossip, conn, &frame.beyond);
         break;
+    case FRAME_HAVE:
+        blob_receive_have(gossip, conn, &frame.have);
+        break;
+    case FRAME_ASK:
+        blob_receive_ask(gossip, conn, &frame.ask);
+        break;
+    case FRAME_BLOB:
+        blob_receive_part(gossip, conn, &frame.blob, bytes.size);
+        break;
     case FRAME_CREDIT:
         conn->credit += frame.credit_bytes;
         conn->credit = conn->credit < CREDIT_BYTES_MAX ? conn->credit : CREDIT_BYTES_MAX;
@@ -767,9 +774,6 @@ gossip_receive(struct gossip *gossip, uint32_t number, struct span bytes, uint64
     case FRAME_DENY:
     case FRAME_BYE:
     case FRAME_PROOF:
-    case FRAME_BLOB:
-    case FRAME_HAVE:
-    case FRAME_ASK:
     case FRAME_UNKNOWN:
         break;
     }

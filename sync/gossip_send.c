@@ -27,6 +27,12 @@ send_or_hold(struct gossip *gossip, struct conn *conn, struct buf *frame)
     return false;
 }
 
+bool
+send_frame(struct gossip *gossip, struct conn *conn)
+{
+    return send_or_hold(gossip, conn, &gossip->frame);
+}
+
 static bool
 send_hello(struct gossip *gossip, struct conn *conn)
 {
@@ -334,7 +340,7 @@ send_part(struct gossip *gossip, struct conn *conn, struct part *part)
 }
 
 static bool
-send_small(struct gossip *gossip, struct conn *conn)
+send_small(struct gossip *gossip, struct conn *conn, bool *more)
 {
     if (conn->hello_due && !send_hello(gossip, conn)) {
         return false;
@@ -362,6 +368,9 @@ send_small(struct gossip *gossip, struct conn *conn)
         if (!send_want(gossip, conn)) {
             return false;
         }
+    }
+    if (!blob_send_small(gossip, conn, more)) {
+        return false;
     }
     /* The peer sends what is urgent first: once other things come there is nothing urgent left. */
     return conn->owed < credit_due_bytes(conn) || (conn->allowance != GOSSIP_ALL && conn->sated) ||
@@ -494,8 +503,8 @@ pick_urgent(struct gossip *gossip, struct conn *conn, struct pick *pick)
            (pick_lane(gossip, conn, LANE_CONTROL, pick) || pick_lane(gossip, conn, LANE_URGENT, pick));
 }
 
-/* Of the others lane 2 has 70 parts of the bytes and lane 3 20 (the 10 that are left are for blobs), and whichever is alone has
- * all. */
+/* Of the others lane 2 has 70 parts of the bytes and lane 3 20 (the 10 that are left are for files: push_next), and
+ * whichever is alone has all. */
 static bool
 pick_other(struct gossip *gossip, struct conn *conn, struct pick *pick)
 {
@@ -595,8 +604,6 @@ name_log(struct gossip *gossip, struct conn *conn, const struct pick *pick,
     return true;
 }
 
-enum push { PUSH_NOTHING, PUSH_SENT, PUSH_HELD };
-
 /* Build and send one message of chunks. */
 static enum push
 push(struct gossip *gossip, struct conn *conn)
@@ -606,6 +613,7 @@ push(struct gossip *gossip, struct conn *conn)
     struct pick pick;
     struct pick last;
     bool any = false;
+    size_t text_bytes = 0;
 
     if (conn->credit < conn->needed) {
         return PUSH_NOTHING;
@@ -666,6 +674,7 @@ push(struct gossip *gossip, struct conn *conn)
         uint64_t sent = next - pick.from;
         conn->lane_bytes[lane] += item.chunk.size;
         conn->lane_entries[lane] += sent;
+        text_bytes += lane > LANE_URGENT ? item.chunk.size : 0;
         pick.part->said -= sent < pick.part->said ? sent : pick.part->said;
         pick.part->bytes_sent += item.chunk.size;
         session_stir(gossip, pick.part);
@@ -679,7 +688,40 @@ push(struct gossip *gossip, struct conn *conn)
     conn->credit -= frame->size;
     pace_sent(&conn->pace, frame->size, gossip->now_ms);
     *(last.urgent ? &conn->pace_needed_urgent : &conn->pace_needed) = 0;
+    blob_note_text(conn, text_bytes);
     return send_or_hold(gossip, conn, frame) ? PUSH_SENT : PUSH_HELD;
+}
+
+static bool
+waits(struct gossip *gossip, struct conn *conn, enum lane a, enum lane b)
+{
+    struct pick pick;
+
+    return pick_lane(gossip, conn, a, &pick) || pick_lane(gossip, conn, b, &pick);
+}
+
+/* Files go when their share of what went of lanes 2 and 3 is due, or when nothing waits there; and never while anything waits in
+ * lanes 0 and 1. */
+static enum push
+push_next(struct gossip *gossip, struct conn *conn)
+{
+    enum push pushed = PUSH_NOTHING;
+
+    if (conn->files.give_count == 0) {
+        return push(gossip, conn);
+    }
+    bool urgent = waits(gossip, conn, LANE_CONTROL, LANE_URGENT);
+    if (!urgent && blob_is_first(conn)) {
+        pushed = blob_push(gossip, conn);
+    }
+    if (pushed == PUSH_NOTHING && session_is_open(conn)) {
+        pushed = push(gossip, conn);
+    }
+    if (pushed == PUSH_NOTHING && session_is_open(conn) && !urgent &&
+        !waits(gossip, conn, LANE_NORMAL, LANE_BULK)) {
+        pushed = blob_push(gossip, conn);
+    }
+    return pushed;
 }
 
 /* What the committed state of a compartment makes due. */
@@ -727,7 +769,7 @@ is_done(const struct gossip *gossip, const struct conn *conn)
             return false;
         }
     }
-    return conn->job_count == 0;
+    return conn->job_count == 0 && !blob_is_busy(gossip, conn, REST_MS);
 }
 
 /* True if nothing has moved for so long. */
@@ -739,7 +781,7 @@ is_at_rest(const struct gossip *gossip, const struct conn *conn, uint64_t ms)
             return false;
         }
     }
-    return gossip->now_ms >= conn->began_ms + ms;
+    return gossip->now_ms >= conn->began_ms + ms && gossip->now_ms >= conn->files.moved_ms + ms;
 }
 
 /* A metered line is closed once all is compared and equal, or once nothing moves that may; and any once its budget is spent. */
@@ -780,6 +822,8 @@ send_held(struct gossip *gossip, struct conn *conn)
 static bool
 flush_conn(struct gossip *gossip, struct conn *conn)
 {
+    bool more = false;
+
     if (!send_held(gossip, conn)) {
         return true;
     }
@@ -796,14 +840,14 @@ flush_conn(struct gossip *gossip, struct conn *conn)
             consider(gossip, conn, &conn->parts[n]);
         }
     }
-    if (!send_small(gossip, conn)) {
+    if (!send_small(gossip, conn, &more)) {
         return conn->held.size > 0 || conn->deny_due || conn->hello_due;
     }
     for (size_t n = 0; session_is_open(conn); n++) {
         if (n == FLUSH_MESSAGES_MAX) {
             return true;
         }
-        switch (push(gossip, conn)) {
+        switch (push_next(gossip, conn)) {
         case PUSH_HELD:
             return true;
         case PUSH_SENT:
@@ -820,7 +864,7 @@ flush_conn(struct gossip *gossip, struct conn *conn)
         }
     }
     consider_bye(gossip, conn);
-    return !send_held(gossip, conn) || conn->deny_due || conn->hello_due;
+    return !send_held(gossip, conn) || conn->deny_due || conn->hello_due || more;
 }
 
 bool

@@ -108,6 +108,18 @@ session_stir(struct gossip *gossip, struct part *part)
     part->active_ms = gossip->now_ms;
 }
 
+bool
+session_charge(struct gossip *gossip, struct conn *conn, size_t frame_bytes)
+{
+    if (frame_bytes > conn->granted) {
+        session_end_malformed(gossip, conn, "more was sent than the credit allowed");
+        return false;
+    }
+    conn->granted -= frame_bytes;
+    conn->owed += frame_bytes;
+    return true;
+}
+
 /* --- the life of a session --- */
 
 void
@@ -195,6 +207,7 @@ session_clear(struct gossip *gossip, struct conn *conn)
     memset(conn->lane_bytes, 0, sizeof conn->lane_bytes);
     memset(conn->lane_entries, 0, sizeof conn->lane_entries);
     conn->hello_due = false;
+    blob_clear(gossip, conn);
 }
 
 void

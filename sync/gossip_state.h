@@ -4,6 +4,7 @@
  *     gossip_session.c  the life of a session: greeting, introducing logs, comparing
  *     gossip_receive.c  what arrives
  *     gossip_send.c     what leaves, after the commit
+ *     gossip_blob.c     files: who holds which, what is asked for, and its pieces
  *     gossip_status.c   how it stands
  *
  * Why two peers cannot talk for ever:
@@ -15,6 +16,8 @@
  * - ANNOUNCE answers nothing, and nothing answers it: it leaves only when more than a message was added to or taken from
  *   what there is to send.
  * - HEADS step 0 is answered by step 1, step 1 by WANT and CHUNK; only the dialler begins it.
+ * - HAVE answers nothing; each file is told once a session, and again when it came anew. ASK answers nothing but that a file
+ *   came to its end, or that there are others; an ASK for nothing is answered by nothing.
  * - Looking closer (FRONT, HEADS), asking for a log again (WANT) and beginning a session again wait twice as long each time, up to
  *   ten minutes; only entries that were really taken in, or became durable at the peer, or equal digests, reset that.
  */
@@ -55,6 +58,14 @@ enum {
     ENTRY_BYTES = 150,      /* in a chunk: what is expected before any has been sent */
     WHY_BYTES = 96,
     ATTEMPTS_MAX = 20,
+    ASKS_MAX = 2,                   /* files under way to us on one connection */
+    GIVES_MAX = 4,                  /* files that a peer asked for and has not got */
+    ENDS_MAX = 8,                   /* of which it is to be told that they are not under way */
+    ASIDES_MAX = 64,                /* files that are not asked for now */
+    ASIDE_MS = 10 * 1000,           /* the first wait before one of them is asked for again */
+    ASK_SILENCE_MS = 2 * 60 * 1000, /* without a piece, before a file is asked for elsewhere */
+    SMALL_CHUNKS = 128,             /* of a file that is fetched over a wan though nobody asked: 1 MiB */
+    TEXT_PARTS = 9,                 /* entries of lanes 2 and 3 to one part of files, where both wait */
 };
 
 /* A log that does not fit: a gap, or a fork whose beginning is being looked for downward. */
@@ -78,6 +89,59 @@ struct beyond_job {
     uint64_t at;    /* the next seq of it */
     struct hash log_id;
     uint32_t place; /* where that log was introduced, plus 1; 0: not yet */
+};
+
+/* A file that the peer is to send. */
+struct ask {
+    struct hash address;
+    uint32_t part;
+    uint64_t left; /* pieces that were asked for and have not come */
+};
+
+/* A file that the peer asked for. */
+struct give {
+    struct hash address;
+    uint32_t part;
+    uint32_t chunk_count;
+    bool head;        /* due */
+    bool hashes;      /* those of the page under work are */
+    struct buf pages; /* of the ASK; read up to `at` */
+    size_t at;
+    uint32_t page; /* under work: what is left of it */
+    uint8_t bitmap[ASK_BITMAP_BYTES];
+};
+
+/* A file that is not under way, which the peer is to hear. */
+struct end_due {
+    struct hash address;
+    uint32_t part;
+};
+
+/* A file that is not asked of this peer before; never in this session: UINT64_MAX. */
+struct aside {
+    struct hash address;
+    uint64_t until_ms;
+    uint32_t attempts;
+};
+
+/* What a connection has to do with files. */
+struct conn_files {
+    struct ask asks[ASKS_MAX];
+    size_t ask_count;
+    struct give *gives[GIVES_MAX]; /* owned; the first is under work */
+    size_t give_count;
+    struct end_due ends[ENDS_MAX];
+    size_t end_count;
+    struct aside asides[ASIDES_MAX];
+    size_t aside_count;
+    uint64_t moved_ms;      /* a piece came or went, a file was told of or asked for */
+    uint64_t look_again_ms; /* when a file that was put aside is due; UINT64_MAX: none is */
+    uint64_t share;     /* bytes of lanes 2 and 3 that went while files waited, and were not made up for */
+    uint64_t changes;   /* of files, at the last flush */
+    size_t look_left;   /* compartments in which there may be something to ask for */
+    uint32_t look_part; /* where that look has come to */
+    struct hash look_at;
+    uint64_t heard_ms; /* the last piece, or ASK for some */
 };
 
 /* One compartment within a session. */
@@ -130,6 +194,10 @@ struct part {
     uint64_t said;
     uint64_t bytes_sent;
     uint64_t bytes_received;
+    /* files that the peer was told of */
+    uint64_t have_at;   /* the last */
+    uint64_t have_seen; /* changes when there was no other */
+    bool have_working;  /* the peer had entries that waited: it may have known of some of them too early */
     /* beyond the cuts */
     bool beyond_due;          /* we are to ask */
     uint64_t beyond_until_ms; /* we asked: an answer may come until then, or later */
@@ -247,7 +315,8 @@ struct conn {
     size_t probe_count;
     struct job jobs[JOBS_MAX];
     size_t job_count;
-    uint64_t credit;      /* bytes of CHUNK frames we may still send */
+    uint64_t credit;      /* bytes of CHUNK and BLOB frames we may still send */
+    uint64_t credit_all;  /* as the peer gave at the start */
     uint64_t needed;      /* the next chunk needs as many: nothing is read before */
     struct pace pace;     /* but on a lan */
     uint64_t pace_needed; /* as needed, of lanes 2 and 3 */
@@ -259,6 +328,7 @@ struct conn {
     uint64_t lane_bytes[LANE_COUNT]; /* sent in this session, in chunks */
     uint64_t lane_entries[LANE_COUNT];
     size_t rotate;
+    struct conn_files files;
     struct buf held; /* a frame that found no room: it goes first */
 };
 
@@ -307,6 +377,9 @@ void session_say(struct peer *peer, const char *text);
 struct part *session_part(struct conn *conn, const uint8_t tag[TAG_BYTES]);
 uint32_t session_part_place(const struct conn *conn, const struct part *part);
 struct conn *session_find(struct gossip *gossip, uint32_t number);
+
+/* A frame that counts as credit arrived. False: it is more than the peer had; the session has ended. */
+bool session_charge(struct gossip *gossip, struct conn *conn, size_t frame_bytes);
 
 /* Something moved in this compartment now. */
 void session_stir(struct gossip *gossip, struct part *part);
@@ -361,6 +434,42 @@ uint64_t session_next_of_log(struct gossip *gossip, const struct part *part, con
 
 /* Note that a log is to be acknowledged at the next flush: all of it that is durable here, and visible. */
 void session_ack(struct gossip *gossip, struct conn *conn, struct heard *heard, const struct taken *taken);
+
+/* --- gossip_send.c --- */
+
+enum push { PUSH_NOTHING, PUSH_SENT, PUSH_HELD };
+
+/* Hand gossip->frame to the link, or hold it: then nothing else is built until it has gone. False: it is held. */
+bool send_frame(struct gossip *gossip, struct conn *conn);
+
+/* --- gossip_blob.c --- */
+
+/* Forget all that is under way; what was to come may be asked for elsewhere. */
+void blob_clear(struct gossip *gossip, struct conn *conn);
+
+/* Of a frame that arrived. */
+void blob_receive_have(struct gossip *gossip, struct conn *conn, const struct blob_have *have);
+void blob_receive_ask(struct gossip *gossip, struct conn *conn, const struct blob_ask *ask);
+void blob_receive_part(struct gossip *gossip, struct conn *conn, const struct blob_part *piece,
+                       size_t frame_bytes);
+
+/* Send what is due of HAVE and ASK. False: a frame is held, or the session has ended. True in *more: another turn finds more. */
+bool blob_send_small(struct gossip *gossip, struct conn *conn, bool *more);
+
+/* True if files have waited for their share of what went of lanes 2 and 3. */
+bool blob_is_first(const struct conn *conn);
+
+/* Build and send one piece of a file. */
+enum push blob_push(struct gossip *gossip, struct conn *conn);
+
+/* So many bytes of lanes 2 and 3 went. */
+void blob_note_text(struct conn *conn, size_t bytes);
+
+/* True if a file is under way either way, or was a moment ago and another may be asked for. */
+bool blob_is_busy(const struct gossip *gossip, const struct conn *conn, uint64_t rest_ms);
+
+/* When blob_send_small has something to do again, at the latest. */
+uint64_t blob_wake_ms(const struct gossip *gossip, const struct conn *conn);
 
 /* --- gossip_status.c --- */
 

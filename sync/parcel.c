@@ -82,7 +82,8 @@ parcel_take_have(struct replica *replica, const struct hash *device_id, const st
     struct shelf_blob blob;
     uint64_t seq;
 
-    if (named_in(replica, &item->address, compartment, &seq) == NULL && !carry(replica, compartment, item)) {
+    if (replica->narrow || (named_in(replica, &item->address, compartment, &seq) == NULL &&
+                            !carry(replica, compartment, item))) {
         return false;
     }
     if (shelf_get(replica->main_txn, &item->address, &blob) != ERR_OK ||

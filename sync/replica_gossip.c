@@ -568,11 +568,140 @@ store_ended(void *self, uint32_t connection, bool hang_up, const char *why)
     }
 }
 
+/* --- files --- */
+
+static uint64_t
+files_changes(void *self)
+{
+    struct replica *replica = self;
+    struct table_txn *txn = NULL;
+    uint64_t changes = 0;
+
+    if (replica_begin_read(replica, &txn) == ERR_OK) {
+        changes = shelf_changes(txn);
+        replica_end_read(replica, &txn);
+    }
+    return changes;
+}
+
+static enum parcel_look
+files_held(void *self, const struct ident *compartment, uint64_t *cursor, struct blob_have_item *item_out)
+{
+    struct replica *replica = self;
+    struct table_txn *txn = NULL;
+    enum parcel_look look = LOOK_ENDED;
+
+    if (replica_begin_read(replica, &txn) == ERR_OK) {
+        look = parcel_held(replica, compartment, cursor, item_out);
+        replica_end_read(replica, &txn);
+    }
+    return look;
+}
+
+static enum parcel_look
+files_wanted(void *self, const struct hash *device_id, const struct ident *compartment, uint32_t chunks_max,
+             struct hash *cursor, struct shelf_blob *blob_out)
+{
+    struct replica *replica = self;
+    struct table_txn *txn = NULL;
+    enum parcel_look look = LOOK_ENDED;
+
+    if (replica_begin_read(replica, &txn) == ERR_OK) {
+        look = parcel_wanted(replica, device_id, compartment, chunks_max, cursor, blob_out);
+        replica_end_read(replica, &txn);
+    }
+    return look;
+}
+
+static bool
+files_is_wanted(void *self, const struct ident *compartment, const struct hash *address, uint32_t chunks_max)
+{
+    struct replica *replica = self;
+    struct table_txn *txn = NULL;
+    bool wanted = false;
+
+    if (replica_begin_read(replica, &txn) == ERR_OK) {
+        wanted = parcel_is_wanted(replica, compartment, address, chunks_max);
+        replica_end_read(replica, &txn);
+    }
+    return wanted;
+}
+
+static bool
+files_ask(void *self, const uint8_t tag[TAG_BYTES], const struct shelf_blob *blob, struct buf *out)
+{
+    struct replica *replica = self;
+    struct table_txn *txn = NULL;
+    bool asked = false;
+
+    if (replica_begin_read(replica, &txn) == ERR_OK) {
+        asked = parcel_ask(replica, tag, blob, out);
+        replica_end_read(replica, &txn);
+    }
+    return asked;
+}
+
+static enum err
+files_read(void *self, const struct ident *compartment, const struct hash *address, enum blob_piece piece,
+           uint32_t index, struct buf *bytes_out, uint32_t *chunk_count_out)
+{
+    struct replica *replica = self;
+    struct table_txn *txn = NULL;
+    enum err err = replica_begin_read(replica, &txn);
+
+    if (err == ERR_OK) {
+        err = parcel_read(replica, compartment, address, piece, index, bytes_out, chunk_count_out);
+        replica_end_read(replica, &txn);
+    }
+    return err;
+}
+
+static bool
+files_take_have(void *self, const struct hash *device_id, const struct ident *compartment,
+                const struct blob_have_item *item)
+{
+    struct replica *replica = self;
+
+    assert(replica->in_turn);
+    return parcel_take_have(replica, device_id, compartment, item);
+}
+
+static enum parcel_verdict
+files_take(void *self, const struct ident *compartment, const struct blob_part *part)
+{
+    struct replica *replica = self;
+
+    assert(replica->in_turn);
+    return parcel_take(replica, compartment, part);
+}
+
+static void
+files_forget(void *self, const struct hash *device_id, const struct hash *address)
+{
+    struct replica *replica = self;
+
+    assert(replica->in_turn);
+    shelf_forget_holder(replica->main_txn, address, device_id);
+}
+
 void
 replica_gossip_init(struct replica *replica)
 {
+    replica->files = (struct gossip_files){
+        .self = replica,
+        .changes = files_changes,
+        .held = files_held,
+        .wanted = files_wanted,
+        .is_wanted = files_is_wanted,
+        .ask = files_ask,
+        .read = files_read,
+        .take_have = files_take_have,
+        .take = files_take,
+        .forget = files_forget,
+    };
     replica->store = (struct gossip_store){
         .self = replica,
+        .files = &replica->files,
         .identity = store_identity,
         .shared = store_shared,
         .frontier = store_frontier,

@@ -99,6 +99,7 @@ struct replica {
         anchor_entries; /* of them, how many the anchor file knows of; UINT64_MAX: it is of another incarnation */
     struct intake_counts counts;
     struct gossip_store store;
+    struct gossip_files files;
     void (*ended)(void *self, uint32_t connection, bool hang_up, const char *why);
     void *ended_self;
 };
