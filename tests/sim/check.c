@@ -98,6 +98,15 @@ check_frame(struct sim *sim, const struct sim_conn *conn, int way, struct span b
     case FRAME_BEYOND:
         check_tag(sim, device, frame.beyond.tag, "BEYOND");
         break;
+    case FRAME_HAVE:
+        check_tag(sim, device, frame.have.tag, "HAVE");
+        break;
+    case FRAME_ASK:
+        check_tag(sim, device, frame.ask.tag, "ASK");
+        break;
+    case FRAME_BLOB:
+        check_tag(sim, device, frame.blob.tag, "BLOB");
+        break;
     case FRAME_BYE:
         while (bye_next(&frame.bye.items, &bye)) {
             check_tag(sim, device, bye.tag, "BYE");
@@ -280,6 +289,10 @@ check_settled(struct sim *sim, char *why, size_t size)
             return says(why, size, "%s and %s are not connected", sim->nodes[sim->links[n].a].device->name,
                         sim->nodes[sim->links[n].b].device->name);
         }
+    }
+    const struct sim_node *lacks = NULL;
+    if (!files_are_everywhere(sim, &lacks)) {
+        return says(why, size, "%s lacks a file", lacks->device->name);
     }
     return digests_agree(sim, why, size);
 }
@@ -886,6 +899,7 @@ check_all(struct sim *sim)
         follower_check(node);
         trust_check(node);
         watch_check(node);
+        files_check(node);
         if (!reads_protected(sim, n)) {
             check_files(node);
         }

@@ -194,7 +194,7 @@ run(uint64_t seed, const struct options *options)
                      "refused, %llu crashes, %llu failed commits, %llu restored, %llu hostile frames, %llu "
                      "cuts; %llu entries, %llu conflicts, %llu branches; %llu forged, %llu revoked, %llu "
                      "extended, %llu epochs by hand, %llu held, %llu without a key, %llu erasures of %llu "
-                     "entries, %llu long sleeps\n",
+                     "entries, %llu long sleeps, %llu files\n",
                      (unsigned long long)seed, (unsigned long long)first, (unsigned long long)stats.turns,
                      (unsigned long long)stats.frames, (unsigned long long)stats.bytes,
                      (unsigned long long)stats.saves, (unsigned long long)stats.refused_saves,
@@ -206,7 +206,7 @@ run(uint64_t seed, const struct options *options)
                      (unsigned long long)stats.extensions, (unsigned long long)stats.rotations,
                      (unsigned long long)stats.held, (unsigned long long)stats.orphans,
                      (unsigned long long)stats.erasures, (unsigned long long)stats.erased,
-                     (unsigned long long)stats.sleeps);
+                     (unsigned long long)stats.sleeps, (unsigned long long)stats.files);
     }
     return true;
 }

@@ -401,6 +401,7 @@ hand_in(struct edit *edit)
             sim->records[sim->record_count++] =
                 (struct known_record){ edit->save.compartment, saved.record_id, edit->kind };
         }
+        files_add(edit->node, &edit->save.compartment, &saved.record_id, edit->kind);
         return;
     }
     sim->stats.refused_saves++;
@@ -464,6 +465,7 @@ people_save(struct sim_node *node)
 void
 people_settle(struct sim *sim, bool committed)
 {
+    files_settle(sim, committed);
     for (size_t n = 0; n < sim->pending_count; n++) {
         if (!committed) {
             buf_free(&sim->pending[n].value);
@@ -483,6 +485,7 @@ people_settle(struct sim *sim, bool committed)
 void
 people_excuse(struct sim *sim, size_t node, uint64_t since_ms)
 {
+    files_excuse(sim, node, since_ms);
     for (size_t n = 0; n < sim->promise_count; n++) {
         if (sim->promises[n].node == node && sim->promises[n].at_ms >= since_ms) {
             sim->promises[n].excused = true;

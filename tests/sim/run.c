@@ -662,6 +662,8 @@ run_seed(uint64_t seed, const struct shape *shape, const char *directory, FILE *
         return 0;
     }
     sim_init(&sim, seed, shape, directory, trace);
+    sim.file_chance.state = ~seed;
+    sim.file_max = FILES_MAX;
     plan(&sim, &fate);
     live(&sim, &fate);
     settle(&sim, &fate);

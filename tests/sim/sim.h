@@ -250,7 +250,14 @@ struct sim_revocation {
     bool extended;
 };
 
-enum { ERASURES_MAX = 8, FORGED_MAX = 200, REVOCATIONS_MAX = 8, SEALED_MAX = 8, SEALED_BYTES = 32 };
+enum {
+    FILES_MAX = 6,
+    ERASURES_MAX = 8,
+    FORGED_MAX = 200,
+    REVOCATIONS_MAX = 8,
+    SEALED_MAX = 8,
+    SEALED_BYTES = 32
+};
 
 /* How far a node is with an order. */
 struct sim_erasing {
@@ -270,6 +277,17 @@ struct sim_erasure {
                   [SEALED_BYTES]; /* out of payloads that headquarters had: nobody is to have them */
     size_t sealed_count;
     struct sim_erasing nodes[NODES_MAX];
+};
+
+/* A file that somebody added to a record. */
+struct sim_file {
+    struct hash address;
+    struct ident compartment;
+    struct ident record_id;
+    size_t node;
+    uint64_t at_ms;
+    bool pending; /* of the turn that is under way */
+    bool excused; /* the disk it was on was replaced by an older one, or its device was revoked before */
 };
 
 struct sim_stats {
@@ -295,6 +313,7 @@ struct sim_stats {
     uint64_t erasures;
     uint64_t erased; /* entries, at headquarters */
     uint64_t sleeps;
+    uint64_t files;
 };
 
 struct sim {
@@ -333,6 +352,10 @@ struct sim {
     size_t revocation_count;
     struct sim_erasure erasures[ERASURES_MAX];
     size_t erasure_count;
+    struct chance file_chance; /* of files alone */
+    struct sim_file files[FILES_MAX];
+    size_t file_count;
+    size_t file_max;        /* 0: nobody adds any */
     struct buf *statements; /* signed in this run: revocations, extensions, erasures */
     size_t statement_count;
     uint64_t next_value;
@@ -409,6 +432,19 @@ void people_settle(struct sim *sim, bool committed);
 void people_excuse(struct sim *sim, size_t node, uint64_t since_ms);
 /* Of the latest saves of a node, is each one there? */
 void people_look_back(struct sim_node *node);
+
+/* --- files.c --- */
+
+/* By chance: add a file to a record, in the turn of this node. */
+void files_add(struct sim_node *node, const struct ident *compartment, const struct ident *record_id,
+               uint32_t kind);
+/* As people_settle and people_excuse, which call them. */
+void files_settle(struct sim *sim, bool committed);
+void files_excuse(struct sim *sim, size_t node, uint64_t since_ms);
+/* True if everybody who may carry it holds each file. *lacks_out: who does not. */
+bool files_are_everywhere(struct sim *sim, const struct sim_node **lacks_out);
+/* That the node holds no file that it may not. */
+void files_check(struct sim_node *node);
 
 /* --- follower.c --- */
 
