@@ -1,7 +1,8 @@
 /* session: two live gossip machines and somebody between them. Each command is a byte, some with more after it:
  * frames are delivered whole, bent, cut, twice or not at all, frames of the input's own are put in, time
- * passes, entries are written, the connection is cut. Whatever happens nothing is taken in that its
- * author did not sign (the holding checks it), and what is kept for a peer stays bounded. */
+ * passes, entries are written, files are named and dropped, the connection is cut. Whatever happens nothing is taken in that
+ * its author did not sign, and nothing of a file that is not its (the holding checks both), and what is kept for a peer
+ * stays bounded. */
 #include "tests/support/holding.h"
 
 #include "store/base/log.h"
@@ -132,6 +133,24 @@ open_end(struct end *end, uint8_t number)
                                       .version = "fuzz",
                                       .credit_bytes = 65536 };
     must(gossip_open(&end->gossip, &options) == ERR_OK);
+    /* Each has a file that the other lacks, and both lack a third that nobody has. */
+    for (uint8_t file = 1; file <= 3; file++) {
+        holding_name_file(&end->holding, 'k', file, file + 2U, file == number);
+    }
+}
+
+/* A file comes, or goes: a fourth one that nobody else knows, or one of the three. */
+static void
+change_files(struct end *end, uint8_t which)
+{
+    uint8_t file = (which & 3) + 1;
+
+    if ((which & 4) != 0) {
+        holding_drop_file(&end->holding, file);
+    } else if (!holding_has_file(&end->holding, file)) {
+        holding_drop_file(&end->holding, file);
+        holding_name_file(&end->holding, 'k', file, file + 2U, true);
+    }
 }
 
 static void
@@ -193,7 +212,11 @@ command(struct reader *in)
         now_ms += (uint64_t)reader_u8(in) * (code >> 4) * 20;
         break;
     case 6:
-        write_entries(to, in);
+        if (code >> 4 >= 8) {
+            change_files(to, code >> 4);
+        } else {
+            write_entries(to, in);
+        }
         break;
     default:
         if ((code >> 4 & 1) != 0) {

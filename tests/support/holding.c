@@ -530,13 +530,251 @@ store_ended(void *self, uint32_t connection, bool hang_up, const char *why)
 
 /* --- what tests do with it --- */
 
+/* --- files --- */
+
+static struct held_file *
+find_file(const struct holding *holding, const struct hash *address)
+{
+    for (size_t n = 0; n < holding->file_count; n++) {
+        if (hash_equal(&holding->file_list[n].address, address)) {
+            return (struct held_file *)(uintptr_t)&holding->file_list[n];
+        }
+    }
+    return NULL;
+}
+
+static bool
+is_in(const struct held_file *file, const struct ident *compartment)
+{
+    return file->part == compartment->bytes[0];
+}
+
+static bool
+is_whole(const struct held_file *file)
+{
+    return file->head && file->page && file->chunks == (1U << file->chunk_count) - 1;
+}
+
+static uint32_t
+peer_bit(struct holding *holding, const struct hash *device_id)
+{
+    for (size_t n = 0; n < holding->peer_count; n++) {
+        if (hash_equal(&holding->peers[n], device_id)) {
+            return 1U << n;
+        }
+    }
+    return 0;
+}
+
+/* What a piece must be. */
+static void
+put_piece(struct buf *out, const struct held_file *file, enum blob_piece piece, uint32_t index)
+{
+    size_t size = piece == BLOB_CHUNK  ? BLOB_SEALED_BYTES
+                  : piece == BLOB_PAGE ? (size_t)file->chunk_count * HASH_BYTES
+                                       : HASH_BYTES;
+    uint8_t *at = buf_extend(out, size);
+
+    if (at != NULL) {
+        memset(at, file->address.bytes[0] * 31 + (int)piece * 8 + (int)index, size);
+    }
+}
+
+static uint64_t
+files_changes(void *self)
+{
+    return ((struct holding *)self)->file_changes;
+}
+
+static enum parcel_look
+files_held(void *self, const struct ident *compartment, uint64_t *cursor, struct blob_have_item *item)
+{
+    const struct holding *holding = self;
+    const struct held_file *next = NULL;
+
+    for (size_t n = 0; n < holding->file_count; n++) {
+        const struct held_file *file = &holding->file_list[n];
+        if (file->came > *cursor && is_in(file, compartment) && (next == NULL || file->came < next->came)) {
+            next = file;
+        }
+    }
+    if (next == NULL) {
+        return LOOK_ENDED;
+    }
+    *cursor = next->came;
+    *item = (struct blob_have_item){ .address = next->address, .chunk_count = next->chunk_count };
+    return LOOK_FOUND;
+}
+
+static enum parcel_look
+files_wanted(void *self, const struct hash *device_id, const struct ident *compartment, uint32_t chunks_max,
+             struct hash *cursor, struct shelf_blob *blob)
+{
+    struct holding *holding = self;
+    uint32_t bit = peer_bit(holding, device_id);
+    const struct held_file *next = NULL;
+
+    for (size_t n = 0; n < holding->file_count; n++) {
+        const struct held_file *file = &holding->file_list[n];
+        if (is_in(file, compartment) && !is_whole(file) && (file->holders & bit) != 0 &&
+            file->chunk_count <= chunks_max && hash_compare(&file->address, cursor) > 0 &&
+            (next == NULL || hash_compare(&file->address, &next->address) < 0)) {
+            next = file;
+        }
+    }
+    if (next == NULL) {
+        return LOOK_ENDED;
+    }
+    *cursor = next->address;
+    *blob = (struct shelf_blob){ .address = next->address, .chunk_count = next->chunk_count };
+    return LOOK_FOUND;
+}
+
+static bool
+files_is_wanted(void *self, const struct ident *compartment, const struct hash *address, uint32_t chunks_max)
+{
+    const struct held_file *file = find_file(self, address);
+
+    return file != NULL && is_in(file, compartment) && !is_whole(file) && file->chunk_count <= chunks_max;
+}
+
+static bool
+files_ask(void *self, const uint8_t tag[TAG_BYTES], const struct shelf_blob *blob, struct buf *out)
+{
+    const struct held_file *file = find_file(self, &blob->address);
+    struct blob_ask ask = { .address = file->address, .chunk_count = file->chunk_count, .head = !file->head };
+    uint8_t bitmap[ASK_BITMAP_BYTES] = { (uint8_t)(~file->chunks & ((1U << file->chunk_count) - 1)) };
+    struct blob_ask_page page = { .hashes = !file->page, .bitmap = bitmap };
+
+    memcpy(ask.tag, tag, TAG_BYTES);
+    blob_ask_write(out, &ask);
+    blob_ask_page_write(out, &page);
+    return true;
+}
+
+static enum err
+files_read(void *self, const struct ident *compartment, const struct hash *address, enum blob_piece piece,
+           uint32_t index, struct buf *bytes, uint32_t *chunk_count)
+{
+    const struct held_file *file = find_file(self, address);
+
+    if (file == NULL || !is_in(file, compartment) || !is_whole(file) ||
+        index >= (piece == BLOB_CHUNK ? file->chunk_count : 1)) {
+        return ERR_ABSENT;
+    }
+    *chunk_count = file->chunk_count;
+    put_piece(bytes, file, piece, index);
+    return ERR_OK;
+}
+
+static bool
+files_take_have(void *self, const struct hash *device_id, const struct ident *compartment,
+                const struct blob_have_item *item)
+{
+    struct held_file *file = find_file(self, &item->address);
+
+    if (file == NULL || !is_in(file, compartment) || item->chunk_count != file->chunk_count) {
+        return false;
+    }
+    file->holders |= peer_bit(self, device_id);
+    return true;
+}
+
+static enum parcel_verdict
+files_take(void *self, const struct ident *compartment, const struct blob_part *part)
+{
+    struct holding *holding = self;
+    struct held_file *file = find_file(holding, &part->address);
+    struct buf right = { 0 };
+
+    if (file == NULL || !is_in(file, compartment)) {
+        return PARCEL_LATER;
+    }
+    if (is_whole(file)) {
+        return PARCEL_SEEN;
+    }
+    if (part->chunk_count != file->chunk_count) {
+        return PARCEL_REFUSED;
+    }
+    put_piece(&right, file, (enum blob_piece)part->piece, part->index);
+    bool matches = right.size == part->bytes.size && memcmp(right.data, part->bytes.data, right.size) == 0;
+    buf_free(&right);
+    if (!matches) {
+        return PARCEL_REFUSED;
+    }
+    file->head = file->head || part->piece == BLOB_HEAD;
+    file->page = file->page || part->piece == BLOB_PAGE;
+    file->chunks |= part->piece == BLOB_CHUNK ? (uint8_t)(1U << part->index) : 0;
+    if (is_whole(file)) {
+        file->came = ++holding->file_changes;
+    }
+    return PARCEL_TAKEN;
+}
+
+static void
+files_forget(void *self, const struct hash *device_id, const struct hash *address)
+{
+    struct held_file *file = find_file(self, address);
+
+    if (file != NULL) {
+        file->holders &= ~peer_bit(self, device_id);
+    }
+}
+
+void
+holding_name_file(struct holding *holding, uint8_t part, uint8_t number, uint32_t chunk_count, bool here)
+{
+    assert(holding->file_count < HOLDING_FILES_MAX && chunk_count <= HOLDING_CHUNKS_MAX);
+    struct held_file *file = &holding->file_list[holding->file_count++];
+    holding->file_changes++;
+    *file = (struct held_file){ .address = { { number } },
+                                .part = part,
+                                .chunk_count = chunk_count,
+                                .head = here,
+                                .page = here,
+                                .chunks = here ? (uint8_t)((1U << chunk_count) - 1) : 0,
+                                .came = here ? holding->file_changes : 0 };
+}
+
+void
+holding_drop_file(struct holding *holding, uint8_t number)
+{
+    struct held_file *file = find_file(holding, &(struct hash){ { number } });
+
+    if (file != NULL) {
+        *file = holding->file_list[--holding->file_count];
+        holding->file_changes++;
+    }
+}
+
+bool
+holding_has_file(const struct holding *holding, uint8_t number)
+{
+    const struct held_file *file = find_file(holding, &(struct hash){ { number } });
+
+    return file != NULL && is_whole(file);
+}
+
 void
 holding_init(struct holding *holding, const struct hash *device_id)
 {
     memset(holding, 0, sizeof *holding);
     holding->device_id = *device_id;
+    holding->files = (struct gossip_files){
+        .self = holding,
+        .changes = files_changes,
+        .held = files_held,
+        .wanted = files_wanted,
+        .is_wanted = files_is_wanted,
+        .ask = files_ask,
+        .read = files_read,
+        .take_have = files_take_have,
+        .take = files_take,
+        .forget = files_forget,
+    };
     holding->store = (struct gossip_store){
         .self = holding,
+        .files = &holding->files,
         .identity = store_identity,
         .shared = store_shared,
         .frontier = store_frontier,

@@ -2,14 +2,26 @@
  *
  * It keeps trees of entries as the journal does, checks chunks as the door does (shape, chain,
  * signature), and can be made to refuse an author, to be full, or to serve a log no more. What it keeps it
- * never opens: payloads are random bytes.
+ * never opens: payloads are random bytes. Files are of a few chunks, whose bytes follow from their addresses.
  */
 #pragma once
 
 #include "sync/gossip.h"
 #include "sync/update.h"
 
-enum { HOLDING_PARTS_MAX = 8, HOLDING_PEERS_MAX = 8 };
+enum { HOLDING_PARTS_MAX = 8, HOLDING_PEERS_MAX = 8, HOLDING_FILES_MAX = 8, HOLDING_CHUNKS_MAX = 8 };
+
+/* A file that is named here. */
+struct held_file {
+    struct hash address;
+    uint8_t part; /* the compartment's name */
+    uint32_t chunk_count;
+    bool head;
+    bool page;
+    uint8_t chunks;   /* bit n: chunk n is here */
+    uint64_t came;    /* whole, at this change; 0: it is not */
+    uint32_t holders; /* bit n: device n of `peers` said that it holds it */
+};
 
 struct held_entry {
     struct entry entry; /* payload owned, or NULL */
@@ -45,6 +57,10 @@ struct kept_checkpoint {
 
 struct holding {
     struct gossip_store store; /* self is this */
+    struct gossip_files files; /* likewise */
+    struct held_file file_list[HOLDING_FILES_MAX];
+    size_t file_count;
+    uint64_t file_changes;
     struct hash device_id;
     struct held_log **logs; /* sorted by log_id */
     size_t log_count;
@@ -104,6 +120,17 @@ struct held_log *holding_find(struct holding *holding, const struct hash *log_id
 
 /* Erase the entries whose payloads have this size, and know that those that come later were erased too. */
 void holding_erase(struct holding *holding, uint32_t payload_bytes);
+
+/* Name a file, by its number, in a compartment; `here`: it is here whole. Not more than HOLDING_FILES_MAX, and at most
+ * HOLDING_CHUNKS_MAX chunks. */
+void holding_name_file(struct holding *holding, uint8_t part, uint8_t number, uint32_t chunk_count,
+                       bool here);
+
+/* It is named here no more. */
+void holding_drop_file(struct holding *holding, uint8_t number);
+
+/* True if all of it is here. */
+bool holding_has_file(const struct holding *holding, uint8_t number);
 
 /* All entries, and whether each has its payload. */
 size_t holding_entries(const struct holding *holding, size_t *without_payload_out);
