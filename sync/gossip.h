@@ -125,7 +125,7 @@ struct gossip_store {
     /* One more than the highest seq of a log that is opened, merged and indexed. */
     uint64_t (*visible)(void *self, const struct hash *log_id);
 
-    /* Checkpoints, two slots (0 and 1) for each peer and compartment. Loading: ERR_ABSENT when there is none. Saving may be put
+    /* Checkpoints, two slots (0 and 1) for each peer and compartment, and in a third what the peer was told of files. Loading: ERR_ABSENT when there is none. Saving may be put
      * off until the next transaction; what a crash loses costs bytes only. */
     enum err (*load_checkpoint)(void *self, const struct hash *device_id, const struct ident *compartment,
                                 uint32_t slot, struct buf *bytes_out);

@@ -1,6 +1,7 @@
 #include "sync/gossip_state.h"
 
 #include "store/base/log.h"
+#include "store/base/world.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -360,6 +361,53 @@ has_to_tell(const struct gossip *gossip, const struct conn *conn, const struct p
     return part->shared && !session_is_control(gossip, part) && part->have_seen != conn->files.changes;
 }
 
+/* On a line that is paid for by the byte a peer is not told in each session of all that is here: but where nothing is kept of
+ * what it was told, where it is another incarnation and may have lost that, and once a week. */
+static void
+load_told(struct gossip *gossip, const struct conn *conn, struct part *part)
+{
+    const struct gossip_store *store = gossip->store;
+    uint64_t now_ms = world_wall_ms(gossip->options.world);
+    struct buf kept = { 0 };
+    uint8_t incarnation[8];
+
+    part->have_full_ms = now_ms;
+    if (conn->profile == PROFILE_METERED &&
+        store->load_checkpoint(store->self, &conn->peer->device_id, &part->id, TOLD_SLOT, &kept) == ERR_OK) {
+        struct reader in = reader_of(buf_span(&kept));
+
+        reader_copy(&in, incarnation, sizeof incarnation);
+        uint64_t at = reader_u64(&in);
+        uint64_t full_ms = reader_u64(&in);
+        if (reader_done(&in) && memcmp(incarnation, conn->incarnation, sizeof incarnation) == 0 &&
+            full_ms <= now_ms && now_ms - full_ms < TOLD_MS) {
+            part->have_at = at;
+            part->have_full_ms = full_ms;
+        }
+    }
+    buf_free(&kept);
+}
+
+void
+blob_keep_told(struct gossip *gossip, struct conn *conn)
+{
+    const struct gossip_store *store = gossip->store;
+
+    for (size_t n = 0; n < conn->part_count && conn->profile == PROFILE_METERED; n++) {
+        const struct part *part = &conn->parts[n];
+        uint8_t kept[8 + 8 + 8];
+
+        if (!part->shared || part->have_at == 0 || part->have_seen != conn->files.changes) {
+            continue;
+        }
+        memcpy(kept, conn->incarnation, 8);
+        bytes_write_u64(kept + 8, part->have_at);
+        bytes_write_u64(kept + 16, part->have_full_ms);
+        store->save_checkpoint(store->self, &conn->peer->device_id, &part->id, TOLD_SLOT,
+                               span_of(kept, sizeof kept));
+    }
+}
+
 /* One HAVE of a compartment. False: a frame is held, or the session has ended. */
 static bool
 send_have(struct gossip *gossip, struct conn *conn, struct part *part)
@@ -397,6 +445,9 @@ send_haves(struct gossip *gossip, struct conn *conn, bool *more)
     for (size_t n = 0; n < conn->part_count; n++) {
         struct part *part = &conn->parts[n];
 
+        if (part->have_full_ms == 0 && has_to_tell(gossip, conn, part)) {
+            load_told(gossip, conn, part);
+        }
         if (part->have_working && (part->peer_flags & DIGEST_WORKING) == 0) {
             part->have_working = false;
             part->have_at = 0;

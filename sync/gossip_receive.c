@@ -32,6 +32,7 @@ receive_hello(struct gossip *gossip, struct conn *conn, const struct hello *hell
     }
     conn->state = SESSION_OPEN;
     conn->told_set_back = false;
+    memcpy(conn->incarnation, hello->incarnation, sizeof conn->incarnation);
     conn->credit = hello->credit_bytes < CREDIT_BYTES_MAX ? hello->credit_bytes : CREDIT_BYTES_MAX;
     if (hello->profile > conn->profile) {
         conn->profile = (enum link_profile)hello->profile;
@@ -682,6 +683,9 @@ receive_bye(struct gossip *gossip, struct conn *conn, const struct bye *bye)
     };
     bool known = bye->reason < sizeof reasons / sizeof reasons[0];
 
+    if (bye->reason == BYE_DONE) {
+        blob_keep_told(gossip, conn);
+    }
     session_end(gossip, conn, ENDING_HANG_UP, 0, known ? reasons[bye->reason] : NULL);
 }
 

@@ -796,6 +796,7 @@ consider_bye(struct gossip *gossip, struct conn *conn)
     if (conn->allowance == GOSSIP_NONE) {
         session_bye(gossip, conn, BYE_BUDGET, ENDING_HANG_UP, "the byte budget is spent");
     } else if (metered && is_done(gossip, conn)) {
+        blob_keep_told(gossip, conn);
         session_bye(gossip, conn, BYE_DONE, ENDING_HANG_UP, NULL);
     } else if (metered && conn->allowance == GOSSIP_URGENT && is_at_rest(gossip, conn, REST_MS)) {
         session_bye(gossip, conn, BYE_BUDGET, ENDING_HANG_UP,

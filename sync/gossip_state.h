@@ -65,7 +65,10 @@ enum {
     ASIDE_MS = 10 * 1000,           /* the first wait before one of them is asked for again */
     ASK_SILENCE_MS = 2 * 60 * 1000, /* without a piece, before a file is asked for elsewhere */
     SMALL_CHUNKS = 128,             /* of a file that is fetched over a wan though nobody asked: 1 MiB */
-    TEXT_PARTS = 9,                 /* entries of lanes 2 and 3 to one part of files, where both wait */
+    TOLD_SLOT = 2,                  /* of checkpoints: what a metered peer was told of */
+    TOLD_MS =
+        7 * 24 * 3600 * 1000, /* before it is told of all once more, since nothing says what it made of it */
+    TEXT_PARTS = 9,           /* entries of lanes 2 and 3 to one part of files, where both wait */
 };
 
 /* A log that does not fit: a gap, or a fork whose beginning is being looked for downward. */
@@ -195,7 +198,9 @@ struct part {
     uint64_t bytes_sent;
     uint64_t bytes_received;
     /* files that the peer was told of */
-    uint64_t have_at;   /* the last */
+    uint64_t have_at; /* the last */
+    uint64_t
+        have_full_ms;   /* of the wall clock: when it was last told of all that were here; 0: not known yet */
     uint64_t have_seen; /* changes when there was no other */
     bool have_working;  /* the peer had entries that waited: it may have known of some of them too early */
     /* beyond the cuts */
@@ -274,6 +279,7 @@ struct peer {
 struct conn {
     uint32_t number;
     struct peer *peer;
+    uint8_t incarnation[8]; /* the peer's, as it greeted */
     bool dialled;
     uint64_t up_ms;
     enum session_state state;
@@ -455,6 +461,9 @@ void blob_receive_part(struct gossip *gossip, struct conn *conn, const struct bl
 
 /* Send what is due of HAVE and ASK. False: a frame is held, or the session has ended. True in *more: another turn finds more. */
 bool blob_send_small(struct gossip *gossip, struct conn *conn, bool *more);
+
+/* A metered session is complete: what the peer was told of in it is not told in the next ones. */
+void blob_keep_told(struct gossip *gossip, struct conn *conn);
 
 /* True if files have waited for their share of what went of lanes 2 and 3. */
 bool blob_is_first(const struct conn *conn);

@@ -58,6 +58,7 @@ static uint8_t came[CONTENT_CHUNKS]; /* how often each chunk reached hq */
 static size_t asks;                  /* ASKs for something that hq sent */
 static size_t ends_told;             /* ASKs for nothing, by anybody */
 static size_t haves;
+static size_t have_items;
 static uint64_t text_bytes; /* of CHUNK frames of ken, and of BLOB frames */
 static uint64_t file_bytes;
 static char order[100000]; /* of frames of ken that reached somebody: 't' and 'b' */
@@ -164,7 +165,13 @@ look(struct end *from, const struct end *to, const struct frame *frame, size_t b
         what = 't';
         text_bytes += from == &ken ? bytes : 0;
     } else if (frame->type == FRAME_HAVE) {
+        struct reader items = frame->have.items;
+        struct blob_have_item item;
+
         haves++;
+        while (blob_have_next(&items, &item)) {
+            have_items++;
+        }
     } else if (frame->type == FRAME_ASK) {
         bool nothing = !frame->ask.head && reader_left(&frame->ask.pages) == 0;
         asks += !nothing && from == &hq;
@@ -398,7 +405,7 @@ setup(void)
     }
     meddle = NULL;
     memset(came, 0, sizeof came);
-    asks = ends_told = haves = order_count = 0;
+    asks = ends_told = haves = have_items = order_count = 0;
     text_bytes = file_bytes = 0;
     line_count = 0;
 }
@@ -724,6 +731,45 @@ START_TEST(a_metered_session_brings_what_was_asked_for_and_then_ends)
 }
 END_TEST
 
+START_TEST(a_metered_peer_is_told_of_a_file_once_and_again_when_it_may_have_forgotten)
+{
+    add_picture();
+    use_line(PROFILE_METERED);
+    struct line *line = join(&hq, &ken);
+    ck_assert(run(2 * MINUTE_MS, is_hung_up));
+    ck_assert_uint_eq(haves, 1);
+    ck_assert(knows_holder(&hq, &ken));
+    for (int n = 0; n < 3; n++) {
+        cut(line);
+        plug_in(line);
+        ck_assert(run(2 * MINUTE_MS, is_hung_up));
+    }
+    ck_assert_uint_eq(haves, 1);
+    /* A new one is told, and no other. */
+    struct hash first = made.address;
+    content[0] ^= 1;
+    add_picture();
+    ck_assert(!hash_equal(&made.address, &first));
+    cut(line);
+    plug_in(line);
+    ck_assert(run(3 * MINUTE_MS, is_hung_up));
+    ck_assert_uint_eq(haves, 2);
+    ck_assert_uint_eq(have_items, 2);
+    ck_assert(knows_holder(&hq, &ken));
+    /* After a week, and in a new incarnation, of both. */
+    pass(UINT64_C(8) * 24 * 60 * MINUTE_MS);
+    cut(line);
+    plug_in(line);
+    ck_assert(run(3 * MINUTE_MS, is_hung_up));
+    ck_assert_uint_eq(have_items, 4);
+    cut(line);
+    ck_assert_int_eq(replica_new_incarnation(hq.node->replica, "test"), ERR_OK);
+    plug_in(line);
+    ck_assert(run(3 * MINUTE_MS, is_hung_up));
+    ck_assert_uint_eq(have_items, 6);
+}
+END_TEST
+
 START_TEST(a_budget_that_is_kept_for_urgent_news_stops_a_file)
 {
     struct line *line = join(&hq, &ken);
@@ -819,6 +865,7 @@ SUITE_MAIN_WITH("gossip_blob", setup, teardown, a_file_comes_after_its_record_an
                 a_file_whose_record_is_erased_while_it_comes_stops_and_leaves_nothing,
                 a_line_that_is_no_lan_brings_a_large_file_when_it_is_asked_for,
                 a_metered_session_brings_what_was_asked_for_and_then_ends,
+                a_metered_peer_is_told_of_a_file_once_and_again_when_it_may_have_forgotten,
                 a_budget_that_is_kept_for_urgent_news_stops_a_file,
                 pieces_that_nobody_asked_for_are_left_and_cost_credit,
                 who_asks_for_more_than_is_remembered_is_told_nothing_of_it)
