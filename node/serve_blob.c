@@ -14,6 +14,7 @@
 #include "store/base/world.h"
 #include "store/shelf.h"
 #include "store/table.h"
+#include "sync/gossip.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -757,6 +758,24 @@ call_blob_list(struct call *call)
     call_ok(call, json_pack("{s:s,s:o}", "number", named.number, "files", list));
 }
 
+/* Peers that sent parts which were not those of the files that they were said to be of, since this node began. */
+static json_t *
+refused_parts_json(const struct call *call)
+{
+    size_t count = 0;
+    const struct gossip_peer_status *all = gossip_status(call_options(call)->gossip, &count);
+    json_t *list = json_array();
+
+    for (size_t n = 0; n < count; n++) {
+        if (all[n].pieces_refused > 0) {
+            (void)json_array_append_new(list, json_pack("{s:o,s:I}", "device",
+                                                        device_json(call->roster, &all[n].device_id), "parts",
+                                                        (json_int_t)all[n].pieces_refused));
+        }
+    }
+    return list;
+}
+
 void
 call_blob_status(struct call *call)
 {
@@ -784,11 +803,12 @@ call_blob_status(struct call *call)
                             (json_int_t)blob.size, "state", state_name(&blob), "chunks",
                             (json_int_t)blob.chunk_count, "held_chunks", (json_int_t)blob.held));
     }
-    call_ok(call, json_pack("{s:I,s:I,s:I,s:I,s:I,s:I,s:o,s:b}", "here", (json_int_t)totals.whole_count,
-                            "here_bytes", (json_int_t)totals.whole_bytes, "partly",
-                            (json_int_t)totals.part_count, "wanted", (json_int_t)totals.wanted_count,
-                            "wanted_bytes", (json_int_t)totals.wanted_bytes, "away",
-                            (json_int_t)totals.away_count, "files", list, "more", more));
+    call_ok(call,
+            json_pack("{s:I,s:I,s:I,s:I,s:I,s:I,s:o,s:o,s:b}", "here", (json_int_t)totals.whole_count,
+                      "here_bytes", (json_int_t)totals.whole_bytes, "partly", (json_int_t)totals.part_count,
+                      "wanted", (json_int_t)totals.wanted_count, "wanted_bytes",
+                      (json_int_t)totals.wanted_bytes, "away", (json_int_t)totals.away_count, "refused",
+                      refused_parts_json(call), "files", list, "more", more));
 }
 
 /* --- giving one out --- */

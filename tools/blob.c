@@ -418,6 +418,14 @@ run_status(struct command *command)
         output_printf(command->out.to, "Wanted   %lld files, %s to come; %lld of them partly here\n",
                       (long long)count_of(ok, "wanted"), wanted, (long long)count_of(ok, "partly"));
         output_printf(command->out.to, "Put away %lld files\n", (long long)count_of(ok, "away"));
+        size_t n;
+        const json_t *refused;
+        json_array_foreach(json_object_get(ok, "refused"), n, refused)
+        {
+            output_printf(command->out.to, "Refused  %lld parts from %s, which were not of their files\n",
+                          (long long)count_of(refused, "parts"),
+                          json_string_value(json_object_get(json_object_get(refused, "device"), "name")));
+        }
         if (json_array_size(json_object_get(ok, "files")) > 0) {
             (void)fputc('\n', command->out.to);
             status = print_rows(command, columns, 3, json_object_get(ok, "files"));

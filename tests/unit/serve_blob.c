@@ -445,6 +445,62 @@ START_TEST(text_comes_before_pictures_and_both_states_are_shown)
 }
 END_TEST
 
+/* In a turn of hq: a frame of ken. */
+static void
+hear(struct buf *frame)
+{
+    uint64_t now_ms = hq.node->world.steady_ms;
+
+    ck_assert_int_eq(replica_begin(hq.node->replica), ERR_OK);
+    gossip_receive(hq.gossip, 1, buf_span(frame), now_ms);
+    ck_assert_int_eq(replica_commit(hq.node->replica), ERR_OK);
+    gossip_tick(hq.gossip, now_ms);
+    (void)gossip_flush(hq.gossip, now_ms);
+    buf_clear(frame);
+}
+
+START_TEST(who_sent_what_was_not_of_its_file_is_named)
+{
+    struct ident cases = test_compartment(ken.node, "KEN", OWN_CASES);
+    uint8_t wrong[HASH_BYTES] = { 1 };
+    struct blob_have_item item = { .chunk_count = 61 };
+    struct blob_part part = { .chunk_count = 61, .piece = BLOB_HEAD, .bytes = span_of(wrong, sizeof wrong) };
+    struct hello hello = { .min = PROTOCOL_MIN,
+                           .max = PROTOCOL_MAX,
+                           .profile = PROFILE_LAN,
+                           .credit_bytes = 1 << 20,
+                           .version = span_text("liar") };
+    struct buf frame = { 0 };
+    char file[65];
+
+    add_file(&ken, number, CONTENT_BYTES, "", file);
+    test_node_exchange(ken.node, hq.node);
+    json_t *answer = status(&hq);
+    ck_assert_uint_eq(json_array_size(served_member(answer, "ok.refused")), 0);
+    json_decref(answer);
+    ck_assert(bytes_from_hex(item.address.bytes, HASH_BYTES, file));
+    part.address = item.address;
+    memcpy(part.tag, cases.bytes, TAG_BYTES);
+    ck_assert_int_eq(gossip_up(hq.gossip, 1, &ken.node->identity.device_id, false, hq.node->world.steady_ms),
+                     ERR_OK);
+    hello_write(&frame, &hello);
+    hear(&frame);
+    /* Control does not move: the others wait for it no longer. */
+    test_world_pass(&hq.node->world, 60 * 1000);
+    blob_have_write(&frame, cases.bytes);
+    blob_have_item_write(&frame, &item);
+    hear(&frame);
+    blob_part_write(&frame, &part);
+    hear(&frame);
+    buf_free(&frame);
+    answer = status(&hq);
+    ck_assert_uint_eq(json_array_size(served_member(answer, "ok.refused")), 1);
+    ck_assert_int_eq(number_at(answer, "ok.refused.0.parts"), 1);
+    ck_assert_str_eq(text_at(answer, "ok.refused.0.device.office"), "KEN");
+    json_decref(answer);
+}
+END_TEST
+
 START_TEST(what_nobody_else_holds_is_put_away_only_if_it_may_be_lost)
 {
     struct table_txn *txn = NULL;
@@ -618,6 +674,7 @@ SUITE_MAIN_WITH("serve_blob", setup, teardown, a_file_comes_back_as_it_was_and_c
                 a_person_has_attachments_and_none_that_shows_nobody, what_is_not_as_it_was_said_is_not_taken,
                 a_redacted_version_says_what_it_was_made_from,
                 text_comes_before_pictures_and_both_states_are_shown,
+                who_sent_what_was_not_of_its_file_is_named,
                 what_nobody_else_holds_is_put_away_only_if_it_may_be_lost,
                 damage_is_found_named_and_wanted_again, a_restricted_record_gives_no_file_out,
                 no_answer_and_no_file_tells_the_key_of_a_file,
