@@ -545,6 +545,28 @@ START_TEST(text_comes_before_files_which_have_their_tenth)
 }
 END_TEST
 
+/* A frame of ken's that its gossip would not send. */
+static void
+put_in(const struct buf *frame)
+{
+    struct line *line = &lines[0];
+
+    ck_assert(send_to_line(&line->end[1]->node->world, 1, buf_span(frame)));
+}
+
+/* Once more: "I hold it". */
+static void
+put_have(void)
+{
+    struct blob_have_item item = { .address = made.address, .chunk_count = CONTENT_CHUNKS };
+    struct buf frame = { 0 };
+
+    blob_have_write(&frame, cases.bytes);
+    blob_have_item_write(&frame, &item);
+    put_in(&frame);
+    buf_free(&frame);
+}
+
 /* Spoil the third chunk that ken sends. */
 static size_t spoilt_at;
 static bool
@@ -572,6 +594,10 @@ START_TEST(what_does_not_match_is_refused_and_not_asked_for_there_again_in_the_s
     ck_assert_str_eq(status_of(&hq, &ken)->last_error, "a part of a file was not that of the file");
     ck_assert(!knows_holder(&hq, &ken));
     ck_assert_int_eq((int)status_of(&hq, &ken)->state, GOSSIP_EQUAL);
+    put_have();
+    run(30 * MINUTE_MS, NULL);
+    ck_assert(knows_holder(&hq, &ken));
+    ck_assert_uint_eq(asks, 1);
     /* Another session may find it better. */
     cut(line);
     plug_in(line);
@@ -656,6 +682,21 @@ START_TEST(what_is_put_away_while_it_comes_stops_and_goes_on_when_it_is_wanted)
     /* An end that it tells is taken for "I hold it no more", which it is, and not for "I never want it". */
     ck_assert(run(20 * MINUTE_MS, hq_has_all));
     expect_whole(&hq);
+}
+END_TEST
+
+START_TEST(what_came_by_another_way_is_not_sent_to_its_end)
+{
+    join(&hq, &ken);
+    add_picture();
+    ck_assert(run(MINUTE_MS, hq_has_some));
+    saves_begin(hq.node);
+    shelf_put_whole(hq.node->replica->main_txn, &made.address, CONTENT_CHUNKS);
+    saves_commit(hq.node);
+    uint64_t before = file_bytes;
+    run(MINUTE_MS, NULL);
+    ck_assert_uint_le(file_bytes - before, CREDIT_BYTES);
+    ck_assert_uint_eq(ends_told, 1);
 }
 END_TEST
 
@@ -787,15 +828,6 @@ START_TEST(a_budget_that_is_kept_for_urgent_news_stops_a_file)
 }
 END_TEST
 
-/* A frame of ken's that its gossip would not send. */
-static void
-put_in(const struct buf *frame)
-{
-    struct line *line = &lines[0];
-
-    ck_assert(send_to_line(&line->end[1]->node->world, 1, buf_span(frame)));
-}
-
 static void
 put_piece(const struct hash *address)
 {
@@ -862,6 +894,7 @@ SUITE_MAIN_WITH("gossip_blob", setup, teardown, a_file_comes_after_its_record_an
                 a_silent_holder_is_asked_again_after_a_while,
                 a_holder_that_has_it_no_longer_says_so_and_is_forgotten,
                 what_is_put_away_while_it_comes_stops_and_goes_on_when_it_is_wanted,
+                what_came_by_another_way_is_not_sent_to_its_end,
                 a_file_whose_record_is_erased_while_it_comes_stops_and_leaves_nothing,
                 a_line_that_is_no_lan_brings_a_large_file_when_it_is_asked_for,
                 a_metered_session_brings_what_was_asked_for_and_then_ends,
