@@ -7,7 +7,7 @@
 #include <string.h>
 
 enum {
-    HAVE_ITEM_BYTES_MAX = HASH_BYTES + 3 + SHORT_BYTES + 10,
+    HAVE_ITEM_BYTES_MAX = HASH_BYTES + 3 + SHORT_BYTES + 10 + SHORT_BYTES,
     HAVE_FRAMES_MAX = 4,       /* in one flush */
     LOOKS_MAX = 16,            /* for something to ask for, in one flush */
     PIECE_OVERHEAD_BYTES = 64, /* of a BLOB frame: more than its fields take */

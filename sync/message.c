@@ -131,6 +131,7 @@ read_blob_have_item(struct reader *in, struct blob_have_item *item)
     item->chunk_count = read_chunk_count(in);
     reader_copy(in, item->log_short, SHORT_BYTES);
     item->seq = reader_varint(in);
+    reader_copy(in, item->entry_short, SHORT_BYTES);
     if (!seq_plausible(item->seq)) {
         in->failed = true;
     }
@@ -783,6 +784,7 @@ blob_have_item_write(struct buf *out, const struct blob_have_item *item)
     buf_put_varint(out, item->chunk_count);
     buf_put(out, item->log_short, SHORT_BYTES);
     buf_put_varint(out, item->seq);
+    buf_put(out, item->entry_short, SHORT_BYTES);
 }
 
 void

@@ -178,6 +178,7 @@ struct blob_have_item {
     uint32_t chunk_count;
     uint8_t log_short[SHORT_BYTES];
     uint64_t seq;
+    uint8_t entry_short[SHORT_BYTES]; /* of a log that forked several entries have this seq */
 };
 
 struct blob_ask {

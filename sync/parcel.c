@@ -47,27 +47,46 @@ parcel_held(struct replica *replica, const struct ident *compartment, uint64_t *
             return LOOK_ENDED;
         }
         const struct log_branch *branch = named_in(replica, &blob.address, compartment, &seq);
-        if (branch != NULL) {
+        struct journal_entry stored;
+        if (branch != NULL &&
+            journal_read(replica->journal, replica->main_txn, branch->log_no, seq, &stored) == ERR_OK) {
             *item_out = (struct blob_have_item){ .address = blob.address,
                                                  .chunk_count = blob.chunk_count,
                                                  .seq = seq };
             memcpy(item_out->log_short, branch->log_id.bytes, SHORT_BYTES);
+            memcpy(item_out->entry_short, stored.entry.id.bytes, SHORT_BYTES);
             return LOOK_FOUND;
         }
     }
     return LOOK_ON;
 }
 
+/* The entry that a peer means, on whichever branch of its log. False: it is not here. */
+static bool
+find_entry(struct replica *replica, const struct ident *compartment, const struct blob_have_item *item,
+           struct journal_entry *out)
+{
+    const struct log_branch *branch = journal_log_by_prefix(replica->journal, item->log_short);
+
+    while (branch != NULL && ident_equal(&branch->descriptor.compartment, compartment)) {
+        if (item->seq >= branch->branch_first && item->seq < branch->next_seq &&
+            journal_read(replica->journal, replica->main_txn, branch->log_no, item->seq, out) == ERR_OK &&
+            memcmp(out->entry.id.bytes, item->entry_short, SHORT_BYTES) == 0) {
+            return true;
+        }
+        branch = branch->sibling == LOG_NONE ? NULL : journal_branch(replica->journal, branch->sibling);
+    }
+    return false;
+}
+
 /* Whoever cannot open the entry has nothing but the peer's word for what it names. */
 static bool
 carry(struct replica *replica, const struct ident *compartment, const struct blob_have_item *item)
 {
-    const struct log_branch *branch = journal_log_by_prefix(replica->journal, item->log_short);
     struct journal_entry stored;
 
-    if (branch == NULL || !ident_equal(&branch->descriptor.compartment, compartment) ||
-        journal_read(replica->journal, replica->main_txn, branch->log_no, item->seq, &stored) != ERR_OK ||
-        stored.state != STATE_CARRIED || (stored.entry.flags & ENTRY_NAMES_BLOBS) == 0 ||
+    if (!find_entry(replica, compartment, item, &stored) || stored.state != STATE_CARRIED ||
+        (stored.entry.flags & ENTRY_NAMES_BLOBS) == 0 ||
         shelf_named_by(replica->main_txn, stored.log_no, item->seq) >= NAMED_MAX) {
         return false;
     }

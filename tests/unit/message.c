@@ -321,6 +321,7 @@ START_TEST(the_other_frames_are_written_and_read_as_their_vectors)
     buf_clear(&out);
     struct blob_have_item have = { .address = part.address, .chunk_count = 300, .seq = 7 };
     memcpy(have.log_short, log_short, SHORT_BYTES);
+    memcpy(have.entry_short, tag, SHORT_BYTES);
     blob_have_write(&out, tag);
     blob_have_item_write(&out, &have);
     frame = expect("have", FRAME_HAVE);
@@ -328,6 +329,8 @@ START_TEST(the_other_frames_are_written_and_read_as_their_vectors)
     ck_assert(blob_have_next(&frame.have.items, &have));
     ck_assert_uint_eq(have.chunk_count, 300);
     ck_assert_uint_eq(have.seq, 7);
+    ck_assert_mem_eq(have.log_short, log_short, SHORT_BYTES);
+    ck_assert_mem_eq(have.entry_short, tag, SHORT_BYTES);
     ck_assert(!blob_have_next(&frame.have.items, &have));
 
     buf_clear(&out);

@@ -276,6 +276,10 @@ START_TEST(nobody_is_made_to_keep_what_no_entry_names)
     ck_assert(!parcel_take_have(hq->replica, &ken->identity.device_id, &cases, &held));
     saves_commit(hq);
     saves_begin(relay);
+    /* Of the entry that it names, not of another, nor of one with its number on another branch. */
+    item.seq = held.seq;
+    ck_assert(!parcel_take_have(relay->replica, &ken->identity.device_id, &cases, &item));
+    memcpy(item.entry_short, held.entry_short, SHORT_BYTES);
     item.seq = held.seq == 0 ? 1 : 0;
     ck_assert(!parcel_take_have(relay->replica, &ken->identity.device_id, &cases, &item));
     item.seq = held.seq;
