@@ -840,7 +840,8 @@ blob_wake_ms(const struct gossip *gossip, const struct conn *conn)
     const struct conn_files *files = &conn->files;
     uint64_t wake_ms = files->look_again_ms;
 
-    if (!may_pass(gossip, conn)) {
+    /* While a frame waits for room nothing else is built. */
+    if (!may_pass(gossip, conn) || conn->held.size > 0) {
         return UINT64_MAX;
     }
     if (files->ask_count > 0 && files->heard_ms + ASK_SILENCE_MS < wake_ms) {
