@@ -61,7 +61,8 @@ static size_t haves;
 static size_t have_items;
 static uint64_t text_bytes; /* of CHUNK frames of ken, and of BLOB frames */
 static uint64_t file_bytes;
-static char order[100000]; /* of frames of ken that reached somebody: 't' and 'b' */
+static uint64_t under_way_max; /* bytes of files that were on one line at once */
+static char order[100000];     /* of frames of ken that reached somebody: 't' and 'b' */
 static size_t order_count;
 
 static bool
@@ -194,6 +195,7 @@ turn(struct end *end)
         if (line->end[1 - side] != end) {
             continue;
         }
+        uint64_t before = file_bytes;
         for (size_t k = 0; k < line->count[side]; k++) {
             struct buf *bytes = &line->frames[side][k];
             struct frame frame;
@@ -206,6 +208,7 @@ turn(struct end *end)
             buf_free(bytes);
         }
         line->count[side] = 0;
+        under_way_max = file_bytes - before > under_way_max ? file_bytes - before : under_way_max;
     }
     (void)replica_tend(end->node->replica);
     ck_assert_int_eq(replica_commit(end->node->replica), ERR_OK);
@@ -406,7 +409,7 @@ setup(void)
     meddle = NULL;
     memset(came, 0, sizeof came);
     asks = ends_told = haves = have_items = order_count = 0;
-    text_bytes = file_bytes = 0;
+    text_bytes = file_bytes = under_way_max = 0;
     line_count = 0;
 }
 
@@ -468,6 +471,9 @@ START_TEST(a_file_comes_after_its_record_and_both_know_who_holds_it)
     expect_each_chunk_once();
     ck_assert_uint_eq(asks, 1);
     ck_assert_int_eq(order[0], 't');
+    /* Half of the credit is for what is more urgent. */
+    ck_assert_uint_le(under_way_max, CREDIT_BYTES / 2);
+    ck_assert_uint_gt(under_way_max, CREDIT_BYTES / 4);
     run(10 * 1000, NULL);
     ck_assert(knows_holder(&hq, &ken) && knows_holder(&ken, &hq));
     /* Each was told of it once, and nothing goes on. */
