@@ -252,6 +252,12 @@ import_one(void *self, struct span signed_statement)
     } else if (!roster_knows(news->replica->roster, &statement.id)) {
         news->err = replica_state(news->replica, signed_statement);
         news->count++;
+        if (statement.type == STATEMENT_DEVICE) {
+            struct hash device_id;
+
+            device_id_of(statement.device.sign_pk, &device_id);
+            boxing_brought(&news->replica->boxing, &device_id);
+        }
     }
 }
 
@@ -402,6 +408,63 @@ make_box(struct replica *replica, const struct keyring_missing *missing)
     }
     buf_free(&statement);
     return err;
+}
+
+/* Looking for the boxes of one compartment that are this node's to make. */
+struct box_look {
+    struct replica *replica;
+    const struct roster_device *own;
+    const struct roster_compartment *compartment;
+    const struct roster_device *
+        *admins; /* who are counted on to make boxes there; NULL: not yet looked for */
+    size_t admin_count;
+};
+
+/* An admin whose certificate ran out is not counted on: nobody talks to it. */
+static void
+find_admins(struct box_look *look)
+{
+    const struct roster *roster = look->replica->roster;
+    size_t device_count = roster_device_count(roster);
+
+    look->admins = calloc(device_count, sizeof *look->admins);
+    for (size_t n = 0; n < device_count && look->admins != NULL; n++) {
+        const struct roster_device *device = roster_device_at(roster, n);
+
+        if (policy_may(roster, device, OPERATION_EPOCH, &look->compartment->id) &&
+            !replica_is_out_of_date(look->replica, look->own, device)) {
+            look->admins[look->admin_count++] = device;
+        }
+    }
+}
+
+static bool
+box_is_ours(void *self, const struct roster_epoch *epoch, const struct roster_device *device)
+{
+    struct box_look *look = self;
+    struct replica *replica = look->replica;
+
+    if (look->admins == NULL) {
+        find_admins(look);
+    }
+    return look->admins != NULL && boxing_is_our_turn(&replica->boxing, replica->roster, epoch,
+                                                      &device->device_id, &look->own->device_id, look->admins,
+                                                      look->admin_count, world_steady_ms(replica->world));
+}
+
+static void
+make_boxes(struct replica *replica, const struct roster_device *own,
+           const struct roster_compartment *compartment)
+{
+    struct box_look look = { .replica = replica, .own = own, .compartment = compartment };
+    struct keyring_missing missing[MISSING_BOXES_SLICE];
+    size_t count = keyring_missing(replica->keyring, replica->roster, &compartment->id, box_is_ours, &look,
+                                   missing, MISSING_BOXES_SLICE);
+
+    for (size_t n = 0; n < count; n++) {
+        (void)make_box(replica, &missing[n]);
+    }
+    free(look.admins);
 }
 
 enum err
@@ -666,7 +729,8 @@ replica_tend_is_due(const struct replica *replica)
     return (fork_count(replica) != replica->forks_proved &&
             (fork_count(replica) != replica->forks_seen ||
              world_steady_ms(replica->world) >= replica->forks_due_ms)) ||
-           wall_ms / EPOCH_LOOK_MS != replica->epochs_looked || erase_wants_turn(replica->erase) ||
+           wall_ms / EPOCH_LOOK_MS != replica->epochs_looked ||
+           world_steady_ms(replica->world) >= replica->boxing.due_ms || erase_wants_turn(replica->erase) ||
            replica->sweep_due || intake_rekeys_came(replica->intake);
 }
 
@@ -685,22 +749,19 @@ replica_tend(struct replica *replica)
         replica->took_up = true;
     }
     replica->epochs_looked = world_wall_ms(replica->world) / EPOCH_LOOK_MS;
-    if (own == NULL) {
-        return worked;
-    }
-    for (size_t n = 0; n < roster_compartment_count(replica->roster); n++) {
+    boxing_begin(&replica->boxing);
+    for (size_t n = 0; own != NULL && n < roster_compartment_count(replica->roster); n++) {
         const struct roster_compartment *compartment = roster_compartment_at(replica->roster, n);
-        struct keyring_missing missing[MISSING_BOXES_SLICE];
 
         if (should_make_epoch(replica, own, compartment)) {
             (void)make_epoch(replica, &compartment->id);
-            continue;
+        } else {
+            make_boxes(replica, own, compartment);
         }
-        size_t count = keyring_missing(replica->keyring, replica->roster, &compartment->id, missing,
-                                       MISSING_BOXES_SLICE);
-        for (size_t m = 0; m < count; m++) {
-            (void)make_box(replica, &missing[m]);
-        }
+    }
+    boxing_end(&replica->boxing, replica->roster);
+    if (own == NULL) {
+        return worked;
     }
     worked = rekey_records(replica, own) || worked;
     prove_forks(replica, own);

@@ -135,6 +135,9 @@ struct gossip_store {
     /* A session ended by itself. `hang_up`: its connection serves no purpose and should be closed (the other one of a
      * pair stays, a certificate left, a metered session is done); else a new one begins after a pause. */
     void (*ended)(void *self, uint32_t connection, bool hang_up, const char *why);
+
+    /* A peer holds the same of `control` as we do: said at every comparison that finds it. */
+    void (*agreed)(void *self, const struct hash *device_id);
 };
 
 struct gossip_options {

@@ -541,6 +541,7 @@ session_compare(struct gossip *gossip, struct conn *conn, struct part *part)
         }
         if (session_is_control(gossip, part)) {
             conn->control_done = true;
+            gossip->store->agreed(gossip->store->self, &conn->peer->device_id);
         }
         return;
     }

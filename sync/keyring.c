@@ -498,7 +498,7 @@ keyring_make_epoch(struct keyring *keyring, const struct roster *roster, const s
 
 size_t
 keyring_missing(const struct keyring *keyring, const struct roster *roster, const struct ident *compartment,
-                struct keyring_missing *out, size_t room)
+                keyring_wanted *wanted, void *self, struct keyring_missing *out, size_t room)
 {
     size_t epoch_count = 0;
     size_t from = roster_epochs_of(roster, compartment, &epoch_count);
@@ -513,10 +513,11 @@ keyring_missing(const struct keyring *keyring, const struct roster *roster, cons
             !(epoch->tip || is_orphan(roster, from, epoch_count, epoch))) {
             continue;
         }
-        for (size_t at = 0; at < roster_device_count(roster) && count < room; at++) {
+        for (size_t at = 0; at < roster_device_count(roster); at++) {
             const struct roster_device *device = roster_device_at(roster, at);
             if (policy_may(roster, device, OPERATION_READ, compartment) &&
-                !roster_has_box(roster, &epoch->epoch_id, &device->device_id)) {
+                !roster_has_box(roster, &epoch->epoch_id, &device->device_id) &&
+                (wanted == NULL || wanted(self, epoch, device)) && count < room) {
                 out[count++] = (struct keyring_missing){ device->device_id, epoch->epoch_id };
             }
         }

@@ -67,10 +67,15 @@ struct keyring_missing {
     struct hash epoch_id;
 };
 
+/* Whether a box that is missing should be made here and now. */
+typedef bool keyring_wanted(void *self, const struct roster_epoch *epoch, const struct roster_device *device);
+
 /* Devices with read in a compartment that have no box for one of its tips, or for an epoch whose maker lost its word and that
- * no later one leads down to, where this device has admin and the key. At most `room` are given (call again after boxing them); gives how many were. */
+ * no later one leads down to, where this device has admin and the key. `wanted` (NULL: all are) is asked of each, and at most `room`
+ * of those that are wanted are given (call again after boxing them); gives how many were. */
 size_t keyring_missing(const struct keyring *keyring, const struct roster *roster,
-                       const struct ident *compartment, struct keyring_missing *out, size_t room);
+                       const struct ident *compartment, keyring_wanted *wanted, void *self,
+                       struct keyring_missing *out, size_t room);
 
 /* Append the signed BOX statement for one of them. ERR_ABSENT: no such device, epoch or key here. ERR_MEMORY. */
 MUST_CHECK enum err keyring_make_box(const struct keyring *keyring, const struct roster *roster,

@@ -668,6 +668,7 @@ replica_close(struct replica **replica_in)
     }
     free(replica->waiting);
     free(replica->loads);
+    boxing_free(&replica->boxing);
     table_env_close(&replica->keys_env);
     table_env_close(&replica->main_env);
     replica_close_blob(replica);

@@ -38,9 +38,9 @@ certificate_is_over(const struct replica *replica, const struct roster_device *d
 
 /* A date closes sessions and nothing else; and a node to whose clock its own certificate is over doubts its clock, and
  * refuses nobody for a date. */
-static bool
-is_out_of_date(const struct replica *replica, const struct roster_device *own,
-               const struct roster_device *peer)
+bool
+replica_is_out_of_date(const struct replica *replica, const struct roster_device *own,
+                       const struct roster_device *peer)
 {
     return certificate_is_over(replica, peer) && !certificate_is_over(replica, own);
 }
@@ -53,7 +53,7 @@ store_shared(void *self, const struct hash *device_id, struct ident *compartment
     const struct roster_device *own = roster_device(replica->roster, &replica->identity.device_id);
     const struct roster_device *peer = roster_device(replica->roster, device_id);
 
-    if (own == NULL || peer == NULL || is_out_of_date(replica, own, peer)) {
+    if (own == NULL || peer == NULL || replica_is_out_of_date(replica, own, peer)) {
         return 0;
     }
     size_t room = max < SHARED_MAX ? max : SHARED_MAX;
@@ -568,6 +568,14 @@ store_ended(void *self, uint32_t connection, bool hang_up, const char *why)
     }
 }
 
+static void
+store_agreed(void *self, const struct hash *device_id)
+{
+    struct replica *replica = self;
+
+    boxing_met(&replica->boxing, device_id, roster_generation(replica->roster));
+}
+
 /* --- files --- */
 
 static uint64_t
@@ -717,6 +725,7 @@ replica_gossip_init(struct replica *replica)
         .load_checkpoint = store_load_checkpoint,
         .save_checkpoint = store_save_checkpoint,
         .ended = store_ended,
+        .agreed = store_agreed,
     };
 }
 

@@ -10,6 +10,7 @@
  */
 #pragma once
 
+#include "sync/boxing.h"
 #include "sync/erase.h"
 #include "sync/keyring.h"
 #include "sync/limit.h"
@@ -78,6 +79,7 @@ struct replica {
     uint32_t forks_proved;
     uint64_t forks_due_ms;  /* of the steady clock: nobody else should have proved them until then */
     uint64_t epochs_looked; /* the hour in which the age of epochs was last looked at */
+    struct boxing boxing;
     enum err behind;  /* why a frontier could not follow its log in this turn, which then must not happen */
     unsigned readers; /* how many hold the read transactions */
 
@@ -144,6 +146,11 @@ void replica_renew_reserve(struct replica *replica);
 
 /* Write a receipt into control, stamped. */
 MUST_CHECK enum err replica_write_receipt(struct replica *replica, const struct change_receipt *receipt);
+
+/* True if by our clock the certificate of a peer is over, and that of `own` is not: to whose clock its own is over, doubts that
+ * clock. */
+bool replica_is_out_of_date(const struct replica *replica, const struct roster_device *own,
+                            const struct roster_device *peer);
 
 /* Fill `store` with the functions of replica_gossip.c. */
 void replica_gossip_init(struct replica *replica);

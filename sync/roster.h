@@ -69,11 +69,12 @@ struct roster_epoch {
     struct hash commit;
     struct statement_list parents;
     struct statement_list boxes;
-    bool stands;      /* its signer stands with admin in its compartment */
-    bool whole;       /* all its ancestors are here and its number follows from theirs */
-    bool tip;         /* stands, is whole, and no epoch that is both names it as parent */
-    bool maker_lives; /* it stands by a device with admin that is not revoked */
-    bool exposed;     /* a device that has lost read has its key; looked for down to the epoch in force */
+    /* The device with admin that made it, if it stands and is not revoked; else NULL. */
+    const struct roster_device *maker;
+    bool stands;  /* its signer stands with admin in its compartment */
+    bool whole;   /* all its ancestors are here and its number follows from theirs */
+    bool tip;     /* stands, is whole, and no epoch that is both names it as parent */
+    bool exposed; /* a device that has lost read has its key; looked for down to the epoch in force */
 };
 
 struct roster_compartment {

@@ -29,19 +29,19 @@ epoch_by_id_order(const void *a, const void *b, void *epochs)
     return hash_compare(&all[*(const uint32_t *)a].epoch_id, &all[*(const uint32_t *)b].epoch_id);
 }
 
-/* True if a living device with admin there signed: what only the revoked made is opened, and not written with. */
-static bool
-signed_by_living_admin(const struct state *state, const struct kept *kept, const struct ident *compartment)
+/* The living device with admin there that signed; NULL: none. What only the revoked made is opened, and not written with. */
+static const struct roster_device *
+living_maker(const struct state *state, const struct kept *kept, const struct ident *compartment)
 {
     const struct question living = { .asking = ASK_LIVING };
 
     for (size_t n = 0; n < kept->signature_count; n++) {
         const struct roster_device *signer = state_device_by_sign_pk(state, kept->signatures[n].sign_pk);
         if (state_level(state, signer, compartment, &living) == LEVEL_ADMIN) {
-            return true;
+            return signer;
         }
     }
-    return false;
+    return NULL;
 }
 
 /* A parent of a whole epoch. */
@@ -101,7 +101,7 @@ collect_epochs(struct state *state, struct roster *roster)
             .parents = body->parents,
             .boxes = body->boxes,
             .stands = stands,
-            .maker_lives = stands && signed_by_living_admin(state, kept, &body->compartment),
+            .maker = stands ? living_maker(state, kept, &body->compartment) : NULL,
         };
     }
     qsort(state->epochs, state->epoch_count, sizeof *state->epochs, epoch_order);
@@ -226,7 +226,7 @@ find_current(struct state *state)
         for (size_t parent = 0; epoch->exposed && parent < epoch->parents.count; parent++) {
             parent_of(state, epoch, parent)->exposed = true;
         }
-        if (!epoch->exposed && epoch->maker_lives) {
+        if (!epoch->exposed && epoch->maker != NULL) {
             compartment->current = epoch;
         }
     }

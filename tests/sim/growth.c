@@ -206,6 +206,26 @@ print_types(const struct growth *growth)
     (void)printf("\n");
 }
 
+static void
+count_statement(void *self, const struct hash *id, uint32_t type, struct span stmt)
+{
+    (void)id;
+    (void)stmt;
+    ((size_t *)self)[type == STATEMENT_BOX]++;
+}
+
+/* What the admins said so that everybody can read. */
+static void
+print_keys(const struct sim_node *node)
+{
+    size_t counts[2] = { 0, 0 };
+    size_t epochs[2] = { 0, 0 };
+
+    roster_each(replica_roster(node->replica), STATEMENT_EPOCH, count_statement, epochs);
+    roster_each(replica_roster(node->replica), STATEMENT_BOX, count_statement, counts);
+    (void)printf("      %zu epochs and %zu boxes beside them\n", epochs[0], counts[1]);
+}
+
 void
 growth_head(void)
 {
@@ -278,6 +298,7 @@ growth_run(size_t device_count, uint64_t seed, const char *directory, bool verbo
                  (double)took_ms / 1000, wall_s() - began, usage.ru_maxrss / 1024);
     if (verbose) {
         print_types(&growth);
+        print_keys(&sim.nodes[0]);
         (void)printf("      %llu entries and %.0f s to begin with\n", (unsigned long long)entries,
                      ready - began);
     }

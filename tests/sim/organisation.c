@@ -143,9 +143,8 @@ plan_large(struct shape *shape, size_t device_count)
             device = add_device(shape, name, NET, LEVEL_CARRY);
         } else {
             size_t office = (n - 1 - hubs) / GROWN_OFFICE_DEVICES;
-            /* Headquarters alone keeps the keys: several admins would each box an epoch for everybody whom it does not
-             * name, and it names 150. */
-            device = add_device(shape, name, (int)(2 + office), LEVEL_WRITE);
+            bool first = (n - 1 - hubs) % GROWN_OFFICE_DEVICES == 0;
+            device = add_device(shape, name, (int)(2 + office), first ? LEVEL_ADMIN : LEVEL_WRITE);
         }
         device->everywhere = n <= hubs;
     }

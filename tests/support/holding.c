@@ -528,6 +528,17 @@ store_ended(void *self, uint32_t connection, bool hang_up, const char *why)
     holding->last_ended = connection;
 }
 
+static void
+store_agreed(void *self, const struct hash *device_id)
+{
+    struct holding *holding = self;
+
+    if (holding->agreed_count++ == 0) {
+        holding->agreed_entries = frontier_entry_count(&holding->parts[0].frontier);
+    }
+    holding->last_agreed = *device_id;
+}
+
 /* --- what tests do with it --- */
 
 /* --- files --- */
@@ -790,6 +801,7 @@ holding_init(struct holding *holding, const struct hash *device_id)
         .load_checkpoint = store_load_checkpoint,
         .save_checkpoint = store_save_checkpoint,
         .ended = store_ended,
+        .agreed = store_agreed,
     };
 }
 

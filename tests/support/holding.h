@@ -87,6 +87,9 @@ struct holding {
     uint64_t ended_count;
     uint64_t hang_up_count;
     uint32_t last_ended;
+    uint64_t agreed_count;
+    uint64_t agreed_entries; /* of `control` that were here the first time */
+    struct hash last_agreed;
 };
 
 void holding_init(struct holding *holding, const struct hash *device_id);

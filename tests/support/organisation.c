@@ -135,7 +135,7 @@ test_node_tend(struct test_node *node)
 }
 
 void
-test_node_join(struct test_organisation *org, struct test_node *node)
+test_node_found(struct test_organisation *org, struct test_node *node)
 {
     struct buf file = { 0 };
     struct welcome welcome;
@@ -151,9 +151,15 @@ test_node_join(struct test_organisation *org, struct test_node *node)
         ERR_OK);
     test_node_open(node);
     ck_assert_int_eq(replica_found(node->replica, buf_span(&welcome.statements)), ERR_OK);
-    test_node_tend(node);
     welcome_free(&welcome);
     buf_free(&file);
+}
+
+void
+test_node_join(struct test_organisation *org, struct test_node *node)
+{
+    test_node_found(org, node);
+    test_node_tend(node);
 }
 
 void

@@ -14,7 +14,7 @@
 #include "sync/replica.h"
 #include "tests/support/world.h"
 
-enum { TEST_NODES_MAX = 16 };
+enum { TEST_NODES_MAX = 40 };
 
 struct test_node {
     char directory[128];
@@ -60,6 +60,9 @@ struct test_node *test_organisation_enrol(struct test_organisation *org, const c
 
 /* Hand the welcome over, with everything that was certified by now; open the replica, found it and tend to it. */
 void test_node_join(struct test_organisation *org, struct test_node *node);
+
+/* The same without tending: it has not looked yet at what it owes. */
+void test_node_found(struct test_organisation *org, struct test_node *node);
 
 /* Import everything that was certified by now, in a turn of its own. */
 void test_node_import(struct test_organisation *org, struct test_node *node);

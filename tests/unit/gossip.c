@@ -879,6 +879,28 @@ START_TEST(control_is_equal_before_anything_else_is_sent)
 }
 END_TEST
 
+START_TEST(it_is_said_when_both_hold_the_same_of_control_and_not_before)
+{
+    two_nodes();
+    write_own(0, CONTROL, LANE_CONTROL, 300);
+    write_own(1, CONTROL, LANE_CONTROL, 200);
+    connect_nodes(0, 1);
+    ck_assert(run(60 * 1000, all_know));
+    for (uint32_t n = 0; n < 2; n++) {
+        ck_assert_uint_gt(nodes[n].holding.agreed_count, 0);
+        ck_assert_uint_eq(nodes[n].holding.agreed_entries, 500);
+        ck_assert(hash_equal(&nodes[n].holding.last_agreed, &nodes[1 - n].device_id));
+    }
+    /* What one writes is not the same until the other says so. */
+    nodes[0].holding.agreed_count = 0;
+    nodes[1].holding.agreed_count = 0;
+    write_own(0, CONTROL, LANE_CONTROL, 1);
+    ck_assert(run(60 * 1000, all_know));
+    ck_assert_uint_gt(nodes[0].holding.agreed_count, 0);
+    ck_assert_uint_eq(nodes[0].holding.agreed_entries, 501);
+}
+END_TEST
+
 START_TEST(lanes_0_and_1_go_strictly_first)
 {
     two_nodes();
@@ -2058,6 +2080,7 @@ main(void)
         what_cannot_be_read_is_announced_no_more,
         what_came_from_elsewhere_is_announced_no_more,
         control_is_equal_before_anything_else_is_sent,
+        it_is_said_when_both_hold_the_same_of_control_and_not_before,
         lanes_0_and_1_go_strictly_first,
         an_urgent_entry_overtakes_a_thousand_others,
         compartments_that_are_not_shared_are_never_named,

@@ -98,14 +98,14 @@ START_TEST(one_box_of_the_newest_epoch_opens_all_before_it)
         (void)rotate(ours, &admin);
     }
     test_enrol_device(roster, &org, &ken, &late, LEVEL_WRITE);
-    ck_assert_uint_eq(keyring_missing(ours, roster, &ken.own[0], missing, 4), 1);
+    ck_assert_uint_eq(keyring_missing(ours, roster, &ken.own[0], NULL, NULL, missing, 4), 1);
     ck_assert(hash_equal(&missing[0].device_id, &late.id));
     struct keyring *theirs = keyring_new(&late.id, &late.box);
     ck_assert_uint_eq(keyring_learn(theirs, roster, NULL, NULL), 0);
     ck_assert_int_eq(keyring_make_box(ours, roster, &missing[0], &admin.sign, &world.world, &out), ERR_OK);
     expect_given(roster, &out, ROSTER_NEW);
     ck_assert_int_eq(roster_settle(roster), ERR_OK);
-    ck_assert_uint_eq(keyring_missing(ours, roster, &ken.own[0], missing, 4), 0);
+    ck_assert_uint_eq(keyring_missing(ours, roster, &ken.own[0], NULL, NULL, missing, 4), 0);
     ck_assert_uint_eq(keyring_learn(theirs, roster, NULL, NULL), 3);
     for (size_t n = 0; n < roster_epoch_count(roster); n++) {
         const struct roster_epoch *epoch = roster_epoch_at(roster, n);
