@@ -18,8 +18,8 @@
 
 #include "sync/roster.h"
 
-/* Longer than the entries of an admin that is there take to arrive over any line that stands, short enough for a newcomer with
- * nobody but relays around it. Who is far down the order waits no longer than BOXING_RANKS_MAX times that: a machine
+/* Longer than the entries of an admin that is there take to arrive over lines that stand (over a metered one, compared once an
+ * hour, somebody may make a second box), short enough for a newcomer with nobody but relays around it. Who is far down the order waits no longer than BOXING_RANKS_MAX times that: a machine
  * that is switched on for a morning gets its turn. */
 enum { BOXING_HOLD_MS = 10 * 60 * 1000, BOXING_RANKS_MAX = 12 };
 
