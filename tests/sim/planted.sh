@@ -136,7 +136,7 @@ plant head-not-kept store/journal.c '/^journal_flush(/,/^}/s/branch_write(txn, b
 
 # Ordinary entries go before urgent ones.
 plant ordinary-before-urgent sync/gossip_send.c \
-    's/pick_lane(gossip, conn, LANE_URGENT, pick) ||/pick_lane(gossip, conn, LANE_NORMAL, pick) || &/'
+    's/|| pick_lane(gossip, conn, LANE_URGENT, pick))/|| pick_lane(gossip, conn, LANE_NORMAL, pick) &/'
 
 # A peer is told of everything that we may hold ourselves.
 plant told-without-level sync/replica_gossip.c \
