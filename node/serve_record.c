@@ -538,6 +538,7 @@ state_name(enum entry_state state)
     static const char *const names[STATE_COUNT] = {
         [STATE_MERGED] = "merged", [STATE_CARRIED] = "carried",     [STATE_HELD] = "held",
         [STATE_ERASED] = "erased", [STATE_NEEDS_KEY] = "needs key", [STATE_NEEDS_SCHEMA] = "needs upgrade",
+        [STATE_NEEDS_PAYLOAD] = "not here yet",
     };
 
     return (unsigned)state < STATE_COUNT ? names[state] : "unknown";

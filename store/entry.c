@@ -109,6 +109,12 @@ entry_plausible(const struct entry *entry)
            entry->payload_size >= SEAL_BYTES && entry->payload_size <= PAYLOAD_BYTES_MAX;
 }
 
+bool
+entry_is_long(const struct entry *entry)
+{
+    return entry->kind == ENTRY_DATA && entry->lane >= LANE_NORMAL && entry->payload_size > ENTRY_LONG_BYTES;
+}
+
 void
 entry_hash_payload(struct hash *out, struct span payload)
 {

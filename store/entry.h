@@ -20,7 +20,8 @@ enum {
     PAYLOAD_PLAIN_BYTES_MAX = 1 << 20, /* after decompression */
     RUN_ENTRIES_MAX = 64,
     RUN_PAYLOAD_BYTES_MAX = 12288,
-    SCHEMA = 256, /* major 1, minor 0 */
+    ENTRY_LONG_BYTES = 4096, /* of a sealed payload: a longer one may come after its header */
+    SCHEMA = 256,            /* major 1, minor 0 */
 };
 
 enum entry_kind { ENTRY_DATA = 0, ENTRY_CONTROL = 1, ENTRY_KEY = 2, ENTRY_RECEIPT = 5, ENTRY_SEAL = 6 };
@@ -63,6 +64,10 @@ void entry_header_write(uint8_t out[HEADER_BYTES], const struct entry *entry);
 MUST_CHECK bool entry_header_read(struct span bytes, struct entry *entry_out);
 /* True if kind, lane, flags and payload_size (16, the seal alone, to 32,768) are ones that an entry may have. */
 bool entry_plausible(const struct entry *entry);
+
+/* True if this is data of lane 2 or 3 with a payload of more than ENTRY_LONG_BYTES: on a line that is dear its header comes first, and
+ * its payload when somebody asks for it. */
+bool entry_is_long(const struct entry *entry);
 
 /* H("vigil.pay.v1", payload). */
 void entry_hash_payload(struct hash *out, struct span payload);

@@ -402,13 +402,14 @@ journal_stored_in(const struct journal *journal, uint32_t log_no, uint64_t seq)
 static bool
 state_waits(enum entry_state state)
 {
-    return state == STATE_NEEDS_KEY || state == STATE_NEEDS_SCHEMA;
+    return state == STATE_NEEDS_KEY || state == STATE_NEEDS_SCHEMA || state == STATE_NEEDS_PAYLOAD;
 }
 
+/* Of an entry that waits for its payload nothing is here that could fill a disk. */
 static bool
 state_idles(enum entry_state state)
 {
-    return state == STATE_HELD || state_waits(state);
+    return state == STATE_HELD || (state_waits(state) && state != STATE_NEEDS_PAYLOAD);
 }
 
 /* Count what an entry of this state holds, or take it off again. */
@@ -524,6 +525,7 @@ append(struct journal *journal, struct table_txn *txn, struct log_branch *branch
         branch->visible_next++;
     }
     branch->pending_count += state_waits(state);
+    branch->absent_count += state == STATE_NEEDS_PAYLOAD;
     count_idle(journal, branch, state, detail, entry->payload_size, true);
     run_step(&branch->run, entry->payload_size);
     branch->next_seq++;
@@ -849,6 +851,8 @@ count_state(struct log_branch *branch, uint64_t seq, enum entry_state before, en
     if (branch->pending_count == 0) {
         branch->visible_next = branch->next_seq;
     }
+    branch->absent_count -= before == STATE_NEEDS_PAYLOAD && branch->absent_count > 0;
+    branch->absent_count += after == STATE_NEEDS_PAYLOAD;
     branch->dirty = true;
 }
 
@@ -887,6 +891,30 @@ journal_set_state(struct journal *journal, struct table_txn *txn, uint32_t log_n
     count_idle(journal, branch, before, detail_before, payload_bytes, false);
     count_idle(journal, branch, state, detail, payload_bytes, true);
     count_state(branch, seq, before, state);
+    return table_error(txn);
+}
+
+enum err
+journal_put_payload(struct journal *journal, struct table_txn *txn, uint32_t log_no, uint64_t seq,
+                    struct span payload)
+{
+    uint8_t copy[ENTRY_ROW_HEAD_BYTES + PAYLOAD_BYTES_MAX];
+    uint8_t key[ENTRY_KEY_BYTES];
+    struct span row;
+    enum err err = entry_row(txn, log_no, seq, &row);
+
+    (void)journal;
+    if (err != ERR_OK) {
+        return err;
+    }
+    if (row.data[0] != (STATE_NEEDS_PAYLOAD | STUB_BIT) || payload.size > PAYLOAD_BYTES_MAX) {
+        return ERR_INVALID;
+    }
+    memcpy(copy, row.data, ENTRY_ROW_HEAD_BYTES);
+    copy[0] = STATE_NEEDS_PAYLOAD;
+    memcpy(copy + ENTRY_ROW_HEAD_BYTES, payload.data, payload.size);
+    entry_key(key, log_no, seq);
+    table_put(txn, TABLE_ENT, span_of(key, sizeof key), span_of(copy, ENTRY_ROW_HEAD_BYTES + payload.size));
     return table_error(txn);
 }
 

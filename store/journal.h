@@ -32,6 +32,7 @@ enum entry_state {
     STATE_ERASED,
     STATE_NEEDS_KEY,
     STATE_NEEDS_SCHEMA,
+    STATE_NEEDS_PAYLOAD, /* of a long one only the header came: entry_is_long */
     STATE_COUNT
 };
 
@@ -50,6 +51,7 @@ struct log_branch {
     struct hash head_id;   /* entry_id of the head */
     struct run run;        /* state of the run at the head */
     uint64_t pending_count;
+    uint64_t absent_count; /* of these, those that wait for their payload; not stored */
     uint64_t visible_next; /* every entry below it is merged, carried, held or erased */
     uint64_t idle_bytes;   /* payload bytes of its entries that are held or wait: see journal_idle_bytes */
     uint64_t held_count;   /* entries that are held */
@@ -94,6 +96,11 @@ uint64_t journal_append(struct journal *journal, struct table_txn *txn, struct l
 /* The same of an entry that was erased before it came: its payload is not looked at, and its hash must be set. */
 uint64_t journal_append_erased(struct journal *journal, struct table_txn *txn, struct log_branch *branch,
                                const struct entry *entry, const struct ident *order);
+
+/* Put the payload in the place of its stub, of an entry that waits for it; the payload has the hash that the stub names. Its state stays:
+ * who calls judges it next. ERR_INVALID: it does not wait for one. ERR_ABSENT, ERR_CORRUPT. */
+MUST_CHECK enum err journal_put_payload(struct journal *journal, struct table_txn *txn, uint32_t log_no,
+                                        uint64_t seq, struct span payload);
 
 /* Keep the signature of the branch's head. A signature that no longer is at a run's end or a tip
  * is dropped by journal_append. */

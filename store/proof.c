@@ -147,7 +147,7 @@ prove_key_entry(struct run_of_proof *run, const struct log_branch *branch, const
 static bool
 state_waits(enum entry_state state)
 {
-    return state == STATE_NEEDS_KEY || state == STATE_NEEDS_SCHEMA;
+    return state == STATE_NEEDS_KEY || state == STATE_NEEDS_SCHEMA || state == STATE_NEEDS_PAYLOAD;
 }
 
 /* Gives how many of the branch's entries wait. */

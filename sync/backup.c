@@ -573,7 +573,8 @@ put_chunk(struct backup *backup, struct table_txn *txn, const struct part *part)
         err = journal_read(journal, txn, part->log_no, backup->seq + n, &stored);
         if (err == ERR_OK && stored.entry.kind == ENTRY_KEY) {
             err = put_key_payload(backup, branch, &stored);
-        } else if (err == ERR_OK && stored.entry.payload.data == NULL && stored.state != STATE_ERASED) {
+        } else if (err == ERR_OK && stored.entry.payload.data == NULL && stored.state != STATE_ERASED &&
+                   stored.state != STATE_NEEDS_PAYLOAD) {
             err = ERR_CORRUPT;
         }
         if (err == ERR_OK) {

@@ -196,6 +196,7 @@ gossip_compare(struct gossip *gossip, const struct hash *device_id, uint64_t now
             part->attempts = 0;
             part->check_ms = now_ms;
             part->batch_ms = part->batch_ms > now_ms ? now_ms : part->batch_ms;
+            part->absent_ms = now_ms;
             if (part->refused) {
                 part->retry_ms = now_ms;
             }
@@ -275,6 +276,38 @@ look_closer(struct gossip *gossip, struct conn *conn, struct part *part)
     }
 }
 
+/* Once all headers are equal, payloads are asked for of which only those came: on a line that is dear, where somebody here
+ * asked for them. */
+static void
+ask_for_payloads(struct gossip *gossip, struct conn *conn, struct part *part)
+{
+    const struct gossip_store *store = gossip->store;
+    bool wanted = conn->profile == PROFILE_METERED;
+    struct hash log_id;
+    uint64_t seq;
+
+    if (!part->equal || conn->allowance != GOSSIP_ALL ||
+        (gossip->now_ms < part->absent_ms && (part->absent_done || part->absent_asked > 0))) {
+        return;
+    }
+    if (part->absent_done || part->absent_asked > 0) {
+        part->absent = (struct absent_cursor){ 0 }; /* not all of it came, or more is asked for */
+        part->absent_asked = 0;
+    }
+    while (part->absent_asked < ABSENT_MAX && conn->want_count < WANTS_MAX &&
+           store->absent(store->self, &part->id, wanted, &part->absent, &log_id, &seq)) {
+        session_want(conn, part, log_id.bytes, seq, seq + 1, WANT_PAYLOADS);
+        part->absent_asked++;
+    }
+    part->absent_done = part->absent_asked == 0;
+    part->absent_ms = gossip->now_ms + ABSENT_MS;
+    if (part->absent_done) {
+        part->absent = (struct absent_cursor){ 0 };
+    } else {
+        session_stir(gossip, part);
+    }
+}
+
 static void
 tick_part(struct gossip *gossip, struct conn *conn, struct part *part)
 {
@@ -286,6 +319,7 @@ tick_part(struct gossip *gossip, struct conn *conn, struct part *part)
         session_end_memory(gossip, conn);
         return;
     }
+    ask_for_payloads(gossip, conn, part);
     if (session_is_control(gossip, part) && now >= part->active_ms + CONTROL_MS) {
         conn->control_done = true; /* nothing moves in it: the others need not wait */
     }

@@ -42,6 +42,14 @@ enum gossip_link {
     LINK_FORK  /* there is one, and another one */
 };
 
+/* Which payloads a chunk brings. */
+enum chunk_payloads {
+    PAYLOADS_ALL = 0,
+    PAYLOADS_NONE,  /* headers alone */
+    PAYLOADS_SHORT, /* all but those of entry_is_long */
+    PAYLOADS_LONG,  /* those alone */
+};
+
 /* What gossip asks of the replica about files (parcel.h). Calls of `take_have`, `take` and `forget` come only from gossip_receive;
  * the others only from gossip_flush. */
 struct gossip_files {
@@ -104,11 +112,11 @@ struct gossip_store {
     bool (*has)(void *self, const struct hash *log_id, uint64_t seq, const uint8_t entry_short[SHORT_BYTES]);
 
     /* Append to `chunk_out` one chunk of the path that ends in `tip` (a tip of the frontier, by its branch), from
-     * entry from_seq on to the end of its run or the tip; payloads as hashes if `headers_only`. *next_seq_out: one
+     * entry from_seq on to the end of its run or the tip; the payloads that `payloads` leaves out as hashes. *next_seq_out: one
      * more than its last seq. ERR_ABSENT: the path ends before from_seq, or, below a fork, the
      * signature of this run was kept on another branch only. ERR_CORRUPT, ERR_IO, ERR_MEMORY: nothing is sent
      * of this log until the peer asks or the session begins anew. */
-    enum err (*read_chunk)(void *self, const struct tip *tip, uint64_t from_seq, bool headers_only,
+    enum err (*read_chunk)(void *self, const struct tip *tip, uint64_t from_seq, enum chunk_payloads payloads,
                            struct buf *chunk_out, uint64_t *next_seq_out);
 
     /* The one door. The frontier is up to date when this returns. Never asked for a log of a compartment that is not shared. */
@@ -124,6 +132,11 @@ struct gossip_store {
 
     /* One more than the highest seq of a log that is opened, merged and indexed. */
     uint64_t (*visible)(void *self, const struct hash *log_id);
+
+    /* The next entry of a compartment, after *cursor (all zero: the first), which moves on, of which only the header is here; `wanted`:
+     * of those alone that somebody asked for. False: there is no more. */
+    bool (*absent)(void *self, const struct ident *compartment, bool wanted, struct absent_cursor *cursor,
+                   struct hash *log_id_out, uint64_t *seq_out);
 
     /* Checkpoints, two slots (0 and 1) for each peer and compartment, and in a third what the peer was told of files. Loading: ERR_ABSENT when there is none. Saving may be put
      * off until the next transaction; what a crash loses costs bytes only. */

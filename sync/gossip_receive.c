@@ -137,20 +137,6 @@ receive_front(struct gossip *gossip, struct conn *conn, const struct front *fron
     }
 }
 
-/* Note that something is to be asked for. What finds no place is asked for when the digests are compared again. */
-static void
-want(struct conn *conn, struct part *part, const uint8_t *log_short, uint64_t from, uint64_t to,
-     enum want_policy policy)
-{
-    if (conn->want_count < WANTS_MAX) {
-        struct due_want *due = &conn->wants[conn->want_count++];
-        *due = (struct due_want){
-            .part = session_part_place(conn, part), .from = from, .to = to, .policy = (uint8_t)policy
-        };
-        memcpy(due->log_short, log_short, SHORT_BYTES);
-    }
-}
-
 static struct trouble *
 find_trouble(struct part *part, const struct hash *log_id)
 {
@@ -212,7 +198,7 @@ meet_gap(struct gossip *gossip, struct conn *conn, struct part *part, const stru
 
     if (trouble != NULL) {
         uint64_t next = session_next_of_log(gossip, part, log_id);
-        want(conn, part, log_id->bytes, next < first_seq ? next : 0, 0, WANT_WHOLE);
+        session_want(conn, part, log_id->bytes, next < first_seq ? next : 0, 0, WANT_WHOLE);
     }
 }
 
@@ -225,7 +211,7 @@ probe(struct conn *conn, struct part *part, struct trouble *trouble, uint64_t be
     trouble->step *= 2;
     conn->probes[conn->probe_count++ % PROBES_MAX] =
         (struct probe){ trouble->log_id, trouble->probe_from, below > 0 ? below : 1, PROBE_ANSWERS_MAX };
-    want(conn, part, trouble->log_id.bytes, trouble->probe_from, below > 0 ? below : 1, WANT_HEADERS);
+    session_want(conn, part, trouble->log_id.bytes, trouble->probe_from, below > 0 ? below : 1, WANT_HEADERS);
 }
 
 static void
@@ -258,7 +244,7 @@ answer_probe(struct conn *conn, struct part *part, const struct hash *log_id, ui
     }
     if (link == LINK_GOOD) {
         trouble->meeting = false;
-        want(conn, part, log_id->bytes, first_seq, 0, WANT_WHOLE);
+        session_want(conn, part, log_id->bytes, first_seq, 0, WANT_WHOLE);
     } else {
         /* Each probe lies lower than the one before, so this ends at seq 0, whose prev is always here. */
         probe(conn, part, trouble, first_seq);
@@ -394,6 +380,8 @@ receive_chunk(struct gossip *gossip, struct conn *conn, const struct chunk_item 
             return;
         }
     }
+    part->absent_asked -=
+        part->absent_asked > 0 && (taken.verdict == VERDICT_TAKEN || taken.verdict == VERDICT_SEEN);
     switch (taken.verdict) {
     case VERDICT_TAKEN:
         status->entries_taken += taken.entry_count;
@@ -484,7 +472,9 @@ receive_want(struct gossip *gossip, struct conn *conn, const struct want *asked)
         .log_id = *log_id,
         .from = asked->from,
         .to = asked->to,
-        .headers_only = asked->policy == WANT_HEADERS,
+        .payloads = asked->policy == WANT_HEADERS    ? PAYLOADS_NONE
+                    : asked->policy == WANT_PAYLOADS ? PAYLOADS_LONG
+                                                     : PAYLOADS_ALL,
         .lane = heard->log.descriptor.lane,
         .at = asked->from,
     };
@@ -528,7 +518,7 @@ receive_tips(struct gossip *gossip, struct conn *conn, struct part *part, const 
     while (heads_next(&tips, &tip)) {
         const struct tip *own = frontier_find(frontier, tip.log_short);
         if (own == NULL) {
-            want(conn, part, tip.log_short, 0, 0, WANT_WHOLE);
+            session_want(conn, part, tip.log_short, 0, 0, WANT_WHOLE);
         } else if (!store->has(store->self, &own->log_id, tip.seq, tip.entry_short)) {
             uint64_t next = session_next_of_log(gossip, part, &own->log_id);
             if (tip.seq >= next) {

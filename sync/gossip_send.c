@@ -385,7 +385,7 @@ struct pick {
     struct beyond_job *beyond; /* or else this */
     struct tip tip;
     uint64_t from;
-    bool headers_only;
+    enum chunk_payloads payloads;
     bool urgent; /* of lane 0 or 1 */
 };
 
@@ -405,7 +405,7 @@ pick_job(struct gossip *gossip, struct conn *conn, struct job *job, struct pick 
         const struct tip *tip = &frontier->tips[first + job->branch];
         if (job->at <= tip->seq && (job->to == 0 || job->at < job->to)) {
             *pick = (struct pick){
-                .part = part, .job = job, .tip = *tip, .from = job->at, .headers_only = job->headers_only
+                .part = part, .job = job, .tip = *tip, .from = job->at, .payloads = job->payloads
             };
             return true;
         }
@@ -482,7 +482,11 @@ pick_lane(struct gossip *gossip, struct conn *conn, enum lane lane, struct pick 
             const struct frontier *frontier = session_frontier(gossip, part);
             size_t place = (size_t)(row - part->flows.rows);
             *pick =
-                (struct pick){ .part = part, .row = row, .tip = frontier->tips[place], .from = row->next };
+                (struct pick){ .part = part,
+                               .row = row,
+                               .tip = frontier->tips[place],
+                               .from = row->next,
+                               .payloads = conn->profile == PROFILE_METERED ? PAYLOADS_SHORT : PAYLOADS_ALL };
             return true;
         }
     }
@@ -540,7 +544,7 @@ read_pick(struct gossip *gossip, struct conn *conn, struct pick *pick, uint64_t 
 
     buf_clear(&gossip->chunk);
     enum err err =
-        store->read_chunk(store->self, &pick->tip, pick->from, pick->headers_only, &gossip->chunk, next);
+        store->read_chunk(store->self, &pick->tip, pick->from, pick->payloads, &gossip->chunk, next);
     if (err == ERR_OK && !gossip->chunk.failed && gossip->chunk.size > 0 && *next > pick->from) {
         return true;
     }
@@ -756,6 +760,16 @@ consider(struct gossip *gossip, struct conn *conn, struct part *part)
     }
 }
 
+/* True if we asked for all payloads that we want, and the peer, which lacks some, had time to do so. */
+static bool
+payloads_are_done(const struct gossip *gossip, const struct conn *conn, const struct part *part)
+{
+    bool peer_lacks = (part->peer_flags & DIGEST_LACKS_PAYLOADS) != 0;
+
+    return conn->allowance != GOSSIP_ALL ||
+           (part->absent_done && (!peer_lacks || gossip->now_ms >= part->active_ms + REST_MS));
+}
+
 /* True if all is compared and equal, and nobody waits for an answer. */
 static bool
 is_done(const struct gossip *gossip, const struct conn *conn)
@@ -764,8 +778,8 @@ is_done(const struct gossip *gossip, const struct conn *conn)
         const struct part *part = &conn->parts[n];
 
         if (part->beyond_due || part->beyond.asked || gossip->now_ms < part->beyond_until_ms ||
-            (part->shared &&
-             (!part->equal || memcmp(part->told_digest, part->peer_digest, DIGEST_BYTES) != 0))) {
+            (part->shared && (!part->equal || !payloads_are_done(gossip, conn, part) ||
+                              memcmp(part->told_digest, part->peer_digest, DIGEST_BYTES) != 0))) {
             return false;
         }
     }

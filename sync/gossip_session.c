@@ -471,6 +471,20 @@ session_speak(struct gossip *gossip, struct conn *conn, uint32_t part, const uin
     return true;
 }
 
+/* Note that something is to be asked for. What finds no place is asked for when the digests are compared again. */
+void
+session_want(struct conn *conn, const struct part *part, const uint8_t log_short[SHORT_BYTES], uint64_t from,
+             uint64_t to, enum want_policy policy)
+{
+    if (conn->want_count < WANTS_MAX) {
+        struct due_want *due = &conn->wants[conn->want_count++];
+        *due = (struct due_want){
+            .part = session_part_place(conn, part), .from = from, .to = to, .policy = (uint8_t)policy
+        };
+        memcpy(due->log_short, log_short, SHORT_BYTES);
+    }
+}
+
 /* --- comparing --- */
 
 /* Bring the rows in step with our frontier, and note that it moved. False: no memory, the session has ended. */
@@ -486,6 +500,7 @@ session_follow(struct gossip *gossip, struct conn *conn, struct part *part)
     }
     if (part->seen_change != frontier->change_count) {
         part->seen_change = frontier->change_count;
+        part->absent_done = false;
         session_stir(gossip, part);
     }
     if (changed && part->batch_ms == 0) {

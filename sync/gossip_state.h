@@ -37,8 +37,10 @@ enum {
     RESTART_MS = 30 * 1000,   /* before a session that broke begins anew */
     LAG_MS = 2 * 1000,        /* between looks at what has become visible */
     KEEP_MS = 10 * 60 * 1000, /* between writes of a checkpoint that keeps changing */
-    BEYOND_MS = 60 * 1000,    /* an answer from beyond the cuts is waited for on a line that would close */
-    IDLE_MS = 60 * 1000,      /* a metered session in which nothing moves is over */
+    ABSENT_MAX = 8,           /* payloads that are asked for at once */
+    ABSENT_MS = 5 * 60 * 1000,
+    BEYOND_MS = 60 * 1000, /* an answer from beyond the cuts is waited for on a line that would close */
+    IDLE_MS = 60 * 1000,   /* a metered session in which nothing moves is over */
     REST_MS =
         15 *
         1000, /* and so is, after this, one for urgent news alone: longer than the answer of a slow line takes */
@@ -203,6 +205,11 @@ struct part {
         have_full_ms;   /* of the wall clock: when it was last told of all that were here; 0: not known yet */
     uint64_t have_seen; /* changes when there was no other */
     bool have_working;  /* the peer had entries that waited: it may have known of some of them too early */
+    /* payloads of which only the headers came */
+    struct absent_cursor absent; /* how far they were asked for */
+    uint32_t absent_asked;       /* on their way, as far as known */
+    bool absent_done;            /* all were asked for */
+    uint64_t absent_ms; /* what was asked for is waited for until then; then all is asked for again */
     /* beyond the cuts */
     bool beyond_due;          /* we are to ask */
     uint64_t beyond_until_ms; /* we asked: an answer may come until then, or later */
@@ -241,7 +248,7 @@ struct job {
     struct hash log_id;
     uint64_t from;
     uint64_t to;
-    bool headers_only;
+    enum chunk_payloads payloads;
     uint8_t lane;
     size_t branch; /* the one being sent */
     uint64_t at;   /* the next seq of it */
@@ -424,6 +431,10 @@ bool session_shares(const struct conn *conn);
  * One that is of no shared compartment is introduced too, so that both sides count alike. */
 struct heard *session_resolve(struct gossip *gossip, struct conn *conn, const struct log_ref *ref,
                               struct part *part);
+
+/* Ask for a log, or a part of it, at the next flush. */
+void session_want(struct conn *conn, const struct part *part, const uint8_t log_short[SHORT_BYTES],
+                  uint64_t from, uint64_t to, enum want_policy policy);
 
 /* Introduce a log to the peer. False: the session has ended (it begins anew when the table is full). */
 bool session_speak(struct gossip *gossip, struct conn *conn, uint32_t part, const uint8_t *log_id,

@@ -153,6 +153,15 @@ wait_for_record(const uint8_t prefix[8])
     return wait;
 }
 
+static struct wait
+wait_for_payload(const struct ident *compartment, enum pend_reason reason)
+{
+    struct wait wait = { .reason = (uint8_t)reason };
+
+    memcpy(wait.bytes, compartment->bytes, WAIT_BYTES);
+    return wait;
+}
+
 static void
 pend_key(uint8_t key[PEND_KEY_BYTES], const struct wait *wait, uint32_t log_no, uint64_t seq)
 {
@@ -315,8 +324,11 @@ held(enum held_reason reason)
 static struct outcome
 waits(struct wait wait)
 {
-    return (struct outcome){ .state = wait.reason == PEND_SCHEMA ? STATE_NEEDS_SCHEMA : STATE_NEEDS_KEY,
-                             .wait = wait };
+    enum entry_state state = wait.reason == PEND_SCHEMA    ? STATE_NEEDS_SCHEMA
+                             : wait.reason == PEND_PAYLOAD ? STATE_NEEDS_PAYLOAD
+                                                           : STATE_NEEDS_KEY;
+
+    return (struct outcome){ .state = state, .wait = wait };
 }
 
 static struct outcome
@@ -834,6 +846,10 @@ static struct outcome
 take_entry(struct intake *intake, const struct log_branch *branch, const struct entry *entry)
 {
     enum held_reason reason;
+
+    if (entry->kind == ENTRY_DATA && entry->payload.data == NULL) {
+        return waits(wait_for_payload(&branch->descriptor.compartment, PEND_PAYLOAD));
+    }
     enum standing standing = judge(intake, branch, entry, &reason);
 
     const struct roster_compartment *compartment =
@@ -965,8 +981,8 @@ erased_by(struct intake *intake, const struct ident *compartment, const struct h
     return erase_order_of(erase, compartment, log_id, entry);
 }
 
-/* True if every entry from `from` on brings its payload, but for those that were erased. Any other that comes as a hash
- * alone cannot be told from one that somebody on the way stripped: kept, it would look complete for ever. */
+/* True if every entry from `from` on brings its payload, but for those that were erased, and for long ones: these are kept as what
+ * they are, entries that lack something. Any other that comes as a hash alone is one that somebody on the way stripped. */
 static bool
 payloads_are_here(struct intake *intake, const struct descriptor *descriptor, const struct hash *log_id,
                   const struct chunk *chunk, size_t from)
@@ -974,7 +990,7 @@ payloads_are_here(struct intake *intake, const struct descriptor *descriptor, co
     for (size_t n = from; n < chunk->entry_count; n++) {
         const struct entry *entry = &chunk->entries[n];
 
-        if (entry->payload.data == NULL &&
+        if (entry->payload.data == NULL && !entry_is_long(entry) &&
             erased_by(intake, &descriptor->compartment, log_id, NULL, entry) == NULL) {
             return false;
         }
@@ -1009,8 +1025,11 @@ intake_forget_waiting(struct intake *intake, const struct log_branch *branch, co
 {
     const struct ident *compartment = &branch->descriptor.compartment;
     const struct epoch_keys *keys = keyring_find(intake->options.keyring, compartment, entry->epoch);
-    struct wait waits[3] = { wait_for_epoch(compartment, entry->epoch), { .reason = PEND_SCHEMA } };
-    size_t count = 2;
+    struct wait waits[5] = { wait_for_epoch(compartment, entry->epoch),
+                             { .reason = PEND_SCHEMA },
+                             wait_for_payload(compartment, PEND_PAYLOAD),
+                             wait_for_payload(compartment, PEND_WANTED) };
+    size_t count = 4;
     uint8_t key[PEND_KEY_BYTES];
 
     if (keys != NULL) {
@@ -1050,6 +1069,21 @@ queue_record_of(struct intake *intake, const struct log_branch *branch, const st
     }
 }
 
+/* An entry of which only the header is here waits on, asked for or not; where what is derived was cleared, as if nobody had. */
+static void
+wait_on_for_payload(struct intake *intake, const struct log_branch *branch, uint32_t log_no, uint64_t seq)
+{
+    struct wait wanted = wait_for_payload(&branch->descriptor.compartment, PEND_WANTED);
+    struct wait waiting = wait_for_payload(&branch->descriptor.compartment, PEND_PAYLOAD);
+    uint8_t key[PEND_KEY_BYTES];
+    struct span value;
+
+    pend_key(key, &wanted, log_no, seq);
+    if (table_get(intake->main_txn, TABLE_PEND, span_of(key, sizeof key), &value) == ERR_ABSENT) {
+        pend_put(intake, &waiting, log_no, seq);
+    }
+}
+
 /* Take an entry that is here already once more: what it waited for may have come, or its standing may be another. */
 static void
 take_again(struct intake *intake, uint32_t log_no, uint64_t seq, const struct wait *waited)
@@ -1073,6 +1107,10 @@ take_again(struct intake *intake, uint32_t log_no, uint64_t seq, const struct wa
         keys_get_payload(intake->keys_txn, log_no, seq, &payload) != ERR_OK) {
         return;
     }
+    if (stored.state == STATE_NEEDS_PAYLOAD && payload.data == NULL) {
+        wait_on_for_payload(intake, branch, log_no, seq);
+        return;
+    }
     struct buf copy = { 0 };
     buf_put_span(&copy, payload);
     if (copy.failed) {
@@ -1090,7 +1128,8 @@ take_again(struct intake *intake, uint32_t log_no, uint64_t seq, const struct wa
     if (waited != NULL) {
         pend_key(key, waited, log_no, seq);
         (void)table_delete(intake->main_txn, TABLE_PEND, span_of(key, sizeof key));
-    } else if (stored.state == STATE_NEEDS_KEY || stored.state == STATE_NEEDS_SCHEMA) {
+    } else if (stored.state == STATE_NEEDS_KEY || stored.state == STATE_NEEDS_SCHEMA ||
+               stored.state == STATE_NEEDS_PAYLOAD) {
         intake_forget_waiting(intake, branch, &stored.entry);
     }
     if (outcome.wait.reason != 0) {
@@ -1346,6 +1385,140 @@ admit(const struct intake *intake, const struct descriptor *descriptor)
     }
 }
 
+/* An entry that is here came again: put its payload in, if that is what was waited for. Ids are equal, so the hash is the one that the
+ * author signed. False: it did not wait, or none came. */
+static bool
+fill_payload(struct intake *intake, uint32_t log_no, const struct entry *entry)
+{
+    const struct log_branch *branch = journal_branch(intake->options.journal, log_no);
+    enum entry_state state;
+
+    if (entry->payload.data == NULL || branch->absent_count == 0 ||
+        journal_state(intake->options.journal, intake->main_txn, log_no, entry->seq, &state) != ERR_OK ||
+        state != STATE_NEEDS_PAYLOAD ||
+        erase_order_of(intake->options.erase, &branch->descriptor.compartment, &branch->log_id, entry) !=
+            NULL ||
+        journal_put_payload(intake->options.journal, intake->main_txn, log_no, entry->seq, entry->payload) !=
+            ERR_OK) {
+        return false;
+    }
+    take_again(intake, log_no, entry->seq, NULL);
+    return true;
+}
+
+/* The first row of `pend` behind a place, of one reason. */
+static bool
+next_absent(struct table_txn *txn, const struct ident *compartment, enum pend_reason reason,
+            struct absent_cursor *cursor)
+{
+    struct wait wait = wait_for_payload(compartment, reason);
+    uint8_t from[PEND_KEY_BYTES];
+    struct table_cursor rows;
+    struct span key;
+    struct span value;
+
+    pend_key(from, &wait, cursor->log_no, cursor->seq + (cursor->log_no != LOG_NONE));
+    table_cursor_init(&rows, txn, TABLE_PEND, span_of(from, 1 + WAIT_BYTES));
+    bool found =
+        table_cursor_seek(&rows, span_of(from, sizeof from), &key, &value) && key.size == sizeof from;
+    if (found) {
+        *cursor = (struct absent_cursor){ bytes_read_u32(key.data + 1 + WAIT_BYTES),
+                                          bytes_read_u64(key.data + 1 + WAIT_BYTES + 4) };
+    }
+    table_cursor_end(&rows);
+    return found;
+}
+
+bool
+intake_next_absent(struct table_txn *txn, const struct ident *compartment, bool wanted,
+                   struct absent_cursor *cursor)
+{
+    struct absent_cursor asked = *cursor;
+    struct absent_cursor other = *cursor;
+    bool has_asked = next_absent(txn, compartment, PEND_WANTED, &asked);
+    bool has_other = !wanted && next_absent(txn, compartment, PEND_PAYLOAD, &other);
+    bool asked_first = asked.log_no < other.log_no || (asked.log_no == other.log_no && asked.seq < other.seq);
+
+    if (has_asked || has_other) {
+        *cursor = has_asked && (!has_other || asked_first) ? asked : other;
+    }
+    return has_asked || has_other;
+}
+
+/* The keys of all rows of one reason, after each other. */
+static void
+gather_waiting(struct table_txn *txn, enum pend_reason reason, struct buf *keys)
+{
+    const uint8_t prefix = (uint8_t)reason;
+    struct table_cursor rows;
+    struct span key;
+    struct span value;
+
+    table_cursor_init(&rows, txn, TABLE_PEND, span_of(&prefix, 1));
+    while (table_cursor_next(&rows, &key, &value)) {
+        if (key.size == PEND_KEY_BYTES) {
+            buf_put_span(keys, key);
+        }
+    }
+    table_cursor_end(&rows);
+}
+
+static bool
+is_of_record(struct intake *intake, const struct log_branch *branch, const struct entry *entry,
+             const struct ident *record_id)
+{
+    const struct epoch_keys *keys =
+        keyring_find(intake->options.keyring, &branch->descriptor.compartment, entry->epoch);
+    const struct cached_record *record = NULL;
+    uint8_t prefix[8];
+
+    return keys != NULL && record_of_entry(intake, branch, entry, keys, prefix, &record) == ERR_OK &&
+           ident_equal(&record->record.record_id, record_id);
+}
+
+/* `row` is the key of a row of `pend` that waits for a payload. */
+static void
+count_absent(struct intake *intake, const uint8_t row[PEND_KEY_BYTES], const struct ident *record_id,
+             bool want, struct intake_absent *out)
+{
+    uint32_t log_no = bytes_read_u32(row + 1 + WAIT_BYTES);
+    uint64_t seq = bytes_read_u64(row + 1 + WAIT_BYTES + 4);
+    const struct log_branch *branch = journal_branch(intake->options.journal, log_no);
+    bool wanted = row[0] == PEND_WANTED;
+    struct journal_entry stored;
+
+    if (journal_read(intake->options.journal, intake->main_txn, log_no, seq, &stored) != ERR_OK ||
+        (record_id != NULL && !is_of_record(intake, branch, &stored.entry, record_id))) {
+        return;
+    }
+    if (want && !wanted) {
+        struct wait asked = wait_for_payload(&branch->descriptor.compartment, PEND_WANTED);
+
+        (void)table_delete(intake->main_txn, TABLE_PEND, span_of(row, PEND_KEY_BYTES));
+        pend_put(intake, &asked, log_no, seq);
+        wanted = true;
+    }
+    out->count++;
+    out->bytes += stored.entry.payload_size;
+    out->wanted += wanted;
+}
+
+enum err
+intake_absent(struct intake *intake, const struct ident *record_id, bool want, struct intake_absent *out)
+{
+    struct buf keys = { 0 };
+
+    memset(out, 0, sizeof *out);
+    gather_waiting(intake->main_txn, PEND_PAYLOAD, &keys);
+    gather_waiting(intake->main_txn, PEND_WANTED, &keys);
+    bool failed = keys.failed;
+    for (size_t at = 0; !failed && at < keys.size; at += PEND_KEY_BYTES) {
+        count_absent(intake, keys.data + at, record_id, want, out);
+    }
+    buf_free(&keys);
+    return failed ? ERR_MEMORY : table_error(intake->main_txn);
+}
+
 static struct intake_result
 take_chunk(struct intake *intake, const struct descriptor *descriptor, struct span bytes)
 {
@@ -1378,6 +1551,7 @@ take_chunk(struct intake *intake, const struct descriptor *descriptor, struct sp
 
     /* What is here already is passed over; the rest follows on the branch where that ended. */
     size_t known = 0;
+    uint32_t filled = 0;
     for (; known < chunk->entry_count; known++) {
         uint32_t at = journal_find(intake->options.journal, intake->main_txn, &log_id,
                                    chunk->entries[known].seq, &chunk->entries[known].id);
@@ -1385,9 +1559,11 @@ take_chunk(struct intake *intake, const struct descriptor *descriptor, struct sp
             break;
         }
         branch = journal_branch(intake->options.journal, at);
+        filled += !intake->narrow && fill_payload(intake, at, &chunk->entries[known]);
     }
     if (known == chunk->entry_count) {
-        return (struct intake_result){ .verdict = VERDICT_SEEN,
+        return (struct intake_result){ .verdict = filled > 0 ? VERDICT_TAKEN : VERDICT_SEEN,
+                                       .new_count = filled,
                                        .log_no = branch->log_no,
                                        .last_seq = chunk->entries[known - 1].seq };
     }
@@ -2081,6 +2257,7 @@ intake_recount_pending(struct intake *intake, struct table_txn *txn)
 
     for (uint32_t no = 1; no <= journal_branch_count(intake->options.journal); no++) {
         journal_branch(intake->options.journal, no)->pending_count = 0;
+        journal_branch(intake->options.journal, no)->absent_count = 0;
     }
     table_cursor_init(&cursor, txn, TABLE_PEND, span_of(NULL, 0));
     while (table_cursor_next(&cursor, &key, &value)) {
@@ -2093,7 +2270,9 @@ intake_recount_pending(struct intake *intake, struct table_txn *txn)
             table_cursor_end(&cursor);
             return ERR_CORRUPT;
         }
-        journal_branch(intake->options.journal, log_no)->pending_count++;
+        struct log_branch *branch = journal_branch(intake->options.journal, log_no);
+        branch->pending_count++;
+        branch->absent_count += key.data[0] == PEND_PAYLOAD || key.data[0] == PEND_WANTED;
     }
     table_cursor_end(&cursor);
     return table_error(txn);

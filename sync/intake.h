@@ -29,8 +29,17 @@ enum pend_reason {
     PEND_SCHEMA = 3, /* an upgrade of this program */
     /* No entry but a record: its record_no, u64; log_no and seq are 0. */
     PEND_REBUILD = 4, /* what is derived of it is to be made anew */
-    PEND_REKEY = 5 /* the entry that brought its key no longer counts: who wrote in it brings the key again */
+    PEND_REKEY =
+        5, /* the entry that brought its key no longer counts: who wrote in it brings the key again */
+    /* Its own payload, of which only the header came: compartment_id[0..8]. */
+    PEND_PAYLOAD = 6,
+    PEND_WANTED = 7 /* and somebody here asked for it */
 };
+
+/* The next entry of a compartment whose payload is still to come, after *cursor (all zero: the first), which moves on; `wanted`: of those
+ * alone that somebody asked for, else all. False: there is no more. */
+bool intake_next_absent(struct table_txn *txn, const struct ident *compartment, bool wanted,
+                        struct absent_cursor *cursor);
 
 /* Everything that was ever decided here, for status and tests. */
 struct intake_counts {
@@ -84,6 +93,18 @@ bool intake_narrow(struct intake *intake, bool narrow);
 /* Take one chunk of the log that `descriptor` names. */
 struct intake_result intake_chunk(struct intake *intake, const struct descriptor *descriptor,
                                   struct span bytes);
+
+/* Long payloads that are still to come: how many, their bytes, and how many of them somebody asked for. */
+struct intake_absent {
+    uint64_t count;
+    uint64_t bytes;
+    uint64_t wanted;
+};
+
+/* Count them, of everything or of one record (as far as its entries can be told by the keys that are here); `want`: ask for them, in a turn; else between
+ * intake_read_with and the end of its transactions. ERR_MEMORY; of rows as table_error. */
+MUST_CHECK enum err intake_absent(struct intake *intake, const struct ident *record_id, bool want,
+                                  struct intake_absent *out);
 
 /* Take an entry that this device wrote: the next of the first branch of its log (`log_id` is that of `descriptor`), sealed and
  * identified, its payload lent for the call. It is judged like anybody's. Its signature is made when it ends a run, or is the head at intake_sign: in

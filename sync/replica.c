@@ -1226,6 +1226,12 @@ replica_setbacks(const struct replica *replica)
     return (struct replica_setbacks){ replica->incarnations, replica->lost_tails };
 }
 
+enum err
+replica_absent(struct replica *replica, const struct ident *record_id, bool want, struct intake_absent *out)
+{
+    return intake_absent(replica->intake, record_id, want, out);
+}
+
 const struct intake_counts *
 replica_counts(const struct replica *replica)
 {

@@ -285,6 +285,11 @@ MUST_CHECK enum err replica_open_held(struct replica *replica, uint32_t log_no, 
  * ERR_DENIED: this device may not read there. Otherwise as intake_open_any. */
 MUST_CHECK enum err replica_stamp_of(struct replica *replica, uint32_t log_no, uint64_t seq,
                                      struct arena *arena, uint64_t *hlc_out);
+/* Long payloads of which only the header came, of everything or of one record: how many, and with `want`, in a turn, somebody asks for
+ * them. Else in a turn, or between replica_begin_read and replica_end_read. Errors as intake_absent. */
+MUST_CHECK enum err replica_absent(struct replica *replica, const struct ident *record_id, bool want,
+                                   struct intake_absent *out);
+
 const struct intake_counts *replica_counts(const struct replica *replica);
 struct journal *replica_journal(struct replica *replica);
 

@@ -109,7 +109,8 @@ store_flags(void *self, const struct ident *compartment)
         }
         flags |= branch->pending_count > 0 ? DIGEST_WORKING : 0;
         flags |= (branch->lacks & LACKS_ENTRIES) != 0 ? DIGEST_LACKS_ENTRIES : 0;
-        flags |= (branch->lacks & LACKS_PAYLOADS) != 0 ? DIGEST_LACKS_PAYLOADS : 0;
+        flags |=
+            (branch->lacks & LACKS_PAYLOADS) != 0 || branch->absent_count > 0 ? DIGEST_LACKS_PAYLOADS : 0;
     }
     flags |= lacks_proved_branch(replica, compartment) ? DIGEST_LACKS_ENTRIES : 0;
     /* A record that is to be rebuilt may be of any compartment that is read here. */
@@ -221,10 +222,19 @@ branch_of_tip(struct replica *replica, struct table_txn *txn, const struct tip *
     return branch;
 }
 
+static bool
+brings_payload(enum chunk_payloads payloads, const struct entry *entry)
+{
+    bool is_long = entry_is_long(entry);
+
+    return payloads == PAYLOADS_ALL || (payloads == PAYLOADS_SHORT && !is_long) ||
+           (payloads == PAYLOADS_LONG && is_long);
+}
+
 /* Entries from_seq to the next kept signature on the way to the head of `branch`, as one chunk. */
 static enum err
 read_chunk(struct replica *replica, struct table_txn *txn, const struct log_branch *branch, uint64_t from_seq,
-           bool headers_only, struct buf *chunk_out, uint64_t *next_seq_out)
+           enum chunk_payloads payloads, struct buf *chunk_out, uint64_t *next_seq_out)
 {
     struct entry entries[RUN_ENTRIES_MAX];
     uint8_t signature[SIGNATURE_BYTES];
@@ -259,7 +269,7 @@ read_chunk(struct replica *replica, struct table_txn *txn, const struct log_bran
         }
         run_step(&run, stored.entry.payload_size);
         entries[n] = stored.entry;
-        if (headers_only) {
+        if (!brings_payload(payloads, &stored.entry)) {
             entries[n].payload = span_of(NULL, 0);
         } else if (stored.entry.kind == ENTRY_KEY && stored.state != STATE_ERASED &&
                    keys_get_payload(replica->keys_txn, stored.log_no, from_seq + n, &entries[n].payload) !=
@@ -328,7 +338,7 @@ store_beyond(void *self, const struct hash *device_id, const struct ident *compa
 }
 
 static enum err
-store_read_chunk(void *self, const struct tip *tip, uint64_t from_seq, bool headers_only,
+store_read_chunk(void *self, const struct tip *tip, uint64_t from_seq, enum chunk_payloads payloads,
                  struct buf *chunk_out, uint64_t *next_seq_out)
 {
     struct replica *replica = self;
@@ -338,12 +348,31 @@ store_read_chunk(void *self, const struct tip *tip, uint64_t from_seq, bool head
     if (err == ERR_OK) {
         const struct log_branch *branch = branch_of_tip(replica, txn, tip);
 
-        err = branch == NULL
-                  ? ERR_ABSENT
-                  : read_chunk(replica, txn, branch, from_seq, headers_only, chunk_out, next_seq_out);
+        err = branch == NULL ? ERR_ABSENT
+                             : read_chunk(replica, txn, branch, from_seq, payloads, chunk_out, next_seq_out);
         replica_end_read(replica, &txn);
     }
     return err;
+}
+
+static bool
+store_absent(void *self, const struct ident *compartment, bool wanted, struct absent_cursor *cursor,
+             struct hash *log_id_out, uint64_t *seq_out)
+{
+    struct replica *replica = self;
+    struct table_txn *txn = NULL;
+
+    if (replica_begin_read(replica, &txn) != ERR_OK) {
+        return false;
+    }
+    bool found = intake_next_absent(txn, compartment, wanted, cursor);
+    const struct log_branch *branch = found ? journal_branch(replica->journal, cursor->log_no) : NULL;
+    if (branch != NULL) {
+        *log_id_out = branch->log_id;
+        *seq_out = cursor->seq;
+    }
+    replica_end_read(replica, &txn);
+    return branch != NULL;
 }
 
 /* What this peer brought that counts for nothing; NULL: nothing yet, and no memory to note it. */
@@ -719,6 +748,7 @@ replica_gossip_init(struct replica *replica)
         .links = store_links,
         .has = store_has,
         .read_chunk = store_read_chunk,
+        .absent = store_absent,
         .take = store_take,
         .beyond = store_beyond,
         .visible = store_visible,

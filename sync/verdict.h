@@ -37,3 +37,9 @@ struct taken {
     uint32_t entry_count;  /* entries that were new here */
     bool limited;          /* this log ends at a cut here: what is refused of it is never taken */
 };
+
+/* Where a walk over entries of which only the header is here stands; all zero: before the first. It means something only here. */
+struct absent_cursor {
+    uint32_t log_no;
+    uint64_t seq;
+};

@@ -113,6 +113,18 @@ find_by_id(const struct held_log *held, const struct entry *entry)
     return NO_PARENT;
 }
 
+static void
+own_payload(struct entry *entry, struct span payload)
+{
+    entry->payload = span_of(NULL, 0);
+    if (payload.data != NULL) {
+        uint8_t *copy = malloc(payload.size + 1);
+        assert(copy != NULL);
+        memcpy(copy, payload.data, payload.size);
+        entry->payload = span_of(copy, payload.size);
+    }
+}
+
 static size_t
 add_entry(struct held_log *held, const struct entry *entry, size_t parent)
 {
@@ -125,12 +137,7 @@ add_entry(struct held_log *held, const struct entry *entry, size_t parent)
     memset(added, 0, sizeof *added);
     added->entry = *entry;
     added->parent = parent;
-    if (entry->payload.data != NULL) {
-        uint8_t *copy = malloc(entry->payload.size + 1);
-        assert(copy != NULL);
-        memcpy(copy, entry->payload.data, entry->payload.size);
-        added->entry.payload.data = copy;
-    }
+    own_payload(&added->entry, entry->payload);
     if (parent == NO_PARENT) {
         held->root_count++;
     } else {
@@ -216,10 +223,48 @@ store_frontier(void *self, const struct ident *compartment)
     return &part_of_ident(self, compartment)->frontier;
 }
 
+static bool
+next_absent(const struct holding *holding, const struct ident *compartment, struct absent_cursor *cursor,
+            struct hash *log_id_out, uint64_t *seq_out)
+{
+    for (size_t n = cursor->log_no == 0 ? 0 : cursor->log_no - 1; n < holding->log_count; n++) {
+        const struct held_log *held = holding->logs[n];
+        size_t from = n + 1 == cursor->log_no ? cursor->seq + 1 : 0;
+
+        for (size_t k = from; ident_equal(&held->log.descriptor.compartment, compartment) && k < held->count;
+             k++) {
+            const struct entry *entry = &held->entries[k].entry;
+
+            if (entry->payload.data == NULL && entry_is_long(entry) &&
+                entry->payload_size != holding->erased_bytes) {
+                *cursor = (struct absent_cursor){ (uint32_t)n + 1, k };
+                *log_id_out = held->log.log_id;
+                *seq_out = entry->seq;
+                return true;
+            }
+        }
+    }
+    return false;
+}
+
+static bool
+store_absent(void *self, const struct ident *compartment, bool wanted, struct absent_cursor *cursor,
+             struct hash *log_id_out, uint64_t *seq_out)
+{
+    const struct holding *holding = self;
+
+    return (!wanted || holding->wants_all) && next_absent(holding, compartment, cursor, log_id_out, seq_out);
+}
+
 static uint8_t
 store_flags(void *self, const struct ident *compartment)
 {
-    return part_of_ident(self, compartment)->flags;
+    struct absent_cursor cursor = { 0 };
+    struct hash log_id;
+    uint64_t seq;
+    bool lacks = next_absent(self, compartment, &cursor, &log_id, &seq);
+
+    return part_of_ident(self, compartment)->flags | (lacks ? DIGEST_LACKS_PAYLOADS : 0);
 }
 
 static bool
@@ -273,8 +318,8 @@ store_has(void *self, const struct hash *log_id, uint64_t seq, const uint8_t ent
 }
 
 static enum err
-store_read_chunk(void *self, const struct tip *tip, uint64_t from_seq, bool headers_only, struct buf *out,
-                 uint64_t *next_seq_out)
+store_read_chunk(void *self, const struct tip *tip, uint64_t from_seq, enum chunk_payloads payloads,
+                 struct buf *out, uint64_t *next_seq_out)
 {
     struct holding *holding = self;
     struct held_log *held = holding_find(holding, &tip->log_id);
@@ -305,7 +350,9 @@ store_read_chunk(void *self, const struct tip *tip, uint64_t from_seq, bool head
             break; /* the run before ended where it was */
         }
         entries[count] = entry->entry;
-        if (headers_only) {
+        bool is_long = entry_is_long(&entries[count]);
+        if (payloads == PAYLOADS_NONE || (payloads == PAYLOADS_SHORT && is_long) ||
+            (payloads == PAYLOADS_LONG && !is_long)) {
             entries[count].payload = span_of(NULL, 0);
         }
         count++;
@@ -367,7 +414,8 @@ store_take(void *self, const struct hash *device_id, const struct gossip_log *lo
         return;
     }
     for (size_t n = 0; n < chunk.entry_count; n++) {
-        if (chunk.entries[n].payload.data == NULL && chunk.entries[n].payload_size != holding->erased_bytes &&
+        if (chunk.entries[n].payload.data == NULL && !entry_is_long(&chunk.entries[n]) &&
+            chunk.entries[n].payload_size != holding->erased_bytes &&
             (held == NULL || find_by_id(held, &chunk.entries[n]) == NO_PARENT)) {
             refuse(holding, taken, VERDICT_LATER, LATER_PAYLOAD);
             return;
@@ -382,6 +430,11 @@ store_take(void *self, const struct hash *device_id, const struct gossip_log *lo
         if (at == NO_PARENT) {
             at = add_entry(held, &chunk.entries[n], parent);
             taken->entry_count++;
+            taken->verdict = VERDICT_TAKEN;
+        } else if (held->entries[at].entry.payload.data == NULL && chunk.entries[n].payload.data != NULL &&
+                   entry_is_long(&chunk.entries[n]) &&
+                   chunk.entries[n].payload_size != holding->erased_bytes) {
+            own_payload(&held->entries[at].entry, chunk.entries[n].payload);
             taken->verdict = VERDICT_TAKEN;
         }
         parent = at;
@@ -795,6 +848,7 @@ holding_init(struct holding *holding, const struct hash *device_id)
         .links = store_links,
         .has = store_has,
         .read_chunk = store_read_chunk,
+        .absent = store_absent,
         .take = store_take,
         .beyond = store_beyond,
         .visible = store_visible,

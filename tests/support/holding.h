@@ -77,6 +77,7 @@ struct holding {
     uint32_t admins;                       /* bit n: device n of `peers` has admin everywhere */
     uint32_t erased_bytes;                 /* entries with a payload of this size were erased; 0: none */
     bool full;
+    bool wants_all; /* of long entries somebody here asks for the payload */
     bool invisible; /* nothing becomes visible */
     /* what happened */
     uint64_t taken_count;

@@ -125,14 +125,14 @@ saves_pseudonym(struct test_node *node, const struct ident *compartment, const s
     saves_commit(node);
 }
 
-/* Looks at every value of the pseudonym; gives how many there are. */
+/* Looks at every value of a field of a person; gives how many there are. */
 static size_t
-look(struct test_node *node, const struct ident *compartment, const struct ident *person, struct span wanted,
-     bool *found_out)
+look(struct test_node *node, const struct ident *compartment, const struct ident *person, const char *name,
+     struct span wanted, bool *found_out)
 {
     struct arena arena = { 0 };
     struct replica_view view;
-    uint32_t field = field_of("person", "pseudonym")->number;
+    uint32_t field = field_of("person", name)->number;
     size_t count = 0;
 
     *found_out = false;
@@ -155,20 +155,27 @@ saves_pseudonym_count(struct test_node *node, const struct ident *compartment, c
 {
     bool found;
 
-    return look(node, compartment, person, span_of(NULL, 0), &found);
+    return look(node, compartment, person, "pseudonym", span_of(NULL, 0), &found);
+}
+
+bool
+saves_has(struct test_node *node, const struct ident *compartment, const struct ident *person,
+          const char *name, const char *text)
+{
+    struct buf value = { 0 };
+    bool found;
+
+    cbor_put_text(&value, span_text(text));
+    (void)look(node, compartment, person, name, buf_span(&value), &found);
+    buf_free(&value);
+    return found;
 }
 
 bool
 saves_has_pseudonym(struct test_node *node, const struct ident *compartment, const struct ident *person,
                     const char *pseudonym)
 {
-    struct buf value = { 0 };
-    bool found;
-
-    cbor_put_text(&value, span_text(pseudonym));
-    (void)look(node, compartment, person, buf_span(&value), &found);
-    buf_free(&value);
-    return found;
+    return saves_has(node, compartment, person, "pseudonym", pseudonym);
 }
 
 const uint8_t *

@@ -27,6 +27,9 @@ void saves_pseudonym(struct test_node *node, const struct ident *compartment, co
 /* How many values the pseudonym has here; 0 too where there is no such record. */
 size_t saves_pseudonym_count(struct test_node *node, const struct ident *compartment,
                              const struct ident *person);
+/* True if this text is a value of that field of the person. */
+bool saves_has(struct test_node *node, const struct ident *compartment, const struct ident *person,
+               const char *name, const char *text);
 /* True if `pseudonym` is one of them. */
 bool saves_has_pseudonym(struct test_node *node, const struct ident *compartment, const struct ident *person,
                          const char *pseudonym);

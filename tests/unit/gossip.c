@@ -1717,6 +1717,75 @@ START_TEST(little_is_on_its_way_on_a_slow_line_and_urgent_news_overtake_the_rest
 }
 END_TEST
 
+/* On a metered line the headers of long entries come, and everything else; the rest when somebody asks for it. */
+START_TEST(on_a_metered_line_long_payloads_come_when_they_are_asked_for)
+{
+    size_t without;
+
+    add_node();
+    add_node_with(PROFILE_METERED, 262144);
+    share(0, 1, CONTROL);
+    share(0, 1, CASES);
+    for (int n = 0; n < 20; n++) {
+        write_entries(0, 0, CASES, LANE_NORMAL, 3, 100);
+        write_entries(0, 0, CASES, LANE_NORMAL, 1, 9000);
+    }
+    write_entries(0, 0, CASES, LANE_URGENT, 1, 9000);
+    uint32_t cable = connect_nodes(1, 0);
+    run(60 * 1000, NULL);
+    ck_assert(all_equal());
+    ck_assert_uint_eq(holding_entries(&nodes[1].holding, &without), 81);
+    ck_assert_uint_eq(without, 20);
+    ck_assert_uint_eq(frames_of(FRAME_WANT), 0);
+    ck_assert_uint_le(bytes_total, 60 * 250 + 20 * 200 + 9000 + 4000);
+    ck_assert_uint_ge(frames_of(FRAME_BYE), 1);
+    size_t count;
+    ck_assert(!gossip_status(nodes[1].gossip, &count)[0].compartments[1].complete);
+    /* Somebody wants to read them. */
+    nodes[1].holding.wants_all = true;
+    pull_out(cable);
+    plug_in(cable);
+    forget_frames();
+    run(120 * 1000, NULL);
+    expect_whole(1, 81);
+    ck_assert_uint_eq(frames_of(FRAME_WANT), 20);
+    ck_assert_uint_le(bytes_total, 20 * (9000 + 12288) + 10000);
+    ck_assert_uint_ge(frames_of(FRAME_BYE), 1);
+}
+END_TEST
+
+/* Who has only headers gets the rest without being asked, where a line allows it; and passes on what it has. */
+START_TEST(on_a_lan_long_payloads_are_asked_for_by_themselves)
+{
+    add_node();
+    add_node_with(PROFILE_METERED, 262144);
+    add_node();
+    share(0, 1, CONTROL);
+    share(0, 1, CASES);
+    share(1, 2, CONTROL);
+    share(1, 2, CASES);
+    share(0, 2, CONTROL);
+    share(0, 2, CASES);
+    write_entries(0, 0, CASES, LANE_NORMAL, 20, 9000);
+    uint32_t cable = connect_nodes(1, 0);
+    run(60 * 1000, NULL);
+    pull_out(cable);
+    gossip_line(nodes[1].gossip, cable + 1, PROFILE_LAN, GOSSIP_ALL);
+    uint32_t second = connect_nodes(2, 1);
+    gossip_line(nodes[1].gossip, second + 1, PROFILE_LAN, GOSSIP_ALL);
+    run(60 * 1000, NULL);
+    size_t without;
+    ck_assert_uint_eq(holding_entries(&nodes[2].holding, &without), 20);
+    ck_assert_uint_eq(without, 20);
+    /* The one who has them all. */
+    connect_nodes(2, 0);
+    run(400 * 1000, NULL);
+    expect_whole(2, 20);
+    expect_whole(1, 20);
+    ck_assert(all_know());
+}
+END_TEST
+
 START_TEST(a_spent_budget_ends_any_session)
 {
     two_nodes();
@@ -2109,6 +2178,8 @@ main(void)
         stopping_says_goodbye_and_keeps_checkpoints,
         a_metered_session_closes_when_all_is_equal,
         of_a_budget_the_last_part_carries_urgent_news_alone,
+        on_a_metered_line_long_payloads_come_when_they_are_asked_for,
+        on_a_lan_long_payloads_are_asked_for_by_themselves,
         a_spent_budget_ends_any_session,
         little_is_on_its_way_on_a_slow_line_and_urgent_news_overtake_the_rest,
         a_metered_session_in_which_nothing_moves_ends,
