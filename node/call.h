@@ -150,6 +150,9 @@ MUST_CHECK bool call_record(struct call *call, struct named *named_out);
 /* The same by a text. */
 MUST_CHECK bool call_named(struct call *call, const char *text, struct named *named_out);
 
+/* Long texts that have yet to come, as in the answers of sync.fetch, sync.budget and record.show. */
+json_t *absent_json(const struct intake_absent *absent);
+
 /* Both halves of it. */
 MUST_CHECK bool call_view(struct call *call, const struct named *named, struct replica_view *view_out);
 
@@ -353,6 +356,7 @@ void call_peer_list(struct call *call);
 void call_peer_remove(struct call *call);
 void call_peer_set(struct call *call);
 void call_sync_budget(struct call *call);
+void call_sync_fetch(struct call *call);
 void call_codebook_show(struct call *call);
 void call_actor_list(struct call *call);
 void call_actor_add(struct call *call);

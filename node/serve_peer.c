@@ -234,6 +234,36 @@ call_sync_now(struct call *call)
     call_ok(call, json_pack("{s:I}", "asked", asked));
 }
 
+/* --- long texts that come when somebody asks --- */
+
+json_t *
+absent_json(const struct intake_absent *absent)
+{
+    return json_pack("{s:I,s:I,s:I}", "count", (json_int_t)absent->count, "bytes", (json_int_t)absent->bytes,
+                     "asked", (json_int_t)absent->wanted);
+}
+
+void
+call_sync_fetch(struct call *call)
+{
+    bool of_record = call_text(call, "record") != NULL;
+    struct intake_absent absent;
+    struct named named;
+
+    if (call->failed || (of_record && !call_record(call, &named))) {
+        return;
+    }
+    enum err err = replica_absent(call->replica, of_record ? &named.record_id : NULL, true, &absent);
+    if (err != ERR_OK) {
+        call_fail(call, err, "", "what is still to come cannot be read here: %s", err_text(err));
+        return;
+    }
+    if (absent.count > 0) {
+        gossip_compare(call_options(call)->gossip, NULL, world_steady_ms(call_options(call)->world));
+    }
+    call_ok(call, absent_json(&absent));
+}
+
 /* --- what lines cost --- */
 
 static json_t *
@@ -296,7 +326,12 @@ call_sync_budget(struct call *call)
             (void)json_array_append_new(list, budget_json(call, peer, status));
         }
     }
-    call_ok(call, json_pack("{s:o}", "peers", list));
+    struct intake_absent absent;
+    enum err err = replica_absent(call->replica, NULL, false, &absent);
+    if (err != ERR_OK) {
+        call_fail(call, err, "", "what is still to come cannot be read here: %s", err_text(err));
+    }
+    call_ok(call, json_pack("{s:o,s:o}", "peers", list, "texts", absent_json(&absent)));
 }
 
 /* Change of a line what the request names. False: the call failed. */

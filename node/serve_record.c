@@ -482,6 +482,10 @@ call_record_show(struct call *call)
     }
     json_t *record = record_json(call, &named, &view);
     (void)json_object_set_new(record, "same", view.restricted ? json_null() : same_json(call, &named));
+    struct intake_absent absent;
+    if (replica_absent(call->replica, &named.record_id, false, &absent) == ERR_OK && absent.count > 0) {
+        (void)json_object_set_new(record, "to_come", absent_json(&absent));
+    }
     call_ok(call, record);
     if (!call->failed && !view.restricted && view.open != NULL &&
         codebook_field_by_name(call->codebook, view_kind(&view), "urgency") != NULL) {
@@ -536,8 +540,12 @@ static const char *
 state_name(enum entry_state state)
 {
     static const char *const names[STATE_COUNT] = {
-        [STATE_MERGED] = "merged", [STATE_CARRIED] = "carried",     [STATE_HELD] = "held",
-        [STATE_ERASED] = "erased", [STATE_NEEDS_KEY] = "needs key", [STATE_NEEDS_SCHEMA] = "needs upgrade",
+        [STATE_MERGED] = "merged",
+        [STATE_CARRIED] = "carried",
+        [STATE_HELD] = "held",
+        [STATE_ERASED] = "erased",
+        [STATE_NEEDS_KEY] = "needs key",
+        [STATE_NEEDS_SCHEMA] = "needs upgrade",
         [STATE_NEEDS_PAYLOAD] = "not here yet",
     };
 

@@ -20,6 +20,8 @@ enum {
 /* --- status --- */
 
 struct pend_counts {
+    uint64_t text;  /* long payloads that nobody asked for */
+    uint64_t asked; /* and those that somebody did */
     uint64_t key;
     uint64_t schema;
     uint64_t rebuild;
@@ -46,6 +48,12 @@ count_pend(struct table_txn *txn)
             break;
         case PEND_REBUILD:
             counts.rebuild++;
+            break;
+        case PEND_PAYLOAD:
+            counts.text++;
+            break;
+        case PEND_WANTED:
+            counts.asked++;
             break;
         default:
             break;
@@ -214,6 +222,11 @@ warnings_json(const struct call *call, const struct table_stat *stat, const stru
         warn(warnings, "%llu entries wait for an upgrade of this program: they are kept and passed on",
              (unsigned long long)pend->schema);
     }
+    if (pend->text > 0) {
+        warn(warnings,
+             "%llu long %s not come over a line that is dear: vigil sync fetch asks for what is missing",
+             (unsigned long long)pend->text, pend->text == 1 ? "text has" : "texts have");
+    }
     if (roster_newer_count(call->roster) > 0) {
         warn(warnings, "%zu statements need a newer version of this program",
              roster_newer_count(call->roster));
@@ -333,12 +346,13 @@ call_status(struct call *call)
                            time_json(status->started_ms), "entries", (json_int_t)count_entries(held, count),
                            "records", (json_int_t)records, "conflicts", (json_int_t)conflicts);
     json_t *more = json_pack(
-        "{s:{s:I,s:I,s:I},s:b,s:o,s:o,s:{s:o,s:b,s:o},s:{s:I,s:I},s:{s:I,s:I,s:s},s:o}", "pending", "key",
-        (json_int_t)pend.key, "schema", (json_int_t)pend.schema, "rebuild", (json_int_t)pend.rebuild,
-        "rebuilding", replica_is_rebuilding(call->replica), "refused", refused_json(call, counts), "disk",
-        disk, "clock", "now", time_json(now_ms), "suspect", clock_suspect, "devices", ahead, "peers", "up",
-        (json_int_t)peers_up_now, "all", (json_int_t)peers_all, "net", "pid", (json_int_t)status->net_pid,
-        "restarts", (json_int_t)status->net_restarts, "listening", status->listening, "warnings", warnings);
+        "{s:{s:I,s:I,s:I,s:I},s:b,s:o,s:o,s:{s:o,s:b,s:o},s:{s:I,s:I},s:{s:I,s:I,s:s},s:o}", "pending", "key",
+        (json_int_t)pend.key, "schema", (json_int_t)pend.schema, "rebuild", (json_int_t)pend.rebuild, "text",
+        (json_int_t)(pend.text + pend.asked), "rebuilding", replica_is_rebuilding(call->replica), "refused",
+        refused_json(call, counts), "disk", disk, "clock", "now", time_json(now_ms), "suspect", clock_suspect,
+        "devices", ahead, "peers", "up", (json_int_t)peers_up_now, "all", (json_int_t)peers_all, "net", "pid",
+        (json_int_t)status->net_pid, "restarts", (json_int_t)status->net_restarts, "listening",
+        status->listening, "warnings", warnings);
     if (ok != NULL && more != NULL) {
         (void)json_object_update(ok, more);
         (void)json_object_set_new(ok, "restored", restored ? time_json(made_ms) : json_null());

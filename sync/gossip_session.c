@@ -210,10 +210,25 @@ session_clear(struct gossip *gossip, struct conn *conn)
     blob_clear(gossip, conn);
 }
 
+/* How much it is that both have, once there is nothing left to say. */
+static const char *
+all_of_it(const struct conn *conn)
+{
+    for (size_t n = 0; n < conn->part_count; n++) {
+        const struct part *part = &conn->parts[n];
+
+        if (part->shared && ((part->told_flags | part->peer_flags) & DIGEST_LACKS_PAYLOADS) != 0) {
+            return "complete but for payloads that one side lacks, and nobody asked for";
+        }
+    }
+    return "complete";
+}
+
 void
 session_end(struct gossip *gossip, struct conn *conn, enum ending ending, uint64_t restart_after_ms,
             const char *why)
 {
+    const char *said = why != NULL ? why : all_of_it(conn);
     gossip_note_status(gossip, conn); /* as it was at the end */
     session_clear(gossip, conn);
     conn->state = SESSION_ENDED;
@@ -228,10 +243,9 @@ session_end(struct gossip *gossip, struct conn *conn, enum ending ending, uint64
     if (why != NULL) {
         session_say(conn->peer, why);
     }
-    (void)snprintf(conn->peer->last_ending, sizeof conn->peer->last_ending, "%s",
-                   why != NULL ? why : "complete");
+    (void)snprintf(conn->peer->last_ending, sizeof conn->peer->last_ending, "%s", said);
     struct short_id device = hash_short(&conn->peer->device_id);
-    log_event("session-ended", "peer=%s why=\"%s\"", device.text, why != NULL ? why : "complete");
+    log_event("session-ended", "peer=%s why=\"%s\"", device.text, conn->peer->last_ending);
 }
 
 void

@@ -464,6 +464,25 @@ print_urgency(const struct output *output, const json_t *urgency, const char *na
     free(why);
 }
 
+/* Long texts of which a line that is dear brought only the header. */
+static void
+print_to_come(const struct output *output, const json_t *texts, const char *name)
+{
+    json_int_t count = json_integer_value(json_object_get(texts, "count"));
+    json_int_t asked = json_integer_value(json_object_get(texts, "asked"));
+
+    if (count > 0) {
+        output_printf(output->to, "%lld long %s of it, %lld bytes, %s still to come", (long long)count,
+                      count == 1 ? "text" : "texts",
+                      (long long)json_integer_value(json_object_get(texts, "bytes")),
+                      count == 1 ? "is" : "are");
+        if (asked < count) {
+            output_printf(output->to, "; vigil sync fetch %s asks for what is missing", name);
+        }
+        (void)fputc('\n', output->to);
+    }
+}
+
 /* "The same as UGA-2026-0007 of UGA", with all of its group. */
 static void
 print_same(const struct output *output, const json_t *same)
@@ -514,6 +533,8 @@ show_record(const struct output *output, const json_t *record, bool ids, bool la
     if (json_is_true(json_object_get(record, "withheld"))) {
         (void)fputs("Part of it is withheld: this node may not read the protected half.\n", output->to);
     }
+    print_to_come(output, json_object_get(record, "to_come"),
+                  number[0] != '\0' ? number : text_of(record, "id"));
     print_same(output, json_object_get(record, "same"));
     print_held(output, json_object_get(record, "held"), number[0] != '\0' ? number : text_of(record, "id"));
     print_urgency(output, json_object_get(record, "urgency"),

@@ -242,6 +242,12 @@ run_watch(struct command *command)
     "Shares are rounded down, so 100.0 % means all. Of a peer that is away this tells what it had when "     \
     "it went.\n\n"
 
+static int64_t
+member(const json_t *object, const char *name)
+{
+    return json_integer_value(json_object_get(object, name));
+}
+
 static enum exit_status
 run_budget(struct command *command)
 {
@@ -270,8 +276,41 @@ run_budget(struct command *command)
     if (json_array_size(rows) == 0) {
         command_remark(command, "this node has no peer yet: vigil peer add --help shows how to name one\n");
     }
+    const json_t *texts = json_object_get(ok, "texts");
+    int64_t left = member(texts, "count") - member(texts, "asked");
+    if (left > 0) {
+        command_remark(command, "%lld long %s not come; vigil sync fetch asks for what is missing\n",
+                       (long long)left, left == 1 ? "text has" : "texts have");
+    }
     json_decref(ok);
     return status;
+}
+
+static enum exit_status
+run_fetch(struct command *command)
+{
+    struct client_fault fault;
+    json_t *request = json_pack("{s:s}", "do", "sync.fetch");
+    json_t *ok = NULL;
+
+    if (command->word_count > 0) {
+        (void)json_object_set_new(request, "record", json_string(command->words[0]));
+    }
+    if (!command_ask(command, request, &ok, &fault)) {
+        return command_fail(command, &fault, "cannot ask for what is missing");
+    }
+    int64_t count = member(ok, "count");
+    if (command->out.json) {
+        output_json(command->out.to, ok);
+    } else if (count == 0) {
+        (void)fprintf(command->out.to, "nothing is missing\n");
+    } else {
+        (void)fprintf(command->out.to,
+                      "%lld long %s asked for, %lld bytes; vigil sync watch shows what comes\n",
+                      (long long)count, count == 1 ? "text is" : "texts are", (long long)member(ok, "bytes"));
+    }
+    json_decref(ok);
+    return STATUS_DONE;
 }
 
 static const struct verb verbs[] = {
@@ -282,6 +321,11 @@ static const struct verb verbs[] = {
       "ended.\n"
       "vigil peer set says how a line is used.\n",
       run_budget },
+    { "fetch", "[RECORD]", 0, 1, 0, "Ask for long texts that were left for later",
+      "On a metered line the header of a long text comes, and the text itself when somebody asks for it: of "
+      "one "
+      "record, or of all. It comes in the next session, as the budget of the line allows.\n",
+      run_fetch },
     { "now", "[PEER]", 0, 1, 0, "Ask the peers for what is new, at once",
       "Ends with 75 if nobody is connected.\n", run_now },
     { "status", NULL, 0, 0, OPTION(CHECK), "Show how far each peer is",
