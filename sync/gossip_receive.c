@@ -34,6 +34,8 @@ receive_hello(struct gossip *gossip, struct conn *conn, const struct hello *hell
     conn->told_set_back = false;
     memcpy(conn->incarnation, hello->incarnation, sizeof conn->incarnation);
     conn->credit = hello->credit_bytes < CREDIT_BYTES_MAX ? hello->credit_bytes : CREDIT_BYTES_MAX;
+    conn->peer_profile =
+        hello->profile; /* whoever sets our line before we have greeted forgets nothing of theirs */
     if (hello->profile > conn->profile) {
         conn->profile = (enum link_profile)hello->profile;
     }

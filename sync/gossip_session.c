@@ -376,8 +376,11 @@ session_shares(const struct conn *conn)
 void
 session_set_line(const struct gossip *gossip, struct conn *conn)
 {
-    conn->profile = conn->own_profile;
-    conn->window = conn->allowance == GOSSIP_ALL ? gossip->options.credit_bytes : CREDIT_BYTES_MIN;
+    bool own_is_slower = conn->own_profile > conn->peer_profile;
+
+    conn->profile = own_is_slower ? conn->own_profile : (enum link_profile)conn->peer_profile;
+    bool all = conn->allowance == GOSSIP_ALL && conn->profile != PROFILE_METERED;
+    conn->window = all ? gossip->options.credit_bytes : CREDIT_BYTES_MIN;
     conn->granted = conn->window;
     conn->sated = false;
 }
@@ -389,6 +392,7 @@ session_begin(struct gossip *gossip, struct conn *conn)
     conn->state = SESSION_GREETING;
     conn->restart_ms = 0;
     conn->began_ms = gossip->now_ms;
+    conn->peer_profile = 0;
     session_set_line(gossip, conn);
     if (!session_refresh(gossip, conn)) {
         session_end_memory(gossip, conn);

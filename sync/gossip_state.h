@@ -304,6 +304,7 @@ struct conn {
     bool hang_up;
     /* the session */
     enum link_profile own_profile; /* as we greet */
+    uint8_t peer_profile;          /* as the peer greeted; 0: not yet */
     enum gossip_allowance allowance;
     uint64_t window;           /* bytes of credit that the peer has at the start */
     bool sated;                /* what came last is more than the allowance: credit is not returned */

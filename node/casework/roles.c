@@ -21,6 +21,7 @@ static const struct {
     { "digest", EVERYBODY },
     { "sync.status", EVERYBODY },
     { "sync.now", EVERYBODY },
+    { "sync.fetch", EVERYBODY },
     { "sync.watch", EVERYBODY },
     { "peer.list", EVERYBODY },
     { "peer.add", TENDING | ROLE_CASE_WORK | ROLE_RELAY },

@@ -1754,6 +1754,31 @@ START_TEST(on_a_metered_line_long_payloads_come_when_they_are_asked_for)
 }
 END_TEST
 
+/* Whose greeting came before ours left is not forgotten when the owner sets our line: a metered line was used like a lan. */
+START_TEST(a_line_is_set_after_the_peer_greeted)
+{
+    size_t without;
+
+    add_node();
+    add_node_with(PROFILE_METERED, 262144);
+    share(0, 1, CONTROL);
+    share(0, 1, CASES);
+    write_entries(1, 1, CASES, LANE_NORMAL, 1, 9000);
+    uint32_t cable = connect_nodes(1, 0);
+    turn(1, 8);
+    struct pipe *pipe = &cables[cable].pipe[0];
+    ck_assert_uint_ge(pipe->count, 1);
+    gossip_receive(nodes[0].gossip, cable + 1, buf_span(&pipe->frames[0]), now_ms);
+    pipe->bytes -= pipe->frames[0].size;
+    buf_free(&pipe->frames[0]);
+    memmove(pipe->frames, pipe->frames + 1, --pipe->count * sizeof *pipe->frames);
+    gossip_line(nodes[0].gossip, cable + 1, PROFILE_LAN, GOSSIP_ALL);
+    run(60 * 1000, NULL);
+    ck_assert_uint_eq(holding_entries(&nodes[0].holding, &without), 1);
+    ck_assert_uint_eq(without, 1);
+}
+END_TEST
+
 /* Who has only headers gets the rest without being asked, where a line allows it; and passes on what it has. */
 START_TEST(on_a_lan_long_payloads_are_asked_for_by_themselves)
 {
@@ -2179,6 +2204,7 @@ main(void)
         a_metered_session_closes_when_all_is_equal,
         of_a_budget_the_last_part_carries_urgent_news_alone,
         on_a_metered_line_long_payloads_come_when_they_are_asked_for,
+        a_line_is_set_after_the_peer_greeted,
         on_a_lan_long_payloads_are_asked_for_by_themselves,
         a_spent_budget_ends_any_session,
         little_is_on_its_way_on_a_slow_line_and_urgent_news_overtake_the_rest,
