@@ -50,6 +50,7 @@ struct journal {
     uint32_t slot_count; /* a power of two */
     uint32_t log_count;
     uint64_t place_last;
+    uint64_t place_flushed; /* the last one of the turns before: who follows may have seen it */
     uint64_t held[JOURNAL_DETAILS_MAX];
     bool held_dirty;
     struct walk walk;
@@ -259,6 +260,7 @@ journal_load(struct journal *journal, struct table_txn *txn)
     table_cursor_init(&cursor, txn, TABLE_CHG, span_of(NULL, 0));
     if (table_cursor_last(&cursor, &key, &value) && key.size == 8) {
         journal->place_last = bytes_read_u64(key.data);
+        journal->place_flushed = journal->place_last;
     }
     table_cursor_end(&cursor);
     err = held_load(journal, txn);
@@ -469,7 +471,8 @@ journal_append_record(struct journal *journal, struct table_txn *txn, uint32_t r
     uint32_t log_no;
     uint64_t last;
 
-    if (journal_at(txn, journal->place_last, &log_no, &last) == ERR_OK && log_no == LOG_NONE &&
+    if (journal->place_last > journal->place_flushed &&
+        journal_at(txn, journal->place_last, &log_no, &last) == ERR_OK && log_no == LOG_NONE &&
         last == record_no) {
         return;
     }
@@ -580,6 +583,7 @@ journal_flush(struct journal *journal, struct table_txn *txn)
     if (journal->held_dirty) {
         held_write(journal, txn);
     }
+    journal->place_flushed = journal->place_last;
 }
 
 /* The row of an entry, checked for its shape. */

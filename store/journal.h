@@ -178,7 +178,7 @@ uint64_t journal_place_last(const struct journal *journal);
 MUST_CHECK enum err journal_at(struct table_txn *txn, uint64_t place, uint32_t *log_no_out,
                                uint64_t *seq_out);
 
-/* Give the record (0: any) a place. Nothing if it has the last one. */
+/* Give the record (0: any) a place. Nothing if it has the last one, of this turn. */
 void journal_append_record(struct journal *journal, struct table_txn *txn, uint32_t record_no);
 
 /* Entries of a compartment that wait for a key or an upgrade. */

@@ -259,7 +259,7 @@ count_pieces(const struct blob_ask *ask)
     return count;
 }
 
-/* Build an ASK. False: this file cannot be asked for now. */
+/* Build an ASK. False: there is nothing that could be asked of this file. */
 static bool
 build_ask(struct gossip *gossip, struct conn *conn, const struct shelf_blob *blob)
 {

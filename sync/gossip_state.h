@@ -63,7 +63,7 @@ enum {
     ASKS_MAX = 2,                   /* files under way to us on one connection */
     GIVES_MAX = 4,                  /* files that a peer asked for and has not got */
     ENDS_MAX = 8,                   /* of which it is to be told that they are not under way */
-    ASIDES_MAX = 64,                /* files that are not asked for now */
+    ASIDES_MAX = 64,                /* files that are left alone for a while */
     ASIDE_MS = 10 * 1000,           /* the first wait before one of them is asked for again */
     ASK_SILENCE_MS = 2 * 60 * 1000, /* without a piece, before a file is asked for elsewhere */
     SMALL_CHUNKS = 128,             /* of a file that is fetched over a wan though nobody asked: 1 MiB */

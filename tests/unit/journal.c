@@ -225,7 +225,7 @@ START_TEST(arrival_order_is_kept)
     ck_assert_uint_eq(seq, 3);
     ck_assert_int_eq(journal_at(txn, 11, &log_no, &seq), ERR_ABSENT);
 
-    /* A record has a place too, and one is enough. */
+    /* A record has a place too, and one is enough for a turn; who saw that must see the next. */
     journal_append_record(journal, txn, 7);
     journal_append_record(journal, txn, 7);
     ck_assert_uint_eq(journal_place_last(journal), 11);
@@ -234,6 +234,10 @@ START_TEST(arrival_order_is_kept)
     ck_assert_uint_eq(seq, 7);
     journal_append_record(journal, txn, 0);
     ck_assert_uint_eq(journal_place_last(journal), 12);
+    journal_append_record(journal, txn, 7);
+    journal_flush(journal, txn);
+    journal_append_record(journal, txn, 7);
+    ck_assert_uint_eq(journal_place_last(journal), 14);
 }
 END_TEST
 
