@@ -3,6 +3,7 @@
 #include <arpa/inet.h>
 #include <assert.h>
 #include <string.h>
+#include <strings.h>
 
 enum { LABEL_BYTES_MAX = 63, NAME_BYTES_MAX = 253 };
 
@@ -149,4 +150,39 @@ endpoint_parse(struct endpoint *endpoint_out, struct span text, enum endpoint_us
     endpoint.text[text.size] = '\0';
     *endpoint_out = endpoint;
     return ERR_OK;
+}
+
+enum err
+endpoint_parse_proxy(struct endpoint *endpoint_out, struct span text)
+{
+    static const char scheme[] = "socks5://";
+    struct endpoint endpoint = { .port = 0 };
+
+    assert(endpoint_out != NULL);
+    if (text.size >= ENDPOINT_BYTES || !starts_with(text, scheme) ||
+        !tcp_parse(&endpoint, span_of(text.data + strlen(scheme), text.size - strlen(scheme)),
+                   ENDPOINT_DIAL)) {
+        return ERR_INVALID;
+    }
+    memcpy(endpoint.text, text.data, text.size);
+    endpoint.text[text.size] = '\0';
+    *endpoint_out = endpoint;
+    return ERR_OK;
+}
+
+bool
+endpoint_proxy_valid(const char *text)
+{
+    struct endpoint endpoint;
+
+    return strcmp(text, PROXY_NONE) == 0 || endpoint_parse_proxy(&endpoint, span_text(text)) == ERR_OK;
+}
+
+bool
+endpoint_is_onion(const struct endpoint *endpoint)
+{
+    static const char suffix[] = ".onion";
+    size_t size = strlen(endpoint->host);
+
+    return size >= strlen(suffix) && strcasecmp(endpoint->host + size - strlen(suffix), suffix) == 0;
 }

@@ -1,4 +1,4 @@
-/* endpoint.h - where a node listens or can be reached: tcp://HOST:PORT.
+/* endpoint.h - where a node listens or can be reached: tcp://HOST:PORT; and through whom: socks5://HOST:PORT.
  *
  *     HOST = 192.0.2.7 | [2001:db8::7] | node.example.org | * (listen only)
  *
@@ -33,3 +33,13 @@ struct endpoint {
  * have, port 0, an interface, a source address before a semicolon. */
 MUST_CHECK enum err endpoint_parse(struct endpoint *endpoint_out, struct span text, enum endpoint_use use,
                                    bool ipc_allowed);
+
+/* Take a proxy apart: socks5://HOST:PORT. ERR_INVALID: anything else; a login, which would be a secret, has no place in it. */
+MUST_CHECK enum err endpoint_parse_proxy(struct endpoint *endpoint_out, struct span text);
+
+/* The same as a setting: socks5://HOST:PORT, or PROXY_NONE, which is to call directly. */
+#define PROXY_NONE "none"
+bool endpoint_proxy_valid(const char *text);
+
+/* True if the host is an onion service: no resolver is ever to be asked for it (RFC 7686). */
+bool endpoint_is_onion(const struct endpoint *endpoint);

@@ -1,4 +1,4 @@
-/* Any text as an endpoint: what is accepted begins with its transport, is kept as
+/* Any text as an endpoint, or as a proxy: what is accepted begins with its transport, is kept as
  * it was, and holds nothing that libzmq gives another meaning. */
 #include "sync/endpoint.h"
 
@@ -23,6 +23,12 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
             (use == ENDPOINT_DIAL && !endpoint.ipc && endpoint.port == 0)) {
             abort();
         }
+    }
+    if (endpoint_parse_proxy(&endpoint, span_of(data, size)) == ERR_OK &&
+        (strlen(endpoint.text) != size || memcmp(endpoint.text, data, size) != 0 ||
+         strncmp(endpoint.text, "socks5://", 9) != 0 || strpbrk(endpoint.text, ";%@, *") != NULL ||
+         endpoint.port == 0 || endpoint.host[0] == '\0' || !endpoint_proxy_valid(endpoint.text))) {
+        abort();
     }
     return 0;
 }

@@ -131,6 +131,60 @@ START_TEST(a_unix_socket_is_an_endpoint_in_tests_only)
 }
 END_TEST
 
+START_TEST(a_proxy_is_an_address_or_a_name_with_a_port_and_no_login)
+{
+    static const char *const wrong[] = { "socks5://127.0.0.1",
+                                         "socks5://:9050",
+                                         "socks5://*:9050",
+                                         "socks5://127.0.0.1:0",
+                                         "socks5://127.0.0.1:*",
+                                         "socks5://user:secret@127.0.0.1:9050",
+                                         "socks5h://127.0.0.1:9050",
+                                         "socks4://127.0.0.1:9050",
+                                         "SOCKS5://127.0.0.1:9050",
+                                         "tcp://127.0.0.1:9050",
+                                         "127.0.0.1:9050",
+                                         "socks5://127.0.0.1:9050/",
+                                         "None",
+                                         "" };
+    struct endpoint endpoint;
+
+    ck_assert_int_eq(endpoint_parse_proxy(&endpoint, span_text("socks5://127.0.0.1:9050")), ERR_OK);
+    ck_assert_str_eq(endpoint.host, "127.0.0.1");
+    ck_assert_uint_eq(endpoint.port, 9050);
+    ck_assert(endpoint.numeric);
+    ck_assert_str_eq(endpoint.text, "socks5://127.0.0.1:9050");
+    ck_assert_int_eq(endpoint_parse_proxy(&endpoint, span_text("socks5://[::1]:1080")), ERR_OK);
+    ck_assert_str_eq(endpoint.host, "::1");
+    ck_assert_int_eq(endpoint_parse_proxy(&endpoint, span_text("socks5://localhost:9150")), ERR_OK);
+    ck_assert(!endpoint.numeric);
+    for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++) {
+        ck_assert_msg(endpoint_parse_proxy(&endpoint, span_text(wrong[i])) == ERR_INVALID, "taken: %s",
+                      wrong[i]);
+        ck_assert(!endpoint_proxy_valid(wrong[i]));
+    }
+    ck_assert(endpoint_proxy_valid("none"));
+    ck_assert(endpoint_proxy_valid("socks5://localhost:9150"));
+    ck_assert_int_eq(endpoint_parse_proxy(&endpoint, span_text("none")), ERR_INVALID);
+}
+END_TEST
+
+START_TEST(an_onion_service_is_known_by_its_name)
+{
+    struct endpoint endpoint;
+
+    ck_assert_int_eq(parse(&endpoint, "tcp://vigil-hq.onion:7700", ENDPOINT_DIAL), ERR_OK);
+    ck_assert(endpoint_is_onion(&endpoint));
+    ck_assert_int_eq(parse(&endpoint, "tcp://a.vigil-hq.OniOn:7700", ENDPOINT_DIAL), ERR_OK);
+    ck_assert(endpoint_is_onion(&endpoint));
+    ck_assert_int_eq(parse(&endpoint, "tcp://onion:7700", ENDPOINT_DIAL), ERR_OK);
+    ck_assert(!endpoint_is_onion(&endpoint));
+    ck_assert_int_eq(parse(&endpoint, "tcp://vigil.onion.example.org:7700", ENDPOINT_DIAL), ERR_OK);
+    ck_assert(!endpoint_is_onion(&endpoint));
+}
+END_TEST
+
 SUITE_MAIN("endpoint", addresses_and_names_with_a_port_can_be_dialled,
            every_address_and_any_port_are_for_listening_only, nothing_else_is_an_endpoint,
-           a_name_is_as_long_as_a_host_name_may_be, a_unix_socket_is_an_endpoint_in_tests_only)
+           a_name_is_as_long_as_a_host_name_may_be, a_unix_socket_is_an_endpoint_in_tests_only,
+           a_proxy_is_an_address_or_a_name_with_a_port_and_no_login, an_onion_service_is_known_by_its_name)
