@@ -157,17 +157,38 @@ read_reason(struct reader *in)
     return (enum link_reason)value;
 }
 
-/* Printable ASCII to the end of the frame, or nothing at all. */
+/* Printable ASCII, or nothing at all. */
 static struct span
-read_endpoint(struct reader *in)
+read_printable(struct reader *in, size_t size)
 {
-    struct span text = reader_span(in, reader_left(in));
+    struct span text = reader_span(in, size);
 
     in->failed = in->failed || text.size >= ENDPOINT_BYTES;
     for (size_t i = 0; !in->failed && i < text.size; i++) {
         in->failed = text.data[i] <= ' ' || text.data[i] > '~';
     }
     return text;
+}
+
+/* The same to the end of the frame. */
+static struct span
+read_endpoint(struct reader *in)
+{
+    return read_printable(in, reader_left(in));
+}
+
+/* A path to the end of the frame, or nothing at all. */
+static void
+read_directory(char out[CHANNEL_DIRECTORY_BYTES], struct reader *in)
+{
+    size_t size = reader_left(in);
+
+    in->failed = in->failed || size >= CHANNEL_DIRECTORY_BYTES;
+    if (!in->failed) {
+        reader_copy(in, out, size);
+        out[size] = '\0';
+        in->failed = strlen(out) != size;
+    }
 }
 
 static void
@@ -183,6 +204,7 @@ read_config(struct channel_config *config, struct reader *in)
     config->rekey_ms = reader_u32(in);
     config->rekey_bytes = reader_u64(in);
     config->ipc_allowed = read_bool(in);
+    read_directory(config->directory, in);
 }
 
 enum err
@@ -213,6 +235,7 @@ channel_decode(struct channel_frame *frame_out, struct span bytes, enum channel_
         reader_copy(&in, frame.device_id.bytes, HASH_BYTES);
         reader_copy(&in, frame.curve_pk, CURVE_PK_BYTES);
         frame.heartbeats = read_bool(&in);
+        frame.proxy = read_printable(&in, reader_u16(&in));
         frame.endpoint = read_endpoint(&in);
         in.failed = in.failed || frame.endpoint.size == 0;
         break;
@@ -281,7 +304,11 @@ end(struct channel *channel)
 void
 channel_put_config(struct channel *channel, const struct channel_config *config)
 {
-    struct buf *out = begin(channel, CHANNEL_CONFIG, sizeof config->secret_key + HASH_BYTES + 6 * 4 + 8 + 1);
+    size_t directory_size = strnlen(config->directory, sizeof config->directory);
+
+    assert(directory_size < sizeof config->directory);
+    struct buf *out = begin(channel, CHANNEL_CONFIG,
+                            sizeof config->secret_key + HASH_BYTES + 6 * 4 + 8 + 1 + directory_size);
 
     buf_put(out, config->secret_key, sizeof config->secret_key);
     buf_put_span(out, hash_span(&config->device_id));
@@ -293,6 +320,7 @@ channel_put_config(struct channel *channel, const struct channel_config *config)
     buf_put_u32(out, config->rekey_ms);
     buf_put_u64(out, config->rekey_bytes);
     buf_put_u8(out, config->ipc_allowed ? 1 : 0);
+    buf_put(out, config->directory, directory_size);
     channel->secret_queued = true;
     end(channel);
 }
@@ -331,13 +359,17 @@ channel_put_ready(struct channel *channel, struct span endpoint)
 
 void
 channel_put_dial(struct channel *channel, const struct hash *device_id,
-                 const uint8_t curve_pk[CURVE_PK_BYTES], struct span endpoint, bool heartbeats)
+                 const uint8_t curve_pk[CURVE_PK_BYTES], struct span endpoint, struct span proxy,
+                 bool heartbeats)
 {
-    assert(endpoint.size > 0 && endpoint.size < ENDPOINT_BYTES);
-    struct buf *out = begin(channel, CHANNEL_DIAL, HASH_BYTES + CURVE_PK_BYTES + 1 + endpoint.size);
+    assert(endpoint.size > 0 && endpoint.size < ENDPOINT_BYTES && proxy.size < ENDPOINT_BYTES);
+    struct buf *out =
+        begin(channel, CHANNEL_DIAL, HASH_BYTES + CURVE_PK_BYTES + 1 + 2 + proxy.size + endpoint.size);
     buf_put_span(out, hash_span(device_id));
     buf_put(out, curve_pk, CURVE_PK_BYTES);
     buf_put_u8(out, heartbeats ? 1 : 0);
+    buf_put_u16(out, (uint16_t)proxy.size);
+    buf_put_span(out, proxy);
     buf_put_span(out, endpoint);
     end(channel);
 }

@@ -17,6 +17,7 @@
 
 enum {
     CHANNEL_FRAME_BYTES_MAX = 1024 * 1024 + 64, /* without the length */
+    CHANNEL_DIRECTORY_BYTES = 256,              /* of a path, its NUL included */
     CHANNEL_QUEUE_BYTES = 4 * 1024 * 1024,      /* above it, a sender of messages pauses */
 };
 
@@ -24,7 +25,7 @@ enum channel_type {
     CHANNEL_CONFIG = 1, /* the first: key and settings */
     CHANNEL_ROSTER,     /* the whole allow-list */
     CHANNEL_LISTEN,     /* endpoint, or none: dial only; answered by ready, or warn */
-    CHANNEL_DIAL,       /* device, key, heartbeats or none, endpoint */
+    CHANNEL_DIAL,       /* device, key, heartbeats or none, endpoint, proxy or none */
     CHANNEL_HANGUP,     /* device */
     CHANNEL_MESSAGE,    /* device, bytes: either way */
     CHANNEL_ROOM,       /* device, yes or no: either way */
@@ -49,6 +50,7 @@ struct channel_config {
     uint32_t rekey_ms;
     uint64_t rekey_bytes;
     bool ipc_allowed;
+    char directory[CHANNEL_DIRECTORY_BYTES]; /* of the state; "": nobody is reached through a proxy */
 };
 
 /* One frame, decoded. Spans are lent from the frame's bytes. */
@@ -58,6 +60,7 @@ struct channel_frame {
     uint8_t curve_pk[CURVE_PK_BYTES]; /* dial */
     struct span bytes;                /* message; roster: `count` rows of key and device */
     struct span endpoint;             /* listen, dial, ready */
+    struct span proxy;                /* dial; empty: none */
     bool has_room;                    /* room */
     enum link_reason reason;          /* down, refused, warn */
     uint64_t count;                   /* refused, warn; rows of a roster */
@@ -101,12 +104,13 @@ MUST_CHECK enum err channel_decode(struct channel_frame *frame_out, struct span 
 /* A row of a roster frame; `index` below its count. */
 struct zap_guest channel_guest(const struct channel_frame *roster, size_t index);
 
-/* Queue one frame. Endpoints are at most ENDPOINT_BYTES - 1 bytes, messages 1 to LINK_MESSAGE_BYTES_MAX. */
+/* Queue one frame. Endpoints and proxies are at most ENDPOINT_BYTES - 1 bytes, messages 1 to LINK_MESSAGE_BYTES_MAX. */
 void channel_put_config(struct channel *channel, const struct channel_config *config);
 void channel_put_roster(struct channel *channel, const struct zap_guest *guests, size_t count);
 void channel_put_listen(struct channel *channel, struct span endpoint);
 void channel_put_dial(struct channel *channel, const struct hash *device_id,
-                      const uint8_t curve_pk[CURVE_PK_BYTES], struct span endpoint, bool heartbeats);
+                      const uint8_t curve_pk[CURVE_PK_BYTES], struct span endpoint, struct span proxy,
+                      bool heartbeats);
 void channel_put_hangup(struct channel *channel, const struct hash *device_id);
 void channel_put_message(struct channel *channel, const struct hash *device_id, struct span bytes);
 void channel_put_room(struct channel *channel, const struct hash *device_id, bool has_room);

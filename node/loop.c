@@ -221,7 +221,7 @@ dial_due(struct loop *loop)
             peer->state = PEER_CONNECTING;
         }
         channel_put_dial(&loop->channel, &peer->device_id, device->transport_pk, span_text(peer->endpoint),
-                         !is_metered(peer));
+                         span_text(""), !is_metered(peer));
     }
 }
 
@@ -273,6 +273,7 @@ channel_begin(struct loop *loop, int fd)
     loop->channel_open = true;
     loop->status.net_pid = loop->spawn.pid;
     memcpy(first.secret_key, identity->transport_secret, sizeof first.secret_key);
+    (void)snprintf(first.directory, sizeof first.directory, "%s", loop->options.directory);
     channel_put_config(&loop->channel, &first);
     crypto_wipe(&first, sizeof first);
     push_roster(loop);

@@ -188,6 +188,7 @@ take_config(struct net *net, struct channel_config *config)
         .rekey_ms = config->rekey_ms,
         .rekey_bytes = config->rekey_bytes,
         .ipc_allowed = config->ipc_allowed,
+        .directory = config->directory,
     };
 
     enum err err = link_open(&net->link, &options);
@@ -237,8 +238,8 @@ take_listen(struct net *net, struct span endpoint)
 static void
 take_dial(struct net *net, const struct channel_frame *frame)
 {
-    enum err err =
-        link_dial(net->link, &frame->device_id, frame->curve_pk, frame->endpoint, frame->heartbeats);
+    enum err err = link_dial(net->link, &frame->device_id, frame->curve_pk, frame->endpoint, frame->proxy,
+                             frame->heartbeats);
 
     if (err != ERR_OK) {
         channel_put_warn(&net->channel, err == ERR_FULL ? LINK_TOO_MANY_PEERS : LINK_BAD_ORDER, 1);

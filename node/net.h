@@ -3,7 +3,8 @@
  *     store == channel 3 == [ net: link, ZAP, one transport key ] == the network
  *
  * It holds the transport key, the allow-list, endpoints, and what is on its way,
- * which is ciphertext: no signing or payload key, no file of the state directory.
+ * which is ciphertext: no signing or payload key, no file of the state directory. It
+ * knows the path of that one, since on the way to a proxy a socket stands in it for a moment.
  * Taken over, it can drop, delay and replay, and no more. It ends when the channel
  * does, and whatever goes wrong in it ends it: the store starts another (spawn.h).
  *

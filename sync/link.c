@@ -1,6 +1,7 @@
 #include "sync/link.h"
 
 #include "sync/peer.h"
+#include "sync/tunnel.h"
 
 #include <arpa/inet.h>
 #include <assert.h>
@@ -93,7 +94,9 @@ struct link {
     zmq_msg_t message; /* the last that was received: the one that is lent */
     bool has_message;  /* it is still to be given out */
     struct hash message_device;
-    zmq_pollitem_t items[2 * LINK_PEERS_MAX + 4];
+    char *directory; /* where a tunnel's socket stands for a moment; NULL: nowhere */
+    uint32_t tunnel_number;
+    zmq_pollitem_t items[(2 + TUNNEL_FDS) * LINK_PEERS_MAX + 4];
 };
 
 static uint64_t
@@ -469,6 +472,8 @@ close_socket(struct outbound *out)
     out->socket_ready = false;
     out->monitor_ready = false;
     out->closing = LINK_NO_REASON;
+    tunnel_close(&out->tunnel);
+    out->tunnel_ready = false;
 }
 
 /* This connection or attempt is over: try again, later each time. */
@@ -493,7 +498,8 @@ static bool
 configure_dial(struct link *link, struct outbound *out)
 {
     /* Looking up a name blocks libzmq's thread: those have one of their own. */
-    uint64_t thread = out->endpoint.numeric || out->endpoint.ipc ? 1 : 2;
+    bool local = out->endpoint.numeric || out->endpoint.ipc || out->tunnel != NULL;
+    uint64_t thread = local ? 1 : 2;
 
     /* libzmq retries by a fixed beat, and after a refusal never: it is told to wait so long that
      * we always come first. It says when an attempt failed only if it means to retry. */
@@ -508,6 +514,39 @@ configure_dial(struct link *link, struct outbound *out)
            get_int(out->socket, ZMQ_MECHANISM) == ZMQ_CURVE;
 }
 
+/* Have libzmq connect to `endpoint`. */
+static void
+connect_socket(struct link *link, struct peer *peer, const char *endpoint)
+{
+    struct outbound *out = &peer->out;
+
+    out->socket = zmq_socket(link->context, ZMQ_DEALER);
+    if (out->socket == NULL) {
+        count(link, LINK_NO_FILES);
+        end_dial(link, peer, LINK_NO_ROUTE);
+        return;
+    }
+    out->monitor = watch(link, out->socket);
+    if (out->monitor == NULL || !configure_dial(link, out) || zmq_connect(out->socket, endpoint) != 0) {
+        end_dial(link, peer, LINK_NO_ROUTE);
+    }
+}
+
+/* Have the proxy reach the peer first: libzmq comes when there is something to connect to. */
+static void
+start_tunnel(struct link *link, struct peer *peer)
+{
+    struct outbound *out = &peer->out;
+    enum err err = tunnel_open(&out->tunnel, &out->proxy, &out->endpoint, now_ms());
+
+    if (err != ERR_OK) {
+        count(link, LINK_NO_FILES);
+        end_dial(link, peer, LINK_PROXY_UNREACHABLE);
+        return;
+    }
+    out->tunnel_ready = true;
+}
+
 static void
 start_dial(struct link *link, struct peer *peer)
 {
@@ -519,17 +558,46 @@ start_dial(struct link *link, struct peer *peer)
     out->bytes = 0;
     out->fd = -1;
     out->saw_attempt = false;
-    out->socket = zmq_socket(link->context, ZMQ_DEALER);
-    if (out->socket == NULL) {
-        count(link, LINK_NO_FILES);
-        end_dial(link, peer, LINK_NO_ROUTE);
-        return;
+    if (out->proxied) {
+        start_tunnel(link, peer);
+    } else if (endpoint_is_onion(&out->endpoint)) {
+        end_dial(link, peer, LINK_NEEDS_PROXY);
+    } else {
+        connect_socket(link, peer, out->endpoint.text);
     }
-    out->monitor = watch(link, out->socket);
-    if (out->monitor == NULL || !configure_dial(link, out) ||
-        zmq_connect(out->socket, out->endpoint.text) != 0) {
-        end_dial(link, peer, LINK_NO_ROUTE);
+}
+
+/* True if the tunnel of `peer` went on. */
+static bool
+work_tunnel(struct link *link, struct peer *peer)
+{
+    struct outbound *out = &peer->out;
+    char endpoint[ENDPOINT_BYTES];
+
+    if (out->tunnel == NULL || !out->tunnel_ready) {
+        return false;
     }
+    out->tunnel_ready = false;
+    tunnel_work(out->tunnel, now_ms());
+    switch (tunnel_state(out->tunnel)) {
+    case TUNNEL_FAILED:
+        end_dial(link, peer, tunnel_reason(out->tunnel));
+        break;
+    case TUNNEL_THROUGH:
+        link->tunnel_number++;
+        out->at_ms = now_ms();
+        if (link->directory == NULL ||
+            tunnel_offer(out->tunnel, link->directory, link->tunnel_number, endpoint) != ERR_OK) {
+            end_dial(link, peer, LINK_NO_TUNNEL);
+        } else {
+            connect_socket(link, peer, endpoint);
+        }
+        break;
+    default:
+        /* What ended is told by libzmq, once it has read what came before. */
+        break;
+    }
+    return true;
 }
 
 /* Ask the kernel, which sends nothing for that, whether it would know where to send to. */
@@ -557,6 +625,9 @@ has_route(const struct endpoint *endpoint)
 static enum link_reason
 why_not_connected(const struct outbound *out)
 {
+    if (out->tunnel != NULL) {
+        return LINK_NO_TUNNEL;
+    }
     if (out->endpoint.numeric && !has_route(&out->endpoint)) {
         return LINK_NO_ROUTE;
     }
@@ -570,8 +641,12 @@ why_not_connected(const struct outbound *out)
 static enum link_reason
 why_broken_off(const struct link *link, const struct outbound *out)
 {
-    return now_ms() - out->at_ms >= link->options.handshake_ms * 9 / 10 ? LINK_HANDSHAKE_TIMEOUT
-                                                                        : LINK_WRONG_KEY;
+    if (now_ms() - out->at_ms >= link->options.handshake_ms * 9 / 10) {
+        return LINK_HANDSHAKE_TIMEOUT;
+    }
+    /* Whoever holds another key has begun to speak. */
+    bool unheard = out->tunnel != NULL && tunnel_received(out->tunnel) == 0;
+    return unheard ? LINK_DISCONNECTED : LINK_WRONG_KEY;
 }
 
 /* One event of the socket by which we dialled `peer`. */
@@ -754,6 +829,13 @@ link_open(struct link **link_out, const struct link_options *options)
     zmq_msg_init(&link->message);
     link->options = *options;
     fill_defaults(&link->options);
+    if (options->directory != NULL && options->directory[0] != '\0') {
+        link->directory = strdup(options->directory);
+        if (link->directory == NULL) {
+            goto fail;
+        }
+    }
+    link->options.directory = NULL;
     link->secret_key = crypto_secret_new(KEY_BYTES);
     link->mac_key = crypto_secret_new(sizeof *link->mac_key);
     if (link->secret_key == NULL || link->mac_key == NULL) {
@@ -808,6 +890,7 @@ link_close(struct link **link_ref)
     }
     zap_list_free(&link->allowed);
     free(link->visitors);
+    free(link->directory);
     crypto_secret_free(link->secret_key);
     crypto_secret_free(link->mac_key);
     free(link);
@@ -943,11 +1026,14 @@ link_set_allowed(struct link *link, const struct zap_guest *guests, size_t guest
 
 enum err
 link_dial(struct link *link, const struct hash *device_id, const uint8_t curve_pk[CURVE_PK_BYTES],
-          struct span endpoint, bool heartbeats)
+          struct span endpoint, struct span proxy, bool heartbeats)
 {
     struct endpoint parsed;
+    struct endpoint through = { .port = 0 };
+    bool proxied = proxy.size > 0;
 
-    if (endpoint_parse(&parsed, endpoint, ENDPOINT_DIAL, link->options.ipc_allowed) != ERR_OK) {
+    if (endpoint_parse(&parsed, endpoint, ENDPOINT_DIAL, link->options.ipc_allowed) != ERR_OK ||
+        (proxied && (parsed.ipc || endpoint_parse_proxy(&through, proxy) != ERR_OK))) {
         return ERR_INVALID;
     }
     if (!zap_list_has(&link->allowed, device_id, curve_pk) ||
@@ -960,6 +1046,7 @@ link_dial(struct link *link, const struct hash *device_id, const uint8_t curve_p
     }
     struct outbound *out = &peer->out;
     bool same = out->state != DIAL_OFF && strcmp(out->endpoint.text, parsed.text) == 0 &&
+                strcmp(out->proxy.text, through.text) == 0 &&
                 memcmp(out->curve_pk, curve_pk, CURVE_PK_BYTES) == 0 && out->heartbeats == heartbeats;
     if (same && out->state != DIAL_WAITING) {
         return ERR_OK;
@@ -968,6 +1055,8 @@ link_dial(struct link *link, const struct hash *device_id, const uint8_t curve_p
         end_dial(link, peer, LINK_HUNG_UP);
     }
     out->endpoint = parsed;
+    out->proxied = proxied;
+    out->proxy = through;
     out->heartbeats = heartbeats;
     memcpy(out->curve_pk, curve_pk, CURVE_PK_BYTES);
     out->failures = 0;
@@ -1267,6 +1356,12 @@ read_somebody(struct link *link)
 
 /* --- Time ----------------------------------------------------------------------------------- */
 
+static bool
+is_backlog(uint64_t received, uint64_t read_bytes)
+{
+    return received > read_bytes + read_bytes / 8 + LINK_BACKLOG_BYTES;
+}
+
 /* Bytes that the kernel has taken in on `fd` and that no message has brought us. A peer that never
  * ends a message stays below every count of libzmq's, which counts whole ones. */
 static bool
@@ -1279,7 +1374,14 @@ has_backlog(int fd, uint64_t read_bytes)
         size < offsetof(struct tcp_info, tcpi_bytes_received) + sizeof info.tcpi_bytes_received) {
         return false;
     }
-    return info.tcpi_bytes_received > read_bytes + read_bytes / 8 + LINK_BACKLOG_BYTES;
+    return is_backlog(info.tcpi_bytes_received, read_bytes);
+}
+
+static bool
+has_backlog_out(const struct outbound *out)
+{
+    return out->tunnel != NULL ? is_backlog(tunnel_received(out->tunnel), out->bytes)
+                               : has_backlog(out->fd, out->bytes);
 }
 
 static void
@@ -1308,7 +1410,7 @@ watch_peer(struct link *link, struct peer *peer, uint64_t now)
     if (out->state == DIAL_OPEN && out->closing == LINK_NO_REASON) {
         if (is_due(out->at_ms, now, options->rekey_ms, out->bytes, options->rekey_bytes)) {
             end_dial(link, peer, LINK_KEYS_RENEWED);
-        } else if (has_backlog(out->fd, out->bytes)) {
+        } else if (has_backlog_out(out)) {
             count(link, LINK_OVERRAN);
             end_dial(link, peer, LINK_OVERRAN);
         }
@@ -1340,6 +1442,9 @@ dial_due_ms(const struct peer *peer)
 {
     const struct outbound *out = &peer->out;
 
+    if (out->state == DIAL_CONNECTING && out->tunnel != NULL && out->socket == NULL) {
+        return tunnel_due_ms(out->tunnel);
+    }
     if (out->state == DIAL_CONNECTING) {
         /* An attempt of which libzmq never says what became of it, such as a name that is looked up. */
         return out->at_ms + 2 * (uint64_t)CONNECT_MS_MAX;
@@ -1355,7 +1460,10 @@ pass_time(struct link *link)
     for (size_t i = 0; i < link->peer_count; i++) {
         struct peer *peer = link->peers[i];
         if (now >= dial_due_ms(peer)) {
-            if (peer->out.state == DIAL_CONNECTING) {
+            if (peer->out.tunnel != NULL && peer->out.socket == NULL) {
+                peer->out.tunnel_ready = true;
+                work_tunnel(link, peer);
+            } else if (peer->out.state == DIAL_CONNECTING) {
                 end_dial(link, peer, why_not_connected(&peer->out));
             } else {
                 start_dial(link, peer);
@@ -1389,7 +1497,7 @@ wait_ms_max(const struct link *link, uint32_t timeout_ms)
         const struct peer *peer = link->peers[i];
         uint64_t dial_ms = dial_due_ms(peer);
         due_ms = dial_ms < due_ms ? dial_ms : due_ms;
-        if (!peer->no_room && !link->paused && peer_holds(peer)) {
+        if (peer->out.tunnel_ready || (!peer->no_room && !link->paused && peer_holds(peer))) {
             return 0;
         }
     }
@@ -1416,6 +1524,22 @@ poll_events(short events)
                    (events & ZMQ_POLLERR ? POLLERR : 0));
 }
 
+/* How many there are. */
+static int
+put_tunnel_items(const struct outbound *out, zmq_pollitem_t *items)
+{
+    struct pollfd fds[TUNNEL_FDS];
+
+    if (out->tunnel == NULL) {
+        return 0;
+    }
+    tunnel_poll(out->tunnel, fds);
+    for (int k = 0; k < TUNNEL_FDS; k++) {
+        items[k] = (zmq_pollitem_t){ .fd = fds[k].fd, .events = zmq_events(fds[k].events) };
+    }
+    return TUNNEL_FDS;
+}
+
 short
 link_wait(struct link *link, uint32_t timeout_ms, int fd, short events)
 {
@@ -1433,6 +1557,7 @@ link_wait(struct link *link, uint32_t timeout_ms, int fd, short events)
             items[item_count++] = (zmq_pollitem_t){ .socket = out->socket, .events = in };
             items[item_count++] = (zmq_pollitem_t){ .socket = out->monitor, .events = ZMQ_POLLIN };
         }
+        item_count += put_tunnel_items(out, items + item_count);
     }
     if (zmq_poll(items, item_count, (long)wait_ms_max(link, timeout_ms)) < 0) {
         assert(errno == EINTR);
@@ -1448,6 +1573,10 @@ link_wait(struct link *link, uint32_t timeout_ms, int fd, short events)
             out->socket_ready = out->socket_ready || items[item].revents != 0;
             out->monitor_ready = out->monitor_ready || items[item + 1].revents != 0;
             item += 2;
+        }
+        for (int k = 0; out->tunnel != NULL && k < TUNNEL_FDS; k++) {
+            out->tunnel_ready = out->tunnel_ready || items[item].revents != 0;
+            item++;
         }
     }
     return poll_events(items[0].revents);
@@ -1465,7 +1594,7 @@ work(struct link *link)
         return true;
     }
     for (size_t i = 0; i < link->peer_count; i++) {
-        if (read_dial(link, link->peers[i])) {
+        if (work_tunnel(link, link->peers[i]) || read_dial(link, link->peers[i])) {
             return true;
         }
     }

@@ -5,6 +5,7 @@
  *     owner  <== events ==+== link == send ==> the peer, by device
  *                         |  known by the key we dialled
  *     peers  <--- [ DEALER, CURVE client ], one a peer, redialled by ourselves
+ *                    '--> tunnel.h --> a SOCKS proxy --> peer, and never past it
  *
  * The only file that includes zmq.h; it runs in the `net` process alone, and with
  * it everything that strangers can reach. To the owner a peer is a device: which
@@ -66,6 +67,8 @@ struct link_options {
     uint32_t rekey_ms;         /* a connection is made anew after this time; 0: 4 hours */
     uint64_t rekey_bytes;      /* or after so many bytes, both ways; 0: 1 GiB */
     bool ipc_allowed;          /* for tests */
+    const char *directory; /* where a tunnel's socket stands for a moment; read during link_open only; NULL or
+                                  "": nobody is reached through a proxy */
 };
 
 /* Make the sockets and the handler of libzmq's questions; nobody is on the list yet.
@@ -88,12 +91,13 @@ MUST_CHECK enum err link_set_allowed(struct link *link, const struct zap_guest *
 MUST_CHECK enum err link_listen(struct link *link, struct span endpoint, char *bound_out);
 
 /* Keep a connection to `device_id` at `endpoint`, redialling with growing, random waits. `heartbeats`: as the options say; else
- * none, since the line is paid for by the byte. If that is
- * so already, try at once. While the device is connected to us by itself, no attempt is made.
- * ERR_INVALID: not an endpoint; ERR_DENIED: the pair is not on the allow-list, or the device is our
+ * none, since the line is paid for by the byte. `proxy`: socks5://HOST:PORT, through which alone it is dialled, whatever becomes of
+ * it; empty: none. If all that is so already, try at once. While the device is connected to us by itself, no attempt is made.
+ * ERR_INVALID: not an endpoint, or not a proxy; ERR_DENIED: the pair is not on the allow-list, or the device is our
  * own; ERR_FULL: LINK_PEERS_MAX; ERR_MEMORY. */
 MUST_CHECK enum err link_dial(struct link *link, const struct hash *device_id,
-                              const uint8_t curve_pk[CURVE_PK_BYTES], struct span endpoint, bool heartbeats);
+                              const uint8_t curve_pk[CURVE_PK_BYTES], struct span endpoint, struct span proxy,
+                              bool heartbeats);
 
 /* Stop dialling the device and close what is open (DOWN, `reason`). It may come again by itself. */
 void link_hangup(struct link *link, const struct hash *device_id, enum link_reason reason);

@@ -30,6 +30,11 @@ struct outbound {
     enum dial_state state;
     enum link_reason closing; /* ended for this reason, once what it had sent is read */
     struct endpoint endpoint;
+    bool proxied;
+    struct endpoint proxy; /* through which alone it is dialled, if `proxied` */
+    struct tunnel
+        *tunnel; /* of the connection or attempt of now; NULL: none. tunnel.h's, and link.c alone knows it */
+    bool tunnel_ready; /* it can go on */
     uint8_t curve_pk[CURVE_PK_BYTES];
     bool heartbeats;
     void *socket; /* libzmq's, as is the next: link.c alone knows them */

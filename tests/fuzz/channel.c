@@ -3,6 +3,7 @@
 #include "node/channel.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -33,7 +34,9 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         if (in.failed || channel_decode(&frame, bytes, end) != ERR_OK) {
             break;
         }
-        require(lies_within(frame.bytes, bytes) && lies_within(frame.endpoint, bytes));
+        require(lies_within(frame.bytes, bytes) && lies_within(frame.endpoint, bytes) &&
+                lies_within(frame.proxy, bytes) && frame.proxy.size < ENDPOINT_BYTES);
+        require(memchr(frame.config.directory, '\0', sizeof frame.config.directory) != NULL);
         require(frame.bytes.size <= LINK_MESSAGE_BYTES_MAX && frame.endpoint.size < ENDPOINT_BYTES);
         require((unsigned)frame.reason < LINK_REASON_COUNT);
         require((frame.type >= CHANNEL_READY) == (end == CHANNEL_STORE) || frame.type == CHANNEL_MESSAGE ||

@@ -55,14 +55,17 @@ START_TEST(orders_of_the_store_arrive_as_they_were_given)
                                      .redial_ms_max = 5,
                                      .rekey_ms = 6,
                                      .rekey_bytes = UINT64_C(7) << 32,
-                                     .ipc_allowed = true };
+                                     .ipc_allowed = true,
+                                     .directory = "/srv/vigil node" };
     struct zap_guest guests[2] = { { .device_id = device }, { .curve_pk = "b" } };
     struct channel_frame frame;
 
     channel_put_config(&store, &config);
     channel_put_roster(&store, guests, 2);
     channel_put_listen(&store, span_text("tcp://*:7741"));
-    channel_put_dial(&store, &device, curve_pk, span_text("tcp://192.0.2.7:7741"), true);
+    channel_put_dial(&store, &device, curve_pk, span_text("tcp://192.0.2.7:7741"), span_text(""), true);
+    channel_put_dial(&store, &device, curve_pk, span_text("tcp://vigil-hq.onion:7741"),
+                     span_text("socks5://127.0.0.1:9050"), false);
     channel_put_hangup(&store, &device);
     channel_put_message(&store, &device, span_text("hello"));
     channel_put_room(&store, &device, true);
@@ -81,6 +84,7 @@ START_TEST(orders_of_the_store_arrive_as_they_were_given)
     ck_assert_uint_eq(frame.config.rekey_ms, 6);
     ck_assert_uint_eq(frame.config.rekey_bytes, UINT64_C(7) << 32);
     ck_assert(frame.config.ipc_allowed);
+    ck_assert_str_eq(frame.config.directory, "/srv/vigil node");
     ck_assert(pass(&store, &net, &frame));
     ck_assert_int_eq(frame.type, CHANNEL_ROSTER);
     ck_assert_uint_eq(frame.count, 2);
@@ -97,6 +101,12 @@ START_TEST(orders_of_the_store_arrive_as_they_were_given)
     ck_assert_mem_eq(frame.curve_pk, curve_pk, CURVE_PK_BYTES);
     ck_assert(frame.heartbeats);
     ck_assert(span_equal(frame.endpoint, span_text("tcp://192.0.2.7:7741")));
+    ck_assert_uint_eq(frame.proxy.size, 0);
+    ck_assert(pass(&store, &net, &frame));
+    ck_assert_int_eq(frame.type, CHANNEL_DIAL);
+    ck_assert(!frame.heartbeats);
+    ck_assert(span_equal(frame.endpoint, span_text("tcp://vigil-hq.onion:7741")));
+    ck_assert(span_equal(frame.proxy, span_text("socks5://127.0.0.1:9050")));
     ck_assert(pass(&store, &net, &frame));
     ck_assert_int_eq(frame.type, CHANNEL_HANGUP);
     ck_assert(hash_equal(&frame.device_id, &device));
@@ -262,8 +272,16 @@ START_TEST(a_frame_has_exactly_its_size)
         ck_assert_int_eq(decode(roster, size, CHANNEL_NET) == ERR_OK, size % 64 == 1);
     }
     dial[65] = 1;
-    memset(dial + 66, 'x', 20);
+    memset(dial + 68, 'x', sizeof dial - 68);
     ck_assert_int_eq(decode(dial, sizeof dial, CHANNEL_NET), ERR_OK);
+    /* Of the rest the proxy may take all but a byte. */
+    dial[67] = (uint8_t)(sizeof dial - 69);
+    ck_assert_int_eq(decode(dial, sizeof dial, CHANNEL_NET), ERR_OK);
+    dial[67] = (uint8_t)(sizeof dial - 68);
+    ck_assert_int_eq(decode(dial, sizeof dial, CHANNEL_NET), ERR_INVALID);
+    dial[67] = (uint8_t)(sizeof dial - 67);
+    ck_assert_int_eq(decode(dial, sizeof dial, CHANNEL_NET), ERR_INVALID);
+    dial[67] = 0;
     ck_assert_int_eq(decode(dial, 66, CHANNEL_NET), ERR_INVALID);
     dial[65] = 2;
     ck_assert_int_eq(decode(dial, sizeof dial, CHANNEL_NET), ERR_INVALID);

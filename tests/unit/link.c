@@ -1,4 +1,5 @@
 #include "tests/support/check.h"
+#include "tests/support/fake_proxy.h"
 #include "tests/support/stranger.h"
 
 #include "sync/endpoint.h"
@@ -51,6 +52,10 @@ static struct node nodes[NODES];
 static struct node *const ada = &nodes[0];
 static struct node *const ben = &nodes[1];
 static struct node *const eve = &nodes[2]; /* on nobody's list unless a test says so */
+static struct fake_proxy proxy;            /* open in tests that use it */
+static bool proxy_open;
+static char proxy_text[64];
+static char tunnels[] = "/tmp/vigil-link-XXXXXX"; /* for their sockets */
 
 static uint64_t
 now_ms(void)
@@ -94,6 +99,9 @@ turn(void)
 {
     struct link_event event;
 
+    if (proxy_open) {
+        fake_proxy_turn(&proxy, 0);
+    }
     for (int i = 0; i < NODES; i++) {
         if (nodes[i].link != NULL) {
             link_wait(nodes[i].link, 2, -1, 0);
@@ -122,7 +130,8 @@ options_of(struct node *node)
                                   .handshake_ms = HANDSHAKE_MS,
                                   .redial_ms_min = 20,
                                   .redial_ms_max = 100,
-                                  .ipc_allowed = true };
+                                  .ipc_allowed = true,
+                                  .directory = tunnels };
 }
 
 static void
@@ -170,7 +179,8 @@ allow(struct node *node, const struct node *first, const struct node *second)
 static enum err
 dial(struct node *from, const struct node *to, const char *endpoint)
 {
-    return link_dial(from->link, &to->device_id, to->pair.public_key, span_text(endpoint), true);
+    return link_dial(from->link, &to->device_id, to->pair.public_key, span_text(endpoint), span_text(""),
+                     true);
 }
 
 /* Three nodes; ada listens, and ada and ben know each other. */
@@ -179,6 +189,8 @@ open_all(void)
 {
     signal(SIGPIPE, SIG_IGN);
     ck_assert_int_eq(crypto_start(), ERR_OK);
+    strcpy(tunnels, "/tmp/vigil-link-XXXXXX");
+    ck_assert_ptr_nonnull(mkdtemp(tunnels));
     for (int i = 0; i < NODES; i++) {
         uint8_t secret[32];
         crypto_os_random(secret, sizeof secret);
@@ -202,6 +214,12 @@ close_all(void)
         buf_free(&nodes[i].last);
         buf_free(&nodes[i].first_bytes);
     }
+    if (proxy_open) {
+        fake_proxy_close(&proxy);
+    }
+    proxy_open = false;
+    /* Nothing is left in it. */
+    ck_assert_int_eq(rmdir(tunnels), 0);
 }
 
 /* ben dials ada and says a word. */
@@ -512,8 +530,9 @@ START_TEST(another_transport_key_than_expected_is_told_apart)
 
     memcpy(wrong.curve_pk, eve->pair.public_key, CURVE_PK_BYTES);
     ck_assert_int_eq(link_set_allowed(ben->link, &wrong, 1), ERR_OK);
-    ck_assert_int_eq(link_dial(ben->link, &ada->device_id, wrong.curve_pk, span_text(ada->endpoint), true),
-                     ERR_OK);
+    ck_assert_int_eq(
+        link_dial(ben->link, &ada->device_id, wrong.curve_pk, span_text(ada->endpoint), span_text(""), true),
+        ERR_OK);
     ck_assert_soon(ben->downs >= 1);
     ck_assert_int_eq(ben->last_down, LINK_WRONG_KEY);
     ck_assert_soon(ada->refused[LINK_NO_HANDSHAKE] > 0);
@@ -1126,6 +1145,213 @@ START_TEST(an_identity_from_a_listener_without_a_handler_or_with_an_empty_one_is
 }
 END_TEST
 
+/* --- Through a proxy --- */
+
+/* A proxy that leads to `port`, whatever it is asked for. */
+static void
+start_proxy(uint16_t port)
+{
+    ck_assert(fake_proxy_open(&proxy, 0, port));
+    proxy_open = true;
+    snprintf(proxy_text, sizeof proxy_text, "socks5://127.0.0.1:%u", proxy.port);
+}
+
+static enum err
+dial_through(struct node *from, const struct node *to, const char *endpoint)
+{
+    return link_dial(from->link, &to->device_id, to->pair.public_key, span_text(endpoint),
+                     span_text(proxy_text), true);
+}
+
+/* A place where nobody may knock; what did is counted by trap_count. */
+static int
+set_trap(char endpoint_out[ENDPOINT_BYTES])
+{
+    struct sockaddr_in address = { .sin_family = AF_INET, .sin_addr = { .s_addr = htonl(INADDR_LOOPBACK) } };
+    socklen_t size = sizeof address;
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+
+    ck_assert_int_eq(bind(fd, (struct sockaddr *)&address, sizeof address), 0);
+    ck_assert_int_eq(listen(fd, 64), 0);
+    ck_assert_int_eq(getsockname(fd, (struct sockaddr *)&address, &size), 0);
+    snprintf(endpoint_out, ENDPOINT_BYTES, "tcp://127.0.0.1:%u", ntohs(address.sin_port));
+    return fd;
+}
+
+static size_t
+trap_count(int trap)
+{
+    size_t count = 0;
+
+    for (int fd; (fd = accept(trap, NULL, NULL)) >= 0;) {
+        close(fd);
+        count++;
+    }
+    return count;
+}
+
+START_TEST(through_a_proxy_messages_go_both_ways_and_it_alone_knows_the_name)
+{
+    static uint8_t bytes[MESSAGE_MAX];
+
+    crypto_os_random(bytes, sizeof bytes);
+    start_proxy(ada->port);
+    ck_assert_int_eq(dial_through(ben, ada, "tcp://vigil-hq.onion:7700"), ERR_OK);
+    ck_assert_soon(ben->ups == 1);
+    ck_assert_str_eq(proxy.host, "vigil-hq.onion");
+    ck_assert_uint_eq(proxy.kind, 3);
+    ck_assert_uint_eq(proxy.host_port, 7700);
+    for (int n = 1; n <= 3; n++) {
+        ck_assert_int_eq(link_send(ben->link, &ada->device_id, span_of(bytes, sizeof bytes)), ERR_OK);
+        ck_assert_soon(ada->messages == (uint64_t)n);
+        ck_assert(span_equal(buf_span(&ada->last), span_of(bytes, sizeof bytes)));
+        ck_assert_int_eq(link_send(ada->link, &ben->device_id, span_of(bytes, sizeof bytes)), ERR_OK);
+        ck_assert_soon(ben->messages == (uint64_t)n);
+        ck_assert(span_equal(buf_span(&ben->last), span_of(bytes, sizeof bytes)));
+    }
+    ck_assert(hash_equal(&ada->last_from, &ben->device_id));
+    ck_assert_uint_eq(proxy.accepted, 1);
+    ck_assert_uint_eq(ada->downs + ben->downs, 0);
+}
+END_TEST
+
+START_TEST(a_peer_with_a_proxy_is_never_dialled_past_it)
+{
+    char endpoint[ENDPOINT_BYTES];
+    int trap = set_trap(endpoint);
+
+    /* It works, */
+    start_proxy(ada->port);
+    ck_assert_int_eq(dial_through(ben, ada, endpoint), ERR_OK);
+    ck_assert_soon(ben->ups == 1);
+    ck_assert_uint_eq(proxy.kind, 1);
+    /* it is gone, and it is asked for again and again, */
+    fake_proxy_close(&proxy);
+    proxy_open = false;
+    ck_assert_soon(ben->downs >= 5);
+    ck_assert_int_eq(ben->last_down, LINK_PROXY_UNREACHABLE);
+    /* and by hand, */
+    ck_assert_int_eq(dial_through(ben, ada, endpoint), ERR_OK);
+    ck_assert_soon(ben->downs >= 6);
+    /* and comes back. */
+    ck_assert(fake_proxy_open(&proxy, proxy.port, ada->port));
+    proxy_open = true;
+    ck_assert_soon(ben->ups == 2);
+    ck_assert_uint_eq(trap_count(trap), 0);
+    /* The trap would have noticed. */
+    ck_assert_int_eq(dial(ben, ada, endpoint), ERR_OK);
+    ck_assert_soon(trap_count(trap) == 1);
+    close(trap);
+}
+END_TEST
+
+START_TEST(a_proxy_that_refuses_is_asked_once_for_each_attempt)
+{
+    char endpoint[ENDPOINT_BYTES];
+    int trap = set_trap(endpoint);
+
+    start_proxy(ada->port);
+    proxy.reply = 4;
+    ck_assert_int_eq(dial_through(ben, ada, endpoint), ERR_OK);
+    ck_assert_soon(ben->downs == 4);
+    ck_assert_int_eq(ben->last_down, LINK_PROXY_NO_HOST);
+    ck_assert_uint_eq(proxy.accepted, 4);
+    ck_assert_uint_eq(proxy.asked, 4);
+    ck_assert_uint_eq(ben->ups, 0);
+    ck_assert_uint_eq(trap_count(trap), 0);
+    proxy.reply = 0;
+    ck_assert_soon(ben->ups == 1);
+    close(trap);
+}
+END_TEST
+
+START_TEST(a_connection_that_the_proxy_cuts_is_made_again_through_it)
+{
+    start_proxy(ada->port);
+    ck_assert_int_eq(dial_through(ben, ada, "tcp://vigil-hq.onion:7700"), ERR_OK);
+    ck_assert_soon(ben->ups == 1);
+    fake_proxy_cut(&proxy);
+    ck_assert_soon(ben->downs == 1);
+    ck_assert_int_eq(ben->last_down, LINK_DISCONNECTED);
+    ck_assert_soon(ben->ups == 2);
+    ck_assert_uint_eq(proxy.accepted, 2);
+}
+END_TEST
+
+/* The proxy says yes, and the peer behind it closes at once, speaks something else, or says nothing. */
+START_TEST(what_fails_behind_the_proxy_is_told_apart)
+{
+    struct link_options options = options_of(ben);
+    char endpoint[ENDPOINT_BYTES];
+    int trap = set_trap(endpoint);
+
+    options.handshake_ms = 300;
+    open_node(ben, &options);
+    allow(ben, ada, NULL);
+    start_proxy((uint16_t)atoi(strrchr(endpoint, ':') + 1));
+    ck_assert_int_eq(dial_through(ben, ada, "tcp://vigil-hq.onion:7700"), ERR_OK);
+    ck_assert_soon(ben->downs == 1);
+    ck_assert_int_eq(ben->last_down, LINK_HANDSHAKE_TIMEOUT);
+    ck_assert_soon(trap_count(trap) > 0 && ben->last_down == LINK_DISCONNECTED);
+    proxy.ahead = "HTTP/1.1 400 Bad Request";
+    /* As without a proxy: libzmq does not say what it heard. */
+    ck_assert_soon(ben->last_down == LINK_WRONG_KEY);
+    proxy.ahead = NULL;
+    close(trap);
+    ck_assert_soon(ben->last_down == LINK_PROXY_NOBODY_LISTENS);
+    ck_assert_uint_eq(ben->ups, 0);
+}
+END_TEST
+
+START_TEST(without_a_proxy_an_onion_service_is_not_looked_up)
+{
+    ck_assert_int_eq(dial(ben, ada, "tcp://vigil-hq.onion:7700"), ERR_OK);
+    ck_assert_soon(ben->downs == 1);
+    ck_assert_int_eq(ben->last_down, LINK_NEEDS_PROXY);
+}
+END_TEST
+
+START_TEST(another_proxy_takes_effect_at_once_and_bad_ones_are_refused)
+{
+    start_proxy(ada->port);
+    ck_assert_int_eq(dial(ben, ada, ada->endpoint), ERR_OK);
+    ck_assert_soon(ben->ups == 1);
+    ck_assert_uint_eq(proxy.accepted, 0);
+    ck_assert_int_eq(dial_through(ben, ada, ada->endpoint), ERR_OK);
+    ck_assert_soon(ben->ups == 2);
+    ck_assert_uint_eq(proxy.accepted, 1);
+    ck_assert_int_eq(ben->last_down, LINK_HUNG_UP);
+    /* The same again changes nothing. */
+    ck_assert_int_eq(dial_through(ben, ada, ada->endpoint), ERR_OK);
+    ck_assert_uint_eq(ben->downs, 1);
+    strcpy(proxy_text, "http://127.0.0.1:3128");
+    ck_assert_int_eq(dial_through(ben, ada, ada->endpoint), ERR_INVALID);
+    snprintf(proxy_text, sizeof proxy_text, "socks5://127.0.0.1:%u", proxy.port);
+    ck_assert_int_eq(dial_through(ben, ada, "ipc:///tmp/vigil-link-test"), ERR_INVALID);
+}
+END_TEST
+
+START_TEST(without_a_directory_nobody_is_reached_through_a_proxy)
+{
+    struct link_options options = options_of(ben);
+
+    options.directory = "/nowhere/at/all";
+    open_node(ben, &options);
+    allow(ben, ada, NULL);
+    start_proxy(ada->port);
+    ck_assert_int_eq(dial_through(ben, ada, ada->endpoint), ERR_OK);
+    ck_assert_soon(ben->downs == 1);
+    ck_assert_int_eq(ben->last_down, LINK_NO_TUNNEL);
+    options.directory = NULL;
+    open_node(ben, &options);
+    allow(ben, ada, NULL);
+    ck_assert_int_eq(dial_through(ben, ada, ada->endpoint), ERR_OK);
+    ck_assert_soon(ben->downs == 2);
+    ck_assert_int_eq(ben->last_down, LINK_NO_TUNNEL);
+    ck_assert_uint_eq(ben->ups, 0);
+}
+END_TEST
+
 SUITE_MAIN_WITH(
     "link", open_all, close_all, messages_of_300_bytes_and_of_a_mebibyte_go_both_ways,
     a_descriptor_of_the_owner_wakes_the_link, who_is_not_connected_cannot_be_sent_to,
@@ -1150,4 +1376,10 @@ SUITE_MAIN_WITH(
     who_left_the_list_before_its_first_message_is_not_heard,
     messages_in_parts_or_without_a_byte_are_refused_and_their_sender_cut_off,
     a_message_that_never_ends_is_cut_off,
-    an_identity_from_a_listener_without_a_handler_or_with_an_empty_one_is_never_believed)
+    an_identity_from_a_listener_without_a_handler_or_with_an_empty_one_is_never_believed,
+    through_a_proxy_messages_go_both_ways_and_it_alone_knows_the_name,
+    a_peer_with_a_proxy_is_never_dialled_past_it, a_proxy_that_refuses_is_asked_once_for_each_attempt,
+    a_connection_that_the_proxy_cuts_is_made_again_through_it, what_fails_behind_the_proxy_is_told_apart,
+    without_a_proxy_an_onion_service_is_not_looked_up,
+    another_proxy_takes_effect_at_once_and_bad_ones_are_refused,
+    without_a_directory_nobody_is_reached_through_a_proxy)

@@ -179,7 +179,8 @@ static void
 dial(void)
 {
     allow(&ben, &ada);
-    channel_put_dial(&ben.channel, &ada.device_id, ada.pair.public_key, span_text(ada.endpoint), true);
+    channel_put_dial(&ben.channel, &ada.device_id, ada.pair.public_key, span_text(ada.endpoint),
+                     span_text(""), true);
 }
 
 static void
@@ -377,7 +378,8 @@ START_TEST(an_order_that_cannot_be_carried_out_is_answered_with_a_warning)
 {
     allow(&ben, &ada);
     channel_put_message(&ben.channel, &ada.device_id, span_text("nobody there"));
-    channel_put_dial(&ben.channel, &ada.device_id, ada.pair.public_key, span_text("inproc://x"), true);
+    channel_put_dial(&ben.channel, &ada.device_id, ada.pair.public_key, span_text("inproc://x"),
+                     span_text(""), true);
     channel_put_listen(&ben.channel, span_text(ada.endpoint));
     ck_assert_soon(ben.counts[CHANNEL_WARN] == 3);
     ck_assert_uint_eq(ben.counts[CHANNEL_READY], 1);
