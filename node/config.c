@@ -115,6 +115,17 @@ check_endpoint(cfg_t *cfg, cfg_opt_t *opt)
 }
 
 static int
+check_proxy(cfg_t *cfg, cfg_opt_t *opt)
+{
+    if (cfg_opt_getnstr(opt, 0)[0] != '\0' && !endpoint_proxy_valid(cfg_opt_getnstr(opt, 0))) {
+        /* What stands there may be a login. */
+        cfg_error(cfg, "%s is not of the form socks5://host:port, without a login, nor none", opt->name);
+        return -1;
+    }
+    return 0;
+}
+
+static int
 check_range(cfg_t *cfg, cfg_opt_t *opt, long least, long most)
 {
     long value = cfg_opt_getnint(opt, 0);
@@ -175,6 +186,15 @@ line_of(cfg_t *cfg, const struct line_settings *outside)
     return line;
 }
 
+/* What a section does not say is as outside of it. NULL: no memory. */
+static char *
+proxy_of(cfg_t *cfg, const char *outside)
+{
+    const char *said = cfg_getstr(cfg, "proxy");
+
+    return strdup(said[0] == '\0' ? outside : strcmp(said, PROXY_NONE) == 0 ? "" : said);
+}
+
 static enum err
 take_values(cfg_t *cfg, struct config *config)
 {
@@ -182,12 +202,14 @@ take_values(cfg_t *cfg, struct config *config)
     config->listen = strdup(cfg_getstr(cfg, "listen"));
     config->announce = strdup(cfg_getstr(cfg, "announce"));
     config->line = line_of(cfg, &(struct line_settings){ .profile = PROFILE_LAN });
+    config->proxy = proxy_of(cfg, "");
     config->handshake_ms = cfg_getint(cfg, "handshake_ms");
     config->heartbeat_ms = cfg_getint(cfg, "heartbeat_ms");
     config->map_mib = cfg_getint(cfg, "map_mib");
     size_t count = cfg_size(cfg, "peer");
     config->peers = calloc(count + 1, sizeof *config->peers);
-    if (config->name == NULL || config->listen == NULL || config->announce == NULL || config->peers == NULL) {
+    if (config->name == NULL || config->listen == NULL || config->announce == NULL || config->peers == NULL ||
+        config->proxy == NULL) {
         return ERR_MEMORY;
     }
     for (unsigned n = 0; n < count; n++) {
@@ -198,8 +220,9 @@ take_values(cfg_t *cfg, struct config *config)
         peer->device = strdup(cfg_getstr(section, "device"));
         peer->endpoint = strdup(cfg_getstr(section, "endpoint"));
         peer->line = line_of(section, &config->line);
+        peer->proxy = proxy_of(section, config->proxy);
         config->peer_count++;
-        if (peer->name == NULL || peer->device == NULL || peer->endpoint == NULL) {
+        if (peer->name == NULL || peer->device == NULL || peer->endpoint == NULL || peer->proxy == NULL) {
             return ERR_MEMORY;
         }
         if (peer->device[0] == '\0' || peer->endpoint[0] == '\0') {
@@ -336,7 +359,7 @@ watch_line(cfg_t *cfg, const char *section)
         cfg_validate_callback_t check;
     } options[] = {
         { "profile", check_profile }, { "interval_minutes", check_interval }, { "quiet_hours", check_hours },
-        { "day_bytes", check_bytes }, { "month_bytes", check_bytes },
+        { "day_bytes", check_bytes }, { "month_bytes", check_bytes },         { "proxy", check_proxy },
     };
     char name[64];
 
@@ -350,10 +373,15 @@ enum err
 config_read(const char *path, struct config *config_out, struct config_fault *fault_out)
 {
     cfg_opt_t peer_options[] = {
-        CFG_STR("device", "", CFGF_NONE),      CFG_STR("endpoint", "", CFGF_NONE),
-        CFG_STR("profile", "", CFGF_NONE),     CFG_INT("interval_minutes", 0, CFGF_NONE),
-        CFG_STR("quiet_hours", "", CFGF_NONE), CFG_STR("day_bytes", "", CFGF_NONE),
-        CFG_STR("month_bytes", "", CFGF_NONE), CFG_END(),
+        CFG_STR("device", "", CFGF_NONE),
+        CFG_STR("endpoint", "", CFGF_NONE),
+        CFG_STR("profile", "", CFGF_NONE),
+        CFG_INT("interval_minutes", 0, CFGF_NONE),
+        CFG_STR("quiet_hours", "", CFGF_NONE),
+        CFG_STR("day_bytes", "", CFGF_NONE),
+        CFG_STR("month_bytes", "", CFGF_NONE),
+        CFG_STR("proxy", "", CFGF_NONE),
+        CFG_END(),
     };
     cfg_opt_t options[] = {
         CFG_STR("name", "", CFGF_NONE),
@@ -364,6 +392,7 @@ config_read(const char *path, struct config *config_out, struct config_fault *fa
         CFG_STR("quiet_hours", "", CFGF_NONE),
         CFG_STR("day_bytes", "", CFGF_NONE),
         CFG_STR("month_bytes", "", CFGF_NONE),
+        CFG_STR("proxy", "", CFGF_NONE),
         CFG_INT("handshake_ms", HANDSHAKE_MS_DEFAULT, CFGF_NONE),
         CFG_INT("heartbeat_ms", HEARTBEAT_MS_DEFAULT, CFGF_NONE),
         CFG_INT("map_mib", MAP_MIB_DEFAULT, CFGF_NONE),
@@ -412,11 +441,13 @@ config_free(struct config *config)
         free(config->peers[n].name);
         free(config->peers[n].device);
         free(config->peers[n].endpoint);
+        free(config->peers[n].proxy);
     }
     free(config->peers);
     free(config->name);
     free(config->listen);
     free(config->announce);
+    free(config->proxy);
     memset(config, 0, sizeof *config);
 }
 
@@ -451,7 +482,11 @@ config_write_example(const char *name, const char *listen, struct buf *out)
         "# interval_minutes, and at once for urgent news; it may have quiet_hours = \"22:00-06:00\" (UTC),\n"
         "# day_bytes = \"2M\" and month_bytes = \"40M\". A peer may have its own.\n"
         "profile = lan\n\n"
-        "# Longer on satellite lines, in milliseconds.\n");
+        "# A SOCKS 5 proxy, such as Tor's socks5://127.0.0.1:9050, through which alone others are called; or "
+        "none.\n"
+        "# A peer may have its own.\n"
+        "proxy = none\n\n"
+        "# Longer on satellite lines and through Tor, on both sides, in milliseconds.\n");
     buf_printf(out, "handshake_ms = %d\nheartbeat_ms = %d\n\n", HANDSHAKE_MS_DEFAULT, HEARTBEAT_MS_DEFAULT);
     buf_printf(out, "# What the database may hold before it doubles, in MiB.\nmap_mib = %d\n\n",
                MAP_MIB_DEFAULT);

@@ -7,6 +7,7 @@
  *         device   = "12345 67890 ..."          # fingerprint or id of its device
  *         endpoint = "tcp://hq.example.org:7700"
  *         profile  = metered                    # and what its line may cost: line.h
+ *         proxy    = "socks5://127.0.0.1:9050"  # Tor, for one
  *     }
  *
  * Read with libconfuse: typed options, and an unknown or wrong one is refused with
@@ -20,6 +21,7 @@ struct config_peer {
     char *name;
     char *device;   /* fingerprint, id in hex, or name of a device of the roster */
     char *endpoint; /* tcp://host:port */
+    char *proxy;    /* socks5://host:port, through which alone it is called; "": called directly */
     struct line_settings line;
 };
 
@@ -28,6 +30,7 @@ struct config {
     char *listen;              /* "": dial only */
     char *announce;            /* endpoint that others should dial; "": none */
     struct line_settings line; /* of peers for which nothing else was said */
+    char *proxy;               /* likewise */
     long handshake_ms;
     long heartbeat_ms; /* 0: none */
     long map_mib;      /* what the database may grow to before it is doubled */

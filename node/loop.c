@@ -44,6 +44,7 @@ struct loop {
     bool stopping;
     uint64_t generation;  /* of the roster, as net knows it */
     uint64_t rights_hour; /* of the wall clock, when rights were last looked at: certificates end */
+    bool peers_due;       /* what is kept of them is to be read again */
     bool tend_due;
     bool restored; /* the replica was, and no peer has told yet what was erased since */
     bool answered; /* then a bundle has */
@@ -201,7 +202,7 @@ dial_due(struct loop *loop)
         const struct roster_device *device = roster_device(roster, &peer->device_id);
 
         if (peer->dropped) {
-            /* Its address was taken away: net stops dialling it. */
+            /* Its address was taken away, or the way to it is another one: net stops dialling it as before. */
             peer->dropped = false;
             channel_put_hangup(&loop->channel, &peer->device_id);
             if (peer->state == PEER_CONNECTING) {
@@ -221,7 +222,7 @@ dial_due(struct loop *loop)
             peer->state = PEER_CONNECTING;
         }
         channel_put_dial(&loop->channel, &peer->device_id, device->transport_pk, span_text(peer->endpoint),
-                         span_text(""), !is_metered(peer));
+                         span_text(peer->proxy), !is_metered(peer));
     }
 }
 
@@ -374,6 +375,7 @@ on_down(struct loop *loop, const struct hash *device_id, enum link_reason reason
 
     if (peer != NULL) {
         peer_went(loop, peer, reason_text(reason));
+        peer->proxy_failed = reason_is_of_proxy(reason);
         if (reason == LINK_HUNG_UP || reason == LINK_OFF_ROSTER) {
             /* Net has stopped dialling. */
             schedule(loop, peer, false);
@@ -483,6 +485,23 @@ tell_growth(struct loop *loop)
     loop->grown_once = true;
 }
 
+/* Read again what is kept of peers. False: not all of it was read. */
+static bool
+reload_peers(struct loop *loop)
+{
+    struct table_txn *txn = NULL;
+    enum err err = replica_begin_read(loop->options.replica, &txn);
+
+    if (err == ERR_OK) {
+        err = peers_load(loop->peers, txn);
+        replica_end_read(loop->options.replica, &txn);
+    }
+    if (err != ERR_OK) {
+        log_event("peers-unread", "err=%s", err_code(err));
+    }
+    return err == ERR_OK;
+}
+
 /* The roster changed, or addresses did: who may come, whom we dial, what we owe as an admin. */
 static void
 follow_roster(struct loop *loop)
@@ -491,15 +510,12 @@ follow_roster(struct loop *loop)
     uint64_t generation = roster_generation(replica_roster(replica));
     bool changed = generation != loop->generation;
 
-    if (serve_peers_changed(loop->serve)) {
-        struct table_txn *txn = NULL;
-
-        if (replica_begin_read(replica, &txn) == ERR_OK) {
-            if (peers_load(loop->peers, txn) != ERR_OK) {
-                log_event("peers-unread", NULL);
-            }
-            replica_end_read(replica, &txn);
+    loop->peers_due = serve_peers_changed(loop->serve) || loop->peers_due;
+    if (loop->peers_due) {
+        if (!reload_peers(loop)) {
+            return; /* half of them may lack the proxy through which alone they are called: tried again at the next turn */
         }
+        loop->peers_due = false;
         changed = true;
     }
     if (!changed) {

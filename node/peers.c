@@ -3,6 +3,7 @@
 #include "store/base/cbor.h"
 #include "store/table.h"
 
+#include <assert.h>
 #include <ctype.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -18,6 +19,15 @@ enum { BUNDLE_ROW = 4 };
 /* Or the line to a device: its id, 1 if peer.set said how it is to be used, then that (profile u8, three u32, two u64) and what passed. */
 enum { LINE_ROW = 3 };
 
+/* Or an address with a proxy behind the name, or the proxy of a device by peer.set: its id, then the proxy. A program that knows
+ * neither stops, rather than call such a device directly. */
+enum { PROXIED_ADDRESS_ROW = 5, PROXY_ROW = 6, ADDRESS_PARTS_MAX = 4 };
+
+enum {
+    PART_BYTES =
+        STATEMENT_ENDPOINT_BYTES_MAX + 1 > ENDPOINT_BYTES ? STATEMENT_ENDPOINT_BYTES_MAX + 1 : ENDPOINT_BYTES
+};
+
 struct contact {
     struct hash device_id;
     uint64_t wall_ms; /* over a line, as it is kept */
@@ -32,8 +42,16 @@ struct kept_line {
     struct line_use use; /* as it is kept */
 };
 
+struct kept_proxy {
+    struct hash device_id;
+    char text[ENDPOINT_BYTES]; /* of a proxy, or PROXY_NONE; "": as node.conf says */
+};
+
 struct peers {
-    struct line_settings line; /* of node.conf, for all */
+    struct line_settings line;  /* of node.conf, for all */
+    char proxy[ENDPOINT_BYTES]; /* of node.conf, for all; "": none */
+    struct kept_proxy *proxies;
+    size_t proxy_count;
     struct kept_line *lines;
     size_t line_count;
     struct peer **all; /* each stays where it is */
@@ -55,11 +73,12 @@ address_free(struct peer_address *address)
     free(address->device);
     free(address->endpoint);
     free(address->name);
+    free(address->proxy);
     memset(address, 0, sizeof *address);
 }
 
 static enum err
-address_append(struct peers *peers, const char *device, const char *endpoint, const char *name, bool added,
+address_append(struct peers *peers, const char *const parts[ADDRESS_PARTS_MAX], bool added,
                const struct line_settings *line)
 {
     struct peer_address *grown = realloc(peers->addresses, (peers->address_count + 1) * sizeof *grown);
@@ -70,8 +89,14 @@ address_append(struct peers *peers, const char *device, const char *endpoint, co
     }
     peers->addresses = grown;
     struct peer_address *address = &grown[peers->address_count];
-    *address = (struct peer_address){ strdup(device), strdup(endpoint), strdup(name), added, *line };
-    if (address->device == NULL || address->endpoint == NULL || address->name == NULL) {
+    *address = (struct peer_address){ .device = strdup(parts[0]),
+                                      .endpoint = strdup(parts[1]),
+                                      .name = strdup(parts[2]),
+                                      .proxy = strdup(parts[3]),
+                                      .added = added,
+                                      .line = *line };
+    if (address->device == NULL || address->endpoint == NULL || address->name == NULL ||
+        address->proxy == NULL) {
         address_free(address);
         return ERR_MEMORY;
     }
@@ -97,11 +122,14 @@ peers_new(const struct config *config)
     if (peers != NULL) {
         peers->line = config->line;
         peers->line.profile = config->line.profile == 0 ? PROFILE_LAN : config->line.profile;
+        (void)snprintf(peers->proxy, sizeof peers->proxy, "%s", config->proxy == NULL ? "" : config->proxy);
     }
     for (size_t n = 0; peers != NULL && n < config->peer_count; n++) {
         const struct config_peer *from = &config->peers[n];
+        const char *const parts[] = { from->device, from->endpoint, from->name,
+                                      from->proxy == NULL ? "" : from->proxy };
 
-        if (address_append(peers, from->device, from->endpoint, from->name, false, &from->line) != ERR_OK) {
+        if (address_append(peers, parts, false, &from->line) != ERR_OK) {
             peers_free(&peers);
         }
     }
@@ -127,6 +155,7 @@ peers_free(struct peers **peers_in)
     free(peers->waiting);
     free(peers->contacts);
     free(peers->lines);
+    free(peers->proxies);
     free(peers);
     *peers_in = NULL;
 }
@@ -139,12 +168,14 @@ row_key(struct table_txn *txn, const char *device, uint8_t key[16])
     table_hash(table_txn_env(txn), key, "vigil.row.addr", &part, 1);
 }
 
-/* A row of an address: its first byte, then device, endpoint and name, each after its length u16. */
+/* A row of an address: its first byte, then device, endpoint, name and a proxy if there is one, each after its length u16. */
 static void
-row_write(struct buf *out, const char *const parts[3])
+row_write(struct buf *out, const char *const parts[ADDRESS_PARTS_MAX])
 {
-    buf_put_u8(out, ADDRESS_ROW);
-    for (int n = 0; n < 3; n++) {
+    bool proxied = parts[3][0] != '\0';
+
+    buf_put_u8(out, proxied ? PROXIED_ADDRESS_ROW : ADDRESS_ROW);
+    for (int n = 0; n < (proxied ? 4 : 3); n++) {
         buf_put_u16(out, (uint16_t)strlen(parts[n]));
         buf_put_text(out, parts[n]);
     }
@@ -153,14 +184,14 @@ row_write(struct buf *out, const char *const parts[3])
 static enum err
 row_read(struct peers *peers, struct span row)
 {
-    char parts[3][STATEMENT_ENDPOINT_BYTES_MAX + 1] = { "", "", "" };
+    char parts[ADDRESS_PARTS_MAX][PART_BYTES] = { "", "", "", "" };
     struct reader reader = reader_of(row);
     uint8_t version = reader_u8(&reader);
 
-    if (version != ADDRESS_ROW) {
+    if (version != ADDRESS_ROW && version != PROXIED_ADDRESS_ROW) {
         return ERR_NEWER;
     }
-    for (int n = 0; n < 3; n++) {
+    for (int n = 0; n < (version == ADDRESS_ROW ? 3 : 4); n++) {
         uint16_t size = reader_u16(&reader);
 
         if (size >= sizeof parts[n]) {
@@ -168,10 +199,11 @@ row_read(struct peers *peers, struct span row)
         }
         reader_copy(&reader, parts[n], size);
     }
-    if (!reader_done(&reader)) {
+    if (!reader_done(&reader) || (parts[3][0] != '\0' && !endpoint_proxy_valid(parts[3]))) {
         return ERR_CORRUPT;
     }
-    return address_append(peers, parts[0], parts[1], parts[2], true, &peers->line);
+    return address_append(peers, (const char *const[]){ parts[0], parts[1], parts[2], parts[3] }, true,
+                          &peers->line);
 }
 
 static struct contact *
@@ -403,6 +435,114 @@ peers_set_line(struct peers *peers, struct table_txn *txn, const struct hash *de
     return ERR_OK;
 }
 
+/* --- proxies --- */
+
+static struct kept_proxy *
+kept_proxy_of(const struct peers *peers, const struct hash *device_id)
+{
+    for (size_t n = 0; n < peers->proxy_count; n++) {
+        if (hash_equal(&peers->proxies[n].device_id, device_id)) {
+            return &peers->proxies[n];
+        }
+    }
+    return NULL;
+}
+
+/* Remember that. False: no memory. */
+static bool
+remember_proxy(struct peers *peers, const struct hash *device_id, struct span text)
+{
+    struct kept_proxy *kept = kept_proxy_of(peers, device_id);
+
+    if (kept == NULL) {
+        struct kept_proxy *grown = realloc(peers->proxies, (peers->proxy_count + 1) * sizeof *grown);
+
+        if (grown == NULL) {
+            return false;
+        }
+        peers->proxies = grown;
+        kept = &grown[peers->proxy_count];
+        kept->device_id = *device_id;
+        peers->proxy_count++;
+    }
+    memset(kept->text, 0, sizeof kept->text);
+    memcpy(kept->text, text.data, text.size);
+    return true;
+}
+
+static enum err
+proxy_read(struct peers *peers, struct span row)
+{
+    char text[ENDPOINT_BYTES] = "";
+    struct hash device_id;
+    struct reader in = reader_of(row);
+
+    (void)reader_u8(&in);
+    reader_copy(&in, device_id.bytes, HASH_BYTES);
+    size_t size = reader_left(&in);
+    if (in.failed || size >= sizeof text) {
+        return ERR_CORRUPT;
+    }
+    reader_copy(&in, text, size);
+    if (strlen(text) != size || !endpoint_proxy_valid(text)) {
+        return ERR_CORRUPT;
+    }
+    return remember_proxy(peers, &device_id, span_text(text)) ? ERR_OK : ERR_MEMORY;
+}
+
+enum err
+peers_set_proxy(struct peers *peers, struct table_txn *txn, const struct hash *device_id, const char *proxy)
+{
+    const struct span part = hash_span(device_id);
+    struct buf row = { 0 };
+    uint8_t key[16];
+
+    assert(proxy == NULL || endpoint_proxy_valid(proxy));
+    table_hash(table_txn_env(txn), key, "vigil.row.prox", &part, 1);
+    if (proxy == NULL) {
+        (void)table_delete(txn, TABLE_PEER, span_of(key, sizeof key));
+        return remember_proxy(peers, device_id, span_text("")) ? ERR_OK : ERR_MEMORY;
+    }
+    buf_put_u8(&row, PROXY_ROW);
+    buf_put_span(&row, part);
+    buf_put_text(&row, proxy);
+    enum err err = row.failed || !remember_proxy(peers, device_id, span_text(proxy)) ? ERR_MEMORY : ERR_OK;
+    if (err == ERR_OK) {
+        table_put(txn, TABLE_PEER, span_of(key, sizeof key), buf_span(&row));
+    }
+    buf_free(&row);
+    return err;
+}
+
+/* What an address says of a proxy, with what node.conf says where that is nothing; "": none. NULL: an address of nobody's. */
+static const char *
+proxy_of_address(const struct peers *peers, const struct peer_address *address)
+{
+    if (address == NULL || (address->added && address->proxy[0] == '\0')) {
+        return peers->proxy;
+    }
+    return strcmp(address->proxy, PROXY_NONE) == 0 ? "" : address->proxy;
+}
+
+/* Through what a peer is called: as peer.set says, else as its address does, else as node.conf does of all. */
+static void
+set_proxy(struct peers *peers, struct peer *peer, const struct peer_address *address)
+{
+    const struct kept_proxy *kept = kept_proxy_of(peers, &peer->device_id);
+    const char *proxy = proxy_of_address(peers, address);
+
+    if (kept != NULL && kept->text[0] != '\0') {
+        proxy = strcmp(kept->text, PROXY_NONE) == 0 ? "" : kept->text;
+    }
+    if (strcmp(peer->proxy, proxy) != 0) {
+        (void)snprintf(peer->proxy, sizeof peer->proxy, "%s", proxy);
+        /* Net may be on the way to it by the old one, and goes on so by itself. */
+        peer->dropped = peer->dropped || peer->state != PEER_DOWN;
+        peer->due = peer->endpoint[0] != '\0';
+        peer->dial_ms = 0;
+    }
+}
+
 /* How far what is kept of what passed is behind. */
 static uint64_t
 use_behind(const struct peers *peers, const struct peer *peer)
@@ -471,6 +611,7 @@ peers_load(struct peers *peers, struct table_txn *txn)
     }
     peers->contact_count = 0;
     peers->line_count = 0;
+    peers->proxy_count = 0;
     table_cursor_init(&cursor, txn, TABLE_PEER, span_of(NULL, 0));
     while (err == ERR_OK && table_cursor_next(&cursor, &key, &value)) {
         /* A row that does not verify is counted; its peer is added again by hand. */
@@ -479,6 +620,7 @@ peers_load(struct peers *peers, struct table_txn *txn)
 
             err = kind == CONTACT_ROW || kind == BUNDLE_ROW ? contact_read(peers, value)
                   : kind == LINE_ROW                        ? line_read(peers, value)
+                  : kind == PROXY_ROW                       ? proxy_read(peers, value)
                                                             : row_read(peers, value);
         }
     }
@@ -488,31 +630,50 @@ peers_load(struct peers *peers, struct table_txn *txn)
 
 enum err
 peers_add(struct peers *peers, struct table_txn *txn, const char *device, const char *endpoint,
-          const char *name)
+          const char *name, const char *proxy)
 {
-    const char *const parts[3] = { device, endpoint, name };
+    char kept[ENDPOINT_BYTES] = "";
+    const char *const parts[ADDRESS_PARTS_MAX] = { device, endpoint, name, proxy[0] == '\0' ? kept : proxy };
     uint8_t key[16];
     struct buf row = { 0 };
 
-    for (int n = 0; n < 3; n++) {
-        if (strlen(parts[n]) > STATEMENT_ENDPOINT_BYTES_MAX) {
+    assert(proxy[0] == '\0' || endpoint_proxy_valid(proxy));
+    for (int n = 0; n < ADDRESS_PARTS_MAX; n++) {
+        if (strlen(parts[n]) > (n < 3 ? STATEMENT_ENDPOINT_BYTES_MAX : ENDPOINT_BYTES - 1)) {
             return ERR_INVALID;
         }
     }
     for (size_t n = peers->address_count; n > 0; n--) {
         if (peers->addresses[n - 1].added && strcmp(peers->addresses[n - 1].device, device) == 0) {
+            (void)snprintf(kept, sizeof kept, "%s", peers->addresses[n - 1].proxy);
             address_drop(peers, n - 1);
         }
     }
     row_write(&row, parts);
     row_key(txn, device, key);
-    enum err err =
-        row.failed ? ERR_MEMORY : address_append(peers, device, endpoint, name, true, &peers->line);
+    enum err err = row.failed ? ERR_MEMORY : address_append(peers, parts, true, &peers->line);
     if (err == ERR_OK) {
         table_put(txn, TABLE_PEER, span_of(key, sizeof key), buf_span(&row));
     }
     buf_free(&row);
     return err;
+}
+
+enum err
+peers_adopt_proxy(struct peers *peers, struct table_txn *txn, const struct roster *roster,
+                  const struct roster_device *device)
+{
+    const struct kept_proxy *kept = kept_proxy_of(peers, &device->device_id);
+
+    for (size_t n = peers->address_count; n > 0 && (kept == NULL || kept->text[0] == '\0'); n--) {
+        const struct peer_address *address = &peers->addresses[n - 1];
+
+        if (address->added && address->proxy[0] != '\0' &&
+            peers_find_device(roster, address->device) == device) {
+            return peers_set_proxy(peers, txn, &device->device_id, address->proxy);
+        }
+    }
+    return ERR_OK;
 }
 
 bool
@@ -547,17 +708,78 @@ peers_pack(const struct peers *peers, struct buf *out)
     for (size_t n = 0; n < peers->address_count; n++) {
         count += peers->addresses[n].added;
     }
+    for (size_t n = 0; n < peers->proxy_count; n++) {
+        count += peers->proxies[n].text[0] != '\0';
+    }
     cbor_put_array(out, count);
     for (size_t n = 0; n < peers->address_count; n++) {
         const struct peer_address *address = &peers->addresses[n];
+        const char *effective = proxy_of_address(peers, address);
+        const char *proxy = effective[0] == '\0' ? address->proxy : effective;
 
         if (address->added) {
-            cbor_put_array(out, 3);
+            cbor_put_array(out, proxy[0] == '\0' ? 3 : 4);
             cbor_put_text(out, span_text(address->device));
             cbor_put_text(out, span_text(address->endpoint));
             cbor_put_text(out, span_text(address->name));
+            if (proxy[0] != '\0') {
+                cbor_put_text(out, span_text(proxy));
+            }
         }
     }
+    for (size_t n = 0; n < peers->proxy_count; n++) {
+        if (peers->proxies[n].text[0] != '\0') {
+            cbor_put_array(out, 2);
+            cbor_put_bytes(out, hash_span(&peers->proxies[n].device_id));
+            cbor_put_text(out, span_text(peers->proxies[n].text));
+        }
+    }
+}
+
+/* A text without a NUL, copied. False: it is none, or too long. */
+static bool
+unpack_text(struct cbor_reader *reader, char *out, size_t room)
+{
+    struct span text = cbor_read_text(reader);
+
+    if (text.size >= room || (text.size > 0 && memchr(text.data, 0, text.size) != NULL)) {
+        return false;
+    }
+    if (text.size > 0) {
+        memcpy(out, text.data, text.size);
+    }
+    out[text.size] = '\0';
+    return true;
+}
+
+static enum err
+unpack_proxy(struct peers *peers, struct table_txn *txn, struct cbor_reader *reader)
+{
+    char text[ENDPOINT_BYTES];
+    struct hash device_id;
+    struct span id = cbor_read_bytes(reader);
+
+    if (id.size != HASH_BYTES || !unpack_text(reader, text, sizeof text) || !endpoint_proxy_valid(text)) {
+        return ERR_CORRUPT;
+    }
+    memcpy(device_id.bytes, id.data, HASH_BYTES);
+    return peers_set_proxy(peers, txn, &device_id, text);
+}
+
+static enum err
+unpack_address(struct peers *peers, struct table_txn *txn, struct cbor_reader *reader, size_t part_count)
+{
+    char parts[ADDRESS_PARTS_MAX][PART_BYTES] = { "", "", "", "" };
+
+    for (size_t part = 0; part < part_count; part++) {
+        if (!unpack_text(reader, parts[part], part < 3 ? STATEMENT_ENDPOINT_BYTES_MAX + 1 : ENDPOINT_BYTES)) {
+            return ERR_CORRUPT;
+        }
+    }
+    if (part_count == ADDRESS_PARTS_MAX && !endpoint_proxy_valid(parts[3])) {
+        return ERR_CORRUPT;
+    }
+    return peers_add(peers, txn, parts[0], parts[1], parts[2], parts[3]);
 }
 
 enum err
@@ -568,23 +790,13 @@ peers_unpack(struct peers *peers, struct table_txn *txn, struct span packed)
     enum err err = ERR_OK;
 
     for (size_t n = 0; n < count && err == ERR_OK; n++) {
-        char parts[3][STATEMENT_ENDPOINT_BYTES_MAX + 1] = { "", "", "" };
+        size_t part_count = cbor_read_array(&reader);
 
-        if (cbor_read_array(&reader) != 3) {
+        if (part_count < 2 || part_count > ADDRESS_PARTS_MAX) {
             return ERR_CORRUPT;
         }
-        for (int part = 0; part < 3; part++) {
-            struct span text = cbor_read_text(&reader);
-
-            if (text.size >= sizeof parts[part] ||
-                (text.size > 0 && memchr(text.data, 0, text.size) != NULL)) {
-                return ERR_CORRUPT;
-            }
-            if (text.size > 0) {
-                memcpy(parts[part], text.data, text.size);
-            }
-        }
-        err = peers_add(peers, txn, parts[0], parts[1], parts[2]);
+        err = part_count == 2 ? unpack_proxy(peers, txn, &reader)
+                              : unpack_address(peers, txn, &reader, part_count);
     }
     return err == ERR_OK && !cbor_done(&reader) ? ERR_CORRUPT : err;
 }
@@ -697,7 +909,7 @@ set_endpoint(struct peer *peer, const char *endpoint)
     if (strcmp(peer->endpoint, endpoint) != 0) {
         (void)snprintf(peer->endpoint, sizeof peer->endpoint, "%s", endpoint);
         peer->due = peer->endpoint[0] != '\0';
-        peer->dropped = !peer->due;
+        peer->dropped = peer->dropped || !peer->due;
         peer->dial_ms = 0;
     }
 }
@@ -748,6 +960,7 @@ set_address(struct peers *peers, struct peer *peer, const struct roster *roster)
     const struct peer_address *address = device == NULL ? NULL : address_of(peers, roster, device);
 
     set_line(peers, peer, address);
+    set_proxy(peers, peer, address);
     set_endpoint(peer, address != NULL ? address->endpoint : device != NULL ? device->endpoint : "");
     if (address != NULL && address->name[0] != '\0' && strlen(address->name) < sizeof peer->name &&
         utf8_valid(span_text(address->name))) {
@@ -849,6 +1062,7 @@ peers_up(struct peers *peers, const struct hash *device_id)
     peer->connection = peers->last_connection;
     peer->has_room = true;
     peer->reason[0] = '\0';
+    peer->proxy_failed = false;
     return peer->connection;
 }
 

@@ -11,6 +11,7 @@
 #pragma once
 
 #include "node/config.h"
+#include "sync/endpoint.h"
 #include "sync/roster.h"
 
 struct table_txn;
@@ -29,6 +30,8 @@ struct peer_address {
     char *device;   /* as typed: fingerprint, id or name */
     char *endpoint; /* tcp://host:port */
     char *name;
+    char *
+        proxy; /* of node.conf: socks5://host:port, "": none; of peer.add: that, PROXY_NONE, or "": as node.conf says */
     bool added;                /* by peer.add: kept in the database */
     struct line_settings line; /* of node.conf */
 };
@@ -37,11 +40,12 @@ struct peer {
     struct hash device_id;
     char endpoint[STATEMENT_ENDPOINT_BYTES_MAX + 1]; /* "": it calls us, we do not know where it is */
     char name[STATEMENT_NAME_BYTES_MAX + 1];         /* given here, else its own */
-    bool member;                                     /* the roster has it, and we share a compartment */
+    char proxy[ENDPOINT_BYTES]; /* through which alone it is called; "": called directly */
+    bool member;                /* the roster has it, and we share a compartment */
     enum peer_state state;
     uint32_t connection; /* of gossip, while it is up */
     bool has_room;       /* net takes messages for it */
-    bool dropped;        /* it has no endpoint any more: stop dialling */
+    bool dropped;        /* it has no endpoint any more, or another proxy: stop dialling as before */
     bool due;            /* to be dialled once dial_ms has come */
     uint64_t dial_ms;
     uint64_t called_ms;            /* dialled then, and it did not answer yet; 0: it did */
@@ -49,6 +53,7 @@ struct peer {
     struct line_use use;           /* what passed between us */
     bool line_set;                 /* by peer.set */
     uint64_t contact_ms;           /* wall clock of its last frame since we started; 0: none */
+    bool proxy_failed;             /* that is for want of a proxy, or because that failed */
     char reason[PEER_WORDS_BYTES]; /* why it is down, in words; "": never tried */
 };
 
@@ -62,15 +67,17 @@ void peers_free(struct peers **peers);
 MUST_CHECK enum err peers_load(struct peers *peers, struct table_txn *txn);
 
 /* Keep an address, in a turn; if that does not happen, call peers_load again. It replaces one of the
- * same device. ERR_MEMORY; errors stay in `txn`. */
+ * same device, whose proxy stays if `proxy` is "". `proxy`: as peer_address says. ERR_INVALID: a text is too long; ERR_MEMORY; errors stay in `txn`. */
 MUST_CHECK enum err peers_add(struct peers *peers, struct table_txn *txn, const char *device,
-                              const char *endpoint, const char *name);
+                              const char *endpoint, const char *name, const char *proxy);
 /* Forget what peer.add kept of a device, by the text or the device meant. True if there was one. */
 bool peers_remove(struct peers *peers, struct table_txn *txn, const struct roster *roster,
                   const char *device);
 
-/* Append what peer.add kept, for a backup: a CBOR array of [device, endpoint, name]. And keep what such an array says, in
- * a turn. ERR_CORRUPT: it is none; ERR_MEMORY; errors stay in `txn`. */
+/* Append what peer.add and peer.set kept of whom to call, for a backup: a CBOR array of [device, endpoint, name], with a proxy
+ * behind if it goes through one, by whatever said so: where this is restored, another node.conf must not have it called directly;
+ * and of [device id, proxy]. And keep what such an array says, in a turn. ERR_CORRUPT: it is none; ERR_MEMORY; errors stay in
+ * `txn`. */
 void peers_pack(const struct peers *peers, struct buf *out);
 MUST_CHECK enum err peers_unpack(struct peers *peers, struct table_txn *txn, struct span packed);
 
@@ -85,6 +92,16 @@ void peers_keep_contacts(struct peers *peers, struct table_txn *txn, bool all);
 /* How the line to a device is to be used, in a turn; NULL: as node.conf says, again. Errors stay in `txn`. ERR_MEMORY. */
 MUST_CHECK enum err peers_set_line(struct peers *peers, struct table_txn *txn, const struct hash *device_id,
                                    const struct line_settings *line);
+
+/* Through which proxy a device is called, in a turn: socks5://HOST:PORT, or PROXY_NONE; NULL: as its address or node.conf says,
+ * again. Errors stay in `txn`. ERR_MEMORY. */
+MUST_CHECK enum err peers_set_proxy(struct peers *peers, struct table_txn *txn, const struct hash *device_id,
+                                    const char *proxy);
+
+/* Keep for the device what an address that peer.add kept says of a proxy, in a turn, unless something is kept: whoever then replaces
+ * or removes that address does not have the device called directly. Errors stay in `txn`. ERR_MEMORY. */
+MUST_CHECK enum err peers_adopt_proxy(struct peers *peers, struct table_txn *txn, const struct roster *roster,
+                                      const struct roster_device *device);
 
 /* Keep what passed between us and each, in a turn, where that is PEER_USE_BYTES ahead of what is kept (`all`: at all). Errors stay
  * in `txn`. */

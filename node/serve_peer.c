@@ -360,6 +360,35 @@ read_line(struct call *call, struct line_settings *line)
     return !call->failed;
 }
 
+/* True if the request says anything of how the line is used. */
+static bool
+names_line(const struct call *call)
+{
+    static const char *const names[] = { "profile", "interval_minutes", "quiet_hours", "day_bytes",
+                                         "month_bytes" };
+    bool named = false;
+
+    for (size_t n = 0; n < sizeof names / sizeof names[0]; n++) {
+        named = named || json_object_get(call->body, names[n]) != NULL;
+    }
+    return named;
+}
+
+/* A proxy that the request names; NULL: none, or the call failed. */
+static const char *
+read_proxy(struct call *call)
+{
+    const char *proxy = call_text(call, "proxy");
+
+    if (proxy != NULL && !endpoint_proxy_valid(proxy)) {
+        /* What is typed here may hold a login. */
+        call_fail(call, ERR_INVALID, "as in socks5://127.0.0.1:9050, without a login; or none",
+                  "the proxy is not of the form socks5://host:port");
+        return NULL;
+    }
+    return proxy;
+}
+
 void
 call_peer_set(struct call *call)
 {
@@ -378,10 +407,17 @@ call_peer_set(struct call *call)
         return;
     }
     struct line_settings line = peer->line;
-    if (!read_line(call, &line)) {
+    const char *proxy = read_proxy(call);
+    if (call->failed || !read_line(call, &line)) {
         return;
     }
-    enum err err = peers_set_line(peers, call->txn, &device->device_id, reset ? NULL : &line);
+    enum err err = ERR_OK;
+    if (reset || names_line(call)) {
+        err = peers_set_line(peers, call->txn, &device->device_id, reset ? NULL : &line);
+    }
+    if (err == ERR_OK && (reset || proxy != NULL)) {
+        err = peers_set_proxy(peers, call->txn, &device->device_id, reset ? NULL : proxy);
+    }
     if (err != ERR_OK) {
         call_fail(call, err, "", "%s", err_text(err));
     }
@@ -396,19 +432,19 @@ listed_json(struct call *call, const struct peer *peer)
 {
     const struct roster_device *device = roster_author(call->roster, &peer->device_id);
 
-    return json_pack("{s:s,s:o,s:s,s:s,s:s,s:s}", "name", peer->name, "device",
+    return json_pack("{s:s,s:o,s:s,s:s,s:s,s:s,s:s}", "name", peer->name, "device",
                      device_json(call->roster, &peer->device_id), "office",
                      device == NULL || device->office == NULL ? "" : device->office->code, "endpoint",
-                     peer->endpoint, "state", peer_state_name(peer->state), "reason",
+                     peer->endpoint, "proxy", peer->proxy, "state", peer_state_name(peer->state), "reason",
                      peer->state == PEER_UP ? "" : peer->reason);
 }
 
 static json_t *
 waiting_json(const struct peer_address *address)
 {
-    return json_pack("{s:s,s:{s:s,s:s,s:s},s:s,s:s,s:s,s:s}", "name", address->name, "device", "id", "",
+    return json_pack("{s:s,s:{s:s,s:s,s:s},s:s,s:s,s:s,s:s,s:s}", "name", address->name, "device", "id", "",
                      "name", address->device, "office", "", "office", "", "endpoint", address->endpoint,
-                     "state", "down", "reason",
+                     "proxy", address->proxy, "state", "down", "reason",
                      "no device of this name, id or fingerprint is known here yet");
 }
 
@@ -466,7 +502,8 @@ check_endpoint(struct call *call, const char *endpoint)
 }
 
 static void
-add_address(struct call *call, const char *text, const char *endpoint, const char *name, bool news)
+add_address(struct call *call, const char *text, const char *endpoint, const char *name, const char *proxy,
+            bool news)
 {
     struct peers *peers = call_options(call)->peers;
     const struct roster_device *device = peers_find_device(call->roster, text);
@@ -482,7 +519,14 @@ add_address(struct call *call, const char *text, const char *endpoint, const cha
         call_fail(call, ERR_INVALID, "name another device", "this is the device itself");
         return;
     }
-    enum err err = peers_add(peers, call->txn, text, endpoint, name == NULL ? "" : name);
+    /* Of a device that is known it is kept by itself, so that it holds whatever becomes of the address. */
+    enum err err = device == NULL  ? ERR_OK
+                   : proxy == NULL ? peers_adopt_proxy(peers, call->txn, call->roster, device)
+                                   : peers_set_proxy(peers, call->txn, &device->device_id, proxy);
+    if (err == ERR_OK) {
+        err = peers_add(peers, call->txn, text, endpoint, name == NULL ? "" : name,
+                        device != NULL || proxy == NULL ? "" : proxy);
+    }
     if (err != ERR_OK) {
         call_fail(call, err, "", "%s", err_text(err));
     }
@@ -496,9 +540,14 @@ call_peer_add(struct call *call)
     const char *text = call_text(call, "device");
     const char *name = call_text(call, "name");
     const char *statements = call_text(call, "statements");
+    const char *proxy = read_proxy(call);
     int64_t count = 0;
 
     if (call->failed) {
+        return;
+    }
+    if (proxy != NULL && endpoint == NULL) {
+        call_usage(call, "a proxy is of use only with an endpoint");
         return;
     }
     if (statements == NULL && (endpoint == NULL || text == NULL)) {
@@ -520,7 +569,7 @@ call_peer_add(struct call *call)
         count = import_statements(call, statements);
     }
     if (count >= 0 && endpoint != NULL) {
-        add_address(call, text, endpoint, name, statements != NULL);
+        add_address(call, text, endpoint, name, proxy, statements != NULL);
     }
     const struct roster_device *device = text == NULL ? NULL : peers_find_device(call->roster, text);
     json_t *peer = json_null();
@@ -539,6 +588,14 @@ call_peer_remove(struct call *call)
     const char *text = call_text_needed(call, "peer");
 
     if (text == NULL) {
+        return;
+    }
+    const struct roster_device *device = peers_find(call_options(call)->peers, call->roster, text);
+    enum err err = device == NULL
+                       ? ERR_OK
+                       : peers_adopt_proxy(call_options(call)->peers, call->txn, call->roster, device);
+    if (err != ERR_OK) {
+        call_fail(call, err, "", "%s", err_text(err));
         return;
     }
     if (!peers_remove(call_options(call)->peers, call->txn, call->roster, text)) {

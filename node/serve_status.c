@@ -164,6 +164,20 @@ waiting_orders(const struct roster *roster)
     return count;
 }
 
+/* Peers that are not reached for want of a proxy, or for what became of it: nothing but this node's operator mends that. */
+static void
+warn_of_proxies(json_t *warnings, struct peers *peers)
+{
+    for (size_t n = 0; n < peers_count(peers); n++) {
+        const struct peer *peer = peers_at(peers, n);
+
+        if (peer->proxy_failed && peer->member) {
+            warn(warnings, "%s is not reached: %s; vigil peer set --help says how it is called", peer->name,
+                 peer->reason);
+        }
+    }
+}
+
 /* What an operator should look at, a sentence each. */
 static json_t *
 warnings_json(const struct call *call, const struct table_stat *stat, const struct pend_counts *pend,
@@ -218,6 +232,7 @@ warnings_json(const struct call *call, const struct table_stat *stat, const stru
         warn(warnings, "%s (%llu times)", status->warnings[n].reason,
              (unsigned long long)status->warnings[n].count);
     }
+    warn_of_proxies(warnings, call_options(call)->peers);
     if (pend->schema > 0) {
         warn(warnings, "%llu entries wait for an upgrade of this program: they are kept and passed on",
              (unsigned long long)pend->schema);

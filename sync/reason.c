@@ -63,3 +63,9 @@ reason_is_refusal(enum link_reason reason)
 {
     return reason <= LINK_CROWDED;
 }
+
+bool
+reason_is_of_proxy(enum link_reason reason)
+{
+    return reason >= LINK_NEEDS_PROXY && reason <= LINK_PROXY_OTHER;
+}

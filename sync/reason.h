@@ -68,3 +68,6 @@ const char *reason_text(enum link_reason reason);
 
 /* True if it is a refusal of something that came to our door, rather than a warning. */
 bool reason_is_refusal(enum link_reason reason);
+
+/* True if a connection was never made for want of a proxy, or because that failed or refused. */
+bool reason_is_of_proxy(enum link_reason reason);

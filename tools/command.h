@@ -79,6 +79,7 @@ enum opt {
     OPT_RECEIPTS,
     OPT_ROUNDS,
     OPT_CLEAN,
+    OPT_PROXY,
     OPT_COUNT,
     OPT_NONE = OPT_COUNT /* something that stands on its own */
 };

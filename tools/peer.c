@@ -42,7 +42,7 @@ take_statements(const char *path, json_t *request, struct client_fault *fault)
 static bool
 make_add(const struct command *command, json_t *request, struct client_fault *fault)
 {
-    static const enum opt options[] = { OPT_DEVICE, OPT_NAME };
+    static const enum opt options[] = { OPT_DEVICE, OPT_NAME, OPT_PROXY };
     const char *endpoint = command->word_count > 0 ? command->words[0] : NULL;
     const char *statements = args_value(command, OPT_STATEMENTS);
 
@@ -110,8 +110,8 @@ static enum exit_status
 run_list(struct command *command)
 {
     static const struct output_column columns[] = {
-        { "name", 0 },     { "device", COLUMN_CUT },  { "office", 0 },
-        { "endpoint", 0 }, { "state", COLUMN_STATE }, { "reason", COLUMN_CUT },
+        { "name", 0 },  { "device", COLUMN_CUT },  { "office", 0 },          { "endpoint", 0 },
+        { "proxy", 0 }, { "state", COLUMN_STATE }, { "reason", COLUMN_CUT },
     };
     struct client_fault fault;
     json_t *ok = NULL;
@@ -155,13 +155,32 @@ take_setting(json_t *request, const char *word, struct client_fault *fault)
                      "'%s' is not NAME=VALUE of a setting", word);
 }
 
+/* --proxy as a member of the request, if it is given. */
+static bool
+take_proxy(const struct command *command, json_t *request, struct client_fault *fault)
+{
+    const char *proxy = args_value(command, OPT_PROXY);
+
+    return proxy == NULL || json_object_set_new(request, "proxy", json_string(proxy)) == 0 ||
+           fault_set(fault, "usage", "use a terminal that is set to UTF-8", "the text is not UTF-8");
+}
+
 static enum exit_status
 run_set(struct command *command)
 {
     struct client_fault fault;
     json_t *ok = NULL;
 
+    if (command->word_count == 1 && !args_has(command, OPT_PROXY)) {
+        (void)fault_set(&fault, "usage", "name a setting, as in profile=metered, or give --proxy",
+                        "there is nothing to set");
+        return command_fail(command, &fault, "nothing was set");
+    }
     json_t *request = json_pack("{s:s, s:s}", "do", "peer.set", "peer", command->words[0]);
+    if (!take_proxy(command, request, &fault)) {
+        json_decref(request);
+        return command_fail(command, &fault, "nothing was set");
+    }
     if (command->word_count == 2 && strcmp(command->words[1], "configured") == 0) {
         (void)json_object_set_new(request, "reset", json_true());
     } else {
@@ -209,11 +228,15 @@ run_remove(struct command *command)
 }
 
 static const struct verb verbs[] = {
-    { "add", "[tcp://HOST:PORT]", 0, 1, OPTION(DEVICE) | OPTION(NAME) | OPTION(STATEMENTS) | OPTION(DRY_RUN),
+    { "add", "[tcp://HOST:PORT]", 0, 1,
+      OPTION(DEVICE) | OPTION(NAME) | OPTION(PROXY) | OPTION(STATEMENTS) | OPTION(DRY_RUN),
       "Call a device of the organisation at an address, or take in a statements file",
       "Examples:\n"
       "  vigil peer add tcp://hq.example.org:7700 --device 'Geneva server' --name hq\n"
+      "  vigil peer add tcp://vigilhq2x.onion:7700 --device 'Geneva server' --proxy socks5://127.0.0.1:9050\n"
       "  vigil peer add --statements news.vigil\n\n"
+      "With --proxy it is called through that and never past it, whatever becomes of the proxy or the "
+      "address.\n"
       "A device must be in the roster before it can be called. If it was enrolled after this node, "
       "take in the statements file that its office gives out; both may be given in one command.\n",
       run_add },
@@ -221,7 +244,7 @@ static const struct verb verbs[] = {
     { "remove", "PEER", 1, 1, OPTION(DRY_RUN), "Call a peer no more",
       "It stays a member of the organisation and may still call this node; what came from it stays.\n",
       run_remove },
-    { "set", "PEER NAME=VALUE...", 2, 6, OPTION(DRY_RUN),
+    { "set", "PEER [NAME=VALUE...]", 1, 6, OPTION(PROXY) | OPTION(DRY_RUN),
       "Say how the line to a peer is used, and what it may cost",
       "Names and values:\n"
       "  profile=lan         send at once\n"
@@ -232,9 +255,12 @@ static const struct verb verbs[] = {
       "  quiet_hours=22:00-06:00   no session by itself then (UTC); or none\n"
       "  day_bytes=2M  month_bytes=40M   what may pass, both ways, with what carries it (k, M, G); or none.\n"
       "                      The last fifth is kept for urgent news\n\n"
+      "With --proxy the peer is called through it and never past it, not while it is down either; peer list "
+      "shows why it fails.\n\n"
       "Examples:\n"
       "  vigil peer set geneva profile=metered interval=30 month_bytes=40M\n"
-      "  vigil peer set geneva configured      as node.conf says, again\n",
+      "  vigil peer set geneva --proxy socks5://127.0.0.1:9050\n"
+      "  vigil peer set geneva configured      as node.conf says, again, the proxy too\n",
       run_set },
 };
 

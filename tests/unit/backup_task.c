@@ -292,14 +292,39 @@ START_TEST(peers_that_were_added_come_back)
 
     ck_assert_int_eq(replica_begin(ken->replica), ERR_OK);
     ck_assert_int_eq(replica_begin_read(ken->replica, &txn), ERR_OK);
-    ck_assert_int_eq(peers_add(peers, txn, "KEN node 1", "tcp://hq.example.org:7700", "hq"), ERR_OK);
-    ck_assert_int_eq(peers_add(peers, txn, "12345", "tcp://col.example.org:7700", ""), ERR_OK);
+    ck_assert_int_eq(peers_add(peers, txn, "KEN node 1", "tcp://hq.example.org:7700", "hq", ""), ERR_OK);
+    ck_assert_int_eq(peers_add(peers, txn, "12345", "tcp://col.example.org:7700", "", ""), ERR_OK);
+    ck_assert_int_eq(
+        peers_add(peers, txn, "678901", "tcp://vigil-hq.onion:7700", "tor", "socks5://127.0.0.1:9050"),
+        ERR_OK);
+    ck_assert_int_eq(peers_set_proxy(peers, txn, &ken->identity.device_id, "socks5://localhost:9150"),
+                     ERR_OK);
+    ck_assert_int_eq(peers_set_proxy(peers, txn, &(struct hash){ { 1 } }, "none"), ERR_OK);
+    ck_assert_int_eq(peers_set_proxy(peers, txn, &(struct hash){ { 2 } }, "socks5://localhost:9150"), ERR_OK);
+    ck_assert_int_eq(peers_set_proxy(peers, txn, &(struct hash){ { 2 } }, NULL), ERR_OK);
     peers_pack(peers, &packed);
     ck_assert_int_eq(peers_unpack(again, txn, buf_span(&packed)), ERR_OK);
     peers_pack(again, &repacked);
     ck_assert(span_equal(buf_span(&packed), buf_span(&repacked)));
     for (size_t size = 0; size < packed.size; size++) {
         ck_assert_int_eq(peers_unpack(again, txn, span_of(packed.data, size)), ERR_CORRUPT);
+    }
+    /* What is called through a proxy here is so wherever it is restored, by whatever it was said. */
+    static char all[] = "socks5://127.0.0.1:9050";
+    const struct config through = { .proxy = all };
+    struct peers *hidden = peers_new(&through);
+    ck_assert_int_eq(peers_add(hidden, txn, "12345", "tcp://col.example.org:7700", "", ""), ERR_OK);
+    buf_clear(&packed);
+    peers_pack(hidden, &packed);
+    ck_assert_ptr_nonnull(memmem(packed.data, packed.size, all, strlen(all)));
+    peers_free(&hidden);
+    for (int bad = 0; bad < 2; bad++) {
+        buf_clear(&packed);
+        cbor_put_array(&packed, 1);
+        cbor_put_array(&packed, 2);
+        cbor_put_bytes(&packed, span_of("a short id, or one of 32 bytes.. ", bad == 0 ? 31 : 32));
+        cbor_put_text(&packed, span_text(bad == 0 ? "none" : "socks4://127.0.0.1:1"));
+        ck_assert_int_eq(peers_unpack(again, txn, buf_span(&packed)), ERR_CORRUPT);
     }
     buf_clear(&packed);
     cbor_put_array(&packed, 1);

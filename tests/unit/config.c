@@ -77,6 +77,32 @@ START_TEST(every_option_is_taken)
 }
 END_TEST
 
+START_TEST(a_peer_has_its_own_proxy_or_that_of_all)
+{
+    ck_assert_int_eq(
+        read_text("proxy = \"socks5://127.0.0.1:9050\"\n"
+                  "peer \"hq\" {\n device = \"1\"\n endpoint = \"tcp://vigil-hq.onion:1\"\n}\n"
+                  "peer \"lan\" {\n device = \"2\"\n endpoint = \"tcp://b:1\"\n proxy = none\n}\n"
+                  "peer \"far\" {\n device = \"3\"\n endpoint = \"tcp://c:1\"\n"
+                  " proxy = \"socks5://tor.lan:9150\"\n}\n"),
+        ERR_OK);
+    ck_assert_str_eq(config.proxy, "socks5://127.0.0.1:9050");
+    ck_assert_str_eq(config.peers[0].proxy, "socks5://127.0.0.1:9050");
+    ck_assert_str_eq(config.peers[1].proxy, "");
+    ck_assert_str_eq(config.peers[2].proxy, "socks5://tor.lan:9150");
+    config_free(&config);
+    ck_assert_int_eq(
+        read_text("proxy = none\npeer \"hq\" {\n device = \"1\"\n endpoint = \"tcp://a:1\"\n}\n"), ERR_OK);
+    ck_assert_str_eq(config.proxy, "");
+    ck_assert_str_eq(config.peers[0].proxy, "");
+    config_free(&config);
+    check_refused("proxy = \"127.0.0.1:9050\"\n", 1, "socks5://host:port");
+    check_refused("peer \"a\" {\n proxy = \"socks5://user:secret@127.0.0.1:9050\"\n}\n", 2,
+                  "without a login");
+    ck_assert_ptr_null(strstr(fault.text, "secret"));
+}
+END_TEST
+
 START_TEST(a_slip_is_told_with_file_and_line)
 {
     check_refused("name = \"KEN\"\nlisen = \"tcp://a:1\"\n", 2, "lisen");
@@ -115,5 +141,5 @@ START_TEST(the_example_is_a_configuration)
 END_TEST
 
 SUITE_MAIN_WITH("config", setup, teardown, no_file_is_all_defaults, every_option_is_taken,
-                a_slip_is_told_with_file_and_line, a_file_that_ends_too_soon_is_told_so,
-                the_example_is_a_configuration)
+                a_peer_has_its_own_proxy_or_that_of_all, a_slip_is_told_with_file_and_line,
+                a_file_that_ends_too_soon_is_told_so, the_example_is_a_configuration)

@@ -536,6 +536,123 @@ START_TEST(peers_are_added_listed_and_removed_and_stay_over_a_restart)
 }
 END_TEST
 
+/* HQ as ken knows it, after what is kept was read again, as the loop does after a change. */
+static struct peer *
+hq_reloaded(void)
+{
+    struct table_txn *txn = NULL;
+
+    ck_assert_int_eq(replica_begin_read(ken.node->replica, &txn), ERR_OK);
+    ck_assert_int_eq(peers_load(ken.peers, txn), ERR_OK);
+    replica_end_read(ken.node->replica, &txn);
+    ck_assert_int_eq(
+        peers_update(ken.peers, replica_roster(ken.node->replica), &ken.node->identity.device_id), ERR_OK);
+    struct peer *peer = peers_by_device(ken.peers, &hq.node->identity.device_id);
+    ck_assert_ptr_nonnull(peer);
+    return peer;
+}
+
+#define ASK_HQ(words)                                                                                        \
+    do {                                                                                                     \
+        json_t *answer_ = served_ask(&ken, words, device);                                                   \
+        (void)served_granted(answer_);                                                                       \
+        json_decref(answer_);                                                                                \
+    } while (0)
+
+START_TEST(a_proxy_stays_with_its_peer_whatever_becomes_of_the_address)
+{
+    char device[80];
+
+    bytes_hex(device, hash_span(&hq.node->identity.device_id));
+    ASK_HQ("{'id':1,'do':'peer.add','endpoint':'tcp://vigil-hq.onion:7700','device':'%s',"
+           "'proxy':'socks5://127.0.0.1:9050'}");
+    struct peer *peer = hq_reloaded();
+    ck_assert_str_eq(peer->proxy, "socks5://127.0.0.1:9050");
+    ck_assert(peer->due && !peer->dropped);
+    json_t *answer = served_ask(&ken, "{'id':1,'do':'peer.list'}");
+    const json_t *listed = json_array_get(json_object_get(served_granted(answer), "peers"), 0);
+    ck_assert_str_eq(json_string_value(json_object_get(listed, "proxy")), "socks5://127.0.0.1:9050");
+    json_decref(answer);
+    /* Another address, or none: it is not called directly. */
+    ASK_HQ("{'id':1,'do':'peer.add','endpoint':'tcp://hq.example.org:7700','device':'%s'}");
+    peer = hq_reloaded();
+    ck_assert_str_eq(peer->endpoint, "tcp://hq.example.org:7700");
+    ck_assert_str_eq(peer->proxy, "socks5://127.0.0.1:9050");
+    ASK_HQ("{'id':1,'do':'peer.remove','peer':'%s'}");
+    ck_assert_str_eq(hq_reloaded()->proxy, "socks5://127.0.0.1:9050");
+    ASK_HQ("{'id':1,'do':'peer.add','endpoint':'tcp://hq.example.org:7700','device':'%s'}");
+    /* Another proxy: the old way ends, though nothing is known of how the line is used. */
+    peer = hq_reloaded();
+    peer->state = PEER_CONNECTING;
+    peer->due = false;
+    peer->dropped = false;
+    ASK_HQ("{'id':1,'do':'peer.set','peer':'%s','proxy':'socks5://localhost:9150'}");
+    peer = hq_reloaded();
+    ck_assert_str_eq(peer->proxy, "socks5://localhost:9150");
+    ck_assert(peer->due && peer->dropped && !peer->line_set);
+    peer->dropped = false;
+    ASK_HQ("{'id':1,'do':'peer.set','peer':'%s','profile':'wan'}");
+    peer = hq_reloaded();
+    ck_assert(peer->line_set && !peer->dropped);
+    ck_assert_str_eq(peer->proxy, "socks5://localhost:9150");
+    ASK_HQ("{'id':1,'do':'peer.set','peer':'%s','proxy':'none'}");
+    ck_assert_str_eq(hq_reloaded()->proxy, "");
+    ASK_HQ("{'id':1,'do':'peer.set','peer':'%s','proxy':'socks5://localhost:9150'}");
+    ASK_HQ("{'id':1,'do':'peer.set','peer':'%s','reset':true}");
+    peer = hq_reloaded();
+    ck_assert_str_eq(peer->proxy, "");
+    ck_assert(!peer->line_set);
+}
+END_TEST
+
+/* An address of a device that only comes with the news: its proxy is known when the device is, and stays. */
+START_TEST(a_proxy_of_an_address_that_waits_is_there_when_its_device_is)
+{
+    struct table_txn *txn = NULL;
+    char device[80];
+
+    bytes_hex(device, hash_span(&hq.node->identity.device_id));
+    ck_assert_int_eq(replica_begin(ken.node->replica), ERR_OK);
+    ck_assert_int_eq(replica_begin_read(ken.node->replica, &txn), ERR_OK);
+    ck_assert_int_eq(
+        peers_add(ken.peers, txn, device, "tcp://vigil-hq.onion:7700", "", "socks5://127.0.0.1:9050"),
+        ERR_OK);
+    /* The same address again says nothing of a proxy. */
+    ck_assert_int_eq(peers_add(ken.peers, txn, device, "tcp://vigil-hq.onion:7701", "", ""), ERR_OK);
+    replica_end_read(ken.node->replica, &txn);
+    ck_assert_int_eq(replica_commit(ken.node->replica), ERR_OK);
+    struct peer *peer = hq_reloaded();
+    ck_assert_str_eq(peer->endpoint, "tcp://vigil-hq.onion:7701");
+    ck_assert_str_eq(peer->proxy, "socks5://127.0.0.1:9050");
+    ASK_HQ("{'id':1,'do':'peer.remove','peer':'%s'}");
+    ck_assert_str_eq(hq_reloaded()->proxy, "socks5://127.0.0.1:9050");
+}
+END_TEST
+
+START_TEST(a_proxy_with_a_login_is_refused_and_not_repeated)
+{
+    char device[80];
+
+    bytes_hex(device, hash_span(&hq.node->identity.device_id));
+    ASK_HQ("{'id':1,'do':'peer.add','endpoint':'tcp://hq.example.org:7700','device':'%s'}");
+    (void)hq_reloaded();
+    for (int n = 0; n < 2; n++) {
+        json_t *answer = served_ask(
+            &ken,
+            n == 0 ? "{'id':1,'do':'peer.set','peer':'%s','proxy':'socks5://user:secret@127.0.0.1:9050'}"
+                   : "{'id':1,'do':'peer.add','endpoint':'tcp://"
+                     "hq.example.org:7700','device':'%s','proxy':'secret'}",
+            device);
+        char *text = json_dumps(answer, JSON_COMPACT);
+        ck_assert_ptr_null(strstr(text, "secret"));
+        free(text);
+        served_refused(answer, "invalid");
+    }
+    served_refused(served_ask(&ken, "{'id':1,'do':'peer.add','statements':'x','proxy':'none'}"), "usage");
+    ck_assert_str_eq(hq_reloaded()->proxy, "");
+}
+END_TEST
+
 START_TEST(actors_are_named_by_their_office_and_shown_with_what_they_wrote)
 {
     json_t *answer =
@@ -850,6 +967,9 @@ SUITE_MAIN_WITH(
     lists_and_counts_follow_the_index, the_history_tells_each_save_once_oldest_first,
     a_device_without_the_protected_half_sees_its_fields_withheld, a_stamp_a_day_ahead_is_suspect,
     the_status_counts_what_the_digests_count, peers_are_added_listed_and_removed_and_stay_over_a_restart,
+    a_proxy_stays_with_its_peer_whatever_becomes_of_the_address,
+    a_proxy_of_an_address_that_waits_is_there_when_its_device_is,
+    a_proxy_with_a_login_is_refused_and_not_repeated,
     actors_are_named_by_their_office_and_shown_with_what_they_wrote,
     a_person_asks_for_what_their_role_lets_them, every_call_is_for_somebody,
     fields_may_point_at_elements_and_records_of_the_same_request, what_is_no_call_is_unknown,
