@@ -768,7 +768,7 @@ files_take(void *self, const struct ident *compartment, const struct blob_part *
     }
     file->head = file->head || part->piece == BLOB_HEAD;
     file->page = file->page || part->piece == BLOB_PAGE;
-    file->chunks |= part->piece == BLOB_CHUNK ? (uint8_t)(1U << part->index) : 0;
+    file->chunks |= part->piece == BLOB_CHUNK ? 1U << part->index : 0;
     if (is_whole(file)) {
         file->came = ++holding->file_changes;
     }
@@ -796,7 +796,7 @@ holding_name_file(struct holding *holding, uint8_t part, uint8_t number, uint32_
                                 .chunk_count = chunk_count,
                                 .head = here,
                                 .page = here,
-                                .chunks = here ? (uint8_t)((1U << chunk_count) - 1) : 0,
+                                .chunks = here ? (1U << chunk_count) - 1 : 0,
                                 .came = here ? holding->file_changes : 0 };
 }
 

@@ -18,7 +18,7 @@ struct held_file {
     uint32_t chunk_count;
     bool head;
     bool page;
-    uint8_t chunks;   /* bit n: chunk n is here */
+    uint32_t chunks;  /* bit n: chunk n is here */
     uint64_t came;    /* whole, at this change; 0: it is not */
     uint32_t holders; /* bit n: device n of `peers` said that it holds it */
 };

@@ -1393,7 +1393,7 @@ START_TEST(w2_nothing_that_was_deleted_is_in_a_compacted_file)
 {
     enum { DELETED = 64, LARGE = 64 };
     static uint8_t large[2200];
-    char key[16];
+    char key[32];
     char value[64];
 
     /* In turns that follow each other pages in memory go from one to the next. */
