@@ -893,10 +893,12 @@ START_TEST(what_arrives_is_told_as_stored_and_as_visible)
     double visible = real_of(cases_row, "visible");
     ck_assert(visible > 0.0 && visible < 1.0 && fabs(visible - real_of(cases_row, "stored")) < 0.001);
     json_decref(answer);
-    ck_assert(json_is_true(json_object_get(arriving(&hq, &answer), "connected")));
+    cases_row = arriving(&hq, &answer);
+    ck_assert(json_is_true(json_object_get(cases_row, "connected")));
     json_decref(answer);
     gossip_down(hq.gossip, 1, "gone", 0);
-    ck_assert(json_is_false(json_object_get(arriving(&hq, &answer), "connected")));
+    cases_row = arriving(&hq, &answer);
+    ck_assert(json_is_false(json_object_get(cases_row, "connected")));
     json_decref(answer);
     buf_free(&frame);
 }
