@@ -17,9 +17,6 @@ enum {
     BUNDLE_TIPS_MAX = 1 << 18, /* that one import keeps of what devices said they have */
 };
 
-/* Where what a device said of itself in a bundle is kept beside its checkpoints (gossip_store.save_checkpoint). */
-enum { BUNDLE_KNOWN_SLOT = 2 };
-
 struct bundle_known {
     uint64_t made_ms; /* by its clock; 0: it never said anything */
     struct heads_tip *tips;

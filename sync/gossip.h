@@ -30,6 +30,13 @@ enum {
     GOSSIP_INTRODUCED_MAX = 65536, /* logs introduced in one session, then it begins anew */
 };
 
+/* What is kept of a peer and a compartment, by slot of gossip_store.load_checkpoint. */
+enum {
+    AGREED_SLOTS = 2,      /* 0 and 1: what both had */
+    BUNDLE_KNOWN_SLOT = 2, /* what it said in a bundle that it has: bundle_export.h */
+    TOLD_SLOT = 3,         /* of which files it was told on a metered line */
+};
+
 /* A log as a peer introduced it. */
 struct gossip_log {
     struct hash log_id;

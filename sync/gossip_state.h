@@ -67,7 +67,6 @@ enum {
     ASIDE_MS = 10 * 1000,           /* the first wait before one of them is asked for again */
     ASK_SILENCE_MS = 2 * 60 * 1000, /* without a piece, before a file is asked for elsewhere */
     SMALL_CHUNKS = 128,             /* of a file that is fetched over a wan though nobody asked: 1 MiB */
-    TOLD_SLOT = 2,                  /* of checkpoints: what a metered peer was told of */
     TOLD_MS =
         7 * 24 * 3600 * 1000, /* before it is told of all once more, since nothing says what it made of it */
     TEXT_PARTS = 9,           /* entries of lanes 2 and 3 to one part of files, where both wait */
