@@ -280,6 +280,49 @@ START_TEST(what_is_derived_is_made_anew_without_the_payload_and_with_it)
 }
 END_TEST
 
+/* Copies of long payloads that somebody kept. */
+static struct late {
+    struct gossip_log log;
+    struct buf chunk;
+} late[8];
+static size_t late_count;
+
+static void
+keep_late(struct test_node *from)
+{
+    const struct gossip_store *source = replica_gossip_store(from->replica);
+    const struct frontier *frontier = source->frontier(source->self, &cases);
+
+    late_count = 0;
+    for (size_t n = 0; n < frontier->count; n++) {
+        struct gossip_log log = { .log_id = frontier->tips[n].log_id };
+
+        ck_assert(source->descriptor(source->self, &log.log_id, &log.descriptor));
+        for (uint64_t seq = 0; log.descriptor.lane == LANE_NORMAL && seq <= frontier->tips[n].seq;
+             late_count++) {
+            ck_assert_uint_lt(late_count, sizeof late / sizeof late[0]);
+            late[late_count].log = log;
+            ck_assert_int_eq(source->read_chunk(source->self, &frontier->tips[n], seq, PAYLOADS_LONG,
+                                                &late[late_count].chunk, &seq),
+                             ERR_OK);
+        }
+    }
+    ck_assert_uint_gt(late_count, 0);
+}
+
+/* It brings nothing. */
+static void
+give_late(struct test_node *to, const struct late *copy)
+{
+    const struct gossip_store *sink = replica_gossip_store(to->replica);
+    struct taken taken;
+
+    saves_begin(to);
+    sink->take(sink->self, &ken->identity.device_id, &copy->log, buf_span(&copy->chunk), &taken);
+    saves_commit(to);
+    ck_assert_int_eq(taken.verdict, VERDICT_SEEN);
+}
+
 /* An order that comes before the payload: the header stays, nothing is asked for, and a late copy is refused. */
 START_TEST(an_erasure_reaches_what_has_yet_to_come)
 {
@@ -287,6 +330,7 @@ START_TEST(an_erasure_reaches_what_has_yet_to_come)
 
     (void)hand_over(ken, hq, PAYLOADS_SHORT);
     (void)hand_over(ken, relay, PAYLOADS_SHORT);
+    keep_late(ken);
     saves_begin(ken);
     ck_assert_int_eq(replica_order_erasure(ken->replica, &cases, &person, CONSENT_WITHDRAWN, 1, &order),
                      ERR_OK);
@@ -296,17 +340,22 @@ START_TEST(an_erasure_reaches_what_has_yet_to_come)
     ck_assert_int_eq(replica_order_erasure(hq->replica, &cases, &person, CONSENT_WITHDRAWN, 1, &order),
                      ERR_OK);
     saves_commit(hq);
-    struct buf late = { 0 };
     test_node_tend(hq);
     test_node_exchange(hq, relay);
     test_node_exchange(hq, ken);
-    buf_free(&late);
+    for (size_t n = 0; n < late_count; n++) {
+        give_late(hq, &late[n]);
+        give_late(relay, &late[n]);
+    }
     ck_assert_uint_eq(absent(hq, NULL).count, 0);
     ck_assert_uint_eq(absent(relay, NULL).count, 0);
     ck_assert_uint_eq(to_ask(relay, false), 0);
     ck_assert_uint_eq(flags(relay) & DIGEST_LACKS_PAYLOADS, 0);
     expect_proven(hq);
     expect_proven(relay);
+    for (size_t n = 0; n < late_count; n++) {
+        buf_free(&late[n].chunk);
+    }
 }
 END_TEST
 
