@@ -2,6 +2,7 @@
 
 #include "store/base/cbor.h"
 #include "store/search_ahead.h"
+#include "store/search_rank.h"
 #include "store/search_words.h"
 
 #include <sqlite3.h>
@@ -231,7 +232,7 @@ tokenizer_end(Fts5Tokenizer *tokenizer)
 }
 
 static bool
-add_tokenizer(struct search *search)
+extend(struct search *search)
 {
     fts5_tokenizer tokenizer = { tokenizer_make, tokenizer_end, tokenize };
     sqlite3_stmt *statement = NULL;
@@ -244,7 +245,8 @@ add_tokenizer(struct search *search)
     }
     (void)sqlite3_finalize(statement);
     return good && fts5 != NULL &&
-           fts5->xCreateTokenizer(fts5, "words", search, &tokenizer, NULL) == SQLITE_OK;
+           fts5->xCreateTokenizer(fts5, "words", search, &tokenizer, NULL) == SQLITE_OK &&
+           search_rank_add(fts5);
 }
 
 /* --- opening --- */
@@ -256,8 +258,9 @@ prepare(struct search *search, const char *sql, sqlite3_stmt **out)
 }
 
 /* FTS5 gathers so many bytes of words before it writes them into a segment, and merges fewer of these. */
-static const char make_table[] = "CREATE VIRTUAL TABLE text USING fts5(body, sounds, tokenize = 'words');"
-                                 "INSERT INTO text(text, rank) VALUES ('hashsize', 8388608)";
+static const char make_table[] =
+    "CREATE VIRTUAL TABLE text USING fts5(body, sounds, tokenize = 'words', columnsize = 0);"
+    "INSERT INTO text(text, rank) VALUES ('hashsize', 8388608)";
 
 /* Make the table, or take over the one of an image. */
 static enum err
@@ -303,7 +306,7 @@ open_index(struct search **search_out, const struct span *image)
         (search->ahead == NULL ||
          sqlite3_open_v2(":memory:", &search->database, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX, NULL) !=
              SQLITE_OK ||
-         !add_tokenizer(search) || sqlite3_exec(search->database, setup, NULL, NULL, NULL) != SQLITE_OK)) {
+         !extend(search) || sqlite3_exec(search->database, setup, NULL, NULL, NULL) != SQLITE_OK)) {
         err = ERR_MEMORY;
     }
     if (err == ERR_OK) {
@@ -313,8 +316,8 @@ open_index(struct search **search_out, const struct span *image)
         (!prepare(search, "INSERT INTO text(rowid, body, sounds) VALUES (?1, ?2, ?3)", &search->put) ||
          !prepare(search, "DELETE FROM text WHERE rowid = ?1", &search->drop) ||
          !prepare(search,
-                  "SELECT rowid, rank FROM text WHERE text MATCH ?1 ORDER BY rank, rowid "
-                  "LIMIT ?2",
+                  "SELECT rowid, " SEARCH_RANK "(text) AS nearness FROM text WHERE text MATCH ?1 "
+                  "ORDER BY nearness, rowid LIMIT ?2",
                   &search->find))) {
         err = image == NULL ? ERR_MEMORY : ERR_CORRUPT;
     }
@@ -693,7 +696,7 @@ static enum err
 note_texts(struct search *search)
 {
     sqlite3_stmt *each = NULL;
-    int status = sqlite3_prepare_v2(search->database, "SELECT id FROM text_docsize", -1, &each, NULL);
+    int status = sqlite3_prepare_v2(search->database, "SELECT id FROM text_content", -1, &each, NULL);
     enum err err = ERR_OK;
 
     while (status == SQLITE_OK || status == SQLITE_ROW) {

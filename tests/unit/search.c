@@ -238,6 +238,20 @@ START_TEST(the_better_match_comes_first)
 }
 END_TEST
 
+START_TEST(a_word_that_few_texts_hold_says_more)
+{
+    uint32_t first;
+
+    put(1, "border border border passport");
+    put(2, "border passport passport passport");
+    for (uint32_t other = 3; other < 20; other++) {
+        put(other, "questioned at the border");
+    }
+    ck_assert_uint_eq(find("border passport", &first), 2);
+    ck_assert_uint_eq(first, 2);
+}
+END_TEST
+
 START_TEST(nothing_that_is_typed_is_a_command)
 {
     struct search_hit hits[2];
@@ -550,7 +564,8 @@ END_TEST
 SUITE_MAIN_WITH("search", setup, teardown, words_are_found_in_the_forms_of_their_language,
                 a_name_is_found_in_another_script_and_spelling,
                 all_words_must_be_there_and_a_phrase_in_its_order, the_better_match_comes_first,
-                nothing_that_is_typed_is_a_command, a_text_that_was_replaced_or_taken_out_is_not_found,
+                a_word_that_few_texts_hold_says_more, nothing_that_is_typed_is_a_command,
+                a_text_that_was_replaced_or_taken_out_is_not_found,
                 text_that_is_no_utf8_and_words_without_end_do_no_harm,
                 a_word_comes_with_its_stems_at_its_place, an_image_finds_what_the_index_finds_and_goes_on,
                 bytes_that_are_no_image_are_refused, a_fingerprint_is_the_same_each_time,
