@@ -315,8 +315,8 @@ bool stamp_is_suspect(const struct call *call, uint64_t hlc);
 
 /* --- the calls: serve_record.c, serve_save.c, serve_list.c, serve_search.c, serve_conflict.c, serve_peer.c, serve_status.c,
  * serve_alarm.c, serve_actor.c, serve_backup.c, serve_device.c, serve_held.c, serve_epoch.c, serve_frontier.c,
- * serve_audit.c, serve_consent.c, serve_withheld.c, serve_urgent.c, serve_board.c, serve_duplicate.c, serve_export.c
- * --- */
+ * serve_audit.c, serve_consent.c, serve_withheld.c, serve_urgent.c, serve_board.c, serve_duplicate.c, serve_export.c,
+ * serve_why.c --- */
 void call_backup_make(struct call *call);
 void call_backup_accept(struct call *call);
 void call_bundle_export(struct call *call);
@@ -329,6 +329,7 @@ void call_erase_report(struct call *call);
 void call_record_save(struct call *call);
 void call_record_show(struct call *call);
 void call_record_history(struct call *call);
+void call_record_why(struct call *call);
 void call_record_list(struct call *call);
 void call_record_count(struct call *call);
 void call_record_search(struct call *call);

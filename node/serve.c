@@ -45,6 +45,7 @@ static const struct call_kind kinds[] = {
     { "record.show", call_record_show, false, true, false },
     { "record.list", call_record_list, false, true, false },
     { "record.history", call_record_history, false, true, false },
+    { "record.why", call_record_why, false, true, false },
     { "record.count", call_record_count, false, true, false },
     { "record.search", call_record_search, false, true, false },
     { "urgent.list", call_urgent_list, false, true, false },

@@ -39,6 +39,7 @@ static const struct {
     { "record.show", PEOPLE },
     { "record.list", PEOPLE },
     { "record.history", PEOPLE },
+    { "record.why", PEOPLE },
     { "record.count", PEOPLE },
     { "record.search", PEOPLE },
     { "urgent.list", PEOPLE },

@@ -235,6 +235,125 @@ START_TEST(elements_are_edited_and_removed_by_the_beginning_of_their_id)
 }
 END_TEST
 
+/* Op `n` of an answer of record.why, from 1 on. */
+static const json_t *
+told(const json_t *ok, size_t n)
+{
+    const json_t *ops = json_object_get(ok, "ops");
+
+    ck_assert_msg(n <= json_array_size(ops) && n >= 1, "%zu ops", json_array_size(ops));
+    return json_array_get(ops, n - 1);
+}
+
+static void
+expect_told(const json_t *ok, size_t n, const char *value, const char *fate, int replaces, int replaced_by)
+{
+    const json_t *op = told(ok, n);
+    const char *said = json_string_value(json_object_get(op, "value"));
+
+    ck_assert_str_eq(said == NULL ? "" : said, value);
+    ck_assert_str_eq(json_string_value(json_object_get(op, "fate")), fate);
+    ck_assert_int_eq((int)json_integer_value(json_array_get(json_object_get(op, "replaces"), 0)), replaces);
+    ck_assert_int_eq((int)json_integer_value(json_array_get(json_object_get(op, "replaced_by"), 0)),
+                     replaced_by);
+    ck_assert_int_eq((int)json_integer_value(json_object_get(op, "missing")), 0);
+}
+
+static json_t *
+why(struct served *at, const char *number, const char *target)
+{
+    return served_ask(at, "{'id':1,'do':'record.why','record':'%s','target':'%s'}", number, target);
+}
+
+static void
+set_title(struct served *at, const char *number, const char *title)
+{
+    test_world_pass(&ken.node->world, 1000);
+    test_world_pass(&hq.node->world, 1000);
+    json_decref(
+        served_ask(at, "{'id':1,'do':'record.save','record':'%s','set':{'title':'%s'}}", number, title));
+}
+
+START_TEST(why_tells_what_each_value_replaced_and_what_stands)
+{
+    char number[40];
+
+    new_case(number);
+    set_title(&ken, number, "Two marches");
+    json_t *answer = why(&ken, number, "title");
+    const json_t *ok = served_granted(answer);
+    ck_assert_uint_eq(json_array_size(json_object_get(ok, "ops")), 2);
+    expect_told(ok, 1, "A march", "replaced", 0, 2);
+    expect_told(ok, 2, "Two marches", "stands", 1, 0);
+    ck_assert_str_eq(json_string_value(served_member(ok, "because")),
+                     "it is the one value that no other entry replaces");
+    ck_assert_str_eq(json_string_value(served_member(told(ok, 2), "device.office")), "KEN");
+    json_decref(answer);
+
+    test_node_exchange(ken.node, hq.node);
+    set_title(&ken, number, "From Nairobi");
+    set_title(&hq, number, "From Geneva");
+    test_node_exchange(ken.node, hq.node);
+    answer = why(&ken, number, "title");
+    ok = served_granted(answer);
+    ck_assert_uint_eq(json_array_size(json_object_get(ok, "ops")), 4);
+    expect_told(ok, 2, "Two marches", "replaced", 1, 3);
+    ck_assert_uint_eq(json_array_size(json_object_get(told(ok, 2), "replaced_by")), 2);
+    expect_told(ok, 3, "From Nairobi", "stands beside it", 2, 0);
+    expect_told(ok, 4, "From Geneva", "stands, picked", 2, 0);
+    ck_assert_ptr_nonnull(
+        strstr(json_string_value(served_member(ok, "because")), "it is for people to decide"));
+    ck_assert_str_eq(json_string_value(served_member(told(ok, 4), "device.office")), "HQ");
+    json_decref(answer);
+}
+END_TEST
+
+START_TEST(why_tells_of_what_was_removed_and_of_what_nobody_set)
+{
+    char number[40];
+    char act[40];
+    char field_name[64];
+
+    new_case(number);
+    json_t *answer = served_ask(&ken, "{'id':1,'do':'record.show','record':'%s'}", number);
+    (void)snprintf(act, sizeof act, "%s",
+                   json_string_value(json_object_get(element(served_granted(answer), "act"), "target")));
+    json_decref(answer);
+    test_world_pass(&ken.node->world, 1000);
+    json_decref(served_ask(&ken, "{'id':1,'do':'record.save','record':'%s','remove':['%s']}", number, act));
+
+    (void)snprintf(field_name, sizeof field_name, "%s.type_of_act", act);
+    answer = why(&ken, number, field_name);
+    const json_t *ok = served_granted(answer);
+    ck_assert_uint_eq(json_array_size(json_object_get(ok, "ops")), 2);
+    expect_told(ok, 1, "death_threat", "removed", 0, 2);
+    expect_told(ok, 2, "", "removes", 1, 0);
+    ck_assert_str_eq(json_string_value(served_member(ok, "because")), "what was written was removed");
+    json_decref(answer);
+
+    /* The element: that it was added, both of its fields, and the removal of all three. */
+    answer = why(&ken, number, act);
+    ok = served_granted(answer);
+    ck_assert_uint_eq(json_array_size(json_object_get(ok, "ops")), 4);
+    ck_assert_uint_eq(json_array_size(json_object_get(told(ok, 4), "replaces")), 3);
+    json_decref(answer);
+
+    /* A collection: both countries, each added and set. */
+    answer = why(&ken, number, "country_of_act");
+    ck_assert_uint_eq(json_array_size(json_object_get(served_granted(answer), "ops")), 4);
+    json_decref(answer);
+
+    answer = why(&ken, number, "urgency");
+    ok = served_granted(answer);
+    ck_assert_uint_eq(json_array_size(json_object_get(ok, "ops")), 0);
+    ck_assert_str_eq(json_string_value(served_member(ok, "because")), "nobody has set it");
+    json_decref(answer);
+    served_refused(why(&ken, number, "no_such_field"), "invalid");
+    served_refused(why(&ken, number, "act[00000000].type_of_act"), "absent");
+    served_refused(served_ask(&ken, "{'id':1,'do':'record.why','record':'%s'}", number), "usage");
+}
+END_TEST
+
 START_TEST(concurrent_values_are_shown_listed_and_resolved)
 {
     char number[40];
@@ -430,6 +549,15 @@ START_TEST(a_device_without_the_protected_half_sees_its_fields_withheld)
         }
     }
     ck_assert_uint_gt(withheld, 0);
+    json_decref(answer);
+    /* Nor is it told how it came to stand. */
+    answer = served_ask(&guest, "{'id':1,'do':'record.why','record':'%s','target':'name'}", number);
+    ck_assert(json_is_true(served_member(served_granted(answer), "withheld")));
+    ck_assert_uint_eq(json_array_size(served_member(served_granted(answer), "ops")), 0);
+    json_decref(answer);
+    answer = served_ask(&ken, "{'id':1,'do':'record.why','record':'%s','target':'name'}", number);
+    ck_assert(!json_is_true(served_member(served_granted(answer), "withheld")));
+    ck_assert_uint_eq(json_array_size(served_member(served_granted(answer), "ops")), 2);
     json_decref(answer);
     served_refused(
         served_ask(&guest, "{'id':1,'do':'record.save','record':'%s','set':{'gender':'woman'}}", number),
@@ -775,10 +903,9 @@ mark_restored(struct served *served)
 
 START_TEST(a_restored_node_takes_saves_and_shows_no_record_before_it_is_accepted)
 {
-    static const char *const shown[] = {
-        "record.show",   "record.history",   "record.list",   "record.count",
-        "conflict.show", "conflict.resolve", "conflict.list", "journal.watch"
-    };
+    static const char *const shown[] = { "record.show",      "record.history", "record.list",
+                                         "record.count",     "record.why",     "conflict.show",
+                                         "conflict.resolve", "conflict.list",  "journal.watch" };
     char number[40];
 
     new_case(number);
@@ -906,8 +1033,9 @@ END_TEST
 
 START_TEST(a_device_that_only_carries_says_why_it_shows_nothing)
 {
-    static const char *const shown[] = { "record.show",  "record.list", "record.history", "record.search",
-                                         "record.count", "urgent.list", "stats.tables",   "journal.watch" };
+    static const char *const shown[] = { "record.show",   "record.list",  "record.history",
+                                         "record.search", "record.why",   "record.count",
+                                         "urgent.list",   "stats.tables", "journal.watch" };
     struct ceremony_grant grants[OWN_COUNT];
     ceremony_fault fault = { NULL, NULL, NULL };
     struct served relay;
@@ -966,6 +1094,7 @@ SUITE_MAIN_WITH(
     a_record_is_named_by_number_id_or_prefix, one_wrong_value_and_nothing_of_a_save_happens,
     elements_are_edited_and_removed_by_the_beginning_of_their_id,
     concurrent_values_are_shown_listed_and_resolved, an_element_edited_while_removed_is_kept_whole_or_removed,
+    why_tells_what_each_value_replaced_and_what_stands, why_tells_of_what_was_removed_and_of_what_nobody_set,
     lists_and_counts_follow_the_index, the_history_tells_each_save_once_oldest_first,
     a_device_without_the_protected_half_sees_its_fields_withheld, a_stamp_a_day_ahead_is_suspect,
     the_status_counts_what_the_digests_count, peers_are_added_listed_and_removed_and_stay_over_a_restart,

@@ -703,6 +703,32 @@ START_TEST(what_is_held_is_fetched_until_there_is_no_more)
 }
 END_TEST
 
+START_TEST(why_prints_each_op_with_what_it_replaced)
+{
+    answer(STEPS(
+        { "{\"do\":\"record.why\",\"record\":\"KEN-2026-0042\",\"target\":\"status\"}",
+          "{\"id\":$ID,\"ok\":{\"number\":\"KEN-2026-0042\",\"target\":\"status\",\"label\":\"Status\","
+          "\"because\":\"B\",\"unread\":1,\"ops\":[{\"n\":1,\"op\":\"set\",\"target\":\"status\",\"value\":"
+          "\"draft\",\"label\":\"Draft\",\"fate\":\"replaced\",\"replaced_by\":[2,3],\"replaces\":[],"
+          "\"missing\":0,\"log\":\"b1d4b1d4b1d4b1d4\",\"seq\":17},{\"n\":2,\"op\":\"set\",\"target\":"
+          "\"status\","
+          "\"value\":\"x\",\"label\":\"X\",\"fate\":\"stands, picked\",\"replaced_by\":[],\"replaces\":[1],"
+          "\"missing\":2,\"log\":\"b1d4b1d4b1d4b1d4\",\"seq\":18}]}}" },
+        { NULL, "{\"id\":$ID,\"ok\":{\"number\":\"\",\"target\":\"title\",\"label\":\"Title\",\"because\":"
+                "\"nobody has set it\",\"unread\":0,\"ops\":[]}}" }));
+    ck_assert_int_eq(RUN("why", "KEN-2026-0042", "status"), 0);
+    ck_assert_ptr_nonnull(strstr(out, "KEN-2026-0042, Status (status): B\n\n"));
+    ck_assert_ptr_nonnull(strstr(out, "Draft replaced by 2 and 3"));
+    ck_assert_ptr_nonnull(strstr(out, "stands, picked; replaces 1; 2 that it names are not here"));
+    ck_assert_ptr_nonnull(strstr(out, "b1d4b1d4b1d4:18"));
+    ck_assert_ptr_nonnull(strstr(out, "1 entry of this record does not count here"));
+    ck_assert_int_eq(RUN("why", "3f09a1c2", "title"), 0);
+    ck_assert_str_eq(out, "3f09a1c2, Title (title): nobody has set it\n");
+    ck_assert_int_eq(RUN("why", "3f09a1c2"), 2);
+    ck_assert_uint_eq(fake_api_end(&api), 2);
+}
+END_TEST
+
 START_TEST(what_an_entry_says_is_printed_only_if_the_node_opened_it)
 {
     answer(STEPS(
@@ -931,7 +957,7 @@ SUITE_MAIN("vigil", each_exit_status_is_reached, findings_end_with_six_only_wher
            a_node_that_goes_away_during_a_file_is_told, a_record_is_shown_whole_with_every_sibling,
            the_digest_and_the_peers_are_lines_of_json, a_watch_ends_when_every_peer_is_complete,
            a_watch_that_takes_too_long_says_to_try_again, devices_are_listed_with_what_became_of_them,
-           what_is_held_is_fetched_until_there_is_no_more,
+           what_is_held_is_fetched_until_there_is_no_more, why_prints_each_op_with_what_it_replaced,
            what_an_entry_says_is_printed_only_if_the_node_opened_it, epochs_are_listed_and_made,
            a_frontier_goes_to_a_new_file_for_its_owner_alone,
            people_are_told_what_is_held_of_a_record_and_of_their_own,
