@@ -316,7 +316,7 @@ bool stamp_is_suspect(const struct call *call, uint64_t hlc);
 /* --- the calls: serve_record.c, serve_save.c, serve_list.c, serve_search.c, serve_conflict.c, serve_peer.c, serve_status.c,
  * serve_alarm.c, serve_actor.c, serve_backup.c, serve_device.c, serve_held.c, serve_epoch.c, serve_frontier.c,
  * serve_audit.c, serve_consent.c, serve_withheld.c, serve_urgent.c, serve_board.c, serve_duplicate.c, serve_export.c,
- * serve_why.c --- */
+ * serve_why.c, serve_inspect.c --- */
 void call_backup_make(struct call *call);
 void call_backup_accept(struct call *call);
 void call_bundle_export(struct call *call);
@@ -330,6 +330,11 @@ void call_record_save(struct call *call);
 void call_record_show(struct call *call);
 void call_record_history(struct call *call);
 void call_record_why(struct call *call);
+void call_inspect_entry(struct call *call);
+void call_inspect_log(struct call *call);
+void call_inspect_record(struct call *call);
+void call_inspect_peer(struct call *call);
+void call_inspect_statement(struct call *call);
 void call_record_list(struct call *call);
 void call_record_count(struct call *call);
 void call_record_search(struct call *call);
@@ -395,6 +400,9 @@ json_t *arriving_json(struct call *call, const struct replica_compartment *held,
 json_t *place_json(struct call *call, uint64_t place);
 
 /* --- shared by save, show, history and what is held --- */
+
+/* What the row of an entry says of it: "merged", "needs key". */
+const char *entry_state_name(enum entry_state state);
 
 /* One op as the history shows it. */
 json_t *op_json(struct call *call, const struct op *op);

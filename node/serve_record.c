@@ -536,8 +536,8 @@ op_json(struct call *call, const struct op *op)
     return json;
 }
 
-static const char *
-state_name(enum entry_state state)
+const char *
+entry_state_name(enum entry_state state)
 {
     static const char *const names[STATE_COUNT] = {
         [STATE_MERGED] = "merged",
@@ -585,7 +585,7 @@ entry_json(struct call *call, const struct ident *compartment, const struct reco
                              device_json(call->roster, &branch->device_id), "actor",
                              actor_json(call->roster, &branch->device_id, actor), "compartment",
                              named == NULL ? "" : named->name, "log", hex_json(hash_span(&branch->log_id)),
-                             "seq", (json_int_t)place->seq, "ops", ops, "state", state_name(state));
+                             "seq", (json_int_t)place->seq, "ops", ops, "state", entry_state_name(state));
     if (json != NULL && state == STATE_HELD) {
         add_held(call, place, json);
     }

@@ -64,13 +64,15 @@ text_json(struct span text)
 json_t *
 hex_json(struct span bytes)
 {
-    char text[2 * HASH_BYTES + 1];
+    char *text = malloc(2 * bytes.size + 1);
 
-    if (bytes.size > HASH_BYTES) {
+    if (text == NULL) {
         return NULL;
     }
     bytes_hex(text, bytes);
-    return json_string(text);
+    json_t *json = json_string(text);
+    free(text);
+    return json;
 }
 
 static json_t *

@@ -91,6 +91,6 @@ bool time_parse(const char *text, uint64_t *wall_ms_out);
 json_t *time_json(uint64_t wall_ms);
 json_t *hlc_json(uint64_t hlc);
 
-json_t *hex_json(struct span bytes);
+json_t *hex_json(struct span bytes); /* NULL: no memory */
 /* A JSON string of bytes that should be UTF-8; what is not becomes "?". */
 json_t *text_json(struct span text);

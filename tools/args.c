@@ -98,6 +98,7 @@ const struct option_text option_texts[OPT_COUNT] = {
                        "Only what the organisation is to know: receipts, certificates and keys" },
     [OPT_ROUNDS] = { "rounds", "N", "How often; until it is stopped if left out" },
     [OPT_CLEAN] = { "clean", NULL, "Write a working copy without metadata, made by mat2" },
+    [OPT_BYTES] = { "bytes", NULL, "Print the sealed payload too" },
     [OPT_PROXY] = { "proxy", "PROXY",
                     "Call the peer through this proxy alone: socks5://HOST:PORT, Tor's for one; or none" },
     [OPT_CHECK] = { "check", NULL, "End with status 6 if there is something to look at" },
