@@ -15,6 +15,10 @@
 
 #include <stdint.h>
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 enum {
     CLIENT_LINE_BYTES_MAX = 1 << 20, /* of a line, its newline not counted */
     CLIENT_TEXT_BYTES = 512,
@@ -79,3 +83,7 @@ MUST_CHECK enum err client_call(struct client *client, json_t *request, int wait
 
 /* The `enum err` of a code, ERR_INVALID if it is none. */
 enum err client_err(const char *code);
+
+#ifdef __cplusplus
+}
+#endif

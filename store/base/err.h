@@ -6,6 +6,10 @@
  */
 #pragma once
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 #define MUST_CHECK __attribute__((warn_unused_result))
 
 enum err {
@@ -31,3 +35,7 @@ const char *err_code(enum err err);
 
 /* One sentence for people, without a full stop: "a stored row does not verify". Never NULL. */
 const char *err_text(enum err err);
+
+#ifdef __cplusplus
+}
+#endif

@@ -212,15 +212,26 @@ END_TEST
 
 START_TEST(what_is_not_here_is_said_to_be_so)
 {
-    served_refused(served_ask(&ken, "{'id':1,'do':'inspect.entry','entry':'000000000000:3'}"), "absent");
-    served_refused(served_ask(&ken, "{'id':1,'do':'inspect.entry','entry':'nonsense'}"), "invalid");
-    served_refused(served_ask(&ken, "{'id':1,'do':'inspect.entry'}"), "usage");
-    served_refused(served_ask(&ken, "{'id':1,'do':'inspect.log','log':'000000000000'}"), "absent");
-    served_refused(served_ask(&ken, "{'id':1,'do':'inspect.log','log':'00'}"), "invalid");
-    served_refused(served_ask(&ken, "{'id':1,'do':'inspect.log','log':'zzzzzzzz'}"), "invalid");
-    served_refused(served_ask(&ken, "{'id':1,'do':'inspect.statement','statement':'000000000000'}"),
-                   "absent");
-    served_refused(served_ask(&ken, "{'id':1,'do':'inspect.peer','peer':'nobody'}"), "absent");
+    static const struct {
+        const char *request;
+        const char *code;
+    } asked[] = {
+        { "'do':'inspect.entry','entry':'000000000000:3'", "absent" },
+        { "'do':'inspect.entry','entry':'nonsense'", "invalid" },
+        { "'do':'inspect.entry'", "usage" },
+        { "'do':'inspect.log','log':'000000000000'", "absent" },
+        { "'do':'inspect.log','log':'00'", "invalid" },
+        { "'do':'inspect.log','log':'zzzzzzzz'", "invalid" },
+        { "'do':'inspect.statement','statement':'000000000000'", "absent" },
+        { "'do':'inspect.peer','peer':'nobody'", "absent" },
+    };
+
+    for (size_t n = 0; n < sizeof asked / sizeof asked[0]; n++) {
+        json_t *answer = served_ask(&ken, "{'id':1,%s}", asked[n].request);
+
+        ck_assert_str_eq(text(answer, "error.code"), asked[n].code);
+        json_decref(answer);
+    }
 }
 END_TEST
 
