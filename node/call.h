@@ -114,6 +114,9 @@ const char *call_text_needed(struct call *call, const char *name);
 int64_t call_number(struct call *call, const char *name, int64_t least, int64_t most, int64_t missing);
 bool call_flag(struct call *call, const char *name);
 
+/* `failed`: memory ran out while something of the answer was put together, which will be refused. */
+void call_lacks(struct call *call, bool failed);
+
 /* What this call needs is not ready yet, and it has done its share: give up, and be run from the beginning in the next turn of the
  * loop. Others are served meanwhile; what the same client asked after it waits. For calls that only read. What is in call->kept then is
  * there again when it is run again. It is freed when the call is not put off any more, when its client has left, and when something was

@@ -1,6 +1,7 @@
 /* main.c - vigild: make a node, run it, look into one that does not run. */
 #include "node/main.h"
 
+#include "node/json_memory.h"
 #include "node/loop.h"
 #include "node/net.h"
 #include "node/restoring.h"
@@ -704,6 +705,7 @@ run_command(const char *command, struct arguments *arguments, int argc, char **a
         }
         net_main(arguments->channel);
     }
+    json_memory_watch();
     if (crypto_start() != ERR_OK) {
         return complain_of(ERR_NEWER, "the library libsodium cannot be used here",
                            "it accepts keys that must be refused (CVE-2025-69277)", "upgrade libsodium");

@@ -1,4 +1,5 @@
 #include "node/call.h"
+#include "node/json_memory.h"
 
 #include "store/base/cbor.h"
 #include "store/base/log.h"
@@ -333,6 +334,12 @@ call_ok(struct call *call, json_t *ok)
         json_decref(call->ok);
         call->ok = ok;
     }
+}
+
+void
+call_lacks(struct call *call, bool failed)
+{
+    call->arena.failed = call->arena.failed || failed;
 }
 
 /* A text that was cut may end within a character. */
@@ -692,9 +699,25 @@ may_ask(struct call *call, const struct call_kind *kind)
     return !call->failed;
 }
 
+/* A walk that could not be read to its end, and a list that lost an item, look like any other: an answer is whole, or it is refused. */
+static void
+check_whole(struct call *call)
+{
+    enum err err = replica_read_error(call->replica);
+
+    if (err == ERR_OK && (json_memory_lacked() || call->arena.failed)) {
+        err = ERR_MEMORY;
+    }
+    if (err != ERR_OK) {
+        call->failed = false; /* that something is absent may be no more than that */
+        call_fail(call, err, "nothing of it was kept: try again", "%s", err_text(err));
+    }
+}
+
 static void
 call_run(struct call *call, const struct call_kind *kind)
 {
+    (void)json_memory_lacked(); /* before this call is no matter of it */
     if (!may_ask(call, kind)) {
         return;
     }
@@ -717,6 +740,7 @@ call_run(struct call *call, const struct call_kind *kind)
     if (!call->failed && kind->writes) {
         (void)audit_write(call);
     }
+    check_whole(call);
 }
 
 /* In a transaction of the replica's choosing: the turn's, or one that reads. */
@@ -1166,11 +1190,10 @@ call_peers_changed(struct call *call)
 json_t *
 serve_one(struct serve *serve, json_t *body)
 {
-    struct pending pending = { .request = { .body = body, .call = "" } };
-    json_int_t id = 0;
+    const char *name = json_string_value(json_object_get(body, "do"));
+    json_int_t id = json_integer_value(json_object_get(body, "id"));
+    struct pending pending = { .request = { .body = body, .call = name == NULL ? "" : name, .id = id } };
 
-    (void)json_unpack(body, "{s?I,s?s}", "id", &id, "do", &pending.request.call);
-    pending.request.id = id;
     pending.kind = kind_of(pending.request.call);
     if (pending.kind == NULL) {
         json_decref(body);

@@ -316,7 +316,7 @@ choose_value(struct call *call, const struct record_target *target, struct span 
         call_fail(call, err, "vigil codebook show lists what each field may hold", "%s",
                   err == ERR_INVALID ? fault.text : err_text(err));
     }
-    *value_out = arena_copy(&call->arena, buf_span(&cbor));
+    *value_out = arena_copy_buf(&call->arena, &cbor);
     buf_wipe(&cbor);
     return !call->failed;
 }

@@ -636,7 +636,7 @@ number_token(struct call *call, uint64_t number)
     struct buf token = { 0 };
 
     cbor_put_uint(&token, number);
-    struct span kept = arena_copy(&call->arena, buf_span(&token));
+    struct span kept = arena_copy_buf(&call->arena, &token);
     buf_free(&token);
     return kept;
 }
@@ -647,7 +647,7 @@ record_token(struct call *call, const struct ident *id)
     struct buf token = { 0 };
 
     cbor_put_bytes(&token, ident_span(id));
-    struct span kept = arena_copy(&call->arena, buf_span(&token));
+    struct span kept = arena_copy_buf(&call->arena, &token);
     buf_free(&token);
     return kept;
 }

@@ -365,7 +365,7 @@ plan(struct call *call, struct part *part, const struct part *other_part, enum s
     struct buf cbor = { 0 };
 
     cbor_put_bytes(&cbor, ident_span(&other_part->named.record_id));
-    struct span other = arena_copy(&call->arena, buf_span(&cbor));
+    struct span other = arena_copy_buf(&call->arena, &cbor);
     buf_free(&cbor);
     part->same = take_back(call, part, FIELD_SAME_AS, other, false) > 0;
     part->not_same = take_back(call, part, FIELD_NOT_SAME_AS, other, false) > 0;
@@ -439,7 +439,7 @@ read_reason(struct call *call, struct span *reason_out)
     } else if (err != ERR_OK) {
         call_fail(call, err, "", "%s", err_text(err));
     } else {
-        *reason_out = arena_copy(&call->arena, buf_span(&cbor));
+        *reason_out = arena_copy_buf(&call->arena, &cbor);
     }
     buf_free(&cbor);
     return err == ERR_OK;

@@ -23,6 +23,7 @@ signer_json(struct call *call, const struct hash *epoch_id)
         author = roster_author_by_sign_pk(call->roster, signature.sign_pk);
     }
     json_t *json = author == NULL ? json_null() : device_json(call->roster, &author->device_id);
+    call_lacks(call, bytes.failed);
     buf_free(&bytes);
     return json;
 }

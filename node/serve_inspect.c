@@ -439,6 +439,7 @@ statement_json(struct call *call, const struct hash *id)
                          "newer", statement.newer, "signers", signers_json(call, &statement), "stmt",
                          hex_json(statement.bytes), "signed_bytes", (json_int_t)bytes.size);
     }
+    call_lacks(call, bytes.failed);
     buf_free(&bytes);
     return json;
 }

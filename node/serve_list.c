@@ -62,7 +62,7 @@ add_where(struct query *query, const char *name, const json_t *json)
         struct buf tokens = { 0 };
 
         codebook_tokens(call->codebook, field, buf_span(&cbor), &tokens);
-        struct cbor_reader in = cbor_reader_of(arena_copy(&call->arena, buf_span(&tokens)));
+        struct cbor_reader in = cbor_reader_of(arena_copy_buf(&call->arena, &tokens));
         size_t count = cbor_read_array(&in);
         for (size_t n = 0; n < count && !call->failed; n++) {
             add_term(query, field->number, cbor_read_any(&in));
@@ -112,7 +112,7 @@ add_month(struct query *query, const char *name, const json_t *json)
         return;
     }
     cbor_put_text(&token, span_text(text));
-    add_term(query, field->number, arena_copy(&call->arena, buf_span(&token)));
+    add_term(query, field->number, arena_copy_buf(&call->arena, &token));
     buf_free(&token);
 }
 
@@ -122,7 +122,7 @@ add_number_term(struct query *query, uint32_t index_no, uint64_t number)
     struct buf token = { 0 };
 
     cbor_put_uint(&token, number);
-    add_term(query, index_no, arena_copy(&query->call->arena, buf_span(&token)));
+    add_term(query, index_no, arena_copy_buf(&query->call->arena, &token));
     buf_free(&token);
 }
 
@@ -140,7 +140,7 @@ add_office(struct query *query, const char *code)
     }
     cbor_put_bytes(&token,
                    ident_span(office == NULL ? roster_shared_id(call->roster) : &office->own[OWN_CASES]));
-    add_term(query, INDEX_COMPARTMENT, arena_copy(&call->arena, buf_span(&token)));
+    add_term(query, INDEX_COMPARTMENT, arena_copy_buf(&call->arena, &token));
     buf_free(&token);
 }
 

@@ -103,7 +103,7 @@ parse_value(struct draft *draft, const struct codebook_field *field, const json_
     } else if (err != ERR_OK) {
         call_fail(draft->call, err, "", "%s", err_text(err));
     } else {
-        *value_out = arena_copy(&draft->call->arena, buf_span(&cbor));
+        *value_out = arena_copy_buf(&draft->call->arena, &cbor);
     }
     buf_wipe(&cbor);
     return err == ERR_OK;
@@ -552,7 +552,7 @@ assign_number(struct draft *draft, const char *code)
     }
     cbor_put_text(&cbor, span_text(draft->number));
     struct target target = { .field = field->number };
-    (void)add_op(draft, OP_SET, &target, arena_copy(&call->arena, buf_span(&cbor)));
+    (void)add_op(draft, OP_SET, &target, arena_copy_buf(&call->arena, &cbor));
     buf_free(&cbor);
 }
 
@@ -614,7 +614,7 @@ begin_new(struct draft *draft, const char **code_out)
     draft->kind = kind->number;
     draft->save.create = true;
     cbor_put_uint(&cbor, kind->number);
-    (void)add_op(draft, OP_SET, &target, arena_copy(&call->arena, buf_span(&cbor)));
+    (void)add_op(draft, OP_SET, &target, arena_copy_buf(&call->arena, &cbor));
     buf_free(&cbor);
     return !call->failed;
 }

@@ -784,7 +784,7 @@ read_claim(struct snapshot *snapshot, struct snapshot_claim *claim)
             continue;
         }
         good = crypto_base64_read(&cbor, page->text);
-        struct span kept = arena_copy(&call->arena, buf_span(&cbor));
+        struct span kept = arena_copy_buf(&call->arena, &cbor);
         buf_free(&cbor);
         if (good && strcmp(page->collection, "versions") == 0) {
             good = snapshot_read_page(kept, &pages[claim->page_count]);

@@ -467,7 +467,7 @@ put_note(struct call *call, const struct urgent_fields *fields, const char *note
     if (err != ERR_OK) {
         call_fail(call, err, "type it anew", "%s", err == ERR_INVALID ? fault.text : err_text(err));
     }
-    op->value = arena_copy(&call->arena, buf_span(&cbor));
+    op->value = arena_copy_buf(&call->arena, &cbor);
     buf_wipe(&cbor);
     return !call->failed;
 }

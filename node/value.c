@@ -1,5 +1,7 @@
 #include "node/value.h"
 
+#include "node/json_memory.h"
+
 #include "store/base/cbor.h"
 #include "store/base/crypto.h"
 #include "store/base/nearest.h"
@@ -50,6 +52,7 @@ text_json(struct span text)
     }
     char *copy = malloc(text.size);
     if (copy == NULL) {
+        json_memory_note();
         return NULL;
     }
     for (size_t n = 0; n < text.size; n++) {
@@ -67,6 +70,7 @@ hex_json(struct span bytes)
     char *text = malloc(2 * bytes.size + 1);
 
     if (text == NULL) {
+        json_memory_note();
         return NULL;
     }
     bytes_hex(text, bytes);
@@ -98,7 +102,12 @@ printed(const struct codebook *codebook, const struct codebook_field *field, str
             break;
         }
     }
-    json_t *json = text.failed ? NULL : text_json(buf_span(&text));
+    json_t *json = NULL;
+    if (text.failed) {
+        json_memory_note();
+    } else {
+        json = text_json(buf_span(&text));
+    }
     buf_wipe(&text);
     return json;
 }

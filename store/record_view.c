@@ -336,7 +336,7 @@ read_row(struct table_txn *txn, enum table_id table, uint32_t record_no, struct 
     bytes_write_u32(key, record_no);
     enum err err = table_read(txn, table, span_of(key, sizeof key), &row);
     if (err == ERR_OK) {
-        *row_out = arena_copy(arena, buf_span(&row));
+        *row_out = arena_copy_buf(arena, &row);
         err = arena->failed ? ERR_MEMORY : ERR_OK;
     }
     buf_wipe(&row);

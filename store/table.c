@@ -1339,6 +1339,9 @@ table_read(struct table_txn *txn, enum table_id table, struct span key, struct b
     } else {
         err = ERR_CORRUPT;
     }
+    if (err == ERR_MEMORY) {
+        fail_txn(txn, ENOMEM); /* as in a walk: who takes "not read" for "not there" is stopped at the end */
+    }
     return err == ERR_CORRUPT ? count_corrupt(txn, kind) : err;
 }
 

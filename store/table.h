@@ -156,7 +156,7 @@ enum err table_error(const struct table_txn *txn);
 MUST_CHECK enum err table_get(struct table_txn *txn, enum table_id table, struct span key,
                               struct span *value_out);
 
-/* Replace the content of `value_out` by the value of a row, sealed or tagged. Errors as table_get. */
+/* Replace the content of `value_out` by the value of a row, sealed or tagged. Errors as table_get; ERR_MEMORY: the transaction failed. */
 MUST_CHECK enum err table_read(struct table_txn *txn, enum table_id table, struct span key,
                                struct buf *value_out);
 

@@ -103,7 +103,8 @@ write_entry(struct replica *replica, const struct draft *draft)
             err = replica_update_grown(replica);
             break;
         case VERDICT_LATER:
-            err = result.later == LATER_FULL ? ERR_FULL : ERR_DENIED;
+            err = result.later == LATER_FULL ? intake_error(replica->intake) : ERR_DENIED;
+            err = err == ERR_OK ? ERR_FULL : err; /* refused for the room that it would take */
             break;
         default:
             /* The door refused what we wrote ourselves. */

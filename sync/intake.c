@@ -529,7 +529,7 @@ open_change(struct intake *intake, struct table_txn *txn, const struct log_branc
         .log_id = branch->log_id, .seq = entry->seq, .self = &ancestry, .tag_of = ancestor_tag
     };
     enum change_verdict verdict =
-        change_decode(arena_copy(arena, buf_span(&intake->plain)), &log, arena, &out->change);
+        change_decode(arena_copy_buf(arena, &intake->plain), &log, arena, &out->change);
     if (arena->failed) {
         verdict = CHANGE_FAILED;
     }
@@ -699,7 +699,7 @@ open_statements(struct intake *intake, const struct log_branch *branch, const st
         return outcome_of_fault(intake, fault);
     }
     enum change_verdict verdict =
-        change_decode_statements(arena_copy(arena, buf_span(&intake->plain)), arena, &control);
+        change_decode_statements(arena_copy_buf(arena, &intake->plain), arena, &control);
     if (arena->failed) {
         verdict = CHANGE_FAILED;
     }
@@ -1360,8 +1360,7 @@ take_entries(struct intake *intake, const struct arrival *arrival)
         /* A cut may be among them: what it lets pass is looked at again. */
         follow_limits(intake, journal_log(intake->options.journal, arrival->log_id));
     }
-    if (intake->failed || table_error(intake->main_txn) != ERR_OK ||
-        table_error(intake->keys_txn) != ERR_OK) {
+    if (intake_error(intake) != ERR_OK) {
         return (struct intake_result){ .verdict = VERDICT_LATER, .later = LATER_FULL };
     }
     return (struct intake_result){ .verdict = VERDICT_TAKEN,
@@ -2126,6 +2125,14 @@ bool
 intake_is_full(const struct intake *intake)
 {
     return record_turn_touched(intake->turn) >= TOUCHED_MAX;
+}
+
+enum err
+intake_error(const struct intake *intake)
+{
+    enum err err = intake->failed ? ERR_MEMORY : table_error(intake->main_txn);
+
+    return err != ERR_OK ? err : table_error(intake->keys_txn);
 }
 
 enum err

@@ -120,6 +120,10 @@ void intake_sign(struct intake *intake);
  * them, whatever the replica holds. */
 bool intake_is_full(const struct intake *intake);
 
+/* What keeps the turn that is open from being committed, as intake_end would give it: ERR_MEMORY, or an error of the transactions. ERR_OK:
+ * nothing so far. */
+enum err intake_error(const struct intake *intake);
+
 /* Finish the turn: what came in through control takes effect, what waited for it is taken up, every
  * touched record is brought up to date once. Errors are the transactions' own. */
 MUST_CHECK enum err intake_end(struct intake *intake);

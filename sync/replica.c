@@ -708,6 +708,14 @@ replica_begin_read(struct replica *replica, struct table_txn **txn_out)
     return ERR_OK;
 }
 
+enum err
+replica_read_error(const struct replica *replica)
+{
+    enum err err = replica->main_txn == NULL ? ERR_OK : table_error(replica->main_txn);
+
+    return err != ERR_OK || replica->keys_txn == NULL ? err : table_error(replica->keys_txn);
+}
+
 void
 replica_end_read(struct replica *replica, struct table_txn **txn)
 {
@@ -1324,13 +1332,13 @@ replica_compartments(struct replica *replica, struct replica_compartment *out, s
             };
             memcpy(at->digest, frontier_digest(frontier), sizeof at->digest);
             at->pending = journal_pending_count(replica->journal, &compartment->id);
-            struct buf token = { 0 };
-            cbor_put_bytes(&token, ident_span(&compartment->id));
-            struct index_term term = { .index_no = INDEX_COMPARTMENT, .token = buf_span(&token) };
+            /* The CBOR of a byte string, without asking for memory that may be refused. */
+            uint8_t token[1 + IDENT_BYTES] = { 0x40 | IDENT_BYTES };
+            memcpy(token + 1, compartment->id.bytes, IDENT_BYTES);
+            struct index_term term = { .index_no = INDEX_COMPARTMENT, .token = span_of(token, sizeof token) };
             if (index_count_of(txn, &term, &at->records) != ERR_OK) {
                 at->records = 0;
             }
-            buf_free(&token);
         }
         count++;
     }

@@ -259,6 +259,9 @@ MUST_CHECK enum err replica_bring_up_to_date(struct replica *replica);
 MUST_CHECK enum err replica_begin_read(struct replica *replica, struct table_txn **txn_out);
 void replica_end_read(struct replica *replica, struct table_txn **txn);
 
+/* Between these, or in a turn: the first error of what is read through. ERR_OK: none, and no walk has ended before its end. */
+enum err replica_read_error(const struct replica *replica);
+
 /* True if the record is hidden behind a restriction; either half may be named. In a turn, or between replica_begin_read and
  * replica_end_read. */
 bool replica_is_restricted(struct replica *replica, const struct ident *compartment,

@@ -475,7 +475,7 @@ complete_op(struct completion *to, enum op_code code, const struct target *targe
     struct save_op *op = &to->ops[to->count];
     *op = (struct save_op){ .code = code, .target = *target };
     if (cbor != NULL) {
-        op->value = arena_copy(to->arena, buf_span(cbor));
+        op->value = arena_copy_buf(to->arena, cbor);
         to->err = cbor->failed || to->arena->failed ? ERR_MEMORY : ERR_OK;
     }
     to->count++;

@@ -382,7 +382,7 @@ add_own(struct compare *compare, uint32_t code, uint32_t field, struct buf *cbor
 
     *op = (struct save_op){ .code = code, .target = own_target(compare, field), .resolve = code == OP_SET };
     if (cbor != NULL) {
-        op->value = arena_copy(compare->arena, buf_span(cbor));
+        op->value = arena_copy_buf(compare->arena, cbor);
         compare->arena->failed = compare->arena->failed || cbor->failed;
         buf_free(cbor);
     }

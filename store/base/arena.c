@@ -98,6 +98,13 @@ arena_copy(struct arena *arena, struct span bytes)
     return span_of(piece, bytes.size);
 }
 
+struct span
+arena_copy_buf(struct arena *arena, const struct buf *buf)
+{
+    arena->failed = arena->failed || buf->failed;
+    return arena->failed ? span_of(NULL, 0) : arena_copy(arena, buf_span(buf));
+}
+
 void
 arena_reset(struct arena *arena)
 {

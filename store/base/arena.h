@@ -28,6 +28,9 @@ void *arena_take_array(struct arena *arena, size_t count, size_t size);
 /* A copy of the bytes; empty once failed. */
 struct span arena_copy(struct arena *arena, struct span bytes);
 
+/* A copy of what was gathered; empty once failed, and failed if memory ran out while it was gathered. */
+struct span arena_copy_buf(struct arena *arena, const struct buf *buf);
+
 /* Give every piece back but keep the memory; a failure is forgotten too. */
 void arena_reset(struct arena *arena);
 
