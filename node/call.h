@@ -319,7 +319,7 @@ bool stamp_is_suspect(const struct call *call, uint64_t hlc);
 /* --- the calls: serve_record.c, serve_save.c, serve_list.c, serve_search.c, serve_conflict.c, serve_peer.c, serve_status.c,
  * serve_alarm.c, serve_actor.c, serve_backup.c, serve_device.c, serve_held.c, serve_epoch.c, serve_frontier.c,
  * serve_audit.c, serve_consent.c, serve_withheld.c, serve_urgent.c, serve_board.c, serve_duplicate.c, serve_export.c,
- * serve_why.c, serve_inspect.c --- */
+ * serve_why.c, serve_inspect.c, serve_doctor.c --- */
 void call_backup_make(struct call *call);
 void call_backup_accept(struct call *call);
 void call_bundle_export(struct call *call);
@@ -357,6 +357,7 @@ void call_conflict_show(struct call *call);
 void call_conflict_resolve(struct call *call);
 void call_status(struct call *call);
 void call_digest(struct call *call);
+void call_doctor(struct call *call);
 void call_sync_status(struct call *call);
 void call_sync_now(struct call *call);
 void call_sync_watch(struct call *call);
@@ -391,6 +392,47 @@ void call_duplicate_reject(struct call *call);
 
 /* Refuse because the record is hidden behind a restriction. */
 void call_fail_restricted(struct call *call);
+
+/* --- what several calls tell of the node: serve_status.c, serve_peer.c --- */
+
+/* What waits, by reason. */
+struct pend_counts {
+    uint64_t text;  /* long payloads that nobody asked for */
+    uint64_t asked; /* and those that somebody did */
+    uint64_t key;
+    uint64_t schema;
+    uint64_t rebuild;
+};
+struct pend_counts count_pend(struct table_txn *txn);
+
+/* Orders to erase that lack a signature. */
+size_t waiting_orders(const struct roster *roster);
+
+/* Every compartment that this device may hold, in the call's arena. NULL: no memory, and the call failed. */
+struct replica_compartment *held_compartments(struct call *call, size_t *count_out);
+
+/* Sums over them: records that people count, not the other halves of those in a case compartment; and entries. */
+uint64_t count_records(struct call *call, const struct replica_compartment *held, size_t count);
+uint64_t count_entries(const struct replica_compartment *held, size_t count);
+
+/* What gossip says of a device among `count` in `all`; NULL: nothing. */
+struct gossip_peer_status;
+const struct gossip_peer_status *peer_status_of(const struct gossip_peer_status *all, size_t count,
+                                                const struct hash *device_id);
+
+/* True of somebody that we met, or try to meet. `status` may be NULL. */
+bool peer_is_met(const struct peer *peer, const struct gossip_peer_status *status);
+
+/* How far a peer is: what the least of its compartments says; of one that was not met, all zero. */
+struct peer_progress {
+    uint32_t stored; /* of 1000 */
+    uint32_t visible;
+    bool complete;
+    bool visible_complete;
+    uint64_t waiting_in; /* entries */
+    uint64_t waiting_out;
+};
+struct peer_progress peer_progress_of(const struct gossip_peer_status *status);
 
 /* An array of the peer objects of sync.status. NULL: no memory. */
 json_t *peers_json(struct call *call);

@@ -39,20 +39,10 @@ compartments_json(struct call *call, const struct gossip_peer_status *status)
     return list;
 }
 
-/* What the least of its compartments says. */
-struct progress {
-    uint32_t stored;
-    uint32_t visible;
-    bool complete;
-    bool visible_complete;
-    uint64_t waiting_in;
-    uint64_t waiting_out;
-};
-
-static struct progress
-progress_of(const struct gossip_peer_status *status)
+struct peer_progress
+peer_progress_of(const struct gossip_peer_status *status)
 {
-    struct progress all = { 1000, 1000, true, true, 0, 0 };
+    struct peer_progress all = { 1000, 1000, true, true, 0, 0 };
     size_t count = status == NULL ? 0 : status->compartment_count;
 
     for (size_t n = 0; n < count; n++) {
@@ -66,13 +56,13 @@ progress_of(const struct gossip_peer_status *status)
         all.waiting_out += one->entries_to_send;
     }
     if (count == 0) {
-        all = (struct progress){ 0 };
+        all = (struct peer_progress){ 0 };
     }
     return all;
 }
 
-static const struct gossip_peer_status *
-status_of(const struct gossip_peer_status *all, size_t count, const struct hash *device_id)
+const struct gossip_peer_status *
+peer_status_of(const struct gossip_peer_status *all, size_t count, const struct hash *device_id)
 {
     for (size_t n = 0; n < count; n++) {
         if (hash_equal(&all[n].device_id, device_id)) {
@@ -82,9 +72,8 @@ status_of(const struct gossip_peer_status *all, size_t count, const struct hash 
     return NULL;
 }
 
-/* Somebody that we met, or try to meet. */
-static bool
-is_met(const struct peer *peer, const struct gossip_peer_status *status)
+bool
+peer_is_met(const struct peer *peer, const struct gossip_peer_status *status)
 {
     return peer->endpoint[0] != '\0' || peer->state != PEER_DOWN || status != NULL;
 }
@@ -92,7 +81,7 @@ is_met(const struct peer *peer, const struct gossip_peer_status *status)
 static json_t *
 peer_json(struct call *call, const struct peer *peer, const struct gossip_peer_status *status)
 {
-    struct progress progress = progress_of(status);
+    struct peer_progress progress = peer_progress_of(status);
     const char *error = status == NULL || status->last_error[0] == '\0' ? peer->reason : status->last_error;
 
     return json_pack("{s:s,s:o,s:s,s:s,s:f,s:f,s:b,s:b,s:o,s:s,s:I,s:I,s:o}", "name", peer->name, "device",
@@ -116,10 +105,10 @@ peers_json(struct call *call)
 
     for (size_t n = 0; n < peers_count(options->peers); n++) {
         const struct peer *peer = peers_at(options->peers, n);
-        const struct gossip_peer_status *status = status_of(all, count, &peer->device_id);
+        const struct gossip_peer_status *status = peer_status_of(all, count, &peer->device_id);
 
         /* Whoever is no member any more is not waited for. */
-        if (is_met(peer, status) && (peer->member || peer->state != PEER_DOWN)) {
+        if (peer_is_met(peer, status) && (peer->member || peer->state != PEER_DOWN)) {
             (void)json_array_append_new(list, peer_json(call, peer, status));
         }
     }
@@ -279,7 +268,7 @@ budget_json(struct call *call, const struct peer *peer, const struct gossip_peer
     uint64_t wall_ms = world_wall_ms(world);
     uint64_t now_ms = world_steady_ms(world);
     struct line_use use = line_use_now(&peer->use, wall_ms);
-    struct progress progress = progress_of(status);
+    struct peer_progress progress = peer_progress_of(status);
     char hours[LINE_TEXT_BYTES];
     uint64_t bytes = 0;
 
@@ -320,9 +309,9 @@ call_sync_budget(struct call *call)
 
     for (size_t n = 0; n < peers_count(options->peers); n++) {
         const struct peer *peer = peers_at(options->peers, n);
-        const struct gossip_peer_status *status = status_of(all, count, &peer->device_id);
+        const struct gossip_peer_status *status = peer_status_of(all, count, &peer->device_id);
 
-        if (is_met(peer, status) && peer->member) {
+        if (peer_is_met(peer, status) && peer->member) {
             (void)json_array_append_new(list, budget_json(call, peer, status));
         }
     }
@@ -457,7 +446,7 @@ call_peer_list(struct call *call)
     for (size_t n = 0; n < peers_count(peers); n++) {
         const struct peer *peer = peers_at(peers, n);
 
-        if (is_met(peer, NULL)) {
+        if (peer_is_met(peer, NULL)) {
             (void)json_array_append_new(list, listed_json(call, peer));
         }
     }

@@ -19,16 +19,7 @@ enum {
 
 /* --- status --- */
 
-struct pend_counts {
-    uint64_t text;  /* long payloads that nobody asked for */
-    uint64_t asked; /* and those that somebody did */
-    uint64_t key;
-    uint64_t schema;
-    uint64_t rebuild;
-};
-
-/* What waits, by reason: the first byte of the rows of `pend`. */
-static struct pend_counts
+struct pend_counts
 count_pend(struct table_txn *txn)
 {
     struct pend_counts counts = { 0 };
@@ -153,7 +144,7 @@ disk_json(const struct call *call, struct table_stat *stat)
                      (json_int_t)free_bytes);
 }
 
-static size_t
+size_t
 waiting_orders(const struct roster *roster)
 {
     size_t count = 0;
@@ -265,8 +256,7 @@ peers_up_count(const struct call *call, uint64_t *all_out)
     return up;
 }
 
-/* Records that people count: not the other halves of those in a case compartment. */
-static uint64_t
+uint64_t
 count_records(struct call *call, const struct replica_compartment *held, size_t count)
 {
     uint64_t records = 0;
@@ -281,7 +271,7 @@ count_records(struct call *call, const struct replica_compartment *held, size_t 
     return records;
 }
 
-static uint64_t
+uint64_t
 count_entries(const struct replica_compartment *held, size_t count)
 {
     uint64_t entries = 0;
@@ -307,7 +297,7 @@ count_conflicts(struct call *call, const struct replica_compartment *held, size_
     return conflicts;
 }
 
-static struct replica_compartment *
+struct replica_compartment *
 held_compartments(struct call *call, size_t *count_out)
 {
     size_t room = roster_compartment_count(call->roster);

@@ -822,6 +822,54 @@ table_env_room(const struct table_env *env)
     return fstatvfs(env->directory, &fs) == 0 ? (uint64_t)fs.f_bavail * fs.f_frsize : 0;
 }
 
+uint64_t
+table_reserve_bytes(uint64_t disk_bytes)
+{
+    uint64_t share = disk_bytes / RESERVE_SHARE;
+
+    return share < reserve_bytes_max ? share : reserve_bytes_max;
+}
+
+/* What LMDB tells of its readers, in words alone. */
+struct reader_list {
+    uint32_t count;
+    size_t oldest;
+};
+
+static int
+note_reader(const char *line, void *self)
+{
+    struct reader_list *list = self;
+    int pid = 0;
+    size_t thread = 0;
+    size_t txn = 0;
+
+    /* A heading, and a reader without a transaction, have no third number. */
+    if (sscanf(line, "%d %zx %zu", &pid, &thread, &txn) == 3) {
+        list->oldest = list->count == 0 || txn < list->oldest ? txn : list->oldest;
+        list->count++;
+    }
+    return 0;
+}
+
+enum err
+table_env_readers(struct table_env *env, struct table_readers *out)
+{
+    struct reader_list list = { .count = 0 };
+    MDB_envinfo info;
+    int dead = 0;
+
+    *out = (struct table_readers){ .count = 0 };
+    if (mdb_reader_check(env->lmdb, &dead) != MDB_SUCCESS ||
+        mdb_reader_list(env->lmdb, note_reader, &list) < 0 || mdb_env_info(env->lmdb, &info) != MDB_SUCCESS) {
+        return ERR_IO;
+    }
+    out->count = list.count;
+    out->cleared = (uint32_t)dead;
+    out->behind = list.count > 0 && info.me_last_txnid > list.oldest ? info.me_last_txnid - list.oldest : 0;
+    return ERR_OK;
+}
+
 /* The copy that is being made: an LMDB file of its own, beside ours. */
 struct beside {
     MDB_env *lmdb;
@@ -1084,8 +1132,7 @@ check_reserve(const struct table_env *env)
     if (fstatvfs(env->directory, &fs) != 0) {
         return ERR_IO;
     }
-    uint64_t share = (uint64_t)fs.f_blocks * fs.f_frsize / RESERVE_SHARE;
-    uint64_t reserve = share < reserve_bytes_max ? share : reserve_bytes_max;
+    uint64_t reserve = table_reserve_bytes((uint64_t)fs.f_blocks * fs.f_frsize);
     return (uint64_t)fs.f_bavail * fs.f_frsize < reserve ? ERR_FULL : ERR_OK;
 }
 

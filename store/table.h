@@ -107,6 +107,20 @@ void table_env_stat(struct table_env *env, struct table_stat *stat_out);
 /* Bytes that the environment's disk has left for us; 0 if it does not say. */
 uint64_t table_env_room(const struct table_env *env);
 
+/* What of a disk of this size is kept free: below it nothing but a reserved transaction begins. */
+uint64_t table_reserve_bytes(uint64_t disk_bytes);
+
+/* Who reads the environment now, in this process or in one that ended without a word. */
+struct table_readers {
+    uint32_t count;   /* with a transaction open, the caller's own among them */
+    uint32_t cleared; /* that were left by processes which are no more; they are gone now */
+    uint64_t
+        behind; /* commits since the oldest of them began: no page that was given up since is used again */
+};
+
+/* ERR_IO: the lock file cannot be read. */
+MUST_CHECK enum err table_env_readers(struct table_env *env, struct table_readers *out);
+
 /* Rewrite the file from the rows that are here: what was deleted before is in none of its
  * bytes. No transaction of this thread may be open. Written beside, synced, renamed: a crash anywhere leaves
  * the old file or the new one, whole, and the next opening removes what is left beside.

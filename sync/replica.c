@@ -1041,6 +1041,39 @@ replica_rebuild(struct replica *replica, void (*progress)(void *self, uint64_t d
     return err == ERR_OK ? reload(replica) : err;
 }
 
+static const char verified_row[] = "verified"; /* in meta: when, u64 ms of our clock; findings, u64 */
+
+enum err
+replica_note_verified(struct replica *replica, uint64_t findings)
+{
+    struct table_txn *txn = NULL;
+    uint8_t value[16];
+
+    assert(!replica->in_turn && replica->readers == 0);
+    enum err err = table_begin_write_reserved(replica->main_env, &txn);
+    if (err != ERR_OK) {
+        return err;
+    }
+    bytes_write_u64(value, world_wall_ms(replica->world));
+    bytes_write_u64(value + 8, findings);
+    table_put(txn, TABLE_META, span_text(verified_row), span_of(value, sizeof value));
+    return table_commit(&txn);
+}
+
+bool
+replica_last_verified(struct table_txn *txn, struct replica_verified *out)
+{
+    struct buf value = { 0 };
+    bool known = table_read(txn, TABLE_META, span_text(verified_row), &value) == ERR_OK && value.size == 16;
+
+    if (known) {
+        out->at_ms = bytes_read_u64(value.data);
+        out->findings = bytes_read_u64(value.data + 8);
+    }
+    buf_free(&value);
+    return known;
+}
+
 enum err
 replica_borrow(struct replica *replica, struct table_txn **main_txn, struct table_txn **keys_txn)
 {
@@ -1220,6 +1253,12 @@ const struct replica_identity *
 replica_identity(const struct replica *replica)
 {
     return &replica->identity;
+}
+
+struct table_env *
+replica_keys_env(struct replica *replica)
+{
+    return replica->keys_env;
 }
 
 struct table_env *

@@ -94,6 +94,19 @@ MUST_CHECK enum err replica_borrow(struct replica *replica, struct table_txn **m
                                    struct table_txn **keys_txn);
 void replica_give_back(struct replica *replica, struct table_txn **main_txn, struct table_txn **keys_txn);
 
+/* When all of the replica was checked last, and what came of it: a row of meta. */
+struct replica_verified {
+    uint64_t at_ms;    /* by the wall clock then */
+    uint64_t findings; /* 0: all was as it must be */
+};
+
+/* Keep that proof_run went through all of it now, in a transaction of its own: between turns. Errors as table_begin_write_reserved and
+ * table_commit. */
+MUST_CHECK enum err replica_note_verified(struct replica *replica, uint64_t findings);
+
+/* False: it never was, or the row does not verify. */
+bool replica_last_verified(struct table_txn *txn, struct replica_verified *out);
+
 /* True while derived rows are being made anew: lists and counts may be behind. */
 bool replica_is_rebuilding(struct replica *replica);
 
@@ -271,6 +284,7 @@ struct roster *replica_roster(struct replica *replica);
 const struct codebook *replica_codebook(const struct replica *replica);
 const struct replica_identity *replica_identity(const struct replica *replica);
 struct table_env *replica_env(struct replica *replica);
+struct table_env *replica_keys_env(struct replica *replica);
 const struct record_source *replica_source(const struct replica *replica);
 
 /* Open one data entry, and say which record it is about, between replica_begin_read and replica_end_read. What it

@@ -305,6 +305,12 @@ finding_left(const struct finding *finding, struct replica *replica)
     return finding->unable ? 0 : following_left(finding->following, replica);
 }
 
+bool
+finding_is_able(const struct finding *finding)
+{
+    return !finding->unable;
+}
+
 /* An index in which something was written by half is of no use: with the next slice another begins. */
 static void
 give_up_lost(struct finding *finding)

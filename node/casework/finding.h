@@ -38,6 +38,9 @@ MUST_CHECK enum err finding_read(struct finding *finding, struct replica *replic
 /* How many records and places are still to be read; 0: the index is up to date. */
 uint64_t finding_left(const struct finding *finding, struct replica *replica);
 
+/* False: there never is an index, since the data of ICU or of a stemmer is not installed. */
+bool finding_is_able(const struct finding *finding);
+
 /* When the next slice is due: soon after the journal has come to rest, or after a while. UINT64_MAX: there is nothing to read. */
 uint64_t finding_due_ms(struct finding *finding, struct replica *replica, uint64_t now_ms);
 

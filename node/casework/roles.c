@@ -19,6 +19,7 @@ static const struct {
 } table[] = {
     { "status", EVERYBODY },
     { "digest", EVERYBODY },
+    { "doctor", EVERYBODY },
     { "sync.status", EVERYBODY },
     { "sync.now", EVERYBODY },
     { "sync.fetch", EVERYBODY },

@@ -37,7 +37,7 @@ static const struct {
     { "bundle.export", "c-ho-y" },    { "bundle.inspect", "c-ho-y" },   { "bundle.import", "c-ho-y" },
     { "record.export", "crh---" },    { "stats.tables", "crh---" },     { "stats.table", "crh---" },
     { "snapshot.draft", "-rh---" },   { "snapshot.make", "-rh---" },    { "snapshot.list", "crh-a-" },
-    { "snapshot.show", "crh-a-" },    { "snapshot.verify", "crh-a-" },
+    { "snapshot.show", "crh-a-" },    { "snapshot.verify", "crh-a-" },  { "doctor", "crhoay" },
 };
 
 START_TEST(every_cell_of_the_table_is_as_it_should_be)

@@ -1520,6 +1520,41 @@ START_TEST(a_fault_in_compacting_leaves_the_old_file_in_use_or_ends_the_environm
 }
 END_TEST
 
+START_TEST(readers_are_counted_with_how_far_they_are_behind)
+{
+    struct table_txn *reader = NULL;
+    struct table_readers readers;
+
+    ck_assert_int_eq(table_env_readers(env, &readers), ERR_OK);
+    ck_assert_uint_eq(readers.count, 0);
+    ck_assert_uint_eq(readers.behind, 0);
+    ck_assert_int_eq(table_begin_read(env, &reader), ERR_OK);
+    ck_assert_int_eq(table_env_readers(env, &readers), ERR_OK);
+    ck_assert_uint_eq(readers.count, 1);
+    ck_assert_uint_eq(readers.behind, 0);
+    for (unsigned n = 1; n <= 3; n++) {
+        begin();
+        put(TABLE_META, "name", "value");
+        commit();
+        ck_assert_int_eq(table_env_readers(env, &readers), ERR_OK);
+        ck_assert_uint_eq(readers.count, 1);
+        ck_assert_uint_eq(readers.behind, n);
+    }
+    table_abort(&reader);
+    ck_assert_int_eq(table_env_readers(env, &readers), ERR_OK);
+    ck_assert_uint_eq(readers.count + readers.cleared, 0);
+    ck_assert_uint_eq(readers.behind, 0);
+}
+END_TEST
+
+START_TEST(a_small_disk_keeps_an_eighth_free_and_a_large_one_64_mib)
+{
+    ck_assert_uint_eq(table_reserve_bytes(0), 0);
+    ck_assert_uint_eq(table_reserve_bytes(UINT64_C(80) << 20), UINT64_C(10) << 20);
+    ck_assert_uint_eq(table_reserve_bytes(UINT64_C(1) << 40), UINT64_C(64) << 20);
+}
+END_TEST
+
 START_TEST(a_reader_holds_up_compacting)
 {
     begin();
@@ -1703,6 +1738,8 @@ main(void)
     tcase_add_test(tests, w2_nothing_that_was_deleted_is_in_a_compacted_file);
     tcase_add_test(tests, w6_a_kill_anywhere_in_compacting_leaves_the_old_file_or_the_new);
     tcase_add_test(tests, a_fault_in_compacting_leaves_the_old_file_in_use_or_ends_the_environment);
+    tcase_add_test(tests, readers_are_counted_with_how_far_they_are_behind);
+    tcase_add_test(tests, a_small_disk_keeps_an_eighth_free_and_a_large_one_64_mib);
     tcase_add_test(tests, a_reader_holds_up_compacting);
     tcase_add_test(tests, compacting_waits_for_room_on_the_disk);
     tcase_add_test(tests, a_walk_goes_on_behind_the_key_it_gave_last);
