@@ -319,7 +319,7 @@ bool stamp_is_suspect(const struct call *call, uint64_t hlc);
 /* --- the calls: serve_record.c, serve_save.c, serve_list.c, serve_search.c, serve_conflict.c, serve_peer.c, serve_status.c,
  * serve_alarm.c, serve_actor.c, serve_backup.c, serve_device.c, serve_held.c, serve_epoch.c, serve_frontier.c,
  * serve_audit.c, serve_consent.c, serve_withheld.c, serve_urgent.c, serve_board.c, serve_duplicate.c, serve_export.c,
- * serve_why.c, serve_inspect.c, serve_doctor.c --- */
+ * serve_why.c, serve_inspect.c, serve_doctor.c, serve_office.c --- */
 void call_backup_make(struct call *call);
 void call_backup_accept(struct call *call);
 void call_bundle_export(struct call *call);
@@ -358,6 +358,7 @@ void call_conflict_resolve(struct call *call);
 void call_status(struct call *call);
 void call_digest(struct call *call);
 void call_doctor(struct call *call);
+void call_offices(struct call *call);
 void call_sync_status(struct call *call);
 void call_sync_now(struct call *call);
 void call_sync_watch(struct call *call);
@@ -433,6 +434,12 @@ struct peer_progress {
     uint64_t waiting_out;
 };
 struct peer_progress peer_progress_of(const struct gossip_peer_status *status);
+
+/* What a peer says of a compartment that we may lack most of; where none is connected, what one said last. NULL: nothing. Lent until
+ * the status of gossip is asked for again. */
+struct gossip_compartment_status;
+const struct gossip_compartment_status *most_to_come(const struct call *call, const struct ident *compartment,
+                                                     bool *connected_out);
 
 /* An array of the peer objects of sync.status. NULL: no memory. */
 json_t *peers_json(struct call *call);
@@ -627,6 +634,11 @@ struct case_consent {
 MUST_CHECK bool call_case_consent(struct call *call, const struct replica_view *view,
                                   struct case_consent *consent_out);
 
+/* Tell each device that may hold what a standing order erases and has not said that nothing is left on it: once for each order.
+ * serve_erase.c */
+void erase_each_missing(struct call *call, void (*each)(void *self, const struct roster_device *device),
+                        void *self);
+
 /* Before the record of an individual is erased: write a count stub for each window with a case that may count, if count_only
  * stands. `written_out`: how many; `lost_out`: for how many there is no room on the disk. False: the call failed. */
 MUST_CHECK bool call_write_stubs(struct call *call, const struct named *person, uint32_t actor,
@@ -660,6 +672,10 @@ MUST_CHECK bool urgent_rows(struct call *call, bool all, int64_t limit, struct u
 
 /* What a case is set to, since when it waits, and what its facts ask for: of the case half alone. NULL: no memory, and the call failed. */
 json_t *urgency_json(struct call *call, const struct record_view *open);
+
+/* Tell the compartment of each emergency (U1) that waits to be acknowledged. False: the call failed. */
+MUST_CHECK bool urgent_each_waiting(struct call *call,
+                                    void (*each)(void *self, const struct ident *compartment), void *self);
 
 /* A warning if an emergency waits to be acknowledged. */
 void urgent_warn(struct call *call, json_t *warnings);

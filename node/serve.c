@@ -34,6 +34,7 @@ static const struct call_kind kinds[] = {
     { "status", call_status, false, false, false },
     { "digest", call_digest, false, false, false },
     { "doctor", call_doctor, false, false, false },
+    { "offices", call_offices, false, false, false },
     { "sync.status", call_sync_status, false, false, false },
     { "inspect.entry", call_inspect_entry, false, false, false },
     { "inspect.log", call_inspect_log, false, false, false },

@@ -8,7 +8,7 @@
 #include <string.h>
 #include <strings.h>
 
-enum { ORDER_DIGITS_MIN = 6, ORDER_DIGITS = 2 * IDENT_BYTES };
+enum { ORDER_DIGITS_MIN = 6, ORDER_DIGITS = 2 * IDENT_BYTES, ORDER_NAMED_MAX = 64 };
 
 static json_t *
 order_json(const struct ident *order)
@@ -323,19 +323,49 @@ holder_json(struct call *call, const struct roster_device *device, const struct 
                      time_json(heard.at_ms), "by_bundle", heard.by_bundle);
 }
 
+/* The compartments that an order names. */
+static size_t
+order_compartments(const struct roster_erasure *erasure, struct ident compartments_out[ORDER_NAMED_MAX])
+{
+    size_t count = 0;
+
+    for (size_t n = 0; n < erasure->keys.count && count < ORDER_NAMED_MAX; n++) {
+        compartments_out[count++] = statement_erase_at(&erasure->keys, n).compartment;
+    }
+    return count;
+}
+
+void
+erase_each_missing(struct call *call, void (*each)(void *self, const struct roster_device *device),
+                   void *self)
+{
+    for (size_t n = 0; n < roster_erasure_count(call->roster); n++) {
+        const struct roster_erasure *erasure = roster_erasure_at(call->roster, n);
+        struct ident compartments[ORDER_NAMED_MAX];
+        size_t count = order_compartments(erasure, compartments);
+
+        for (size_t m = 0; erasure->stands && m < roster_author_count(call->roster); m++) {
+            const struct roster_device *device = roster_author_at(call->roster, m);
+            struct erase_receipt receipt;
+
+            if (may_hold(call->roster, device, compartments, count) &&
+                (!erase_receipt_of(call->txn, &erasure->order, &device->device_id, &receipt) ||
+                 receipt.stage < RECEIPT_DONE)) {
+                each(self, device);
+            }
+        }
+    }
+}
+
 void
 call_erase_report(struct call *call)
 {
-    enum { NAMED_MAX = 64 };
     const struct roster_erasure *erasure = find_order(call);
-    struct ident compartments[NAMED_MAX];
+    struct ident compartments[ORDER_NAMED_MAX];
     json_t *devices = json_array();
-    size_t count = 0;
+    size_t count = erasure == NULL ? 0 : order_compartments(erasure, compartments);
     size_t confirmed = 0;
 
-    for (size_t n = 0; erasure != NULL && n < erasure->keys.count && count < NAMED_MAX; n++) {
-        compartments[count++] = statement_erase_at(&erasure->keys, n).compartment;
-    }
     for (size_t n = 0; erasure != NULL && n < roster_author_count(call->roster); n++) {
         const struct roster_device *device = roster_author_at(call->roster, n);
         bool done = false;

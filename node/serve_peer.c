@@ -115,13 +115,17 @@ peers_json(struct call *call)
     return list;
 }
 
-/* What a peer says of a compartment that we may lack something of; of a peer that is away, what it said last. NULL: nothing. */
-static const struct gossip_compartment_status *
-most_to_come(const struct gossip_peer_status *all, size_t count, const struct ident *compartment,
-             bool connected)
+const struct gossip_compartment_status *
+most_to_come(const struct call *call, const struct ident *compartment, bool *connected_out)
 {
+    size_t count = 0;
+    const struct gossip_peer_status *all = gossip_status(call_options(call)->gossip, &count);
     const struct gossip_compartment_status *most = NULL;
+    bool connected = false;
 
+    for (size_t n = 0; n < count; n++) {
+        connected = connected || all[n].connected;
+    }
     for (size_t n = 0; n < count; n++) {
         for (size_t m = 0; m < all[n].compartment_count && (all[n].connected || !connected); m++) {
             const struct gossip_compartment_status *one = &all[n].compartments[m];
@@ -132,6 +136,7 @@ most_to_come(const struct gossip_peer_status *all, size_t count, const struct id
             }
         }
     }
+    *connected_out = connected;
     return most;
 }
 
@@ -139,15 +144,10 @@ json_t *
 arriving_json(struct call *call, const struct replica_compartment *held, size_t held_count)
 {
     json_t *list = json_array();
-    size_t count = 0;
-    const struct gossip_peer_status *all = gossip_status(call_options(call)->gossip, &count);
-    bool connected = false;
 
-    for (size_t n = 0; n < count; n++) {
-        connected = connected || all[n].connected;
-    }
     for (size_t n = 0; n < held_count; n++) {
-        const struct gossip_compartment_status *peer = most_to_come(all, count, &held[n].id, connected);
+        bool connected = false;
+        const struct gossip_compartment_status *peer = most_to_come(call, &held[n].id, &connected);
         uint64_t to_come = peer == NULL ? 0 : peer->entries_to_receive;
         uint64_t readable = held[n].entries > held[n].pending ? held[n].entries - held[n].pending : 0;
         double whole = (double)(held[n].entries + to_come);

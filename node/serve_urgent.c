@@ -570,6 +570,26 @@ call_minds_urgency(struct call *call, uint32_t kind, const struct replica_view *
     return true;
 }
 
+bool
+urgent_each_waiting(struct call *call, void (*each)(void *self, const struct ident *compartment), void *self)
+{
+    struct urgent_fields fields;
+    struct numbers waiting = { 0 };
+
+    if (find_fields(call->codebook, &fields)) {
+        part_cases(call, &fields, URGENCY_EMERGENCY, &waiting, NULL);
+    }
+    for (size_t n = 0; n < waiting.count && !call->failed; n++) {
+        struct ident compartment;
+        struct ident record_id;
+
+        if (record_name(call->txn, waiting.all[n], &compartment, &record_id) == ERR_OK) {
+            each(self, &compartment);
+        }
+    }
+    return !call->failed;
+}
+
 void
 urgent_warn(struct call *call, json_t *warnings)
 {

@@ -284,5 +284,9 @@ struct gossip_peer_status {
 /* Lend the status of all peers, connected or not, until the next call on `gossip`. */
 const struct gossip_peer_status *gossip_status(struct gossip *gossip, size_t *count_out);
 
+/* One more than the highest seq of a log that a peer said it has, in a session that is open; 0: none said. No evidence. */
+uint64_t gossip_told_of(const struct gossip *gossip, const struct ident *compartment,
+                        const struct hash *log_id);
+
 /* "equal", "sending" and so on. */
 const char *gossip_state_text(enum gossip_state state);

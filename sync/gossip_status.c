@@ -174,6 +174,30 @@ gossip_status(struct gossip *gossip, size_t *count_out)
     return statuses;
 }
 
+uint64_t
+gossip_told_of(const struct gossip *gossip, const struct ident *compartment, const struct hash *log_id)
+{
+    uint64_t next = 0;
+
+    for (size_t n = 0; n < gossip->conn_count; n++) {
+        const struct conn *conn = gossip->conns[n];
+
+        for (size_t k = 0; k < conn->part_count; k++) {
+            const struct part *part = &conn->parts[k];
+
+            for (size_t m = 0; part->shared && ident_equal(&part->id, compartment) && m < part->view.count;
+                 m++) {
+                const struct peer_tip *tip = &part->view.tips[m];
+
+                if (memcmp(tip->log_id, log_id->bytes, SHORT_BYTES) == 0 && tip->seq_next > next) {
+                    next = tip->seq_next;
+                }
+            }
+        }
+    }
+    return next;
+}
+
 const char *
 gossip_state_text(enum gossip_state state)
 {

@@ -20,6 +20,7 @@ static const struct {
     { "status", EVERYBODY },
     { "digest", EVERYBODY },
     { "doctor", EVERYBODY },
+    { "offices", PEOPLE | TENDING | WATCHING },
     { "sync.status", EVERYBODY },
     { "sync.now", EVERYBODY },
     { "sync.fetch", EVERYBODY },

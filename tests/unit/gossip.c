@@ -827,6 +827,29 @@ START_TEST(what_cannot_be_read_is_announced_no_more)
 }
 END_TEST
 
+/* What a peer has of a log is known from when the two looked closer, though none of it comes. */
+START_TEST(how_far_a_peer_says_it_has_a_log_is_told_while_it_is_connected)
+{
+    struct gossip_log log;
+    struct hash other = { { 1 } };
+
+    two_nodes();
+    same_on_both(CASES, LANE_NORMAL, 5);
+    write_own(0, CASES, LANE_BULK, 300);
+    holding_log(&log, &nodes[0].author, CASES, LANE_BULK);
+    holding_find(&nodes[0].holding, &log.log_id)->unreadable = true;
+    const struct ident cases = holding_part(&nodes[0].holding, CASES)->id;
+    const struct ident control = nodes[0].holding.parts[0].id;
+    ck_assert_uint_eq(gossip_told_of(nodes[1].gossip, &cases, &log.log_id), 0);
+    connect_nodes(0, 1);
+    run(10 * 1000, NULL);
+    ck_assert_uint_eq(gossip_told_of(nodes[1].gossip, &cases, &log.log_id), 300);
+    ck_assert_uint_eq(gossip_told_of(nodes[1].gossip, &cases, &other), 0);
+    ck_assert_uint_eq(gossip_told_of(nodes[1].gossip, &control, &log.log_id), 0);
+    ck_assert_uint_eq(gossip_told_of(nodes[0].gossip, &cases, &log.log_id), 0);
+}
+END_TEST
+
 /* Nobody waits for what another peer has brought meanwhile. */
 START_TEST(what_came_from_elsewhere_is_announced_no_more)
 {
@@ -2172,6 +2195,7 @@ main(void)
         a_new_entry_goes_out_in_the_turn_it_was_saved_in,
         what_is_more_than_a_message_is_announced_and_counted_down,
         what_cannot_be_read_is_announced_no_more,
+        how_far_a_peer_says_it_has_a_log_is_told_while_it_is_connected,
         what_came_from_elsewhere_is_announced_no_more,
         control_is_equal_before_anything_else_is_sent,
         it_is_said_when_both_hold_the_same_of_control_and_not_before,
