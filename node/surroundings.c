@@ -129,6 +129,15 @@ read_text(const char *path, size_t bytes_max)
 
 /* --- what a volume lies on --------------------------------------------------- */
 
+enum volume_state
+surroundings_both(enum volume_state one, enum volume_state other)
+{
+    if (one == VOLUME_PLAIN || other == VOLUME_PLAIN) {
+        return VOLUME_PLAIN;
+    }
+    return one == VOLUME_UNKNOWN || other == VOLUME_UNKNOWN ? VOLUME_UNKNOWN : VOLUME_ENCRYPTED;
+}
+
 /* Is the block device M:N, or all that it lies on, under dm-crypt? */
 static enum volume_state
 look_below(const char *root, unsigned major, unsigned minor, unsigned depth)
@@ -168,10 +177,7 @@ look_below(const char *root, unsigned major, unsigned minor, unsigned depth)
                                     ? look_below(root, below_major, below_minor, depth + 1)
                                     : VOLUME_UNKNOWN;
         free(number);
-        /* One part in the clear shows that part. */
-        if (slaves == 0 || one == VOLUME_PLAIN || (one == VOLUME_UNKNOWN && all == VOLUME_ENCRYPTED)) {
-            all = one;
-        }
+        all = slaves == 0 ? one : surroundings_both(all, one);
         slaves++;
     }
     if (folder != NULL) {

@@ -49,6 +49,9 @@ void surroundings_read(const char *directory, struct surroundings *out);
 /* On which volume the absolute path `directory` lies. `root` stands before /proc and /sys: "" but in tests. */
 void surroundings_find_volume(const char *root, const char *directory, struct surroundings_volume *out);
 
+/* Of a volume that lies on both, each with a part of its bytes: one part in the clear shows that part, and what is not known may be one. */
+enum volume_state surroundings_both(enum volume_state one, enum volume_state other);
+
 /* The mount of a table as /proc/self/mountinfo has it that the absolute path lies in: the longest mount point that leads to it, and
  * of several the last. False: there is none. */
 struct surroundings_mount {

@@ -490,6 +490,12 @@ START_TEST(a_volume_is_encrypted_only_if_all_that_it_lies_on_is)
     ck_assert_int_eq(volume_of("/raid"), VOLUME_PLAIN);
     ck_assert_int_eq(volume_of("/gone"), VOLUME_UNKNOWN);
     drop_root();
+    ck_assert_int_eq(surroundings_both(VOLUME_ENCRYPTED, VOLUME_ENCRYPTED), VOLUME_ENCRYPTED);
+    ck_assert_int_eq(surroundings_both(VOLUME_ENCRYPTED, VOLUME_PLAIN), VOLUME_PLAIN);
+    ck_assert_int_eq(surroundings_both(VOLUME_PLAIN, VOLUME_ENCRYPTED), VOLUME_PLAIN);
+    ck_assert_int_eq(surroundings_both(VOLUME_UNKNOWN, VOLUME_PLAIN), VOLUME_PLAIN);
+    ck_assert_int_eq(surroundings_both(VOLUME_ENCRYPTED, VOLUME_UNKNOWN), VOLUME_UNKNOWN);
+    ck_assert_int_eq(surroundings_both(VOLUME_UNKNOWN, VOLUME_ENCRYPTED), VOLUME_UNKNOWN);
 }
 END_TEST
 
