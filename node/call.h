@@ -367,6 +367,7 @@ void call_peer_list(struct call *call);
 void call_peer_remove(struct call *call);
 void call_peer_set(struct call *call);
 void call_sync_budget(struct call *call);
+void call_sync_lines(struct call *call);
 void call_sync_fetch(struct call *call);
 void call_codebook_show(struct call *call);
 void call_actor_list(struct call *call);

@@ -80,6 +80,7 @@ send_frame(void *self, uint32_t connection, struct span frame)
     }
     channel_put_message(&loop->channel, &peer->device_id, frame);
     count_bytes(loop, peer, line_message_bytes(frame.size));
+    peer->out_bytes += line_message_bytes(frame.size);
     return true;
 }
 
@@ -404,6 +405,7 @@ on_message(struct loop *loop, const struct hash *device_id, struct span bytes)
     }
     peer->contact_ms = world_wall_ms(&loop->options.world->world);
     count_bytes(loop, peer, line_message_bytes(bytes.size));
+    peer->in_bytes += line_message_bytes(bytes.size);
     gossip_receive(loop->gossip, peer->connection, bytes, steady_ms(loop));
 }
 

@@ -48,9 +48,11 @@ struct peer {
     bool dropped;        /* it has no endpoint any more, or another proxy: stop dialling as before */
     bool due;            /* to be dialled once dial_ms has come */
     uint64_t dial_ms;
-    uint64_t called_ms;            /* dialled then, and it did not answer yet; 0: it did */
-    struct line_settings line;     /* as peer.set says, else node.conf */
-    struct line_use use;           /* what passed between us */
+    uint64_t called_ms;        /* dialled then, and it did not answer yet; 0: it did */
+    struct line_settings line; /* as peer.set says, else node.conf */
+    struct line_use use;       /* what passed between us */
+    uint64_t in_bytes;         /* of messages since we started, with what carries them */
+    uint64_t out_bytes;
     bool line_set;                 /* by peer.set */
     uint64_t contact_ms;           /* wall clock of its last frame since we started; 0: none */
     bool proxy_failed;             /* that is for want of a proxy, or because that failed */

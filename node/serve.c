@@ -48,6 +48,7 @@ static const struct call_kind kinds[] = {
     { "peer.remove", call_peer_remove, true, false, false },
     { "peer.set", call_peer_set, true, false, false },
     { "sync.budget", call_sync_budget, false, false, false },
+    { "sync.lines", call_sync_lines, false, false, false },
     { "sync.fetch", call_sync_fetch, true, false, false },
     { "record.save", call_record_save, true, false, false },
     { "record.show", call_record_show, false, true, false },

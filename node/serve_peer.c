@@ -323,6 +323,52 @@ call_sync_budget(struct call *call)
     call_ok(call, json_pack("{s:o,s:o}", "peers", list, "texts", absent_json(&absent)));
 }
 
+/* --- what passes now --- */
+
+static json_t *
+line_json(struct call *call, const struct peer *peer, const struct gossip_peer_status *status)
+{
+    struct peer_progress progress = peer_progress_of(status);
+    const char *error = status == NULL || status->last_error[0] == '\0' ? peer->reason : status->last_error;
+    json_t *lanes = json_array();
+
+    for (size_t lane = 0; lane < LANE_COUNT; lane++) {
+        (void)json_array_append_new(lanes,
+                                    json_integer(status == NULL ? 0 : (json_int_t)status->waiting[lane]));
+    }
+    return json_pack(
+        "{s:s,s:o,s:s,s:s,s:s,s:o,s:I,s:I,s:I,s:I,s:I,s:o,s:s,s:s}", "name", peer->name, "device",
+        device_json(call->roster, &peer->device_id), "state", peer_state_name(peer->state), "session",
+        gossip_state_text(status == NULL ? GOSSIP_DOWN : status->state), "profile",
+        line_profile_name(peer->line.profile), "lanes", lanes, "to_come", (json_int_t)progress.waiting_in,
+        "bytes_in", (json_int_t)peer->in_bytes, "bytes_out", (json_int_t)peer->out_bytes, "on_way",
+        status == NULL ? (json_int_t)0 : (json_int_t)status->on_way_bytes, "limit",
+        status == NULL ? (json_int_t)0 : (json_int_t)status->limit_bytes, "round_trip_ms",
+        status == NULL || status->least_ms == UINT64_MAX ? json_null()
+                                                         : json_integer((json_int_t)status->least_ms),
+        "last_ending", status == NULL ? "" : status->last_ending, "error",
+        peer->state == PEER_UP ? "" : error);
+}
+
+void
+call_sync_lines(struct call *call)
+{
+    const struct serve_options *options = call_options(call);
+    size_t count = 0;
+    const struct gossip_peer_status *all = gossip_status(options->gossip, &count);
+    json_t *list = json_array();
+
+    for (size_t n = 0; n < peers_count(options->peers); n++) {
+        const struct peer *peer = peers_at(options->peers, n);
+        const struct gossip_peer_status *status = peer_status_of(all, count, &peer->device_id);
+
+        if (peer_is_met(peer, status) && peer->member) {
+            (void)json_array_append_new(list, line_json(call, peer, status));
+        }
+    }
+    call_ok(call, json_pack("{s:o}", "lines", list));
+}
+
 /* Change of a line what the request names. False: the call failed. */
 static bool
 read_line(struct call *call, struct line_settings *line)

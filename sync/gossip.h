@@ -275,6 +275,10 @@ struct gossip_peer_status {
         pieces_refused; /* not of the file that they were said to be of: it is not asked for there again */
     uint64_t pieces_sent;
     uint64_t entries_taken;
+    uint64_t waiting[LANE_COUNT]; /* entries that have yet to be sent in this session, by lane */
+    uint64_t on_way_bytes;        /* sent, and credit for them has not come back */
+    uint64_t limit_bytes;         /* how many may be: see pace.h */
+    uint64_t least_ms;            /* from a message until credit for it came; UINT64_MAX: none came yet */
     uint64_t
         set_back; /* times that the peer said it has less of a log of its own than is here: no evidence, an alarm */
     const struct gossip_compartment_status *compartments;

@@ -112,6 +112,32 @@ age_part(struct gossip *gossip, const struct part_seen *seen, struct gossip_comp
     status->entries_to_send = seen->to_send + (entries > seen->entries ? entries - seen->entries : 0);
 }
 
+/* What waits for this line, and what is on it. */
+static void
+note_line(struct gossip_peer_status *status, const struct conn *conn)
+{
+    memset(status->waiting, 0, sizeof status->waiting);
+    status->on_way_bytes = 0;
+    status->limit_bytes = 0;
+    status->least_ms = UINT64_MAX;
+    if (conn == NULL || !session_is_open(conn)) {
+        return;
+    }
+    for (size_t n = 0; n < conn->part_count; n++) {
+        uint64_t waiting[LANE_COUNT];
+
+        if (conn->parts[n].shared) {
+            flows_waiting(&conn->parts[n].flows, waiting);
+            for (size_t lane = 0; lane < LANE_COUNT; lane++) {
+                status->waiting[lane] += waiting[lane];
+            }
+        }
+    }
+    status->on_way_bytes = pace_on_way(&conn->pace);
+    status->limit_bytes = conn->pace.limit;
+    status->least_ms = conn->pace.least_ms;
+}
+
 static enum gossip_state
 worst_state(const struct peer *peer)
 {
@@ -149,6 +175,7 @@ gossip_status(struct gossip *gossip, size_t *count_out)
         status->device_id = peer->device_id;
         status->connected = best != NULL;
         status->connection = best != NULL ? best->number : 0;
+        note_line(status, best);
         status->last_error = peer->last_error;
         status->last_ending = peer->last_ending;
         if (best == NULL) {

@@ -13,8 +13,8 @@ pace_begin(struct pace *pace)
     pace->ceiling = UINT64_MAX;
 }
 
-static uint64_t
-on_way(const struct pace *pace)
+uint64_t
+pace_on_way(const struct pace *pace)
 {
     uint64_t settled = pace->returned > pace->given_up ? pace->returned : pace->given_up;
 
@@ -24,12 +24,12 @@ on_way(const struct pace *pace)
 bool
 pace_allows(struct pace *pace, uint64_t bytes, bool urgent, uint64_t now_ms)
 {
-    if (on_way(pace) > 0 && now_ms - pace->moved_ms >= PACE_PATIENCE_MS) {
+    if (pace_on_way(pace) > 0 && now_ms - pace->moved_ms >= PACE_PATIENCE_MS) {
         pace->given_up = pace->sent;
         pace->mark_count = 0;
     }
     uint64_t limit = pace->limit + (urgent ? PACE_BYTES_URGENT : 0);
-    bool allowed = on_way(pace) < PACE_RETURN_BYTES || on_way(pace) + bytes <= limit;
+    bool allowed = pace_on_way(pace) < PACE_RETURN_BYTES || pace_on_way(pace) + bytes <= limit;
     pace->held_back = pace->held_back || !allowed;
     return allowed;
 }
@@ -37,7 +37,7 @@ pace_allows(struct pace *pace, uint64_t bytes, bool urgent, uint64_t now_ms)
 void
 pace_sent(struct pace *pace, uint64_t bytes, uint64_t now_ms)
 {
-    if (on_way(pace) == 0) {
+    if (pace_on_way(pace) == 0) {
         pace->moved_ms = now_ms;
     }
     pace->sent += bytes;
@@ -116,5 +116,5 @@ pace_frame_bytes(const struct pace *pace)
 uint64_t
 pace_due_ms(const struct pace *pace)
 {
-    return pace->held_back && on_way(pace) > 0 ? pace->moved_ms + PACE_PATIENCE_MS : UINT64_MAX;
+    return pace->held_back && pace_on_way(pace) > 0 ? pace->moved_ms + PACE_PATIENCE_MS : UINT64_MAX;
 }

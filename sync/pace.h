@@ -65,6 +65,9 @@ void pace_sent(struct pace *pace, uint64_t bytes, uint64_t now_ms);
 /* Credit for so many bytes came back. More than is on its way counts as that. */
 void pace_returned(struct pace *pace, uint64_t bytes, uint64_t now_ms);
 
+/* Bytes that were sent, and neither came back as credit nor were given up. */
+uint64_t pace_on_way(const struct pace *pace);
+
 /* The largest frame that is worth building: half the limit, so that one is on its way while another is made. */
 uint64_t pace_frame_bytes(const struct pace *pace);
 

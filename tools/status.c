@@ -1,11 +1,11 @@
 /* status.c - `vigil status`: is this node well? */
 #include "tools/command.h"
+#include "tools/repaint.h"
 
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
-enum { WATCH_SECONDS = 2 };
+enum { WATCH_SECONDS = 2, WATCH_SECONDS_MAX = 3600, ROUNDS_MAX = 1000000 };
 
 static void
 line(FILE *to, const char *label, const char *text)
@@ -250,38 +250,68 @@ is_well(const json_t *status)
            !json_is_true(json_object_get(json_object_get(status, "clock"), "suspect"));
 }
 
+/* Print it once. False: it was told why not. */
+static bool
+show_once(struct command *command, struct repaint *repaint, enum exit_status *status_out)
+{
+    struct client_fault fault;
+    json_t *ok = NULL;
+
+    if (!command_ask(command, json_pack("{s:s}", "do", "status"), &ok, &fault)) {
+        *status_out = command_fail(command, &fault, "cannot show the status");
+        return false;
+    }
+    FILE *page = repaint_page(repaint);
+    enum err err = page == NULL ? ERR_MEMORY : ERR_OK;
+    if (err == ERR_OK && command->out.json) {
+        output_json(page, ok);
+    } else if (err == ERR_OK) {
+        print_status(page, ok);
+    }
+    if (err == ERR_OK) {
+        err = repaint_show(repaint);
+    }
+    *status_out = args_has(command, OPT_CHECK) && !is_well(ok) ? STATUS_FINDINGS : STATUS_DONE;
+    json_decref(ok);
+    if (err != ERR_OK) {
+        (void)fault_set(&fault, err_code(err), "see that there is memory, and that somebody reads", "%s",
+                        err_text(err));
+        *status_out = command_fail(command, &fault, "the status was not printed");
+    }
+    return err == ERR_OK;
+}
+
 static enum exit_status
 run_status(struct command *command)
 {
-    struct client_fault fault;
-    enum exit_status status = STATUS_DONE;
     bool again = args_has(command, OPT_WATCH);
+    enum exit_status status = STATUS_DONE;
+    struct client_fault fault;
+    struct repaint repaint;
+    long interval = 0;
+    long rounds = 0;
 
-    do {
-        json_t *ok = NULL;
-        if (!command_ask(command, json_pack("{s:s}", "do", "status"), &ok, &fault)) {
-            return command_fail(command, &fault, "cannot show the status");
-        }
-        if (command->out.json) {
-            output_json(command->out.to, ok);
-        } else {
-            if (again && command->out.terminal) {
-                (void)fputs("\033[H\033[J", command->out.to);
-            }
-            print_status(command->out.to, ok);
-        }
-        (void)fflush(command->out.to);
-        status = args_has(command, OPT_CHECK) && !is_well(ok) ? STATUS_FINDINGS : STATUS_DONE;
-        json_decref(ok);
-        if (again) {
-            (void)sleep(WATCH_SECONDS);
-        }
-    } while (again && ferror(command->out.to) == 0);
+    if (!args_number(command, OPT_INTERVAL, 1, WATCH_SECONDS_MAX, WATCH_SECONDS, &interval, &fault) ||
+        !args_number(command, OPT_ROUNDS, 1, ROUNDS_MAX, 0, &rounds, &fault)) {
+        return command_fail(command, &fault, "nothing was done");
+    }
+    if (!again && (args_has(command, OPT_INTERVAL) || args_has(command, OPT_ROUNDS))) {
+        (void)fault_set(&fault, "usage", "add --watch",
+                        "--interval and --rounds are of use with --watch only");
+        return command_fail(command, &fault, "nothing was done");
+    }
+    repaint_begin(&repaint, command->out.to, again && command->out.terminal && !command->out.json,
+                  !command->out.json);
+    while (show_once(command, &repaint, &status) && again &&
+           (rounds == 0 || repaint.pages < (unsigned long)rounds) && repaint_wait((unsigned)interval)) {
+    }
+    repaint_end(&repaint);
     return status;
 }
 
 static const struct verb verbs[] = {
-    { NULL, NULL, 0, 0, OPTION(WATCH) | OPTION(CHECK), "Show whether this node is well",
+    { NULL, NULL, 0, 0, OPTION(WATCH) | OPTION(INTERVAL) | OPTION(ROUNDS) | OPTION(CHECK),
+      "Show whether this node is well",
       "A line that begins with ! is a warning, with what to do. Arriving: how far a compartment is of which "
       "something is to come or waits to be read; # can be read and found, + is stored, . is to come. Held: "
       "entries that are kept and do not "
@@ -290,7 +320,8 @@ static const struct verb verbs[] = {
       "else.\n\n"
       "Examples:\n"
       "  vigil status\n"
-      "  vigil status --check     ends with 6 if there is something to look at\n",
+      "  vigil status --check     ends with 6 if there is something to look at\n"
+      "  vigil status --watch --interval 10\n",
       run_status },
 };
 

@@ -23,6 +23,7 @@ static const struct {
     { "offices", PEOPLE | TENDING | WATCHING },
     { "sync.status", EVERYBODY },
     { "sync.now", EVERYBODY },
+    { "sync.lines", EVERYBODY },
     { "sync.fetch", EVERYBODY },
     { "sync.watch", EVERYBODY },
     { "peer.list", EVERYBODY },

@@ -850,6 +850,59 @@ START_TEST(how_far_a_peer_says_it_has_a_log_is_told_while_it_is_connected)
 }
 END_TEST
 
+/* How node 0 stands with its only peer. */
+static struct gossip_peer_status
+line_of_0(void)
+{
+    size_t count;
+    const struct gossip_peer_status *peer = gossip_status(nodes[0].gossip, &count);
+
+    ck_assert_uint_eq(count, 1);
+    return *peer;
+}
+
+static struct gossip_peer_status busiest;
+
+/* Until all is there; the look at which most waited is kept. */
+static bool
+looks_at_the_line(void)
+{
+    struct gossip_peer_status now = line_of_0();
+
+    if (now.waiting[LANE_BULK] + now.waiting[LANE_NORMAL] >
+        busiest.waiting[LANE_BULK] + busiest.waiting[LANE_NORMAL]) {
+        busiest = now;
+    }
+    return busiest.waiting[LANE_BULK] > 0 && all_know();
+}
+
+START_TEST(what_waits_for_a_line_is_told_by_lane_and_what_is_on_it)
+{
+    two_nodes();
+    same_on_both(CASES, LANE_NORMAL, 5);
+    connect_nodes(0, 1);
+    run(30 * 1000, NULL);
+    ck_assert(all_know());
+    pipe_bytes_max = 1;
+    memset(&busiest, 0, sizeof busiest);
+    write_own(0, CASES, LANE_NORMAL, 2500);
+    write_own(0, CASES, LANE_BULK, 500);
+    ck_assert(run(60 * 1000, looks_at_the_line));
+    ck_assert_uint_eq(busiest.waiting[LANE_CONTROL], 0);
+    ck_assert_uint_eq(busiest.waiting[LANE_URGENT], 0);
+    ck_assert_uint_le(busiest.waiting[LANE_NORMAL], 2500);
+    ck_assert_uint_eq(busiest.waiting[LANE_BULK], 500);
+    ck_assert_uint_gt(busiest.limit_bytes, 0);
+    run(30 * 1000, NULL);
+    struct gossip_peer_status after = line_of_0();
+    for (size_t lane = 0; lane < LANE_COUNT; lane++) {
+        ck_assert_uint_eq(after.waiting[lane], 0);
+    }
+    ck_assert_uint_lt(after.on_way_bytes, PACE_RETURN_BYTES);
+    ck_assert_uint_ne(after.least_ms, UINT64_MAX);
+}
+END_TEST
+
 /* Nobody waits for what another peer has brought meanwhile. */
 START_TEST(what_came_from_elsewhere_is_announced_no_more)
 {
@@ -2196,6 +2249,7 @@ main(void)
         what_is_more_than_a_message_is_announced_and_counted_down,
         what_cannot_be_read_is_announced_no_more,
         how_far_a_peer_says_it_has_a_log_is_told_while_it_is_connected,
+        what_waits_for_a_line_is_told_by_lane_and_what_is_on_it,
         what_came_from_elsewhere_is_announced_no_more,
         control_is_equal_before_anything_else_is_sent,
         it_is_said_when_both_hold_the_same_of_control_and_not_before,

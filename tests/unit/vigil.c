@@ -126,6 +126,70 @@ START_TEST(each_exit_status_is_reached)
 }
 END_TEST
 
+#define LINE(in, out)                                                                                        \
+    "{\"id\":$ID,\"ok\":{\"lines\":[{\"name\":\"hq\",\"device\":{\"id\":\"ab\"},\"state\":\"up\","           \
+    "\"session\":"                                                                                           \
+    "\"sending\",\"profile\":\"wan\",\"lanes\":[1,2,3,4],\"to_come\":5,\"bytes_in\":" in                     \
+    ",\"bytes_out\":" out                                                                                    \
+    ",\"on_way\":77,\"limit\":8192,\"round_trip_ms\":310,\"last_ending\":\"complete\","                      \
+    "\"error\":\"\"}]}}"
+
+START_TEST(top_shows_lanes_and_from_the_second_page_on_what_passed_meanwhile)
+{
+    static const struct fake_step steps[] = { { "{\"do\":\"sync.lines\"}", LINE("1000", "9000000") },
+                                              { "{\"do\":\"sync.lines\"}", LINE("8001000", "10") } };
+
+    answer(steps, 2);
+    ck_assert_int_eq(RUN("--json", "top", "--rounds", "2", "--interval", "1"), 0);
+    ck_assert_uint_eq(fake_api_end(&api), 2);
+    char *second = strchr(out, '\n');
+    ck_assert_ptr_nonnull(second);
+    *second++ = '\0';
+    ck_assert_ptr_nonnull(strstr(out, "\"control\":1,\"urgent\":2,\"normal\":3,\"bulk\":4"));
+    ck_assert_ptr_nonnull(strstr(out, "\"in_per_s\":null,\"out_per_s\":null"));
+    ck_assert_ptr_nonnull(strstr(out, "\"round_trip_ms\":310"));
+    ck_assert_ptr_nonnull(strstr(out, "\"last\":\"complete\""));
+    /* Of a second or more, however slow the machine; and what is less than before is of another start. */
+    const char *rate = strstr(second, "\"in_per_s\":");
+    ck_assert_ptr_nonnull(rate);
+    long per_s = strtol(rate + strlen("\"in_per_s\":"), NULL, 10);
+    ck_assert_int_gt(per_s, 0);
+    ck_assert_int_le(per_s, 8000000);
+    ck_assert_ptr_nonnull(strstr(second, "\"out_per_s\":null"));
+
+    answer(steps, 1);
+    ck_assert_int_eq(RUN("top", "--rounds", "1"), 0);
+    ck_assert_uint_eq(fake_api_end(&api), 1);
+    ck_assert_ptr_null(strchr(out, '\033'));
+    ck_assert_ptr_nonnull(strstr(out, "IN_PER_S"));
+}
+END_TEST
+
+START_TEST(a_watch_of_the_status_shows_page_after_page)
+{
+    static const struct fake_step status = {
+        "{\"do\":\"status\"}", "{\"id\":$ID,\"ok\":{\"state\":\"running\",\"conflicts\":0,\"warnings\":[]}}"
+    };
+
+    answer(STEPS(status, status));
+    ck_assert_int_eq(RUN("status", "--watch", "--rounds", "2", "--interval", "1"), 0);
+    ck_assert_uint_eq(fake_api_end(&api), 2);
+    char *second = strstr(out, "\n\n");
+    ck_assert_ptr_nonnull(second);
+    *second = '\0';
+    ck_assert_int_eq(strncmp(out, "State          running\n", 23), 0);
+    ck_assert_int_eq(strncmp(second + 2, out, strlen(out)), 0);
+    ck_assert_str_eq(second + 2 + strlen(out), "\n");
+    ck_assert_ptr_null(strchr(out, '\033'));
+    fake_api_nobody(&api);
+    ck_assert_int_eq(RUN("status", "--interval", "1"), 2);
+    ck_assert_ptr_nonnull(strstr(err, "--watch"));
+    ck_assert_int_eq(RUN("status", "--watch", "--interval", "0"), 2);
+    ck_assert_int_eq(RUN("status", "--watch", "--rounds", "1"), 3);
+    ck_assert_uint_eq(fake_api_end(&api), 0);
+}
+END_TEST
+
 START_TEST(findings_end_with_six_only_where_they_are_asked_for)
 {
     static const struct fake_step digest = {
@@ -947,11 +1011,12 @@ START_TEST(the_completion_offers_what_the_help_lists)
 END_TEST
 
 SUITE_MAIN("vigil", each_exit_status_is_reached, findings_end_with_six_only_where_they_are_asked_for,
-           what_arrives_is_shown_as_stored_and_as_visible, a_fault_is_one_object_with_json,
-           a_typo_is_met_with_what_was_probably_meant, what_is_typed_becomes_the_request_of_the_api,
-           a_confidential_value_is_refused_on_the_command_line, a_dash_takes_a_line_of_standard_input,
-           a_count_shows_what_is_most_first, a_dry_run_shows_the_request_and_changes_nothing,
-           pages_are_fetched_until_there_are_no_more,
+           top_shows_lanes_and_from_the_second_page_on_what_passed_meanwhile,
+           a_watch_of_the_status_shows_page_after_page, what_arrives_is_shown_as_stored_and_as_visible,
+           a_fault_is_one_object_with_json, a_typo_is_met_with_what_was_probably_meant,
+           what_is_typed_becomes_the_request_of_the_api, a_confidential_value_is_refused_on_the_command_line,
+           a_dash_takes_a_line_of_standard_input, a_count_shows_what_is_most_first,
+           a_dry_run_shows_the_request_and_changes_nothing, pages_are_fetched_until_there_are_no_more,
            a_column_that_no_row_has_is_refused_before_anything_is_listed, records_of_a_file_name_each_other,
            after_a_refused_record_the_rest_waits_unless_told_otherwise,
            a_node_that_goes_away_during_a_file_is_told, a_record_is_shown_whole_with_every_sibling,
