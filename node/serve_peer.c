@@ -286,12 +286,13 @@ budget_json(struct call *call, const struct peer *peer, const struct gossip_peer
         waits ? json_integer((json_int_t)(peer->dial_ms > now_ms ? (peer->dial_ms - now_ms) / 1000 : 0))
               : json_null());
     json_t *rest = json_pack(
-        "{s:I,s:o,s:I,s:o,s:I,s:s,s:I,s:I,s:I,s:s}", "day_used", (json_int_t)use.day_bytes, "day_limit",
+        "{s:I,s:o,s:I,s:o,s:I,s:s,s:I,s:I,s:I,s:I,s:s}", "day_used", (json_int_t)use.day_bytes, "day_limit",
         limit_json(peer->line.day_bytes), "month_used", (json_int_t)use.month_bytes, "month_limit",
         limit_json(peer->line.month_bytes), "interval_minutes",
         (json_int_t)(peer->line.interval_min == 0 ? LINE_INTERVAL_MIN_DEFAULT : peer->line.interval_min),
         "quiet_hours", hours, "waiting_in", (json_int_t)progress.waiting_in, "waiting_out",
-        (json_int_t)progress.waiting_out, "bytes_to_receive", (json_int_t)bytes, "last_ending",
+        (json_int_t)progress.waiting_out, "bytes_to_receive", (json_int_t)bytes, "pulled",
+        (json_int_t)(status == NULL ? 0 : status->entries_pulled), "last_ending",
         status == NULL ? "" : status->last_ending);
 
     (void)json_object_update(json, rest);

@@ -840,6 +840,19 @@ journal_state(struct journal *journal, struct table_txn *txn, uint32_t log_no, u
     return err;
 }
 
+enum err
+journal_flags(struct journal *journal, struct table_txn *txn, uint32_t log_no, uint64_t seq,
+              uint8_t *flags_out)
+{
+    struct span row;
+    enum err err = entry_row(txn, journal_stored_in(journal, log_no, seq), seq, &row);
+
+    if (err == ERR_OK) {
+        *flags_out = row.data[2] & 15;
+    }
+    return err;
+}
+
 /* An entry goes from one state to another: the marks of its branch follow. */
 static void
 count_state(struct log_branch *branch, uint64_t seq, enum entry_state before, enum entry_state after)

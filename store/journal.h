@@ -143,6 +143,10 @@ MUST_CHECK enum err journal_tag(struct journal *journal, struct table_txn *txn, 
 MUST_CHECK enum err journal_state(struct journal *journal, struct table_txn *txn, uint32_t log_no,
                                   uint64_t seq, enum entry_state *state_out);
 
+/* The flags of an entry: one read, no hashing. ERR_ABSENT, ERR_CORRUPT. */
+MUST_CHECK enum err journal_flags(struct journal *journal, struct table_txn *txn, uint32_t log_no,
+                                  uint64_t seq, uint8_t *flags_out);
+
 /* How far the run had come before the entry `seq`, on the way that ends at `log_no`. ERR_ABSENT, ERR_CORRUPT. */
 MUST_CHECK enum err journal_run_before(struct journal *journal, struct table_txn *txn, uint32_t log_no,
                                        uint64_t seq, struct run *run_out);

@@ -225,3 +225,8 @@ struct record_place {
 
 MUST_CHECK enum err record_history(struct table_txn *txn, uint32_t record_no, struct arena *arena,
                                    const struct record_place **places_out, size_t *count_out);
+
+/* Where a record ends: of each branch of a log that has entries of it the last, descending by log_no; at most `room` are given, one
+ * seek each however long the history is. ERR_CORRUPT, or the transaction's error. */
+MUST_CHECK enum err record_ends(struct table_txn *txn, uint32_t record_no, struct record_place *ends_out,
+                                size_t room, size_t *count_out);

@@ -512,3 +512,36 @@ record_history(struct table_txn *txn, uint32_t record_no, struct arena *arena,
     *count_out = err == ERR_OK ? count : 0;
     return err != ERR_OK ? err : table_error(txn);
 }
+
+enum err
+record_ends(struct table_txn *txn, uint32_t record_no, struct record_place *ends, size_t room,
+            size_t *count_out)
+{
+    uint8_t key[ROPS_KEY_BYTES];
+    struct table_cursor cursor;
+    struct span found;
+    struct span value;
+    size_t count = 0;
+    enum err err = ERR_OK;
+
+    /* Both numbers are complemented, so the first row of a branch is its last entry, and seq 0 the last row. */
+    rops_key(key, record_no, UINT32_MAX, UINT64_MAX);
+    table_cursor_init(&cursor, txn, TABLE_CELL, span_of(key, PART_KEY_BYTES));
+    while (err == ERR_OK && count < room &&
+           table_cursor_seek(&cursor, span_of(key, sizeof key), &found, &value)) {
+        struct record_place *end = &ends[count];
+
+        if (value.data == NULL || !rops_read(found, &end->log_no, &end->seq)) {
+            err = ERR_CORRUPT;
+        } else {
+            count++;
+            if (end->log_no == 0) {
+                break;
+            }
+            rops_key(key, record_no, end->log_no - 1, UINT64_MAX);
+        }
+    }
+    table_cursor_end(&cursor);
+    *count_out = err == ERR_OK ? count : 0;
+    return err != ERR_OK ? err : table_error(txn);
+}

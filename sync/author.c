@@ -41,6 +41,7 @@ struct draft {
     uint8_t lane;
     uint8_t kind;
     bool names_blobs;
+    bool hints;                      /* what is older of its record is to go forward */
     const struct record_key *record; /* NULL: no record */
     struct span payload;
 };
@@ -66,7 +67,8 @@ write_entry(struct replica *replica, const struct draft *draft)
     const struct roster_compartment *compartment = roster_compartment(replica->roster, &draft->compartment);
     struct entry entry = { .kind = draft->kind,
                            .lane = draft->lane,
-                           .flags = draft->names_blobs ? ENTRY_NAMES_BLOBS : 0 };
+                           .flags = (uint8_t)((draft->names_blobs ? ENTRY_NAMES_BLOBS : 0) |
+                                              (draft->hints ? ENTRY_URGENT_HINT : 0)) };
     struct descriptor descriptor;
     struct hash log_id;
     struct buf sealed = { 0 };
@@ -1130,12 +1132,14 @@ replica_save(struct replica *replica, const struct save *save, struct saved *sav
     }
     for (int half = 0; half < HALVES && err == ERR_OK; half++) {
         if (halves[half].op_count > 0) {
-            err = write_entry(replica, &(struct draft){ .compartment = halves[half].compartment->id,
-                                                        .lane = lane_of(save, half),
-                                                        .kind = ENTRY_DATA,
-                                                        .names_blobs = halves[half].names_blobs,
-                                                        .record = &halves[half].record,
-                                                        .payload = buf_span(&halves[half].payload) });
+            err =
+                write_entry(replica, &(struct draft){ .compartment = halves[half].compartment->id,
+                                                      .lane = lane_of(save, half),
+                                                      .kind = ENTRY_DATA,
+                                                      .names_blobs = halves[half].names_blobs,
+                                                      .hints = !create && lane_of(save, half) == LANE_URGENT,
+                                                      .record = &halves[half].record,
+                                                      .payload = buf_span(&halves[half].payload) });
         }
     }
     (void)intake_narrow(replica->intake, narrow);

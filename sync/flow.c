@@ -11,10 +11,11 @@ flows_free(struct flows *flows)
     memset(flows, 0, sizeof *flows);
 }
 
-static void
-wake(struct flows *flows)
+void
+flows_wake(struct flows *flows)
 {
     memset(flows->idle, 0, sizeof flows->idle);
+    flows->pulled_idle = false;
 }
 
 static bool
@@ -95,6 +96,8 @@ begin_row(struct flow *row, const struct tip *tip, const struct flows *before,
     row->place = old->place;
     row->stopped = old->stopped;
     row->careful = old->careful;
+    row->hint_next = old->hint_next;
+    row->pulled_next = old->pulled_next;
     row->next = old->next;
     row->durable_next = old->durable_next;
     row->visible_next = old->visible_next;
@@ -151,10 +154,11 @@ flows_sync(struct flows *flows, const struct frontier *frontier, const struct go
         flows->rows = rows;
         flows->count = frontier->count;
         memset(flows->cursor, 0, sizeof flows->cursor);
+        flows->pulled_cursor = 0;
         *changed = true;
     }
     if (*changed) {
-        wake(flows);
+        flows_wake(flows);
     }
     flows->synced = true;
     flows->change_count = frontier->change_count;
@@ -204,7 +208,7 @@ flows_set_view(struct flows *flows, const struct peer_view *view)
         row->careful = row->careful || row->stopped;
         row->stopped = false;
     }
-    wake(flows);
+    flows_wake(flows);
 }
 
 bool
@@ -214,7 +218,7 @@ flows_ack(struct flows *flows, const struct hash *log_id, uint64_t durable_next,
     size_t count = flows_log(flows, log_id, &first);
     bool progress = false;
 
-    wake(flows);
+    flows_wake(flows);
     for (size_t n = first; n < first + count; n++) {
         struct flow *row = &flows->rows[n];
         if (durable_next == 0) {
@@ -264,7 +268,7 @@ flows_rewind(struct flows *flows, const struct hash *log_id, uint64_t from)
         flows->rows[n].careful = false;
         flows->rows[n].stopped = false;
     }
-    wake(flows);
+    flows_wake(flows);
 }
 
 void
@@ -278,6 +282,14 @@ flows_introduced(struct flows *flows, const struct hash *log_id, uint32_t place)
     }
 }
 
+static bool
+has_to_send(const struct flow *row)
+{
+    bool waits = row->careful && row->next > row->durable_next;
+
+    return !row->stopped && !waits && row->next < row->tip_next;
+}
+
 struct flow *
 flows_next(struct flows *flows, enum lane lane)
 {
@@ -287,13 +299,45 @@ flows_next(struct flows *flows, enum lane lane)
     for (size_t step = 0; step < flows->count; step++) {
         size_t n = (flows->cursor[lane] + step) % flows->count;
         struct flow *row = &flows->rows[n];
-        bool waits = row->careful && row->next > row->durable_next;
-        if (row->lane == lane && !row->stopped && !waits && row->next < row->tip_next) {
+        if (row->lane == lane && has_to_send(row)) {
             flows->cursor[lane] = n;
             return row;
         }
     }
     flows->idle[lane] = true;
+    return NULL;
+}
+
+void
+flows_pull(struct flows *flows, const struct hash *log_id, uint64_t next)
+{
+    size_t first;
+    size_t count = flows_log(flows, log_id, &first);
+
+    for (size_t n = first; n < first + count; n++) {
+        struct flow *row = &flows->rows[n];
+        if (row->lane > LANE_URGENT && row->pulled_next < next) {
+            row->pulled_next = next;
+            flows->pulled_idle = false;
+        }
+    }
+}
+
+struct flow *
+flows_next_pulled(struct flows *flows)
+{
+    if (flows->pulled_idle) {
+        return NULL;
+    }
+    for (size_t step = 0; step < flows->count; step++) {
+        size_t n = (flows->pulled_cursor + step) % flows->count;
+        struct flow *row = &flows->rows[n];
+        if (row->next < row->pulled_next && has_to_send(row)) {
+            flows->pulled_cursor = n;
+            return row;
+        }
+    }
+    flows->pulled_idle = true;
     return NULL;
 }
 

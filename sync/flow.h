@@ -20,7 +20,9 @@ struct flow {
     uint64_t next;         /* the next seq to send; nothing to do once it reaches tip_next */
     uint64_t durable_next; /* as the peer said */
     uint64_t visible_next;
-    uint32_t place; /* where we introduced the log in this session, plus 1; 0: not yet */
+    uint32_t place;       /* where we introduced the log in this session, plus 1; 0: not yet */
+    uint64_t hint_next;   /* of lane 1: its entries below were looked at for hints */
+    uint64_t pulled_next; /* of lanes 2 and 3: what lies below goes before the rest of its lane */
     uint8_t lane;
     bool known;   /* the peer named this log: it needs no descriptor */
     bool careful; /* it was refused before: one chunk, and the next when that is acknowledged */
@@ -34,6 +36,8 @@ struct flows {
     uint64_t change_count; /* of the frontier, when the rows last followed it */
     size_t cursor[LANE_COUNT];
     bool idle[LANE_COUNT]; /* no row of the lane has anything to send: set by a search that found none */
+    size_t pulled_cursor;
+    bool pulled_idle; /* nor any row something that goes before the rest */
 };
 
 void flows_free(struct flows *flows);
@@ -66,8 +70,17 @@ size_t flows_log(const struct flows *flows, const struct hash *log_id, size_t *f
 /* Remember on all rows of a log where it was introduced. */
 void flows_introduced(struct flows *flows, const struct hash *log_id, uint32_t place);
 
+/* A row was changed by hand: look again whether there is anything to send. */
+void flows_wake(struct flows *flows);
+
 /* A row of this lane with something to send; the same one until it has nothing left. NULL: none. */
 struct flow *flows_next(struct flows *flows, enum lane lane);
+
+/* What of a log of lanes 2 and 3 comes before `next` goes before the rest of its lane, on every branch. */
+void flows_pull(struct flows *flows, const struct hash *log_id, uint64_t next);
+
+/* A row with something to send that was pulled. NULL: none. */
+struct flow *flows_next_pulled(struct flows *flows);
 
 /* True if any lane has something to send. */
 bool flows_pending(struct flows *flows);

@@ -57,6 +57,12 @@ enum chunk_payloads {
     PAYLOADS_LONG,  /* those alone */
 };
 
+/* Where the entries of a record end in one log. */
+struct gossip_end {
+    struct hash log_id;
+    uint64_t next; /* one more than the seq of the last */
+};
+
 /* What gossip asks of the replica about files (parcel.h). Calls of `take_have`, `take` and `forget` come only from gossip_receive;
  * the others only from gossip_flush. */
 struct gossip_files {
@@ -136,6 +142,14 @@ struct gossip_store {
     bool (*beyond)(void *self, const struct hash *device_id, const struct ident *compartment,
                    const struct heads_tip *known, size_t known_count, uint32_t *cursor, struct tip *tip_out,
                    uint64_t *from_out);
+
+    /* The records that entries from..to (exclusive) of a log call urgent by their hints, and that are read here: numbers that mean
+     * something to `ends` alone, each once, the last called so first. How many, at most `room`. */
+    size_t (*hinted)(void *self, const struct hash *log_id, uint64_t from, uint64_t to, uint32_t *records_out,
+                     size_t room);
+
+    /* Where the entries of such a record end, log by log. How many logs, at most `room`: others are left out. */
+    size_t (*ends)(void *self, uint32_t record, struct gossip_end *ends_out, size_t room);
 
     /* One more than the highest seq of a log that is opened, merged and indexed. */
     uint64_t (*visible)(void *self, const struct hash *log_id);
@@ -279,6 +293,7 @@ struct gossip_peer_status {
     uint64_t on_way_bytes;        /* sent, and credit for them has not come back */
     uint64_t limit_bytes;         /* how many may be: see pace.h */
     uint64_t least_ms;            /* from a message until credit for it came; UINT64_MAX: none came yet */
+    uint64_t entries_pulled; /* sent before others of their lanes, since a record of theirs was made urgent */
     uint64_t
         set_back; /* times that the peer said it has less of a log of its own than is here: no evidence, an alarm */
     const struct gossip_compartment_status *compartments;

@@ -567,7 +567,7 @@ receive_tips(struct gossip *gossip, struct conn *conn, struct part *part, const 
         row->stopped = false;
         row->known = row->known || named;
     }
-    memset(part->flows.idle, 0, sizeof part->flows.idle);
+    flows_wake(&part->flows);
     session_stir(gossip, part);
 }
 

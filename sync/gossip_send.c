@@ -387,6 +387,7 @@ struct pick {
     uint64_t from;
     enum chunk_payloads payloads;
     bool urgent; /* of lane 0 or 1 */
+    bool pulled; /* of an urgent record, before the rest of its lane */
 };
 
 /* The next entries that a job asks for. False: it has none left. */
@@ -454,9 +455,49 @@ may_push(const struct gossip *gossip, const struct conn *conn, const struct part
     if (conn->allowance != GOSSIP_ALL && lane > LANE_URGENT && !session_is_control(gossip, part)) {
         return false;
     }
-    /* On a wan what is not urgent waits for company, once all that was there at the start has gone. */
-    bool batched = conn->profile == PROFILE_WAN && lane > LANE_URGENT && part->ever_equal;
-    return !batched || gossip->now_ms >= part->batch_ms;
+    return true;
+}
+
+/* On a wan what is not urgent waits for company, once all that was there at the start has gone. */
+static bool
+waits_for_company(const struct gossip *gossip, const struct conn *conn, const struct part *part,
+                  enum lane lane)
+{
+    return conn->profile == PROFILE_WAN && lane > LANE_URGENT && part->ever_equal &&
+           gossip->now_ms < part->batch_ms;
+}
+
+static void
+pick_row(struct gossip *gossip, const struct conn *conn, struct part *part, struct flow *row,
+         struct pick *pick)
+{
+    const struct frontier *frontier = session_frontier(gossip, part);
+    size_t place = (size_t)(row - part->flows.rows);
+
+    *pick = (struct pick){ .part = part,
+                           .row = row,
+                           .tip = frontier->tips[place],
+                           .from = row->next,
+                           .payloads = conn->profile == PROFILE_METERED ? PAYLOADS_SHORT : PAYLOADS_ALL };
+}
+
+/* What is older of urgent records, whichever of lanes 2 and 3 it is in. */
+static bool
+pick_pulled(struct gossip *gossip, struct conn *conn, struct pick *pick)
+{
+    for (size_t step = 0; step < conn->part_count; step++) {
+        struct part *part = &conn->parts[(conn->rotate + step) % conn->part_count];
+        struct flow *row = NULL;
+        if (may_push(gossip, conn, part, LANE_NORMAL)) {
+            row = flows_next_pulled(&part->flows);
+        }
+        if (row != NULL) {
+            pick_row(gossip, conn, part, row, pick);
+            pick->pulled = true;
+            return true;
+        }
+    }
+    return false;
 }
 
 static bool
@@ -475,18 +516,11 @@ pick_lane(struct gossip *gossip, struct conn *conn, enum lane lane, struct pick 
     for (size_t step = 0; step < conn->part_count; step++) {
         struct part *part = &conn->parts[(conn->rotate + step) % conn->part_count];
         struct flow *row = NULL;
-        if (may_push(gossip, conn, part, lane)) {
+        if (may_push(gossip, conn, part, lane) && !waits_for_company(gossip, conn, part, lane)) {
             row = flows_next(&part->flows, lane);
         }
         if (row != NULL) {
-            const struct frontier *frontier = session_frontier(gossip, part);
-            size_t place = (size_t)(row - part->flows.rows);
-            *pick =
-                (struct pick){ .part = part,
-                               .row = row,
-                               .tip = frontier->tips[place],
-                               .from = row->next,
-                               .payloads = conn->profile == PROFILE_METERED ? PAYLOADS_SHORT : PAYLOADS_ALL };
+            pick_row(gossip, conn, part, row, pick);
             return true;
         }
     }
@@ -507,8 +541,8 @@ pick_urgent(struct gossip *gossip, struct conn *conn, struct pick *pick)
            (pick_lane(gossip, conn, LANE_CONTROL, pick) || pick_lane(gossip, conn, LANE_URGENT, pick));
 }
 
-/* Of the others lane 2 has 70 parts of the bytes and lane 3 20 (the 10 that are left are for files: push_next), and
- * whichever is alone has all. */
+/* Of the others what was pulled comes first. Of the rest lane 2 has 70 parts of the bytes and lane 3 20 (the 10 that are left are for
+ * files: push_next), and whichever is alone has all. */
 static bool
 pick_other(struct gossip *gossip, struct conn *conn, struct pick *pick)
 {
@@ -517,7 +551,8 @@ pick_other(struct gossip *gossip, struct conn *conn, struct pick *pick)
     if (!may_go_now(gossip, conn, conn->pace_needed, false)) {
         return false;
     }
-    return pick_lane(gossip, conn, bulk_first ? LANE_BULK : LANE_NORMAL, pick) ||
+    return pick_pulled(gossip, conn, pick) ||
+           pick_lane(gossip, conn, bulk_first ? LANE_BULK : LANE_NORMAL, pick) ||
            pick_lane(gossip, conn, bulk_first ? LANE_NORMAL : LANE_BULK, pick) ||
            (conn->allowance == GOSSIP_ALL && pick_beyond(gossip, conn, pick));
 }
@@ -681,6 +716,7 @@ push(struct gossip *gossip, struct conn *conn)
         text_bytes += lane > LANE_URGENT ? item.chunk.size : 0;
         pick.part->said -= sent < pick.part->said ? sent : pick.part->said;
         pick.part->bytes_sent += item.chunk.size;
+        conn->peer->status.entries_pulled += pick.pulled ? sent : 0;
         session_stir(gossip, pick.part);
         conn->rotate = (session_part_place(conn, pick.part) + 1) % conn->part_count;
         last = pick;
@@ -854,6 +890,9 @@ flush_conn(struct gossip *gossip, struct conn *conn)
         if (conn->parts[n].shared) {
             consider(gossip, conn, &conn->parts[n]);
         }
+    }
+    if (session_is_open(conn) && !hint_follow(gossip, conn)) {
+        more = true;
     }
     if (!send_small(gossip, conn, &more)) {
         return conn->held.size > 0 || conn->deny_due || conn->hello_due;

@@ -4,6 +4,7 @@
  *     gossip_session.c  the life of a session: greeting, introducing logs, comparing
  *     gossip_receive.c  what arrives
  *     gossip_send.c     what leaves, after the commit
+ *     gossip_hint.c     what is older of an urgent record goes first
  *     gossip_blob.c     files: who holds which, what is asked for, and its pieces
  *     gossip_status.c   how it stands
  *
@@ -69,6 +70,7 @@ enum {
     SMALL_CHUNKS = 128,             /* of a file that is fetched over a wan though nobody asked: 1 MiB */
     TOLD_MS =
         7 * 24 * 3600 * 1000, /* before it is told of all once more, since nothing says what it made of it */
+    HINTED_MAX = 64,          /* urgent records of one compartment whose older entries go first */
     TEXT_PARTS = 9,           /* entries of lanes 2 and 3 to one part of files, where both wait */
 };
 
@@ -209,6 +211,10 @@ struct part {
     uint32_t absent_asked;       /* on their way, as far as known */
     bool absent_done;            /* all were asked for */
     uint64_t absent_ms; /* what was asked for is waited for until then; then all is asked for again */
+    /* urgent records, as store.hinted numbers them: a ring */
+    uint32_t hinted[HINTED_MAX];
+    size_t hinted_count;
+    uint64_t hint_change; /* of the frontier at the last look for them, plus 1; 0: there is more to look at */
     /* beyond the cuts */
     bool beyond_due;          /* we are to ask */
     uint64_t beyond_until_ms; /* we asked: an answer may come until then, or later */
@@ -458,6 +464,11 @@ enum push { PUSH_NOTHING, PUSH_SENT, PUSH_HELD };
 
 /* Hand gossip->frame to the link, or hold it: then nothing else is built until it has gone. False: it is held. */
 bool send_frame(struct gossip *gossip, struct conn *conn);
+
+/* --- gossip_hint.c --- */
+
+/* Put forward what is older of records that were made urgent. False: not all was looked at, another turn goes on. */
+bool hint_follow(struct gossip *gossip, struct conn *conn);
 
 /* --- gossip_blob.c --- */
 

@@ -1475,6 +1475,36 @@ is_of_record(struct intake *intake, const struct log_branch *branch, const struc
            ident_equal(&record->record.record_id, record_id);
 }
 
+enum err
+intake_hinted_record(struct intake *intake, uint32_t log_no, uint64_t seq, uint32_t *record_no_out)
+{
+    struct journal *journal = intake->options.journal;
+    const struct log_branch *branch = journal_branch(journal, log_no);
+    const struct cached_record *record = NULL;
+    struct journal_entry stored;
+    uint8_t prefix[8];
+    uint8_t flags = 0;
+    enum err err = journal_flags(journal, intake->main_txn, log_no, seq, &flags);
+
+    if (err == ERR_OK && (flags & ENTRY_URGENT_HINT) == 0) {
+        return ERR_ABSENT;
+    }
+    if (err == ERR_OK) {
+        err = journal_read(journal, intake->main_txn, log_no, seq, &stored);
+    }
+    if (err != ERR_OK) {
+        return err;
+    }
+    const struct epoch_keys *keys =
+        keyring_find(intake->options.keyring, &branch->descriptor.compartment, stored.entry.epoch);
+    if (stored.state != STATE_MERGED || keys == NULL ||
+        record_of_entry(intake, branch, &stored.entry, keys, prefix, &record) != ERR_OK) {
+        return ERR_ABSENT;
+    }
+    return record_find(intake->main_txn, &branch->descriptor.compartment, &record->record.record_id,
+                       record_no_out);
+}
+
 /* `row` is the key of a row of `pend` that waits for a payload. */
 static void
 count_absent(struct intake *intake, const uint8_t row[PEND_KEY_BYTES], const struct ident *record_id,

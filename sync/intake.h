@@ -215,6 +215,11 @@ MUST_CHECK enum err intake_open_entry(struct intake *intake, uint32_t log_no, ui
                                       struct arena *arena, struct signed_change *out,
                                       struct ident *record_id_out);
 
+/* The number of the record that an entry calls urgent by its hint, within a turn or after intake_read_with. ERR_ABSENT: it has no
+ * hint, does not count, or is of no record that is read here. ERR_CORRUPT. */
+MUST_CHECK enum err intake_hinted_record(struct intake *intake, uint32_t log_no, uint64_t seq,
+                                         uint32_t *record_no_out);
+
 /* What an entry says, whatever its standing. Nobody acts on it: it is for people to look at. */
 struct intake_words {
     uint8_t kind;

@@ -11,6 +11,7 @@
 
 enum {
     SHARED_MAX = GOSSIP_SHARED_MAX,
+    RECORD_LOGS_MAX = 64, /* logs of one record that go forward */
     /* So many bytes that count for nothing a peer may bring, and as many again each hour. */
     PEER_IDLE_BYTES_MAX = 64 << 20,
     HOUR_MS = 3600 * 1000,
@@ -503,6 +504,69 @@ store_take(void *self, const struct hash *device_id, const struct gossip_log *lo
     }
 }
 
+static bool
+holds_record(const uint32_t *records, size_t count, uint32_t record_no)
+{
+    for (size_t n = 0; n < count; n++) {
+        if (records[n] == record_no) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static size_t
+store_hinted(void *self, const struct hash *log_id, uint64_t from, uint64_t to, uint32_t *records_out,
+             size_t room)
+{
+    struct replica *replica = self;
+    const struct log_branch *branch = journal_log(replica->journal, log_id);
+    struct table_txn *txn = NULL;
+    size_t count = 0;
+
+    if (branch == NULL || replica_begin_read(replica, &txn) != ERR_OK) {
+        return 0;
+    }
+    while (branch != NULL) {
+        uint64_t first = from > branch->branch_first ? from : branch->branch_first;
+        uint64_t seq = to < branch->next_seq ? to : branch->next_seq;
+
+        while (seq > first && count < room) {
+            uint32_t record_no;
+
+            seq--;
+            if (intake_hinted_record(replica->intake, branch->log_no, seq, &record_no) == ERR_OK &&
+                !holds_record(records_out, count, record_no)) {
+                records_out[count] = record_no;
+                count++;
+            }
+        }
+        branch = branch->sibling == LOG_NONE ? NULL : journal_branch(replica->journal, branch->sibling);
+    }
+    replica_end_read(replica, &txn);
+    return count;
+}
+
+static size_t
+store_ends(void *self, uint32_t record, struct gossip_end *ends_out, size_t room)
+{
+    struct replica *replica = self;
+    struct record_place places[RECORD_LOGS_MAX];
+    struct table_txn *txn = NULL;
+    size_t count = 0;
+
+    if (replica_begin_read(replica, &txn) != ERR_OK) {
+        return 0;
+    }
+    enum err err = record_ends(txn, record, places, room < RECORD_LOGS_MAX ? room : RECORD_LOGS_MAX, &count);
+    for (size_t n = 0; err == ERR_OK && n < count; n++) {
+        ends_out[n] = (struct gossip_end){ journal_branch(replica->journal, places[n].log_no)->log_id,
+                                           places[n].seq + 1 };
+    }
+    replica_end_read(replica, &txn);
+    return err == ERR_OK ? count : 0;
+}
+
 static uint64_t
 store_visible(void *self, const struct hash *log_id)
 {
@@ -751,6 +815,8 @@ replica_gossip_init(struct replica *replica)
         .absent = store_absent,
         .take = store_take,
         .beyond = store_beyond,
+        .hinted = store_hinted,
+        .ends = store_ends,
         .visible = store_visible,
         .load_checkpoint = store_load_checkpoint,
         .save_checkpoint = store_save_checkpoint,

@@ -262,6 +262,7 @@ run_budget(struct command *command)
         { "next", COLUMN_RIGHT },
         { "waiting_in", COLUMN_RIGHT },
         { "waiting_out", COLUMN_RIGHT },
+        { "pulled", COLUMN_RIGHT },
         { "opens", COLUMN_TIME },
         { "last_ending", COLUMN_CUT },
     };
@@ -317,7 +318,8 @@ static const struct verb verbs[] = {
     { "budget", NULL, 0, 0, 0, "Show what each line has cost, what it may, and what waits",
       "Bytes are counted both ways, with what carries them, by days and months in UTC. allowance: open; "
       "urgent news alone, once four fifths of a budget are used; spent, until the time under opens. next: "
-      "seconds until the next session of a line that does not stand. last_ending: how the last session "
+      "seconds until the next session of a line that does not stand. pulled: entries that went before "
+      "others since the node began: somebody made their record urgent. last_ending: how the last session "
       "ended.\n"
       "vigil peer set says how a line is used.\n",
       run_budget },

@@ -511,6 +511,50 @@ store_beyond(void *self, const struct hash *device_id, const struct ident *compa
     return false;
 }
 
+static bool
+is_here(struct holding *holding, const struct held_mark *mark)
+{
+    const struct held_log *held = holding_find(holding, &mark->log_id);
+
+    return held != NULL && find_entry(held, mark->seq, NULL) != NO_PARENT;
+}
+
+static size_t
+store_hinted(void *self, const struct hash *log_id, uint64_t from, uint64_t to, uint32_t *records,
+             size_t room)
+{
+    struct holding *holding = self;
+    size_t count = 0;
+
+    holding->looked_count += to - from;
+    for (uint64_t seq = to; seq > from && count < room; seq--) {
+        for (size_t n = 0; n < holding->mark_count && count < room; n++) {
+            const struct held_mark *mark = &holding->marks[n];
+            if (mark->hint && mark->seq + 1 == seq && hash_equal(&mark->log_id, log_id) &&
+                is_here(holding, mark)) {
+                records[count++] = mark->record;
+            }
+        }
+    }
+    return count;
+}
+
+static size_t
+store_ends(void *self, uint32_t record, struct gossip_end *ends, size_t room)
+{
+    struct holding *holding = self;
+    size_t count = 0;
+
+    holding->ends_count++;
+    for (size_t n = 0; n < holding->mark_count && count < room; n++) {
+        const struct held_mark *mark = &holding->marks[n];
+        if (mark->record == record && is_here(holding, mark)) {
+            ends[count++] = (struct gossip_end){ mark->log_id, mark->seq + 1 };
+        }
+    }
+    return count;
+}
+
 static uint64_t
 store_visible(void *self, const struct hash *log_id)
 {
@@ -851,6 +895,8 @@ holding_init(struct holding *holding, const struct hash *device_id)
         .absent = store_absent,
         .take = store_take,
         .beyond = store_beyond,
+        .hinted = store_hinted,
+        .ends = store_ends,
         .visible = store_visible,
         .load_checkpoint = store_load_checkpoint,
         .save_checkpoint = store_save_checkpoint,
@@ -921,6 +967,13 @@ holding_admin(struct holding *holding, const struct hash *device_id)
     for (size_t p = 0; p < holding->peer_count; p++) {
         holding->admins |= hash_equal(&holding->peers[p], device_id) ? 1u << p : 0;
     }
+}
+
+void
+holding_mark(struct holding *holding, const struct gossip_log *log, uint64_t seq, uint32_t record, bool hint)
+{
+    assert(holding->mark_count < HOLDING_MARKS_MAX);
+    holding->marks[holding->mark_count++] = (struct held_mark){ log->log_id, seq, record, hint };
 }
 
 void

@@ -9,7 +9,21 @@
 #include "sync/gossip.h"
 #include "sync/update.h"
 
-enum { HOLDING_PARTS_MAX = 8, HOLDING_PEERS_MAX = 8, HOLDING_FILES_MAX = 8, HOLDING_CHUNKS_MAX = 8 };
+enum {
+    HOLDING_PARTS_MAX = 8,
+    HOLDING_PEERS_MAX = 8,
+    HOLDING_FILES_MAX = 8,
+    HOLDING_CHUNKS_MAX = 8,
+    HOLDING_MARKS_MAX = 512,
+};
+
+/* An entry that is of a record, by the record's number; `hint`: it calls that urgent. */
+struct held_mark {
+    struct hash log_id;
+    uint64_t seq;
+    uint32_t record;
+    bool hint;
+};
 
 /* A file that is named here. */
 struct held_file {
@@ -61,6 +75,8 @@ struct holding {
     struct held_file file_list[HOLDING_FILES_MAX];
     size_t file_count;
     uint64_t file_changes;
+    struct held_mark marks[HOLDING_MARKS_MAX];
+    size_t mark_count;
     struct hash device_id;
     struct held_log **logs; /* sorted by log_id */
     size_t log_count;
@@ -85,6 +101,8 @@ struct holding {
     uint64_t refused_count;
     uint64_t forged_count;
     uint64_t read_count;
+    uint64_t looked_count; /* entries that were looked at for hints */
+    uint64_t ends_count;   /* records whose ends were asked for */
     uint64_t ended_count;
     uint64_t hang_up_count;
     uint32_t last_ended;
@@ -119,6 +137,10 @@ void holding_cut(struct holding *holding, const struct key_pair *author, uint64_
 
 /* Give a device admin everywhere. */
 void holding_admin(struct holding *holding, const struct hash *device_id);
+
+/* Say that an entry is of a record, whether it is here yet or not. At most HOLDING_MARKS_MAX. */
+void holding_mark(struct holding *holding, const struct gossip_log *log, uint64_t seq, uint32_t record,
+                  bool hint);
 
 struct held_log *holding_find(struct holding *holding, const struct hash *log_id);
 

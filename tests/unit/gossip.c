@@ -2235,6 +2235,373 @@ START_TEST(a_metered_session_waits_for_what_lies_beyond_a_cut)
 }
 END_TEST
 
+/* --- records that were made urgent --- */
+
+enum { AUTHORS = 4, QUEUED = 500, QUEUED_BYTES = 300, RECORD = 7, HUB = 1, FAR = 2 };
+
+static struct key_pair authors[AUTHORS];
+
+static void
+author_log(struct gossip_log *log, int author, uint8_t lane)
+{
+    uint8_t key_seed[32] = { 0xa0, (uint8_t)author };
+
+    crypto_sign_pair_from_seed(&authors[author], key_seed);
+    holding_log(log, &authors[author], CASES, lane);
+}
+
+/* Two thousand entries by four authors at a node, and a few of lane 3. */
+static void
+fill_queue(uint32_t holder)
+{
+    struct gossip_log log;
+
+    for (int author = 0; author < AUTHORS; author++) {
+        author_log(&log, author, LANE_NORMAL);
+        for (int n = 0; n < QUEUED; n++) {
+            holding_write(&nodes[holder].holding, &authors[author], &log, QUEUED_BYTES, &seed);
+        }
+    }
+    author_log(&log, 3, LANE_BULK);
+    for (int n = 0; n < 60; n++) {
+        holding_write(&nodes[holder].holding, &authors[3], &log, QUEUED_BYTES, &seed);
+    }
+    gossip_changed(nodes[holder].gossip, &log.descriptor.compartment, &log.log_id, now_ms);
+}
+
+/* The older entries of the record, as a node knows them that reads it. */
+static void
+mark_older(uint32_t node)
+{
+    struct gossip_log log;
+
+    author_log(&log, 1, LANE_NORMAL);
+    holding_mark(&nodes[node].holding, &log, 30, RECORD, false);
+    author_log(&log, 0, LANE_NORMAL);
+    holding_mark(&nodes[node].holding, &log, 50, RECORD, false);
+    holding_mark(&nodes[node].holding, &log, 110, RECORD, false);
+    author_log(&log, 3, LANE_BULK);
+    holding_mark(&nodes[node].holding, &log, 3, RECORD, false);
+}
+
+/* Somebody makes the record urgent; `hint`: his entry says so in its header. */
+static void
+make_urgent(uint32_t node, bool hint)
+{
+    struct gossip_log log;
+
+    holding_log(&log, &nodes[node].author, CASES, LANE_URGENT);
+    const struct held_log *held = holding_find(&nodes[node].holding, &log.log_id);
+    for (uint32_t n = 0; n < node_count; n++) {
+        holding_mark(&nodes[n].holding, &log, held == NULL ? 0 : held->count, RECORD, hint);
+    }
+    write_own(node, CASES, LANE_URGENT, 1);
+}
+
+/* True if all is here that any node knows of the record. */
+static bool
+is_whole_at(uint32_t node)
+{
+    for (size_t n = 0; n < nodes[0].holding.mark_count; n++) {
+        const struct held_mark *mark = &nodes[0].holding.marks[n];
+        const struct held_log *held = holding_find(&nodes[node].holding, &mark->log_id);
+        if (mark->record == RECORD && (held == NULL || held->count <= mark->seq)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static bool
+is_whole_at_1(void)
+{
+    return is_whole_at(1);
+}
+
+static bool
+is_whole_far_away(void)
+{
+    return is_whole_at(FAR);
+}
+
+static uint64_t
+pulled_by(uint32_t node)
+{
+    size_t count;
+    const struct gossip_peer_status *peers = gossip_status(nodes[node].gossip, &count);
+    uint64_t pulled = 0;
+
+    for (size_t n = 0; n < count; n++) {
+        pulled += peers[n].entries_pulled;
+    }
+    return pulled;
+}
+
+/* Up to the run's end of the last older entry in each log. A run of these holds 40, and one of lane 3 ends within the log. */
+enum { PULLED = 40 + 120 + 40 };
+
+/* How many bytes pass before the record is whole at the other side. */
+static uint64_t
+bytes_until_whole(bool hint)
+{
+    two_nodes();
+    fill_queue(0);
+    mark_older(0);
+    make_urgent(0, hint);
+    pipe_bytes_max = 1; /* one message at a time */
+    connect_nodes(0, 1);
+    ck_assert(run(120 * 1000, is_whole_at_1));
+    uint64_t bytes = bytes_total;
+    ck_assert_uint_eq(pulled_by(0), hint ? PULLED : 0);
+    ck_assert(run(120 * 1000, all_know));
+    expect_whole(1, (size_t)AUTHORS * QUEUED + 60 + 1);
+    ck_assert_uint_eq(pulled_by(0), hint ? PULLED : 0);
+    tear_down();
+    set_up();
+    return bytes;
+}
+
+START_TEST(what_is_older_of_an_urgent_record_goes_before_two_thousand_others)
+{
+    uint64_t without = bytes_until_whole(false);
+    uint64_t with = bytes_until_whole(true);
+
+    (void)printf("an urgent record is whole after %llu bytes, and %llu without the hint\n",
+                 (unsigned long long)with, (unsigned long long)without);
+    /* The entries that go forward, and the messages of others that were begun: one in the link, one held. */
+    ck_assert_uint_le(with, PULLED * (QUEUED_BYTES + 64) + 2 * 12288 + 4096);
+    ck_assert_uint_gt(without, 3 * with);
+}
+END_TEST
+
+/* The link was cut when the urgent entry had gone, and nothing of what is older. */
+START_TEST(a_hint_that_went_in_a_session_before_holds_in_the_next)
+{
+    two_nodes();
+    make_urgent(0, true);
+    uint32_t cable = connect_nodes(0, 1);
+    ck_assert(run(60 * 1000, all_know));
+    pull_out(cable);
+    fill_queue(0);
+    mark_older(0);
+    pipe_bytes_max = 1;
+    plug_in(cable);
+    ck_assert(run(60 * 1000, is_whole_at_1));
+    ck_assert_uint_eq(pulled_by(0), PULLED);
+    size_t without;
+    ck_assert_uint_le(holding_entries(&nodes[1].holding, &without), PULLED + 1 + 2 * 40);
+}
+END_TEST
+
+/* Who makes it urgent need not be who has the rest: the hint comes from the peer that lacks it. */
+START_TEST(a_hint_of_the_peer_pulls_what_it_lacks)
+{
+    two_nodes();
+    fill_queue(0);
+    mark_older(0);
+    pipe_bytes_max = 1;
+    connect_nodes(0, 1);
+    while (nodes[1].holding.log_count == 0) {
+        run(5, NULL);
+    }
+    make_urgent(1, true);
+    ck_assert(run(60 * 1000, is_whole_at_1));
+    ck_assert_uint_gt(pulled_by(0), 0);
+    size_t without;
+    ck_assert_uint_le(holding_entries(&nodes[1].holding, &without), PULLED + 1 + 8 * 40);
+    ck_assert(run(120 * 1000, all_know));
+}
+END_TEST
+
+/* Node 0 has the record, node 1 is a hub with a queue of its own, node 2 is far away. */
+START_TEST(what_comes_later_to_a_hub_goes_forward_there_too)
+{
+    struct gossip_log log;
+
+    add_node();
+    add_node();
+    add_node();
+    share(0, HUB, CONTROL);
+    share(0, HUB, CASES);
+    share(HUB, FAR, CONTROL);
+    share(HUB, FAR, CASES);
+    author_log(&log, 0, LANE_NORMAL);
+    for (int n = 0; n < 35; n++) {
+        holding_write(&nodes[0].holding, &authors[0], &log, QUEUED_BYTES, &seed);
+    }
+    holding_mark(&nodes[0].holding, &log, 30, RECORD, false);
+    holding_mark(&nodes[HUB].holding, &log, 30, RECORD, false);
+    for (int author = 1; author < AUTHORS; author++) {
+        author_log(&log, author, LANE_NORMAL);
+        for (int n = 0; n < QUEUED; n++) {
+            holding_write(&nodes[HUB].holding, &authors[author], &log, QUEUED_BYTES, &seed);
+        }
+    }
+    /* The urgent entry is at both already; what is older comes to the hub while it sends. */
+    make_urgent(HUB, true);
+    pipe_bytes_max = 1;
+    connect_nodes(HUB, FAR);
+    while (nodes[FAR].holding.taken_count < 4) {
+        run(5, NULL);
+    }
+    connect_nodes(0, HUB);
+    ck_assert(run(60 * 1000, is_whole_far_away));
+    ck_assert_uint_eq(pulled_by(HUB), 35);
+    size_t without;
+    ck_assert_uint_lt(holding_entries(&nodes[FAR].holding, &without), 3 * QUEUED / 2);
+}
+END_TEST
+
+START_TEST(what_is_urgent_and_keys_go_before_what_was_pulled)
+{
+    two_nodes();
+    fill_queue(0);
+    mark_older(0);
+    make_urgent(0, true);
+    pipe_bytes_max = 1;
+    connect_nodes(0, 1);
+    while (strchr(lanes, '2') == NULL) {
+        run(5, NULL);
+    }
+    size_t before = strlen(lanes);
+    ck_assert(!is_whole_at_1());
+    write_own(0, CASES, LANE_URGENT, 1);
+    write_own(0, CASES, LANE_CONTROL, 1);
+    ck_assert(run(60 * 1000, is_whole_at_1));
+    const char *key = strchr(lanes + before, '0');
+    const char *urgent = strchr(lanes + before, '1');
+    ck_assert_ptr_nonnull(key);
+    ck_assert_ptr_nonnull(urgent);
+    /* One message in the link and one held, each of one run. */
+    ck_assert_uint_le((size_t)(key - lanes), before + 2);
+    ck_assert_uint_le((size_t)(urgent - lanes), before + 3);
+    ck_assert_ptr_nonnull(strchr(urgent, '2'));
+}
+END_TEST
+
+/* Nobody is made to work without end: of many hints the last count, an entry is looked at once, and a record where something moved. */
+START_TEST(of_many_hints_the_last_count_and_the_work_is_bounded)
+{
+    struct gossip_log log;
+    struct gossip_log urgent;
+
+    two_nodes();
+    fill_queue(0);
+    holding_log(&urgent, &nodes[0].author, CASES, LANE_URGENT);
+    author_log(&log, 2, LANE_NORMAL);
+    for (uint32_t n = 0; n < 250; n++) {
+        holding_mark(&nodes[0].holding, &urgent, n, 1000 + n, true);
+        holding_mark(&nodes[0].holding, &log, n == 249 ? 10 : 499 - n, 1000 + n, false);
+    }
+    write_own(0, CASES, LANE_URGENT, 250);
+    connect_nodes(0, 1);
+    ck_assert(run(120 * 1000, all_know));
+    ck_assert_uint_eq(nodes[0].holding.looked_count, 64);
+    ck_assert_uint_eq(nodes[0].holding.ends_count, 64);
+    /* The 64 last ones end at 499 - 186 = 313, in the run that ends at 320; those before them at up to 499. */
+    ck_assert_uint_eq(pulled_by(0), 320);
+    /* The peer lacks nothing, so its own sending looks at nothing. */
+    ck_assert_uint_eq(nodes[1].holding.looked_count, 0);
+    expect_whole(1, (size_t)AUTHORS * QUEUED + 60 + 250);
+}
+END_TEST
+
+START_TEST(nothing_is_looked_at_where_nothing_waits)
+{
+    two_nodes();
+    make_urgent(0, true);
+    connect_nodes(0, 1);
+    ck_assert(run(60 * 1000, all_know));
+    ck_assert_uint_eq(nodes[0].holding.looked_count, 0);
+    ck_assert_uint_eq(nodes[0].holding.ends_count, 0);
+}
+END_TEST
+
+/* What is kept of a budget for urgent news is not for what they pull. */
+START_TEST(a_hint_opens_no_budget)
+{
+    add_node();
+    add_node_with(PROFILE_METERED, 262144);
+    share(0, 1, CONTROL);
+    share(0, 1, CASES);
+    fill_queue(1);
+    mark_older(1);
+    make_urgent(1, true);
+    uint32_t cable = connect_nodes(1, 0);
+    gossip_line(nodes[1].gossip, cable + 1, PROFILE_METERED, GOSSIP_URGENT);
+    run(60 * 1000, NULL);
+    expect_whole(0, 1);
+    ck_assert_uint_eq(pulled_by(1), 0);
+    ck_assert_uint_eq(nodes[1].holding.looked_count, 0);
+}
+END_TEST
+
+/* On a metered line the header of a long text comes first, whatever it is of. */
+START_TEST(a_long_text_that_was_pulled_comes_when_it_is_asked_for)
+{
+    struct gossip_log log;
+    size_t without;
+
+    add_node();
+    add_node_with(PROFILE_METERED, 262144);
+    share(0, 1, CONTROL);
+    share(0, 1, CASES);
+    author_log(&log, 0, LANE_NORMAL);
+    holding_write(&nodes[0].holding, &authors[0], &log, 100, &seed);
+    holding_write(&nodes[0].holding, &authors[0], &log, 9000, &seed);
+    holding_mark(&nodes[0].holding, &log, 1, RECORD, false);
+    make_urgent(0, true);
+    connect_nodes(1, 0);
+    run(60 * 1000, NULL);
+    ck_assert(all_equal());
+    ck_assert_uint_eq(pulled_by(0), 2);
+    ck_assert_uint_eq(holding_entries(&nodes[1].holding, &without), 3);
+    ck_assert_uint_eq(without, 1);
+}
+END_TEST
+
+START_TEST(on_a_wan_what_was_pulled_does_not_wait_for_company)
+{
+    struct gossip_log log;
+
+    add_node_with(PROFILE_WAN, 65536);
+    add_node();
+    share(0, 1, CONTROL);
+    share(0, 1, CASES);
+    connect_nodes(1, 0);
+    run(30 * 1000, NULL);
+    ck_assert(all_know());
+    write_own(0, CASES, LANE_NORMAL, 3);
+    holding_log(&log, &nodes[0].author, CASES, LANE_NORMAL);
+    holding_mark(&nodes[0].holding, &log, 1, RECORD, false);
+    run(1000, NULL);
+    expect_whole(1, 0);
+    make_urgent(0, true);
+    run(1000, NULL);
+    expect_whole(1, 4);
+}
+END_TEST
+
+/* A log that forked is pulled on every branch. */
+START_TEST(what_is_older_is_pulled_on_every_branch)
+{
+    struct gossip_log log;
+
+    two_nodes();
+    fill_queue(0);
+    author_log(&log, 1, LANE_NORMAL);
+    holding_fork(&nodes[0].holding, &authors[1], &log, 39, QUEUED_BYTES, &seed);
+    holding_mark(&nodes[0].holding, &log, 40, RECORD, false);
+    make_urgent(0, true);
+    connect_nodes(0, 1);
+    ck_assert(run(120 * 1000, all_know));
+    /* Of the longer branch to the end of the run that entry 40 is in, and of the other one entry more. */
+    ck_assert_uint_ge(pulled_by(0), 80 + 1);
+    ck_assert_uint_le(pulled_by(0), 80 + 1 + 40);
+    expect_whole(1, (size_t)AUTHORS * QUEUED + 60 + 1 + 1);
+}
+END_TEST
+
 /* Check's list of tests has no loops: each is a program's test with a range of its own. */
 int
 main(void)
@@ -2293,6 +2660,17 @@ main(void)
         what_lies_beyond_a_cut_comes_only_to_an_admin_who_asks,
         what_lies_beyond_a_cut_and_is_here_is_not_sent_again,
         a_metered_session_waits_for_what_lies_beyond_a_cut,
+        what_is_older_of_an_urgent_record_goes_before_two_thousand_others,
+        a_hint_that_went_in_a_session_before_holds_in_the_next,
+        a_hint_of_the_peer_pulls_what_it_lacks,
+        what_comes_later_to_a_hub_goes_forward_there_too,
+        what_is_urgent_and_keys_go_before_what_was_pulled,
+        of_many_hints_the_last_count_and_the_work_is_bounded,
+        nothing_is_looked_at_where_nothing_waits,
+        a_hint_opens_no_budget,
+        a_long_text_that_was_pulled_comes_when_it_is_asked_for,
+        on_a_wan_what_was_pulled_does_not_wait_for_company,
+        what_is_older_is_pulled_on_every_branch,
     };
     Suite *suite = suite_create("gossip");
     TCase *tcase = tcase_create("gossip");

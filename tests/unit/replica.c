@@ -290,6 +290,196 @@ START_TEST(a_reader_without_the_twin_is_told_what_is_withheld)
 }
 END_TEST
 
+/* --- what urgent saves say in their headers --- */
+
+static enum err
+save_urgently(struct test_node *node, const struct ident *compartment, const struct ident *record,
+              struct save_op op, struct ident *record_out)
+{
+    const struct save_op ops[] = { saves_kind("person"), op };
+    struct save save = {
+        .compartment = *compartment, .urgent = true, .actor = 1, .ops = ops + 1, .op_count = 1
+    };
+    struct saved saved;
+    size_t at;
+
+    if (record == NULL) {
+        save.create = true;
+        save.ops = ops;
+        save.op_count = 2;
+    } else {
+        save.record_id = *record;
+    }
+    enum err err = replica_save(node->replica, &save, &saved, &at);
+    *record_out = saved.record_id;
+    return err;
+}
+
+static struct hash
+log_of(const struct test_node *author, const struct ident *compartment, uint8_t lane)
+{
+    struct descriptor descriptor = { .compartment = *compartment, .lane = lane };
+    struct hash log_id;
+
+    memcpy(descriptor.sign_pk, author->identity.sign.public_key, SIGN_PK_BYTES);
+    memcpy(descriptor.incarnation, author->identity.incarnation, sizeof descriptor.incarnation);
+    descriptor_log_id(&descriptor, &log_id);
+    return log_id;
+}
+
+static size_t
+hinted(struct test_node *node, const struct hash *log_id, uint32_t records[8])
+{
+    const struct gossip_store *store = replica_gossip_store(node->replica);
+
+    return store->hinted(store->self, log_id, 0, UINT64_MAX, records, 8);
+}
+
+/* One more than the last seq of the record in a log, as a walk over its whole history finds it: 0: none. */
+static uint64_t
+end_by_history(struct test_node *node, uint32_t record_no, const struct hash *log_id)
+{
+    struct journal *journal = replica_journal(node->replica);
+    struct table_txn *main_txn = NULL;
+    struct table_txn *keys_txn = NULL;
+    struct arena arena = { 0 };
+    const struct record_place *places;
+    size_t count;
+    uint64_t end = 0;
+
+    ck_assert_int_eq(replica_borrow(node->replica, &main_txn, &keys_txn), ERR_OK);
+    ck_assert_int_eq(record_history(main_txn, record_no, &arena, &places, &count), ERR_OK);
+    for (size_t n = 0; n < count; n++) {
+        if (hash_equal(&journal_branch(journal, places[n].log_no)->log_id, log_id) &&
+            places[n].seq + 1 > end) {
+            end = places[n].seq + 1;
+        }
+    }
+    replica_give_back(node->replica, &main_txn, &keys_txn);
+    arena_free(&arena);
+    return end;
+}
+
+/* Where a record ends in each log, held against its history: gives in how many logs it has entries. */
+static size_t
+expect_ends(struct test_node *node, uint32_t record_no, size_t *entries_out)
+{
+    const struct gossip_store *store = replica_gossip_store(node->replica);
+    struct journal *journal = replica_journal(node->replica);
+    struct gossip_end ends[16];
+    size_t count = store->ends(store->self, record_no, ends, 16);
+    size_t logs = 0;
+
+    *entries_out = 0;
+    for (uint32_t no = 1; no <= journal_branch_count(journal); no++) {
+        logs += end_by_history(node, record_no, &journal_branch(journal, no)->log_id) > 0;
+    }
+    ck_assert_uint_eq(count, logs);
+    for (size_t n = 0; n < count; n++) {
+        ck_assert_uint_eq(ends[n].next, end_by_history(node, record_no, &ends[n].log_id));
+        *entries_out += ends[n].next;
+    }
+    ck_assert_uint_eq(store->ends(store->self, record_no, ends, 1), count > 0);
+    return count;
+}
+
+START_TEST(an_urgent_save_of_an_old_record_has_a_hint_and_readers_know_of_which)
+{
+    test_organisation_office(&org, "KEN", false);
+    test_organisation_office(&org, "HQ", true);
+    test_organisation_office(&org, "RLY", true);
+    struct test_node *ken = test_organisation_enrol(&org, "KEN", LEVEL_ADMIN, NULL, 0);
+    struct test_node *hq = test_organisation_enrol(&org, "HQ", LEVEL_ADMIN, NULL, 0);
+    struct test_node *relay = test_organisation_enrol(&org, "RLY", LEVEL_CARRY, NULL, 0);
+    uint32_t at_ken[8];
+    uint32_t at_hq[8];
+    struct ident made;
+    size_t entries;
+
+    test_node_join(&org, ken);
+    test_node_join(&org, hq);
+    test_node_join(&org, relay);
+    struct ident cases = test_compartment(ken, "KEN", OWN_CASES);
+    struct ident protected = test_compartment(ken, "KEN", OWN_PROTECTED);
+    (void)saves_person(ken, &cases, "somebody else");
+    struct ident person = saves_person(ken, &cases, "a name");
+    test_node_exchange(ken, hq);
+    saves_pseudonym(hq, &cases, &person, "P-HQ");
+    (void)saves_person(ken, &cases, "a third");
+    test_node_exchange(ken, hq);
+    saves_begin(ken);
+    /* A new record has nothing that is older; then two urgent saves of the old one, one of them with a name, which stays behind. */
+    ck_assert_int_eq(save_urgently(ken, &cases, NULL, saves_set("person", "pseudonym", "P-NEW"), &made),
+                     ERR_OK);
+    struct save_op op = saves_set("person", "pseudonym", "P-KEN");
+    ck_assert_int_eq(save_urgently(ken, &cases, &person, op, &made), ERR_OK);
+    ck_assert_int_eq(save_urgently(ken, &cases, &person, saves_set("person", "name.text", "N"), &made),
+                     ERR_OK);
+    saves_commit(ken);
+    test_node_exchange(ken, hq);
+    test_node_exchange(ken, relay);
+
+    struct hash urgent = log_of(ken, &cases, LANE_URGENT);
+    ck_assert_uint_eq(hinted(ken, &urgent, at_ken), 1);
+    ck_assert_uint_eq(hinted(hq, &urgent, at_hq), 1);
+    /* Three saves of KEN's normal log, of which the second is of this record; one of headquarters'; one urgent, and a key. */
+    ck_assert_uint_eq(expect_ends(ken, at_ken[0], &entries), 3);
+    ck_assert_uint_eq(entries, 2 + 1 + 2);
+    ck_assert_uint_eq(expect_ends(hq, at_hq[0], &entries), 3);
+    ck_assert_uint_eq(entries, 2 + 1 + 2);
+    /* Other lanes and the other half have no hints, and whoever carries knows of no record. */
+    struct hash normal = log_of(ken, &cases, LANE_NORMAL);
+    struct hash twin = log_of(ken, &protected, LANE_NORMAL);
+    struct hash urgent_twin = log_of(ken, &protected, LANE_URGENT);
+    ck_assert_uint_eq(hinted(ken, &normal, at_ken), 0);
+    ck_assert_uint_eq(hinted(ken, &twin, at_ken), 0);
+    ck_assert_uint_eq(hinted(ken, &urgent_twin, at_ken), 0);
+    const struct gossip_store *store = replica_gossip_store(relay->replica);
+    struct descriptor descriptor;
+    ck_assert(store->descriptor(store->self, &urgent, &descriptor));
+    ck_assert_uint_eq(hinted(relay, &urgent, at_ken), 0);
+    /* Only within what is asked for. */
+    store = replica_gossip_store(ken->replica);
+    ck_assert_uint_eq(store->hinted(store->self, &urgent, 0, 1, at_ken, 8), 0);
+    ck_assert_uint_eq(store->hinted(store->self, &urgent, 1, 2, at_ken, 8), 1);
+    ck_assert_uint_eq(store->hinted(store->self, &urgent, 2, 9, at_ken, 8), 0);
+}
+END_TEST
+
+/* Whose entries do not count moves nothing. */
+START_TEST(a_hint_that_does_not_count_pulls_nothing)
+{
+    struct statement statement = { .type = STATEMENT_REVOKE };
+    struct buf revocation = { 0 };
+    uint32_t records[8];
+    struct ident made;
+
+    test_organisation_office(&org, "KEN", false);
+    test_organisation_office(&org, "HQ", true);
+    struct test_node *ken = test_organisation_enrol(&org, "KEN", LEVEL_ADMIN, NULL, 0);
+    struct test_node *hq = test_organisation_enrol(&org, "HQ", LEVEL_ADMIN, NULL, 0);
+    test_node_join(&org, ken);
+    test_node_join(&org, hq);
+    struct ident cases = test_compartment(ken, "KEN", OWN_CASES);
+    test_node_exchange(ken, hq);
+    struct ident person = saves_person(hq, &cases, "a name");
+    test_node_exchange(ken, hq);
+    struct save_op op = saves_set("person", "pseudonym", "P");
+    saves_begin(ken);
+    ck_assert_int_eq(save_urgently(ken, &cases, &person, op, &made), ERR_OK);
+    saves_commit(ken);
+    test_node_exchange(ken, hq);
+    struct hash urgent = log_of(ken, &cases, LANE_URGENT);
+    ck_assert_uint_eq(hinted(hq, &urgent, records), 1);
+    memcpy(statement.revoke.key, ken->identity.sign.public_key, SIGN_PK_BYTES);
+    statement.revoke.reason = 2;
+    (void)test_organisation_sign(&org, &statement, "office-KEN", &revocation);
+    test_node_state(hq, buf_span(&revocation));
+    ck_assert_uint_eq(hinted(hq, &urgent, records), 0);
+    buf_free(&revocation);
+}
+END_TEST
+
 /* --- verify and rebuild --- */
 
 static enum err
@@ -739,7 +929,9 @@ SUITE_MAIN_WITH(
     "replica", setup, teardown, a_lone_node_saves_and_reads_both_halves,
     two_nodes_that_exchange_hold_the_same, u12_no_clock_decides_a_conflict,
     two_saves_of_one_turn_follow_each_other, data_that_comes_before_its_key_is_taken_up_when_that_comes,
-    a_carrier_passes_on_what_it_cannot_read, a_reader_without_the_twin_is_told_what_is_withheld,
+    a_carrier_passes_on_what_it_cannot_read,
+    an_urgent_save_of_an_old_record_has_a_hint_and_readers_know_of_which,
+    a_hint_that_does_not_count_pulls_nothing, a_reader_without_the_twin_is_told_what_is_withheld,
     an_entry_that_cannot_be_read_is_told_and_never_served,
     a_payload_that_is_gone_is_told_and_its_entry_is_not_served_without_it,
     a_record_that_is_to_be_rebuilt_is_told_until_it_is, a_record_that_was_rebuilt_has_a_place,
