@@ -138,6 +138,12 @@ plant head-not-kept store/journal.c '/^journal_flush(/,/^}/s/branch_write(txn, b
 plant ordinary-before-urgent sync/gossip_send.c \
     's/|| pick_lane(gossip, conn, LANE_URGENT, pick))/|| pick_lane(gossip, conn, LANE_NORMAL, pick) &/'
 
+# What is older of an urgent record goes when its lane comes to it.
+plant hint-ignored sync/gossip_send.c 's/return pick_pulled(gossip, conn, pick) ||/return (false \&\& pick_pulled(gossip, conn, pick)) ||/'
+
+# Anybody's hint is heeded, whether or not it counts.
+plant any-hint sync/intake.c '/^intake_hinted_record(/,/^}/s/stored.state != STATE_MERGED || //'
+
 # A peer is told of everything that we may hold ourselves.
 plant told-without-level sync/replica_gossip.c \
     's/roster_compartments_shared(replica->roster, own, peer,/roster_compartments_shared(replica->roster, own, own,/'
