@@ -159,7 +159,7 @@ struct gossip_store {
     bool (*absent)(void *self, const struct ident *compartment, bool wanted, struct absent_cursor *cursor,
                    struct hash *log_id_out, uint64_t *seq_out);
 
-    /* Checkpoints, two slots (0 and 1) for each peer and compartment, and in a third what the peer was told of files. Loading: ERR_ABSENT when there is none. Saving may be put
+    /* What is kept of each peer and compartment, by the slots above. Loading: ERR_ABSENT when there is none. Saving may be put
      * off until the next transaction; what a crash loses costs bytes only. */
     enum err (*load_checkpoint)(void *self, const struct hash *device_id, const struct ident *compartment,
                                 uint32_t slot, struct buf *bytes_out);

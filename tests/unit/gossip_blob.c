@@ -1,5 +1,6 @@
 /* Files in the conversation between real replicas: what is told, asked for and given when, what a cut costs, and what becomes
  * of a peer that lies or is silent. */
+#include "tests/support/bundles.h"
 #include "tests/support/check.h"
 #include "tests/support/saves.h"
 #include "tests/support/silent.h"
@@ -817,6 +818,50 @@ START_TEST(a_metered_peer_is_told_of_a_file_once_and_again_when_it_may_have_forg
 }
 END_TEST
 
+/* A metered session with hq, to its end. */
+static void
+meet(struct line *line)
+{
+    cut(line);
+    plug_in(line);
+    ck_assert(run(3 * MINUTE_MS, is_hung_up));
+    ck_assert_str_eq(status_of(&ken, &hq)->last_ending, "complete");
+}
+
+/* Of one peer it is kept of which files it was told, and what it said on a stick: neither takes the place of the other. */
+START_TEST(what_a_peer_was_told_of_files_and_what_it_said_on_a_stick_are_kept_apart)
+{
+    const struct hash *to_ken = &ken.node->identity.device_id;
+    const struct hash *to_hq = &hq.node->identity.device_id;
+    struct bundles_outcome outcome;
+    struct bundles stick;
+    struct bundles back;
+
+    use_line(PROFILE_METERED);
+    struct line *line = join(&hq, &ken);
+    (void)saves_person(ken.node, &cases, "Wanjiru");
+    meet(line);
+    bundles_export(hq.node, to_ken, 1, BUNDLE_ALL, UINT32_MAX, &stick);
+    add_picture();
+    meet(line);
+    ck_assert_uint_eq(have_items, 1);
+    cut(line);
+    /* The stick comes after the session, and from before it: what hq said there holds. */
+    bundles_import_all(ken.node, &stick, &outcome);
+    ck_assert_uint_eq(outcome.counts.taken, 0);
+    bundles_export(ken.node, to_hq, 1, BUNDLE_LACKING, UINT32_MAX, &back);
+    uint64_t lacking = back.progress.all;
+    ck_assert_uint_gt(lacking, 0);
+    bundles_free(&back);
+    meet(line);
+    ck_assert_uint_eq(have_items, 1);
+    bundles_export(ken.node, to_hq, 1, BUNDLE_LACKING, UINT32_MAX, &back);
+    ck_assert_uint_eq(back.progress.all, lacking);
+    bundles_free(&back);
+    bundles_free(&stick);
+}
+END_TEST
+
 START_TEST(a_budget_that_is_kept_for_urgent_news_stops_a_file)
 {
     struct line *line = join(&hq, &ken);
@@ -905,6 +950,7 @@ SUITE_MAIN_WITH("gossip_blob", setup, teardown, a_file_comes_after_its_record_an
                 a_line_that_is_no_lan_brings_a_large_file_when_it_is_asked_for,
                 a_metered_session_brings_what_was_asked_for_and_then_ends,
                 a_metered_peer_is_told_of_a_file_once_and_again_when_it_may_have_forgotten,
+                what_a_peer_was_told_of_files_and_what_it_said_on_a_stick_are_kept_apart,
                 a_budget_that_is_kept_for_urgent_news_stops_a_file,
                 pieces_that_nobody_asked_for_are_left_and_cost_credit,
                 who_asks_for_more_than_is_remembered_is_told_nothing_of_it)
