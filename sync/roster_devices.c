@@ -273,6 +273,8 @@ settle_devices(struct state *state)
     for (size_t n = 0; n < state->device_count; n++) {
         state->device_states[n].admin = state_admin_of_cases(state, &state->devices[n], &living);
         state->device_states[n].author_admin = state_admin_of_cases(state, &state->devices[n], &author);
+        state->device_states[n].highest = state_highest_level(state, &state->devices[n], &living);
+        state->device_states[n].author_highest = state_highest_level(state, &state->devices[n], &author);
     }
     return ERR_OK;
 }
@@ -343,9 +345,41 @@ state_admin_of_cases(const struct state *state, const struct roster_device *devi
     return false;
 }
 
-/* The level in `control` and `shared`, which need no grant. */
+static bool
+is_organisation_wide(const struct state *state, const struct ident *compartment)
+{
+    const struct organisation_body *founding = &state->founding->statement.organisation;
+
+    return ident_equal(compartment, &founding->control) || ident_equal(compartment, &founding->shared);
+}
+
+enum level
+state_highest_level(const struct state *state, const struct roster_device *device,
+                    const struct question *question)
+{
+    const struct device_state *more = &state->device_states[device - state->devices];
+    enum level highest = LEVEL_NONE;
+
+    for (size_t n = 0; n < more->certificate_count; n++) {
+        const struct certificate *certificate = &state->certificates[more->first_certificate + n];
+        const struct office_state *office = &state->office_states[certificate->office];
+        if (!state_asks(state, certificate, question)) {
+            continue;
+        }
+        for (size_t k = 0; k < office->grant_count && highest < LEVEL_WRITE; k++) {
+            const struct ident *compartment = &office->grants[k].compartment;
+            enum level level = is_organisation_wide(state, compartment)
+                                   ? LEVEL_NONE
+                                   : certificate_level(state, certificate, compartment);
+            highest = level > highest ? level : highest;
+        }
+    }
+    return highest < LEVEL_WRITE ? highest : LEVEL_WRITE;
+}
+
+/* The level in `control`, in which all devices write, and which needs no grant. */
 static enum level
-level_everywhere(const struct state *state, const struct roster_device *device,
+level_in_control(const struct state *state, const struct roster_device *device,
                  const struct question *question)
 {
     const struct device_state *more = &state->device_states[device - state->devices];
@@ -361,6 +395,22 @@ level_everywhere(const struct state *state, const struct roster_device *device,
     return LEVEL_NONE;
 }
 
+/* The level in `shared`, which needs no grant of its own: a device reads and writes there that reads and writes anywhere. So who only
+ * carries reads nothing. */
+static enum level
+level_in_shared(const struct state *state, const struct roster_device *device,
+                const struct question *question)
+{
+    const struct device_state *more = &state->device_states[device - state->devices];
+
+    if (level_in_control(state, device, question) == LEVEL_ADMIN) {
+        return LEVEL_ADMIN;
+    }
+    return question->asking == ASK_LIVING   ? more->highest
+           : question->asking == ASK_AUTHOR ? more->author_highest
+                                            : state_highest_level(state, device, question);
+}
+
 enum level
 state_level(const struct state *state, const struct roster_device *device, const struct ident *compartment,
             const struct question *question)
@@ -371,8 +421,11 @@ state_level(const struct state *state, const struct roster_device *device, const
         return LEVEL_NONE;
     }
     const struct organisation_body *founding = &state->founding->statement.organisation;
-    if (ident_equal(compartment, &founding->control) || ident_equal(compartment, &founding->shared)) {
-        return level_everywhere(state, device, question);
+    if (ident_equal(compartment, &founding->control)) {
+        return level_in_control(state, device, question);
+    }
+    if (ident_equal(compartment, &founding->shared)) {
+        return level_in_shared(state, device, question);
     }
     const struct device_state *more = &state->device_states[device - state->devices];
     for (size_t n = 0; n < more->certificate_count; n++) {

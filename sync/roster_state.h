@@ -46,8 +46,10 @@ struct office_state {
 struct device_state {
     size_t first_certificate; /* in `certificates` */
     size_t certificate_count;
-    bool admin;        /* in some office's cases, hence in `control` and `shared` */
-    bool author_admin; /* the same, revoked or not */
+    bool admin;         /* in some office's cases, hence in `control` and `shared` */
+    bool author_admin;  /* the same, revoked or not */
+    enum level highest; /* in what belongs to offices, write at most: hence in `shared` */
+    enum level author_highest;
 };
 
 /* A BOX statement that counts. */
@@ -206,6 +208,11 @@ bool state_asks(const struct state *state, const struct certificate *certificate
 /* True if the certificates asked give admin in the cases of some office. */
 bool state_admin_of_cases(const struct state *state, const struct roster_device *device,
                           const struct question *question);
+
+/* The highest level that its certificates, and their offices, give the device in any compartment but `control` and `shared`; write at
+ * most. */
+enum level state_highest_level(const struct state *state, const struct roster_device *device,
+                               const struct question *question);
 
 /* --- the steps of settling, in this order --- */
 

@@ -337,11 +337,16 @@ level_of(const struct naive_roster *all, int device, int compartment, int said, 
             continue;
         }
         if (compartment < 2) {
+            int most = 0;
             bool admin = false;
             for (int other = 2; other < NAIVE_COMPARTMENTS; other++) {
                 admin |= all->role[other] == 2 && level_of(all, device, other, said, office) == 4;
             }
-            return admin ? 4 : 3;
+            for (int other = 2; other < NAIVE_COMPARTMENTS; other++) {
+                int there = level_of(all, device, other, said, office);
+                most = there > most ? there : most;
+            }
+            return admin ? 4 : compartment == 0 || most > 3 ? 3 : most;
         }
         int own =
             all->facts[c].grants[compartment] > 0 ? all->facts[c].grants[compartment] : all->facts[c].any;

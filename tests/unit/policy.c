@@ -90,10 +90,8 @@ START_TEST(u13_nobody_exceeds_the_level_that_certificates_give)
         struct test_device device = guest_with(level);
         for (int role = COMPARTMENT_CONTROL; role <= COMPARTMENT_OTHER; role++) {
             struct ident compartment = compartment_of((enum compartment_role)role);
-            /* In control and shared everybody writes, and an admin of some office's cases is admin. */
-            enum level has = role > COMPARTMENT_SHARED ? level
-                             : level == LEVEL_ADMIN    ? LEVEL_ADMIN
-                                                       : LEVEL_WRITE;
+            /* In control everybody writes, and an admin of some office's cases is admin. */
+            enum level has = role == COMPARTMENT_CONTROL && level != LEVEL_ADMIN ? LEVEL_WRITE : level;
             for (int operation = 0; operation < OPERATION_COUNT; operation++) {
                 const char *at = strchr("-crwa", needed[operation][role]);
                 int least = (int)(at - "-crwa");

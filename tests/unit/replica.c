@@ -258,6 +258,58 @@ START_TEST(a_carrier_passes_on_what_it_cannot_read)
 }
 END_TEST
 
+/* `shared` is for all who read anywhere; who only carries gets no key of it, and writes nothing there. */
+START_TEST(a_carrier_reads_and_writes_nothing_of_what_is_shared_either)
+{
+    test_organisation_office(&org, "KEN", false);
+    test_organisation_office(&org, "HQ", true);
+    test_organisation_office(&org, "RLY", true);
+    struct test_node *ken = test_organisation_enrol(&org, "KEN", LEVEL_ADMIN, NULL, 0);
+    struct test_node *hq = test_organisation_enrol(&org, "HQ", LEVEL_WRITE, NULL, 0);
+    struct test_node *relay = test_organisation_enrol(&org, "RLY", LEVEL_CARRY, NULL, 0);
+    const struct save_op ops[] = { saves_kind("good_practice"), saves_set("good_practice", "title", MARKER) };
+    struct saved saved;
+    size_t at;
+
+    test_node_join(&org, ken);
+    test_node_join(&org, hq);
+    test_node_join(&org, relay);
+    const struct ident shared = *roster_shared_id(replica_roster(ken->replica));
+    for (int n = 0; n < 2; n++) {
+        test_node_exchange(ken, relay);
+        test_node_exchange(relay, hq);
+    }
+    saves_begin(ken);
+    struct ident practice = saves_new(ken, &shared, ops, 2);
+    saves_commit(ken);
+    for (int n = 0; n < 2; n++) {
+        test_node_exchange(ken, relay);
+        test_node_exchange(relay, hq);
+    }
+    ck_assert_mem_eq(saves_digest(ken, &shared), saves_digest(relay, &shared), DIGEST_BYTES);
+    ck_assert_mem_eq(saves_digest(ken, &shared), saves_digest(hq, &shared), DIGEST_BYTES);
+    ck_assert_uint_eq(value_count(hq, &shared, &practice, FIELD_KIND), 1);
+    ck_assert_uint_eq(value_count(relay, &shared, &practice, FIELD_KIND), 0);
+    ck_assert(!directory_holds(relay, MARKER));
+    const struct roster *roster = replica_roster(ken->replica);
+    size_t count;
+    size_t from = roster_epochs_of(roster, &shared, &count);
+    ck_assert_uint_gt(count, 0);
+    for (size_t n = 0; n < count; n++) {
+        const struct hash *epoch = &roster_epoch_at(roster, from + n)->epoch_id;
+        ck_assert(roster_has_box(roster, epoch, &hq->identity.device_id));
+        ck_assert(!roster_has_box(roster, epoch, &relay->identity.device_id));
+    }
+    const struct save save = { .compartment = shared, .create = true, .actor = 1, .ops = ops, .op_count = 2 };
+    saves_begin(relay);
+    ck_assert_int_eq(replica_save(relay->replica, &save, &saved, &at), ERR_DENIED);
+    saves_commit(relay);
+    saves_begin(hq);
+    ck_assert_int_eq(replica_save(hq->replica, &save, &saved, &at), ERR_OK);
+    saves_commit(hq);
+}
+END_TEST
+
 START_TEST(a_reader_without_the_twin_is_told_what_is_withheld)
 {
     struct arena arena = { 0 };
@@ -929,7 +981,7 @@ SUITE_MAIN_WITH(
     "replica", setup, teardown, a_lone_node_saves_and_reads_both_halves,
     two_nodes_that_exchange_hold_the_same, u12_no_clock_decides_a_conflict,
     two_saves_of_one_turn_follow_each_other, data_that_comes_before_its_key_is_taken_up_when_that_comes,
-    a_carrier_passes_on_what_it_cannot_read,
+    a_carrier_passes_on_what_it_cannot_read, a_carrier_reads_and_writes_nothing_of_what_is_shared_either,
     an_urgent_save_of_an_old_record_has_a_hint_and_readers_know_of_which,
     a_hint_that_does_not_count_pulls_nothing, a_reader_without_the_twin_is_told_what_is_withheld,
     an_entry_that_cannot_be_read_is_told_and_never_served,

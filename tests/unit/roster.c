@@ -144,16 +144,61 @@ START_TEST(a_level_is_the_lower_of_device_and_office)
 }
 END_TEST
 
-START_TEST(every_device_writes_in_control_and_shared_and_an_admin_of_cases_is_admin_there)
+START_TEST(every_device_writes_in_control_and_an_admin_of_cases_is_admin_there_and_in_shared)
 {
     struct test_device plain;
 
-    test_enrol_device(roster, &org, &ken, &plain, LEVEL_WRITE);
-    for (int n = 0; n < 2; n++) {
-        const struct ident *there = n == 0 ? &org.control : &org.shared;
-        ck_assert_int_eq(roster_level(roster, roster_device(roster, &plain.id), there), LEVEL_WRITE);
-        ck_assert_int_eq(roster_level(roster, roster_device(roster, &node.id), there), LEVEL_ADMIN);
+    for (enum level level = LEVEL_CARRY; level <= LEVEL_WRITE; level++) {
+        test_enrol_device(roster, &org, &ken, &plain, level);
+        const struct roster_device *device = roster_device(roster, &plain.id);
+        ck_assert_int_eq(roster_level(roster, device, &org.control), LEVEL_WRITE);
+        ck_assert_int_eq(roster_level(roster, device, &org.shared), level);
     }
+    ck_assert_int_eq(roster_level(roster, roster_device(roster, &node.id), &org.control), LEVEL_ADMIN);
+    ck_assert_int_eq(roster_level(roster, roster_device(roster, &node.id), &org.shared), LEVEL_ADMIN);
+}
+END_TEST
+
+/* Of a device's any level and its grants the office's certificate is the bound, compartment by compartment; and what nobody granted is
+ * none. */
+START_TEST(a_device_has_in_shared_the_highest_that_it_has_anywhere)
+{
+    static const struct {
+        enum level office; /* in KEN's protected compartment; NONE: it grants nothing anywhere */
+        enum level any;
+        enum level own;
+        enum level shared;
+    } rows[] = {
+        { LEVEL_CARRY, LEVEL_ADMIN, LEVEL_NONE, LEVEL_CARRY },
+        { LEVEL_WRITE, LEVEL_CARRY, LEVEL_NONE, LEVEL_CARRY },
+        { LEVEL_WRITE, LEVEL_CARRY, LEVEL_READ, LEVEL_READ },
+        { LEVEL_ADMIN, LEVEL_NONE, LEVEL_WRITE, LEVEL_WRITE },
+        { LEVEL_ADMIN, LEVEL_ADMIN, LEVEL_NONE, LEVEL_WRITE },
+        { LEVEL_ADMIN, LEVEL_NONE, LEVEL_NONE, LEVEL_NONE },
+        { LEVEL_NONE, LEVEL_ADMIN, LEVEL_NONE, LEVEL_NONE },
+    };
+
+    for (size_t n = 0; n < sizeof rows / sizeof rows[0]; n++) {
+        struct test_device device;
+        struct test_office office;
+
+        test_office_init(&office, &org, "GUEST");
+        office.grant_count = 0;
+        if (rows[n].office != LEVEL_NONE) {
+            test_office_grant(&office, &ken.own[1], rows[n].office);
+        }
+        (void)test_office_statement(&out, &org, &office, 2);
+        expect_given(roster, &out, ROSTER_NEW);
+        test_device_init(&device, &org, rows[n].any);
+        if (rows[n].own != LEVEL_NONE) {
+            test_device_grant(&device, &ken.own[1], rows[n].own);
+        }
+        (void)test_device_statement(&out, &org, &office, &device);
+        give();
+        ck_assert_int_eq(roster_level(roster, roster_device(roster, &device.id), &org.shared),
+                         rows[n].shared);
+    }
+    ck_assert_int_eq(roster_level(roster, NULL, &org.shared), LEVEL_NONE);
 }
 END_TEST
 
@@ -512,7 +557,8 @@ END_TEST
 SUITE_MAIN_WITH("roster", found, dissolve, nothing_stands_before_the_founding_statement_is_here,
                 a_device_is_found_by_each_of_its_names, an_office_has_a_pair_and_an_audit_compartment,
                 a_level_is_the_lower_of_device_and_office,
-                every_device_writes_in_control_and_shared_and_an_admin_of_cases_is_admin_there,
+                every_device_writes_in_control_and_an_admin_of_cases_is_admin_there_and_in_shared,
+                a_device_has_in_shared_the_highest_that_it_has_anywhere,
                 u11_one_signature_too_few_is_too_few_and_one_signer_counts_once,
                 copies_with_different_signers_unite, a_signature_that_does_not_verify_is_left_out,
                 a_statement_of_another_organisation_is_foreign, a_device_needs_its_office_and_itself,
