@@ -677,7 +677,7 @@ explain_refusal(struct call *call, enum err err, const struct save *save, size_t
                   "this node may not write %s", target.text);
         break;
     case ERR_LOCKED:
-        call_fail(call, err, "try again once it has met a node that has the key",
+        call_fail(call, err, "try again in a moment, and else once it has met a node that has the key",
                   "the key that %s needs has not arrived here", target.text);
         break;
     case ERR_ABSENT:

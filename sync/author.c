@@ -350,6 +350,53 @@ epoch_age_ms(struct replica *replica, const struct roster_epoch *epoch)
     return now > since ? now - since : 0;
 }
 
+/* Of what belongs to no office any admin could make the first epoch, and a newcomer with admin has not heard yet that there is one. So
+ * the admin that was certified first makes it; the next one waits a hold, the one after it two, and as long as it has not held the
+ * same of `control` as somebody else one hold more. Where a person waits to write, nobody waits for others. */
+static bool
+first_epoch_is_due(struct replica *replica, const struct roster_device *own,
+                   const struct roster_compartment *compartment)
+{
+    uint64_t now_ms = world_steady_ms(replica->world);
+    uint64_t holds = 0;
+
+    if (compartment->owner != NULL || ident_equal(&replica->epoch_wanted, &compartment->id)) {
+        return true;
+    }
+    for (size_t n = 0; n < roster_device_count(replica->roster) && holds < BOXING_RANKS_MAX; n++) {
+        const struct roster_device *device = roster_device_at(replica->roster, n);
+        bool before =
+            device->until < own->until || (device->until == own->until && device->index < own->index);
+
+        holds += before && policy_may(replica->roster, device, OPERATION_EPOCH, &compartment->id) &&
+                 !replica_is_out_of_date(replica, own, device);
+    }
+    if (holds == 0) {
+        return true;
+    }
+    holds += replica->met_somebody ? 0 : 1;
+    if (!replica->epoch_awaited) {
+        replica->epoch_awaited = true;
+        replica->epoch_awaited_ms = now_ms;
+    }
+    uint64_t due_ms = replica->epoch_awaited_ms + holds * BOXING_HOLD_MS;
+    boxing_look_at(&replica->boxing, due_ms);
+    return now_ms >= due_ms;
+}
+
+void
+replica_want_epoch(struct replica *replica, const struct ident *compartment)
+{
+    const struct roster_device *own = roster_device(replica->roster, &replica->identity.device_id);
+    const struct roster_compartment *here = roster_compartment(replica->roster, compartment);
+
+    if (here != NULL && here->current == NULL &&
+        policy_may(replica->roster, own, OPERATION_EPOCH, compartment)) {
+        replica->epoch_wanted = *compartment;
+        replica->boxing.due_ms = 0;
+    }
+}
+
 /* An epoch is made where none is in force: at first, by the office it belongs to; and when the last one was boxed for a device
  * that is revoked since, by any admin that hears of it, for nobody can write there until it is made. And when the one
  * in force is old. If two are made at once, both open what they sealed. */
@@ -371,7 +418,7 @@ should_make_epoch(struct replica *replica, const struct roster_device *own,
         return false;
     }
     if (compartment->current == NULL) {
-        return true;
+        return first_epoch_is_due(replica, own, compartment);
     }
     /* The others follow one by one, should the first not be there. */
     return epoch_age_ms(replica, compartment->current) >= EPOCH_MS_MAX + rank * EPOCH_STAGGER_MS;
@@ -857,6 +904,10 @@ prepare_halves(struct replica *replica, const struct save *save, struct half_sav
     if (open == NULL || own == NULL || open->role == COMPARTMENT_PROTECTED ||
         !policy_may(replica->roster, own, OPERATION_WRITE_DATA, &open->id)) {
         return ERR_DENIED;
+    }
+    if (open->current == NULL) {
+        replica_want_epoch(replica, &open->id);
+        return ERR_LOCKED;
     }
     halves[OPEN_HALF].compartment = open;
     if (open->twin != NULL && policy_may(replica->roster, own, OPERATION_WRITE_DATA, &open->twin->id)) {

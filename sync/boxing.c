@@ -133,6 +133,12 @@ boxing_begin(struct boxing *boxing)
     boxing->due_ms = UINT64_MAX;
 }
 
+void
+boxing_look_at(struct boxing *boxing, uint64_t ms)
+{
+    boxing->due_ms = ms < boxing->due_ms ? ms : boxing->due_ms;
+}
+
 /* False: no memory. */
 static bool
 add_seen(struct boxing *boxing, const struct box_wait *wait)
@@ -199,7 +205,7 @@ boxing_is_our_turn(struct boxing *boxing, const struct roster *roster, const str
     bool ours = kept && now_ms >= wait.due_ms;
     /* It is looked at again, should it not come to a box. */
     uint64_t look_ms = kept && !ours ? wait.due_ms : now_ms + BOXING_HOLD_MS;
-    boxing->due_ms = look_ms < boxing->due_ms ? look_ms : boxing->due_ms;
+    boxing_look_at(boxing, look_ms);
     return ours;
 }
 

@@ -60,6 +60,9 @@ void boxing_brought(struct boxing *boxing, const struct hash *device_id);
 /* A peer holds the same of `control` as this node, whose roster has this generation. */
 void boxing_met(struct boxing *boxing, const struct hash *device_id, uint64_t generation);
 
+/* Something else is to be looked at then, by the steady clock: at the latest when boxes are. Between begin and end. */
+void boxing_look_at(struct boxing *boxing, uint64_t ms);
+
 /* Look at every box that is missing and that this node could make: begin, ask of each whether it is our turn, end. What is not
  * asked of is waited for no more. `admins`: those of the compartment who are counted on, this node among them. Without
  * memory it is nobody's turn, until the next look. */

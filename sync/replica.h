@@ -193,6 +193,10 @@ struct replica_setbacks {
 };
 struct replica_setbacks replica_setbacks(const struct replica *replica);
 
+/* Somebody is to write in a compartment that has no epoch in force: if this node may make one, replica_tend does so, and waits for no
+ * other admin to do it. A save that gives ERR_LOCKED for that reason has asked for it. */
+void replica_want_epoch(struct replica *replica, const struct ident *compartment);
+
 /* Make a new epoch for a compartment now, in a turn. ERR_ABSENT: no such compartment, or one whose key is never rotated.
  * ERR_DENIED: no admin there. ERR_LOCKED: an epoch before it is not open here. */
 MUST_CHECK enum err replica_rotate(struct replica *replica, const struct ident *compartment);
@@ -232,7 +236,7 @@ struct saved {
 /* Sign one edit and take it in: at most one data entry in the case compartment and one in its twin, each op where
  * the codebook puts its field; a new record's key entries first.
  * ERR_CONFLICT: an op sets a field that holds several values and does not resolve; `op_out` says which.
- * ERR_DENIED: no write here, or the record is restricted and this does not change its restrictions. ERR_LOCKED: the record's key is not here. ERR_ABSENT: no such record.
+ * ERR_DENIED: no write here, or the record is restricted and this does not change its restrictions. ERR_LOCKED: the record's key is not here, or there is no epoch to write with. ERR_ABSENT: no such record.
  * ERR_FULL: larger than an entry may be. Of an heir also ERR_LOCKED, ERR_ABSENT: the key of what it is to be made of is not here. */
 MUST_CHECK enum err replica_save(struct replica *replica, const struct save *save, struct saved *saved_out,
                                  size_t *op_out);

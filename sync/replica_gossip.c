@@ -667,6 +667,10 @@ store_agreed(void *self, const struct hash *device_id)
     struct replica *replica = self;
 
     boxing_met(&replica->boxing, device_id, roster_generation(replica->roster));
+    if (replica->epoch_awaited && !replica->met_somebody) {
+        replica->boxing.due_ms = 0; /* see first_epoch_is_due */
+    }
+    replica->met_somebody = true;
 }
 
 /* --- files --- */

@@ -80,6 +80,10 @@ struct replica {
     uint64_t forks_due_ms;  /* of the steady clock: nobody else should have proved them until then */
     uint64_t epochs_looked; /* the hour in which the age of epochs was last looked at */
     struct boxing boxing;
+    bool met_somebody;         /* since opening: a peer held the same of `control` */
+    struct ident epoch_wanted; /* somebody is to write there: see replica_want_epoch */
+    bool epoch_awaited;        /* since `epoch_awaited_ms`, of the steady clock: see first_epoch_is_due */
+    uint64_t epoch_awaited_ms;
     enum err behind;  /* why a frontier could not follow its log in this turn, which then must not happen */
     unsigned readers; /* how many hold the read transactions */
 

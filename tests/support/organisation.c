@@ -159,6 +159,7 @@ void
 test_node_join(struct test_organisation *org, struct test_node *node)
 {
     test_node_found(org, node);
+    replica_want_epoch(node->replica, roster_shared_id(replica_roster(node->replica)));
     test_node_tend(node);
 }
 

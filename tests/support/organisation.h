@@ -58,7 +58,8 @@ void test_organisation_office(struct test_organisation *org, const char *code, b
 struct test_node *test_organisation_enrol(struct test_organisation *org, const char *code, enum level level,
                                           const struct ceremony_grant *grants, size_t grant_count);
 
-/* Hand the welcome over, with everything that was certified by now; open the replica, found it and tend to it. */
+/* Hand the welcome over, with everything that was certified by now; open the replica, found it and tend to it. Somebody is to write in
+ * `shared`, so an admin that knows of no epoch there makes one. */
 void test_node_join(struct test_organisation *org, struct test_node *node);
 
 /* The same without tending: it has not looked yet at what it owes. */

@@ -413,6 +413,132 @@ START_TEST(the_order_is_another_one_for_each_box_and_keeps_when_somebody_leaves)
 }
 END_TEST
 
+/* --- the first epoch of `shared` --- */
+
+/* So many admins, certified a minute after each other, who know of each other and have heard nothing. */
+static void
+begin_apart(size_t count)
+{
+    for (size_t n = 0; n < count; n++) {
+        admins[n] = test_organisation_enrol(&org, "KEN", LEVEL_ADMIN, NULL, 0);
+        admins[n]->map_bytes = 4 << 20;
+        test_world_pass(&org.world, MINUTE_MS);
+    }
+    for (size_t n = 0; n < count; n++) {
+        test_node_found(&org, admins[n]);
+    }
+}
+
+static size_t
+shared_epochs(struct test_node *node)
+{
+    const struct roster *roster = replica_roster(node->replica);
+    size_t count = 0;
+
+    (void)roster_epochs_of(roster, roster_shared_id(roster), &count);
+    return count;
+}
+
+static bool
+writes_in_shared(struct test_node *node)
+{
+    const struct ident *shared = roster_shared_id(replica_roster(node->replica));
+    const struct save save = { .compartment = *shared, .create = true, .actor = 1 };
+    struct saved saved;
+    size_t op;
+
+    ck_assert_int_eq(replica_begin(node->replica), ERR_OK);
+    enum err err = replica_save(node->replica, &save, &saved, &op);
+    ck_assert(err == ERR_OK || err == ERR_LOCKED);
+    ck_assert_int_eq(replica_commit(node->replica), ERR_OK);
+    return err == ERR_OK;
+}
+
+START_TEST(of_many_admins_that_join_apart_one_makes_the_epoch_of_shared_and_boxes_it_for_all)
+{
+    begin_apart(12);
+    for (size_t n = 12; n > 0; n--) {
+        test_node_tend(admins[n - 1]);
+        ck_assert_uint_eq(shared_epochs(admins[n - 1]), n == 1);
+    }
+    hear(0, 12);
+    hear(0, 12);
+    for (size_t n = 0; n < 12; n++) {
+        ck_assert_uint_eq(shared_epochs(admins[n]), 1);
+        ck_assert(writes_in_shared(admins[n]));
+        pass(n, n + 1, 300 * MINUTE_MS);
+        test_node_tend(admins[n]);
+        ck_assert_uint_eq(shared_epochs(admins[n]), 1);
+    }
+}
+END_TEST
+
+START_TEST(nobody_waits_for_ever_for_who_was_certified_first)
+{
+    begin_apart(3);
+    test_node_tend(admins[2]);
+    ck_assert(!replica_tend_is_due(admins[2]->replica));
+    pass(2, 3, 3 * BOXING_HOLD_MS - 1);
+    test_node_tend(admins[2]);
+    ck_assert_uint_eq(shared_epochs(admins[2]), 0);
+    pass(2, 3, 1);
+    ck_assert(replica_tend_is_due(admins[2]->replica));
+    test_node_tend(admins[2]);
+    ck_assert_uint_eq(shared_epochs(admins[2]), 1);
+}
+END_TEST
+
+START_TEST(who_holds_the_same_of_control_as_somebody_else_waits_a_hold_less)
+{
+    begin_apart(2);
+    const struct gossip_store *store = replica_gossip_store(admins[1]->replica);
+    test_node_tend(admins[1]);
+    pass(1, 2, BOXING_HOLD_MS);
+    test_node_tend(admins[1]);
+    ck_assert_uint_eq(shared_epochs(admins[1]), 0);
+    store->agreed(store->self, &admins[0]->identity.device_id);
+    ck_assert(replica_tend_is_due(admins[1]->replica));
+    test_node_tend(admins[1]);
+    ck_assert_uint_eq(shared_epochs(admins[1]), 1);
+}
+END_TEST
+
+START_TEST(where_somebody_is_to_write_in_shared_nobody_waits)
+{
+    begin_apart(3);
+    test_node_tend(admins[2]);
+    ck_assert(!writes_in_shared(admins[2]));
+    ck_assert(replica_tend_is_due(admins[2]->replica));
+    test_node_tend(admins[2]);
+    ck_assert(writes_in_shared(admins[2]));
+    /* Two that were made apart open what they sealed, and the next one follows upon both. */
+    test_node_tend(admins[0]);
+    hear(0, 3);
+    hear(0, 3);
+    for (size_t n = 0; n < 3; n++) {
+        ck_assert_uint_eq(shared_epochs(admins[n]), 2);
+        ck_assert(writes_in_shared(admins[n]));
+    }
+}
+END_TEST
+
+START_TEST(nobody_waits_for_an_admin_that_was_revoked)
+{
+    struct statement statement = { .type = STATEMENT_REVOKE };
+    struct buf revocation = { 0 };
+
+    begin_apart(2);
+    test_node_tend(admins[1]);
+    ck_assert_uint_eq(shared_epochs(admins[1]), 0);
+    memcpy(statement.revoke.key, admins[0]->identity.sign.public_key, SIGN_PK_BYTES);
+    statement.revoke.reason = 1;
+    (void)test_organisation_sign(&org, &statement, "office-KEN", &revocation);
+    test_node_state(admins[1], buf_span(&revocation));
+    ck_assert_uint_eq(shared_epochs(admins[1]), 1);
+    buf_free(&revocation);
+}
+END_TEST
+
 SUITE_MAIN_WITH("boxing", setup, teardown,
                 of_31_admins_the_one_who_brings_the_newcomer_boxes_at_once_and_nobody_else,
                 of_31_admins_the_maker_boxes_at_once_and_nobody_else,
@@ -423,4 +549,8 @@ SUITE_MAIN_WITH("boxing", setup, teardown,
                 two_who_are_apart_make_two_boxes_and_nothing_breaks, after_a_restart_the_waiting_begins_anew,
                 who_waited_and_hears_of_a_box_makes_none, nobody_waits_for_a_maker_whose_certificate_ran_out,
                 each_admin_has_a_rank_of_its_own_and_the_maker_the_first,
-                the_order_is_another_one_for_each_box_and_keeps_when_somebody_leaves)
+                the_order_is_another_one_for_each_box_and_keeps_when_somebody_leaves,
+                of_many_admins_that_join_apart_one_makes_the_epoch_of_shared_and_boxes_it_for_all,
+                nobody_waits_for_ever_for_who_was_certified_first,
+                who_holds_the_same_of_control_as_somebody_else_waits_a_hold_less,
+                where_somebody_is_to_write_in_shared_nobody_waits, nobody_waits_for_an_admin_that_was_revoked)
