@@ -192,7 +192,7 @@ backup_out_words(enum err err, const char **why_out, const char **todo_out)
         *todo_out = "give a folder and a name, as in /media/stick/ken-2026-03-01";
         break;
     case ERR_DENIED:
-        *todo_out = "choose a folder that the node may write to";
+        *todo_out = "choose a folder that the node may write to, below one that node.conf names in folders";
         break;
     case ERR_FULL:
         *why_out = "the disk that it goes to is full";

@@ -339,7 +339,8 @@ bundle_read_begin(struct bundle_read **read_out, struct replica *replica, const 
                         err == ERR_DENIED   ? "it is no ordinary file, or the node may not read it"
                         : err == ERR_ABSENT ? "there is no such file"
                                             : err_text(err),
-                        "check the name, that the stick is mounted, and that the node may read it",
+                        "check the name, that the stick is mounted, and that it is below a folder that "
+                        "node.conf names in folders",
                         "%s: it was not read", at);
         bundle_read_close(&read);
         return false;

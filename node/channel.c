@@ -191,6 +191,15 @@ read_directory(char out[CHANNEL_DIRECTORY_BYTES], struct reader *in)
     }
 }
 
+static enum sandbox_mode
+read_mode(struct reader *in)
+{
+    uint8_t value = reader_u8(in);
+
+    in->failed = in->failed || value >= SANDBOX_MODES;
+    return (enum sandbox_mode)value;
+}
+
 static void
 read_config(struct channel_config *config, struct reader *in)
 {
@@ -204,6 +213,7 @@ read_config(struct channel_config *config, struct reader *in)
     config->rekey_ms = reader_u32(in);
     config->rekey_bytes = reader_u64(in);
     config->ipc_allowed = read_bool(in);
+    config->sandbox = read_mode(in);
     read_directory(config->directory, in);
 }
 
@@ -308,7 +318,7 @@ channel_put_config(struct channel *channel, const struct channel_config *config)
 
     assert(directory_size < sizeof config->directory);
     struct buf *out = begin(channel, CHANNEL_CONFIG,
-                            sizeof config->secret_key + HASH_BYTES + 6 * 4 + 8 + 1 + directory_size);
+                            sizeof config->secret_key + HASH_BYTES + 6 * 4 + 8 + 2 + directory_size);
 
     buf_put(out, config->secret_key, sizeof config->secret_key);
     buf_put_span(out, hash_span(&config->device_id));
@@ -320,6 +330,7 @@ channel_put_config(struct channel *channel, const struct channel_config *config)
     buf_put_u32(out, config->rekey_ms);
     buf_put_u64(out, config->rekey_bytes);
     buf_put_u8(out, config->ipc_allowed ? 1 : 0);
+    buf_put_u8(out, (uint8_t)config->sandbox);
     buf_put(out, config->directory, directory_size);
     channel->secret_queued = true;
     end(channel);

@@ -12,6 +12,7 @@
  */
 #pragma once
 
+#include "node/sandbox.h"
 #include "sync/endpoint.h"
 #include "sync/link.h"
 
@@ -50,7 +51,9 @@ struct channel_config {
     uint32_t rekey_ms;
     uint64_t rekey_bytes;
     bool ipc_allowed;
-    char directory[CHANNEL_DIRECTORY_BYTES]; /* of the state; "": nobody is reached through a proxy */
+    enum sandbox_mode sandbox;
+    char directory
+        [CHANNEL_DIRECTORY_BYTES]; /* where sockets may be made; "": nobody is reached through a proxy */
 };
 
 /* One frame, decoded. Spans are lent from the frame's bytes. */

@@ -21,6 +21,8 @@ enum {
     FILE_BYTES_MAX = 1 << 20,
 };
 
+#define FOLDERS_DEFAULT "{\"/media\", \"/mnt\"}"
+
 /* libconfuse reports through a callback without an argument; one file is read at a time. */
 static struct config_fault *reporting;
 
@@ -126,6 +128,31 @@ check_proxy(cfg_t *cfg, cfg_opt_t *opt)
 }
 
 static int
+check_sandbox(cfg_t *cfg, cfg_opt_t *opt)
+{
+    enum sandbox_mode mode;
+
+    if (!sandbox_mode_parse(cfg_opt_getnstr(opt, 0), &mode)) {
+        cfg_error(cfg, "sandbox '%s' is none of on, best-effort, off", cfg_opt_getnstr(opt, 0));
+        return -1;
+    }
+    return 0;
+}
+
+/* Called for each as it is read: the last one is new. */
+static int
+check_folder(cfg_t *cfg, cfg_opt_t *opt)
+{
+    const char *value = cfg_opt_getnstr(opt, cfg_opt_size(opt) - 1);
+
+    if (value[0] != '/') {
+        cfg_error(cfg, "folders: '%s' is no absolute path", value);
+        return -1;
+    }
+    return 0;
+}
+
+static int
 check_range(cfg_t *cfg, cfg_opt_t *opt, long least, long most)
 {
     long value = cfg_opt_getnint(opt, 0);
@@ -196,6 +223,22 @@ proxy_of(cfg_t *cfg, const char *outside)
 }
 
 static enum err
+take_folders(cfg_t *cfg, struct config *config)
+{
+    size_t count = cfg_size(cfg, "folders");
+
+    config->folders = calloc(count + 1, sizeof *config->folders);
+    for (unsigned n = 0; config->folders != NULL && n < count; n++) {
+        config->folders[n] = strdup(cfg_getnstr(cfg, "folders", n));
+        if (config->folders[n] == NULL) {
+            return ERR_MEMORY;
+        }
+        config->folder_count++;
+    }
+    return config->folders == NULL ? ERR_MEMORY : ERR_OK;
+}
+
+static enum err
 take_values(cfg_t *cfg, struct config *config)
 {
     config->name = strdup(cfg_getstr(cfg, "name"));
@@ -206,10 +249,11 @@ take_values(cfg_t *cfg, struct config *config)
     config->handshake_ms = cfg_getint(cfg, "handshake_ms");
     config->heartbeat_ms = cfg_getint(cfg, "heartbeat_ms");
     config->map_mib = cfg_getint(cfg, "map_mib");
+    (void)sandbox_mode_parse(cfg_getstr(cfg, "sandbox"), &config->sandbox);
     size_t count = cfg_size(cfg, "peer");
     config->peers = calloc(count + 1, sizeof *config->peers);
     if (config->name == NULL || config->listen == NULL || config->announce == NULL || config->peers == NULL ||
-        config->proxy == NULL) {
+        config->proxy == NULL || take_folders(cfg, config) != ERR_OK) {
         return ERR_MEMORY;
     }
     for (unsigned n = 0; n < count; n++) {
@@ -396,6 +440,8 @@ config_read(const char *path, struct config *config_out, struct config_fault *fa
         CFG_INT("handshake_ms", HANDSHAKE_MS_DEFAULT, CFGF_NONE),
         CFG_INT("heartbeat_ms", HEARTBEAT_MS_DEFAULT, CFGF_NONE),
         CFG_INT("map_mib", MAP_MIB_DEFAULT, CFGF_NONE),
+        CFG_STR("sandbox", "on", CFGF_NONE),
+        CFG_STR_LIST("folders", FOLDERS_DEFAULT, CFGF_NONE),
         CFG_SEC("peer", peer_options, CFGF_TITLE | CFGF_MULTI | CFGF_NO_TITLE_DUPES),
         CFG_END(),
     };
@@ -417,6 +463,8 @@ config_read(const char *path, struct config *config_out, struct config_fault *fa
     cfg_set_validate_func(cfg, "handshake_ms", check_handshake);
     cfg_set_validate_func(cfg, "heartbeat_ms", check_heartbeat);
     cfg_set_validate_func(cfg, "map_mib", check_map);
+    cfg_set_validate_func(cfg, "sandbox", check_sandbox);
+    cfg_set_validate_func(cfg, "folders", check_folder);
     err = parse_file(cfg, path, fault_out);
     if (err == ERR_OK) {
         err = take_values(cfg, config_out);
@@ -443,6 +491,10 @@ config_free(struct config *config)
         free(config->peers[n].endpoint);
         free(config->peers[n].proxy);
     }
+    for (size_t n = 0; n < config->folder_count; n++) {
+        free(config->folders[n]);
+    }
+    free(config->folders);
     free(config->peers);
     free(config->name);
     free(config->listen);
@@ -490,6 +542,12 @@ config_write_example(const char *name, const char *listen, struct buf *out)
     buf_printf(out, "handshake_ms = %d\nheartbeat_ms = %d\n\n", HANDSHAKE_MS_DEFAULT, HEARTBEAT_MS_DEFAULT);
     buf_printf(out, "# What the database may hold before it doubles, in MiB.\nmap_mib = %d\n\n",
                MAP_MIB_DEFAULT);
+    buf_put_text(out,
+                 "# What keeps a process that was taken over from the rest of the machine: on, best-effort "
+                 "(as much as this\n"
+                 "# system has) or off.\nsandbox = on\n\n"
+                 "# Where backups and bundles may be written and read, beside the state directory itself.\n"
+                 "folders = " FOLDERS_DEFAULT "\n\n");
     buf_put_text(
         out, "# Nodes that this one calls, one section each:\n"
              "# peer \"geneva\" {\n"

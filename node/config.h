@@ -16,6 +16,7 @@
 #pragma once
 
 #include "node/line.h"
+#include "node/sandbox.h"
 
 struct config_peer {
     char *name;
@@ -34,6 +35,9 @@ struct config {
     long handshake_ms;
     long heartbeat_ms; /* 0: none */
     long map_mib;      /* what the database may grow to before it is doubled */
+    enum sandbox_mode sandbox;
+    char **folders; /* where backups and bundles may be written and read, beside the state directory */
+    size_t folder_count;
     struct config_peer *peers;
     size_t peer_count;
 };

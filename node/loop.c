@@ -258,6 +258,12 @@ peer_went(struct loop *loop, struct peer *peer, const char *why)
     (void)snprintf(peer->reason, sizeof peer->reason, "%s", why);
 }
 
+void
+loop_sockets_path(char *out, size_t room, const char *directory)
+{
+    (void)snprintf(out, room, "%s/sockets", directory);
+}
+
 /* Take over a channel to a new net process, and tell it everything. */
 static enum err
 channel_begin(struct loop *loop, int fd)
@@ -275,7 +281,8 @@ channel_begin(struct loop *loop, int fd)
     loop->channel_open = true;
     loop->status.net_pid = loop->spawn.pid;
     memcpy(first.secret_key, identity->transport_secret, sizeof first.secret_key);
-    (void)snprintf(first.directory, sizeof first.directory, "%s", loop->options.directory);
+    loop_sockets_path(first.directory, sizeof first.directory, loop->options.directory);
+    first.sandbox = config->sandbox;
     channel_put_config(&loop->channel, &first);
     crypto_wipe(&first, sizeof first);
     push_roster(loop);
@@ -319,6 +326,10 @@ watch_net(struct loop *loop)
             spawn_stop(&loop->spawn);
         }
         channel_end(loop);
+    }
+    if (loop->spawn.starter_gone && !loop->status.starter_gone) {
+        loop->status.starter_gone = true;
+        log_event("starter-gone", NULL);
     }
     switch (spawn_check(&loop->spawn, steady_ms(loop), &fd)) {
     case SPAWN_DIED:
@@ -821,7 +832,7 @@ read_signals(struct loop *loop)
 static void
 sleep_until(struct loop *loop, uint64_t most)
 {
-    struct pollfd fds[API_CLIENTS_MAX + 3];
+    struct pollfd fds[API_CLIENTS_MAX + 4];
     size_t count = 0;
 
     fds[count++] = (struct pollfd){ .fd = loop->signals, .events = POLLIN };
@@ -829,6 +840,9 @@ sleep_until(struct loop *loop, uint64_t most)
         short events = (short)(POLLIN | (channel_queued(&loop->channel) > 0 ? POLLOUT : 0));
 
         fds[count++] = (struct pollfd){ .fd = loop->channel.fd, .events = events };
+    }
+    if (loop->spawn.starter != 0 && !loop->spawn.starter_gone) {
+        fds[count++] = (struct pollfd){ .fd = loop->spawn.starter, .events = POLLIN };
     }
     count += api_poll_fds(loop->api, fds + count, API_CLIENTS_MAX + 1);
     (void)poll(fds, count, (int)wait_ms(loop, most));
@@ -998,6 +1012,10 @@ loop_open(struct loop **loop_out, const struct loop_options *options)
     loop->generation = UINT64_MAX;
     loop->status.started_ms = world_wall_ms(&options->world->world);
     loop->status.memory_locks = crypto_memory_locks();
+    loop->status.sandbox = options->sandbox.mode;
+    (void)snprintf(loop->status.sandbox_missing, sizeof loop->status.sandbox_missing, "%s",
+                   options->sandbox.missing);
+    loop->spawn.starter = options->starter;
     enum err err = open_signals(loop);
     if (err == ERR_OK) {
         err = open_parts(loop);

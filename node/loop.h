@@ -11,6 +11,7 @@
 #pragma once
 
 #include "node/config.h"
+#include "node/sandbox.h"
 #include "node/world.h"
 #include "sync/replica.h"
 
@@ -23,7 +24,12 @@ struct loop_options {
     const struct config *config;
     const char *directory;
     const char *version;
+    int starter;                  /* its descriptor; 0: net is a child of this process */
+    struct sandbox_state sandbox; /* of this process */
 };
+
+/* The folder in the state directory where net may make sockets. */
+void loop_sockets_path(char *out, size_t room, const char *directory);
 
 /* Open the API socket and start the net process. ERR_BUSY: another daemon answers there. ERR_INVALID: the
  * directory's path is too long for a socket. ERR_IO, ERR_MEMORY. */

@@ -89,6 +89,12 @@ parse_option(int key, char *text, struct argp_state *state)
     case OPTION_CHANNEL:
         arguments->channel = (int)parse_number(state, text, 3, 1 << 20);
         return 0;
+    case OPTION_SANDBOX:
+        if (!sandbox_mode_parse(text, &arguments->sandbox)) {
+            argp_error(state, "'%s' is none of on, best-effort, off", text);
+        }
+        arguments->sandbox_said = true;
+        return 0;
     case ARGP_KEY_ARG:
         if (arguments->directory != NULL) {
             argp_error(state, "one directory, please: '%s' is one too many", text);
@@ -105,7 +111,8 @@ parse_option(int key, char *text, struct argp_state *state)
     }
 }
 
-static const struct argp_option passphrase_options[] = {
+static const struct argp_option node_options[] = {
+    { "sandbox", OPTION_SANDBOX, "MODE", 0, "on, best-effort or off, whatever node.conf says", 0 },
     { "passphrase-fd", OPTION_PASSPHRASE_FD, "N", 0,
       "Read the passphrase from descriptor N, up to the first newline; without this it is asked for at the "
       "terminal",
@@ -128,6 +135,13 @@ static const struct argp_option init_options[] = {
       "Read the passphrase from descriptor N, up to the first newline; without this it is asked for at the "
       "terminal",
       9 },
+    { 0 },
+};
+
+static const struct argp_option starter_options[] = {
+    { "channel", OPTION_CHANNEL, "N", 0, "Descriptor of the channel to the process that started this one",
+      0 },
+    { "sandbox", OPTION_SANDBOX, "MODE", 0, "on, best-effort or off", 0 },
     { 0 },
 };
 
@@ -155,7 +169,7 @@ static const struct argp init_argp = {
 };
 
 static const struct argp run_argp = {
-    passphrase_options,
+    node_options,
     parse_option,
     "DIR",
     "Unlock the node in DIR and run it until SIGTERM or SIGINT.\v"
@@ -168,7 +182,7 @@ static const struct argp run_argp = {
 };
 
 static const struct argp verify_argp = {
-    passphrase_options,
+    node_options,
     parse_option,
     "DIR",
     "Check every row, signature and invariant of a node that does not run.\v"
@@ -181,7 +195,7 @@ static const struct argp verify_argp = {
 };
 
 static const struct argp rebuild_argp = {
-    passphrase_options,
+    node_options,
     parse_option,
     "DIR",
     "Make views and indexes of a node that does not run anew from its journal.\v"
@@ -221,6 +235,16 @@ static const struct argp net_argp = {
     net_options, parse_option,
     NULL,        "The process that meets the network. vigild run starts it; people never do.",
     NULL,        NULL,
+    NULL
+};
+
+static const struct argp starter_argp = {
+    starter_options,
+    parse_option,
+    "FOLDER",
+    "The process that starts net, which may make sockets in FOLDER. vigild run starts it; people never do.",
+    NULL,
+    NULL,
     NULL
 };
 
@@ -428,16 +452,85 @@ do_passphrase(struct arguments *arguments, const struct world *world)
 
 /* --- what needs an unlocked node --- */
 
-bool
-open_node(struct arguments *arguments, const struct world *world, struct config *config, struct setup *setup,
-          int *exit_out)
+void
+close_node(struct node *node)
+{
+    setup_close(&node->setup);
+    starter_end(&node->starter);
+    config_free(&node->config);
+}
+
+/* Where net makes its sockets: a folder of its own, so that nothing else of the state is within its reach. */
+static bool
+begin_starter(const struct arguments *arguments, struct node *node, struct setup_fault *fault)
 {
     char path[SETUP_PATH_BYTES];
-    struct config_fault config_fault;
+
+    loop_sockets_path(path, sizeof path, arguments->directory);
+    if (mkdir(path, 0700) != 0 && errno != EEXIST) {
+        setup_fault_set(fault, errno == EACCES ? ERR_DENIED : ERR_IO, strerror(errno),
+                        "run it as the user who owns the directory, on a disk that can be written",
+                        "%s cannot be made", path);
+        return false;
+    }
+    enum err err = starter_begin(&node->starter, node->config.sandbox, path);
+    if (err != ERR_OK) {
+        setup_fault_set(fault, err, err_text(err), "look at the system log", "no process can be started");
+    }
+    return err == ERR_OK;
+}
+
+static bool
+enter_sandbox(const struct arguments *arguments, enum sandbox_role role, struct node *node,
+              struct setup_fault *fault)
+{
+    const struct sandbox_options options = { .role = role,
+                                             .mode = node->config.sandbox,
+                                             .directory = arguments->directory,
+                                             .folders = (const char *const *)node->config.folders,
+                                             .folder_count = node->config.folder_count };
+
+    if (!sandbox_enter(&options, &node->sandbox)) {
+        setup_fault_set(
+            fault, ERR_DENIED, node->sandbox.missing,
+            "use a kernel that has it (Linux 5.13 or later), or say sandbox = best-effort in node.conf",
+            "the sandbox cannot be set");
+        return false;
+    }
+    if (!node->sandbox.whole) {
+        log_event("sandbox-incomplete", "mode=%s missing=\"%s\"", sandbox_mode_text(node->sandbox.mode),
+                  node->sandbox.missing);
+    }
+    return true;
+}
+
+static bool
+read_config(const struct arguments *arguments, struct config *config, int *exit_out)
+{
+    char path[SETUP_PATH_BYTES];
+    struct config_fault fault;
+
+    (void)snprintf(path, sizeof path, "%s/node.conf", arguments->directory);
+    enum err err = config_read(path, config, &fault);
+    if (err != ERR_OK) {
+        *exit_out = complain_of(err, "the configuration cannot be used",
+                                fault.text[0] == '\0' ? err_text(err) : fault.text,
+                                "mend that line; man vigil-node.conf explains every option");
+        return false;
+    }
+    config->sandbox = arguments->sandbox_said ? arguments->sandbox : config->sandbox;
+    return true;
+}
+
+bool
+open_node(struct arguments *arguments, const struct world *world, enum sandbox_role role, struct node *node,
+          int *exit_out)
+{
     struct setup_fault fault;
     struct buf passphrase = { 0 };
     struct stat info;
 
+    *node = (struct node){ .sandbox = { .whole = false } };
     if (stat(arguments->directory, &info) != 0 || !S_ISDIR(info.st_mode)) {
         setup_fault_set(&fault, ERR_ABSENT, strerror(errno == 0 ? ENOTDIR : errno),
                         "make a node there with: vigild init DIR", "%s: there is no such state directory",
@@ -449,25 +542,22 @@ open_node(struct arguments *arguments, const struct world *world, struct config 
         *exit_out = complain_half(arguments);
         return false;
     }
-    (void)snprintf(path, sizeof path, "%s/node.conf", arguments->directory);
-    enum err err = config_read(path, config, &config_fault);
-    if (err != ERR_OK) {
-        *exit_out = complain_of(err, "the configuration cannot be used",
-                                config_fault.text[0] == '\0' ? err_text(err) : config_fault.text,
-                                "mend that line; man vigil-node.conf explains every option");
+    if (!read_config(arguments, &node->config, exit_out)) {
         return false;
     }
-    if (!get_passphrase(arguments, false, &passphrase, exit_out)) {
-        config_free(config);
+    /* The starter goes first: what it does not see cannot be taken from it. */
+    bool opened = role != SANDBOX_STORE || begin_starter(arguments, node, &fault);
+    if (opened && !get_passphrase(arguments, false, &passphrase, exit_out)) {
+        close_node(node);
         return false;
     }
-    bool opened = setup_unlock(setup, arguments->directory, buf_span(&passphrase), &fault) &&
-                  setup_open(setup, world, config->map_mib, &fault);
+    opened = opened && (role == SANDBOX_ROLES || enter_sandbox(arguments, role, node, &fault)) &&
+             setup_unlock(&node->setup, arguments->directory, buf_span(&passphrase), &fault) &&
+             setup_open(&node->setup, world, node->config.map_mib, &fault);
     buf_wipe(&passphrase);
     if (!opened) {
         *exit_out = complain(&fault);
-        setup_close(setup);
-        config_free(config);
+        close_node(node);
     }
     return opened;
 }
@@ -505,23 +595,23 @@ run_loop(const struct loop_options *options)
 static int
 do_run(struct arguments *arguments, struct real_world *world)
 {
-    struct config config;
-    struct setup setup = { .directory = "" };
+    struct node node;
     int status = STATUS_DONE;
 
-    if (!open_node(arguments, &world->world, &config, &setup, &status)) {
+    if (!open_node(arguments, &world->world, SANDBOX_STORE, &node, &status)) {
         return status;
     }
     if (!crypto_memory_locks()) {
         log_event("memory-not-locked", "limit=memlock");
     }
-    status = run_loop(&(struct loop_options){ .replica = setup.replica,
+    status = run_loop(&(struct loop_options){ .replica = node.setup.replica,
                                               .world = world,
-                                              .config = &config,
+                                              .config = &node.config,
                                               .directory = arguments->directory,
-                                              .version = VIGIL_VERSION });
-    setup_close(&setup);
-    config_free(&config);
+                                              .version = VIGIL_VERSION,
+                                              .starter = node.starter.fd,
+                                              .sandbox = node.sandbox });
+    close_node(&node);
     return status;
 }
 
@@ -632,16 +722,14 @@ rebuild(struct replica *replica)
 static int
 do_offline(struct arguments *arguments, struct real_world *world, int (*step)(struct replica *replica))
 {
-    struct config config;
-    struct setup setup = { .directory = "" };
+    struct node node;
     int status = STATUS_DONE;
 
-    if (!open_node(arguments, &world->world, &config, &setup, &status)) {
+    if (!open_node(arguments, &world->world, SANDBOX_CHECK, &node, &status)) {
         return status;
     }
-    status = step(setup.replica);
-    setup_close(&setup);
-    config_free(&config);
+    status = step(node.setup.replica);
+    close_node(&node);
     return status;
 }
 
@@ -658,7 +746,8 @@ print_help(FILE *to)
                       "  verify      check a replica that is not running\n"
                       "  rebuild     make views and indexes anew from the journal\n"
                       "  backup      write a backup of a node that is not running\n"
-                      "  restore     restore a backup\n\n"
+                      "  restore     restore a backup\n"
+                      "  self-test   try the sandbox of each process\n\n"
                       "To try it out:\n"
                       "  vigild init --trial /tmp/trial\n"
                       "  vigild run /tmp/trial\n\n"
@@ -671,11 +760,16 @@ run_command(const char *command, struct arguments *arguments, int argc, char **a
     static const struct {
         const char *name;
         const struct argp *argp;
-    } commands[] = {
-        { "init", &init_argp },       { "run", &run_argp },         { "passphrase", &passphrase_argp },
-        { "verify", &verify_argp },   { "rebuild", &rebuild_argp }, { "backup", &backup_argp },
-        { "restore", &restore_argp }, { "net", &net_argp }
-    };
+    } commands[] = { { "init", &init_argp },
+                     { "run", &run_argp },
+                     { "passphrase", &passphrase_argp },
+                     { "verify", &verify_argp },
+                     { "rebuild", &rebuild_argp },
+                     { "backup", &backup_argp },
+                     { "restore", &restore_argp },
+                     { "self-test", &self_test_argp },
+                     { "net", &net_argp },
+                     { "starter", &starter_argp } };
     char shown[32];
     struct real_world world;
     const struct argp *argp = NULL;
@@ -689,7 +783,7 @@ run_command(const char *command, struct arguments *arguments, int argc, char **a
         const char *names[sizeof commands / sizeof commands[0]];
         char why[128];
         char guess[64];
-        size_t count = sizeof commands / sizeof commands[0] - 1; /* net is for nobody to type */
+        size_t count = sizeof commands / sizeof commands[0] - 2; /* the last two are for nobody to type */
 
         for (size_t n = 0; n < count; n++) {
             names[n] = commands[n].name;
@@ -702,18 +796,24 @@ run_command(const char *command, struct arguments *arguments, int argc, char **a
     (void)snprintf(shown, sizeof shown, "vigild %s", command);
     argv[1] = shown;
     (void)usage_parse(argp, argc - 1, argv + 1, arguments);
-    if (argp == &net_argp) {
+    if (argp == &net_argp || argp == &starter_argp) {
         if (arguments->channel < 0) {
             (void)complain_of(ERR_INVALID, "there is no channel", "vigild run starts this process by itself",
                               "vigild run DIR");
             return STATUS_USAGE;
         }
-        net_main(arguments->channel);
+        if (argp == &net_argp) {
+            net_main(arguments->channel);
+        }
+        starter_main(arguments->channel, arguments->sandbox, arguments->directory);
     }
     json_memory_watch();
     if (crypto_start() != ERR_OK) {
         return complain_of(ERR_NEWER, "the library libsodium cannot be used here",
                            "it accepts keys that must be refused (CVE-2025-69277)", "upgrade libsodium");
+    }
+    if (argp == &self_test_argp) {
+        return do_self_test();
     }
     real_world_init(&world);
     if (argp == &init_argp) {

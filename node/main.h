@@ -2,11 +2,14 @@
  *
  *     main.c           init, run, passphrase, verify, rebuild
  *     main_backup.c    backup, restore
+ *     main_self_test.c self-test
  */
 #pragma once
 
 #include "node/ask.h"
+#include "node/sandbox.h"
 #include "node/setup.h"
+#include "node/starter.h"
 #include "node/world.h"
 #include "store/base/exit.h"
 
@@ -30,6 +33,8 @@ struct arguments {
     bool verify;
     unsigned long key_memory_mib; /* 0: measure */
     int channel;
+    bool sandbox_said;
+    enum sandbox_mode sandbox;
     struct ask ask;
 };
 
@@ -42,6 +47,7 @@ enum {
     OPTION_KEY_MEMORY,
     OPTION_PASSPHRASE_FD,
     OPTION_CHANNEL,
+    OPTION_SANDBOX,
     OPTION_WITH_DEVICE_KEYS,
     OPTION_STATEMENTS,
     OPTION_KEY,
@@ -61,9 +67,19 @@ bool get_passphrase(struct arguments *arguments, bool fresh, struct buf *out, in
 /* What a passphrase may cost here. */
 void measure(struct vault_work *work, unsigned long key_memory_mib);
 
-/* Read the configuration, unlock and open. False: it was said why not. */
-bool open_node(struct arguments *arguments, const struct world *world, struct config *config,
-               struct setup *setup, int *exit_out);
+/* A node whose configuration was read, and that is open. Zeroed, it is neither. */
+struct node {
+    struct config config;
+    struct setup setup;
+    struct starter starter;       /* of a store */
+    struct sandbox_state sandbox; /* of this process */
+};
+
+/* Read the configuration, ask for the passphrase, enter the sandbox of `role` (SANDBOX_ROLES: none), unlock and open. False: it was said why
+ * not, and `node` is closed. */
+bool open_node(struct arguments *arguments, const struct world *world, enum sandbox_role role,
+               struct node *node, int *exit_out);
+void close_node(struct node *node);
 
 /* Progress for a person: on a terminal, and no more often than it changes. */
 void print_progress(void *self, uint64_t done, uint64_t all);
@@ -76,3 +92,9 @@ extern const struct argp restore_argp;
 
 int do_backup(struct arguments *arguments, struct real_world *world);
 int do_restore(struct arguments *arguments, const struct world *world);
+
+/* --- main_self_test.c --- */
+
+extern const struct argp self_test_argp;
+
+int do_self_test(void);

@@ -183,8 +183,7 @@ make_backup(const struct arguments *arguments, struct replica *replica, const st
 int
 do_backup(struct arguments *arguments, struct real_world *world)
 {
-    struct config config;
-    struct setup setup = { .directory = "" };
+    struct node node;
     struct stream_recipient recipient;
     int status = STATUS_DONE;
     char of[SETUP_TEXT_BYTES];
@@ -194,19 +193,18 @@ do_backup(struct arguments *arguments, struct real_world *world)
                           "it is not said what the backup is to be called", "vigild backup DIR NAME");
         return STATUS_USAGE;
     }
-    if (!open_node(arguments, &world->world, &config, &setup, &status)) {
+    if (!open_node(arguments, &world->world, SANDBOX_ROLES, &node, &status)) {
         return status;
     }
     (void)snprintf(of, sizeof of, "the backup %s", arguments->files[0]);
     enum err err = sealing_ask(&arguments->ask, of, arguments->key_memory_mib, &recipient);
     status = err == ERR_OK
-                 ? make_backup(arguments, setup.replica, &config, &recipient)
+                 ? make_backup(arguments, node.setup.replica, &node.config, &recipient)
                  : complain_of(err, "nothing was backed up",
                                err == ERR_INVALID ? "the passphrase of the backup is empty or too long"
                                                   : err_text(err),
                                "give one at the terminal, or as the second line of --passphrase-fd N");
-    setup_close(&setup);
-    config_free(&config);
+    close_node(&node);
     return status;
 }
 

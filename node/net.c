@@ -18,6 +18,7 @@ enum {
     STATUS_OK = 0,
     STATUS_FAILED = 1,
     STATUS_DOOR_OPEN = 3,
+    STATUS_NO_SANDBOX = 4,
 };
 
 /* What waits for one device: length u32 and bytes, again and again. */
@@ -175,6 +176,24 @@ send_message(struct net *net, const struct hash *device_id, struct span bytes)
 /* --- What the store orders ----------------------------------------------------------- */
 
 static void
+enter_sandbox(struct net *net, const struct channel_config *config)
+{
+    const struct sandbox_options options = { .role = SANDBOX_NET,
+                                             .mode = config->sandbox,
+                                             .directory = config->directory };
+    struct sandbox_state state;
+
+    if (!sandbox_enter(&options, &state)) {
+        log_event("net-sandbox-refused", "missing=\"%s\"", state.missing);
+        stop(net, STATUS_NO_SANDBOX);
+    }
+    net->memory_locks = crypto_memory_locks();
+    if (!state.whole && sandbox_is_built_in() && config->sandbox != SANDBOX_OFF) {
+        channel_put_warn(&net->channel, LINK_SANDBOX_INCOMPLETE, 1);
+    }
+}
+
+static void
 take_config(struct net *net, struct channel_config *config)
 {
     struct link_options options = {
@@ -191,6 +210,8 @@ take_config(struct net *net, struct channel_config *config)
         .directory = config->directory,
     };
 
+    /* Nothing of a stranger's was read until now. */
+    enter_sandbox(net, config);
     enum err err = link_open(&net->link, &options);
     crypto_wipe(config, sizeof *config);
     if (err != ERR_OK) {
@@ -369,7 +390,6 @@ net_main(int fd)
         log_event("net-start-failed", NULL);
         _exit(STATUS_FAILED);
     }
-    net.memory_locks = crypto_memory_locks();
     while (net.link == NULL) {
         struct pollfd item = { .fd = fd, .events = POLLIN };
         poll(&item, 1, -1);

@@ -4,7 +4,7 @@
  *
  * It holds the transport key, the allow-list, endpoints, and what is on its way,
  * which is ciphertext: no signing or payload key, no file of the state directory. It
- * knows the path of that one, since on the way to a proxy a socket stands in it for a moment.
+ * knows the path of a folder in that one, which is empty but for the sockets that stand in it for a moment on the way to a proxy.
  * Taken over, it can drop, delay and replay, and no more. It ends when the channel
  * does, and whatever goes wrong in it ends it: the store starts another (spawn.h).
  *
@@ -19,5 +19,5 @@ enum { NET_HELD_BYTES = 8 * 1024 * 1024 };
 /* Run it over `fd` until the channel closes. Gives up every privilege that it has no need of,
  * and closes every descriptor but `fd` and stderr. Never returns: it exits with 0 when the store
  * closed the channel, 1 when it could not start or the store spoke nonsense, 3 when the self-test
- * let a stranger in. */
+ * let a stranger in, 4 when it was to have a sandbox and cannot. */
 _Noreturn void net_main(int fd);

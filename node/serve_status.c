@@ -216,7 +216,13 @@ warnings_json(const struct call *call, const struct table_stat *stat, const stru
     if (!status->memory_locks) {
         warn(warnings, "memory cannot be locked here, so keys may reach the swap: raise the memlock limit");
     }
-    if (status->net_pid == 0) {
+    if (status->sandbox_missing[0] != '\0') {
+        warn(warnings, "the sandbox is not whole (%s): whoever takes a process over may do more than it must",
+             status->sandbox_missing);
+    }
+    if (status->starter_gone) {
+        warn(warnings, "what starts the net process has ended: stop the node, and run it again");
+    } else if (status->net_pid == 0) {
         warn(warnings, "the net process is not running, and is started again soon");
     }
     for (unsigned n = 0; n < status->warning_count; n++) {
@@ -313,6 +319,14 @@ held_compartments(struct call *call, size_t *count_out)
     return held;
 }
 
+/* What `missing` tells is told as a warning, too. */
+static json_t *
+sandbox_json(const struct status *status)
+{
+    return json_pack("{s:s,s:b,s:s}", "mode", sandbox_mode_text(status->sandbox), "whole",
+                     status->sandbox_missing[0] == '\0', "missing", status->sandbox_missing);
+}
+
 void
 call_status(struct call *call)
 {
@@ -362,6 +376,7 @@ call_status(struct call *call)
         (void)json_object_update(ok, more);
         (void)json_object_set_new(ok, "restored", restored ? time_json(made_ms) : json_null());
         (void)json_object_set_new(ok, "arriving", arriving_json(call, held, count));
+        (void)json_object_set_new(ok, "sandbox", sandbox_json(status));
     }
     if (ok != NULL && alarms != NULL) {
         (void)json_object_update(ok, alarms);

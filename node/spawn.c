@@ -1,5 +1,7 @@
 #include "node/spawn.h"
 
+#include "node/starter.h"
+
 #include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -16,12 +18,10 @@ enum {
     STEADY_MS = 60 * 1000, /* one that lived so long did not die of starting */
 };
 
-/* The child gets `fd` as SPAWN_CHANNEL_FD, default signals, a process group of its own (Ctrl-C
- * is for the store, which closes the channel) and an empty environment. */
-static enum err
-exec_net(pid_t *pid_out, int fd)
+/* Ctrl-C is for the store, which closes the channel. */
+enum err
+spawn_program(pid_t *pid_out, char *const argv[], int fd)
 {
-    char *const argv[] = { "vigild", "net", "--channel", "3", NULL };
     char *const environment[] = { NULL };
     posix_spawn_file_actions_t actions;
     posix_spawnattr_t attributes;
@@ -49,6 +49,15 @@ exec_net(pid_t *pid_out, int fd)
     return ok ? ERR_OK : ERR_IO;
 }
 
+static enum err
+start_net(struct spawn *spawn, int fd)
+{
+    char *const argv[] = { "vigild", "net", "--channel", "3", NULL };
+
+    return spawn->starter != 0 ? starter_start(spawn->starter, fd, &spawn->pid)
+                               : spawn_program(&spawn->pid, argv, fd);
+}
+
 static void
 plan_retry(struct spawn *spawn, uint64_t now_ms)
 {
@@ -68,7 +77,7 @@ spawn_start(struct spawn *spawn, uint64_t now_ms, int *fd_out)
     if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, pair) != 0) {
         return ERR_IO;
     }
-    enum err err = exec_net(&spawn->pid, pair[1]);
+    enum err err = start_net(spawn, pair[1]);
     close(pair[1]);
     if (err != ERR_OK) {
         spawn->pid = 0;
@@ -79,19 +88,40 @@ spawn_start(struct spawn *spawn, uint64_t now_ms, int *fd_out)
     return ERR_OK;
 }
 
+/* True if the process that runs has died. */
+static bool
+has_died(struct spawn *spawn)
+{
+    struct starter_news news;
+    enum err err;
+
+    if (spawn->starter == 0) {
+        pid_t got = waitpid(spawn->pid, &spawn->status, WNOHANG);
+
+        return got != 0 && !(got < 0 && errno == EINTR);
+    }
+    while ((err = starter_hear(spawn->starter, &news)) == ERR_OK) {
+        if (news.pid == spawn->pid) {
+            spawn->status = news.status;
+            return true;
+        }
+    }
+    spawn->starter_gone = spawn->starter_gone || err == ERR_IO;
+    return false;
+}
+
 enum spawn_news
 spawn_check(struct spawn *spawn, uint64_t now_ms, int *fd_out)
 {
     if (spawn->pid != 0) {
-        pid_t got = waitpid(spawn->pid, &spawn->status, WNOHANG);
-        if (got == 0 || (got < 0 && errno == EINTR)) {
+        if (!has_died(spawn)) {
             return SPAWN_NOTHING;
         }
         spawn->pid = 0;
         plan_retry(spawn, now_ms);
         return SPAWN_DIED;
     }
-    if (now_ms < spawn->retry_ms) {
+    if (now_ms < spawn->retry_ms || spawn->starter_gone) {
         return SPAWN_NOTHING;
     }
     if (spawn_start(spawn, now_ms, fd_out) != ERR_OK) {
@@ -105,6 +135,11 @@ void
 spawn_stop(struct spawn *spawn)
 {
     if (spawn->pid == 0) {
+        return;
+    }
+    if (spawn->starter != 0) {
+        starter_kill(spawn->starter, spawn->pid);
+        spawn->pid = 0;
         return;
     }
     kill(spawn->pid, SIGKILL);

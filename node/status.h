@@ -2,6 +2,8 @@
  */
 #pragma once
 
+#include "node/sandbox.h"
+
 #include <stdbool.h>
 #include <stdint.h>
 #include <sys/types.h>
@@ -24,6 +26,9 @@ struct status {
     bool net_ready;
     char listening[STATUS_TEXT_BYTES]; /* the endpoint that was found closed to strangers; "" */
     bool memory_locks;
+    bool starter_gone; /* net is not started again */
+    enum sandbox_mode sandbox;
+    char sandbox_missing[SANDBOX_TEXT_BYTES];     /* "": it is whole */
     struct status_count door[STATUS_REASONS_MAX]; /* what was refused at our door */
     unsigned door_count;
     struct status_count warnings[STATUS_WARNINGS_MAX]; /* what an operator should know */

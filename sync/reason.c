@@ -52,6 +52,7 @@ reason_text(enum link_reason reason)
         [LINK_TOO_MANY_PEERS] = "too many peers at one time",
         [LINK_NOT_SENT] = "a message for a device that is not connected was dropped",
         [LINK_MEMORY_NOT_LOCKED] = "memory cannot be locked: the transport key may reach the swap area",
+        [LINK_SANDBOX_INCOMPLETE] = "the sandbox of the net process is not whole",
         [LINK_BAD_ORDER] = "an order of the store could not be carried out",
     };
 

@@ -135,6 +135,13 @@ node_init() {
         cat "$work/$1.init" >&2
         fail "$1 was not made"
     }
+    let_reach "$1" "$work"
+}
+
+# let_reach NAME FOLDER: where the node may read and write files.
+let_reach() {
+    sed -i "s|^folders = .*|folders = {\"$2\"}|" "$work/$1/node.conf"
+    grep -q "^folders = .*$2" "$work/$1/node.conf" || fail "node.conf of $1 has no folders"
 }
 
 is_running() {

@@ -56,6 +56,7 @@ START_TEST(orders_of_the_store_arrive_as_they_were_given)
                                      .rekey_ms = 6,
                                      .rekey_bytes = UINT64_C(7) << 32,
                                      .ipc_allowed = true,
+                                     .sandbox = SANDBOX_BEST_EFFORT,
                                      .directory = "/srv/vigil node" };
     struct zap_guest guests[2] = { { .device_id = device }, { .curve_pk = "b" } };
     struct channel_frame frame;
@@ -84,6 +85,7 @@ START_TEST(orders_of_the_store_arrive_as_they_were_given)
     ck_assert_uint_eq(frame.config.rekey_ms, 6);
     ck_assert_uint_eq(frame.config.rekey_bytes, UINT64_C(7) << 32);
     ck_assert(frame.config.ipc_allowed);
+    ck_assert_int_eq(frame.config.sandbox, SANDBOX_BEST_EFFORT);
     ck_assert_str_eq(frame.config.directory, "/srv/vigil node");
     ck_assert(pass(&store, &net, &frame));
     ck_assert_int_eq(frame.type, CHANNEL_ROSTER);

@@ -77,6 +77,28 @@ START_TEST(every_option_is_taken)
 }
 END_TEST
 
+START_TEST(the_sandbox_is_on_and_reaches_what_is_named)
+{
+    ck_assert_int_eq(read_text(""), ERR_OK);
+    ck_assert_int_eq(config.sandbox, SANDBOX_ON);
+    ck_assert_uint_eq(config.folder_count, 2);
+    ck_assert_str_eq(config.folders[0], "/media");
+    ck_assert_str_eq(config.folders[1], "/mnt");
+    config_free(&config);
+    ck_assert_int_eq(read_text("sandbox = best-effort\nfolders = {\"/srv/backup\"}\n"), ERR_OK);
+    ck_assert_int_eq(config.sandbox, SANDBOX_BEST_EFFORT);
+    ck_assert_uint_eq(config.folder_count, 1);
+    ck_assert_str_eq(config.folders[0], "/srv/backup");
+    config_free(&config);
+    ck_assert_int_eq(read_text("sandbox = off\nfolders = {}\n"), ERR_OK);
+    ck_assert_int_eq(config.sandbox, SANDBOX_OFF);
+    ck_assert_uint_eq(config.folder_count, 0);
+    config_free(&config);
+    check_refused("\nsandbox = maybe\n", 2, "none of on, best-effort, off");
+    check_refused("folders = {\"/srv\", \"srv\"}\n", 1, "'srv' is no absolute path");
+}
+END_TEST
+
 START_TEST(a_peer_has_its_own_proxy_or_that_of_all)
 {
     ck_assert_int_eq(
@@ -141,5 +163,6 @@ START_TEST(the_example_is_a_configuration)
 END_TEST
 
 SUITE_MAIN_WITH("config", setup, teardown, no_file_is_all_defaults, every_option_is_taken,
-                a_peer_has_its_own_proxy_or_that_of_all, a_slip_is_told_with_file_and_line,
-                a_file_that_ends_too_soon_is_told_so, the_example_is_a_configuration)
+                the_sandbox_is_on_and_reaches_what_is_named, a_peer_has_its_own_proxy_or_that_of_all,
+                a_slip_is_told_with_file_and_line, a_file_that_ends_too_soon_is_told_so,
+                the_example_is_a_configuration)

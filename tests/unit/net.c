@@ -106,7 +106,8 @@ configure(struct office *office, int fd)
     struct channel_config config = { .device_id = office->device_id,
                                      .handshake_ms = HANDSHAKE_MS,
                                      .redial_ms_min = 20,
-                                     .redial_ms_max = 100 };
+                                     .redial_ms_max = 100,
+                                     .sandbox = SANDBOX_BEST_EFFORT };
 
     ck_assert_int_eq(channel_open(&office->channel, fd, CHANNEL_STORE), ERR_OK);
     memcpy(config.secret_key, office->pair.secret_key, sizeof config.secret_key);
