@@ -135,8 +135,8 @@ type_is_for(uint8_t type, enum channel_end end)
     if (type == CHANNEL_MESSAGE || type == CHANNEL_ROOM) {
         return true;
     }
-    return end == CHANNEL_NET ? type >= CHANNEL_CONFIG && type <= CHANNEL_HANGUP
-                              : type >= CHANNEL_READY && type <= CHANNEL_WARN;
+    return end == CHANNEL_NET ? (type >= CHANNEL_CONFIG && type <= CHANNEL_HANGUP) || type == CHANNEL_PING
+                              : type >= CHANNEL_READY && type <= CHANNEL_PONG;
 }
 
 static bool
@@ -240,6 +240,9 @@ channel_decode(struct channel_frame *frame_out, struct span bytes, enum channel_
     case CHANNEL_LISTEN:
     case CHANNEL_READY:
         frame.endpoint = read_endpoint(&in);
+        break;
+    case CHANNEL_PING:
+    case CHANNEL_PONG:
         break;
     case CHANNEL_DIAL:
         reader_copy(&in, frame.device_id.bytes, HASH_BYTES);
@@ -366,6 +369,20 @@ void
 channel_put_ready(struct channel *channel, struct span endpoint)
 {
     put_endpoint(channel, CHANNEL_READY, endpoint);
+}
+
+void
+channel_put_ping(struct channel *channel)
+{
+    (void)begin(channel, CHANNEL_PING, 0);
+    end(channel);
+}
+
+void
+channel_put_pong(struct channel *channel)
+{
+    (void)begin(channel, CHANNEL_PONG, 0);
+    end(channel);
 }
 
 void

@@ -2,8 +2,8 @@
  *
  *     frame = length u32 || type u8 || body            (length: of type and body)
  *
- *     store --> net   config  roster  listen  dial  hangup     message  room
- *     net --> store   ready   up  down  refused  warn          message  room
+ *     store --> net   config  roster  listen  dial  hangup     message  room  ping
+ *     net --> store   ready   up  down  refused  warn          message  room  pong
  *
  * Over a socketpair, non-blocking at both ends, each end with a queue of its own
  * for what is to be written. `net` meets strangers and may be theirs one day: the
@@ -30,11 +30,13 @@ enum channel_type {
     CHANNEL_HANGUP,     /* device */
     CHANNEL_MESSAGE,    /* device, bytes: either way */
     CHANNEL_ROOM,       /* device, yes or no: either way */
+    CHANNEL_PING,       /* answered by pong */
     CHANNEL_READY = 16, /* endpoint that strangers find closed, or none */
     CHANNEL_UP,         /* device */
     CHANNEL_DOWN,       /* device, reason: from then on there is room, both ways */
     CHANNEL_REFUSED,    /* reason, count */
     CHANNEL_WARN,       /* reason, count */
+    CHANNEL_PONG,
 };
 
 /* Which end decodes: each takes only what the other may say. */
@@ -117,6 +119,8 @@ void channel_put_dial(struct channel *channel, const struct hash *device_id,
 void channel_put_hangup(struct channel *channel, const struct hash *device_id);
 void channel_put_message(struct channel *channel, const struct hash *device_id, struct span bytes);
 void channel_put_room(struct channel *channel, const struct hash *device_id, bool has_room);
+void channel_put_ping(struct channel *channel);
+void channel_put_pong(struct channel *channel);
 void channel_put_ready(struct channel *channel, struct span endpoint);
 void channel_put_up(struct channel *channel, const struct hash *device_id);
 void channel_put_down(struct channel *channel, const struct hash *device_id, enum link_reason reason);

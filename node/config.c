@@ -35,6 +35,7 @@ report_args(cfg_t *cfg, const char *format, va_list args)
     int used = 0;
     if (cfg != NULL && cfg->filename != NULL) {
         used = snprintf(reporting->text, sizeof reporting->text, "%s:%d: ", cfg->filename, cfg->line);
+        reporting->line = (unsigned)cfg->line;
     }
     if (used >= 0 && (size_t)used < sizeof reporting->text) {
         (void)vsnprintf(reporting->text + used, sizeof reporting->text - (size_t)used, format, args);
@@ -480,6 +481,82 @@ config_read(const char *path, struct config *config_out, struct config_fault *fa
     reporting = NULL;
     cfg_free(cfg);
     return err;
+}
+
+/* --- comparing --- */
+
+static void
+note(struct config_changes *changes, const char *key, bool differs)
+{
+    size_t used = strlen(changes->keys);
+
+    if (differs) {
+        (void)snprintf(changes->keys + used, sizeof changes->keys - used, "%s%s", used == 0 ? "" : " ", key);
+    }
+}
+
+static bool
+lines_differ(const struct line_settings *a, const struct line_settings *b)
+{
+    return a->profile != b->profile || a->interval_min != b->interval_min || a->quiet_from != b->quiet_from ||
+           a->quiet_to != b->quiet_to || a->day_bytes != b->day_bytes || a->month_bytes != b->month_bytes;
+}
+
+static bool
+peers_differ(const struct config *a, const struct config *b)
+{
+    for (size_t n = 0; a->peer_count == b->peer_count && n < a->peer_count; n++) {
+        const struct config_peer *one = &a->peers[n];
+        const struct config_peer *other = &b->peers[n];
+
+        if (strcmp(one->name, other->name) != 0 || strcmp(one->device, other->device) != 0 ||
+            strcmp(one->endpoint, other->endpoint) != 0 || strcmp(one->proxy, other->proxy) != 0 ||
+            lines_differ(&one->line, &other->line)) {
+            return true;
+        }
+    }
+    return a->peer_count != b->peer_count;
+}
+
+static bool
+folders_differ(const struct config *a, const struct config *b)
+{
+    for (size_t n = 0; a->folder_count == b->folder_count && n < a->folder_count; n++) {
+        if (strcmp(a->folders[n], b->folders[n]) != 0) {
+            return true;
+        }
+    }
+    return a->folder_count != b->folder_count;
+}
+
+void
+config_compare(const struct config *before, const struct config *after, struct config_changes *changes_out)
+{
+    bool listen = strcmp(before->listen, after->listen) != 0;
+    bool handshake = before->handshake_ms != after->handshake_ms;
+    bool heartbeat = before->heartbeat_ms != after->heartbeat_ms;
+    bool map = before->map_mib != after->map_mib;
+    bool sandbox = !before->sandbox_fixed && before->sandbox != after->sandbox;
+    bool folders = folders_differ(before, after);
+
+    *changes_out = (struct config_changes){ .net = listen || handshake || heartbeat,
+                                            .restart = map || sandbox || folders };
+    note(changes_out, "name", strcmp(before->name, after->name) != 0);
+    note(changes_out, "listen", listen);
+    note(changes_out, "announce", strcmp(before->announce, after->announce) != 0);
+    note(changes_out, "profile", before->line.profile != after->line.profile);
+    note(changes_out, "interval_minutes", before->line.interval_min != after->line.interval_min);
+    note(changes_out, "quiet_hours",
+         before->line.quiet_from != after->line.quiet_from || before->line.quiet_to != after->line.quiet_to);
+    note(changes_out, "day_bytes", before->line.day_bytes != after->line.day_bytes);
+    note(changes_out, "month_bytes", before->line.month_bytes != after->line.month_bytes);
+    note(changes_out, "proxy", strcmp(before->proxy, after->proxy) != 0);
+    note(changes_out, "handshake_ms", handshake);
+    note(changes_out, "heartbeat_ms", heartbeat);
+    note(changes_out, "map_mib", map);
+    note(changes_out, "sandbox", sandbox);
+    note(changes_out, "folders", folders);
+    note(changes_out, "peer", peers_differ(before, after));
 }
 
 void

@@ -36,7 +36,8 @@ struct config {
     long heartbeat_ms; /* 0: none */
     long map_mib;      /* what the database may grow to before it is doubled */
     enum sandbox_mode sandbox;
-    char **folders; /* where backups and bundles may be written and read, beside the state directory */
+    bool sandbox_fixed; /* by an option of the command, whatever the file says */
+    char **folders;     /* where backups and bundles may be written and read, beside the state directory */
     size_t folder_count;
     struct config_peer *peers;
     size_t peer_count;
@@ -45,6 +46,7 @@ struct config {
 /* Room for one sentence: "node.conf:7: no such option 'lisen'". */
 struct config_fault {
     char text[256];
+    unsigned line; /* 0: of no line */
 };
 
 /* Read the file at `path`; a missing file is all defaults. ERR_INVALID: `fault_out` says where and what.
@@ -57,6 +59,16 @@ void config_free(struct config *config);
 struct cfg_t;
 MUST_CHECK enum err config_parse(struct cfg_t *cfg, const char *name, struct span text,
                                  struct config_fault *fault_out);
+
+/* How two configurations differ. */
+struct config_changes {
+    char keys[256]; /* names of what differs, with blanks between; "": nothing does */
+    bool net;       /* among it what the net process is told once */
+    bool restart;   /* and what only a new start brings about: map_mib, sandbox, folders */
+};
+
+void config_compare(const struct config *before, const struct config *after,
+                    struct config_changes *changes_out);
 
 /* A file with every option, its default and a line about it, appended to `out`; name and listen are filled in. */
 void config_write_example(const char *name, const char *listen, struct buf *out);

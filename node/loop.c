@@ -1,6 +1,8 @@
 #include "node/loop.h"
 
 #include "node/channel.h"
+#include "node/notify.h"
+#include "node/pulse.h"
 #include "node/serve.h"
 #include "node/spawn.h"
 #include "store/base/log.h"
@@ -28,6 +30,7 @@ enum {
     STOP_MS_MAX = 2000,           /* to say goodbye to peers */
     STATED_ENDPOINT_S = 400 * 24 * 3600,
     HOUR_MS = 3600 * 1000,
+    REWRITE_MS_MAX = 6 * 3600 * 1000, /* of a large replica on a slow disk */
 };
 
 struct loop {
@@ -42,6 +45,11 @@ struct loop {
     bool channel_open;
     int signals;
     bool stopping;
+    bool at_terminal; /* which may hang up */
+    bool reload_due;
+    bool reconfigure_due; /* peers do not know yet what was read */
+    uint64_t watchdog_ms;
+    struct pulse pulse;
     uint64_t generation;  /* of the roster, as net knows it */
     uint64_t rights_hour; /* of the wall clock, when rights were last looked at: certificates end */
     bool peers_due;       /* what is kept of them is to be read again */
@@ -279,6 +287,7 @@ channel_begin(struct loop *loop, int fd)
         return err;
     }
     loop->channel_open = true;
+    pulse_begin(&loop->pulse);
     loop->status.net_pid = loop->spawn.pid;
     memcpy(first.secret_key, identity->transport_secret, sizeof first.secret_key);
     loop_sockets_path(first.directory, sizeof first.directory, loop->options.directory);
@@ -311,6 +320,29 @@ channel_end(struct loop *loop)
         if (peer->state != PEER_DOWN) {
             peer_went(loop, peer, "the net process ended");
         }
+    }
+}
+
+/* Whether it still answers; what lives is told of. */
+static void
+take_pulse(struct loop *loop)
+{
+    uint64_t now_ms = steady_ms(loop);
+
+    if (!loop->channel_open) {
+        return;
+    }
+    if (pulse_asks(&loop->pulse, now_ms)) {
+        channel_put_ping(&loop->channel);
+    }
+    if (pulse_is_lost(&loop->pulse)) {
+        log_event("net-silent", NULL);
+        spawn_stop(&loop->spawn);
+        channel_end(loop);
+        return;
+    }
+    if (pulse_tells(&loop->pulse, now_ms)) {
+        notify_alive();
     }
 }
 
@@ -451,6 +483,9 @@ on_frame(struct loop *loop, const struct channel_frame *frame)
     case CHANNEL_REFUSED:
         status_refused(&loop->status, reason_text(frame->reason), frame->count);
         break;
+    case CHANNEL_PONG:
+        pulse_heard(&loop->pulse);
+        break;
     case CHANNEL_WARN:
         status_warn(&loop->status, reason_text(frame->reason), frame->count);
         log_event("net-warning", "reason=\"%s\"", reason_text(frame->reason));
@@ -458,6 +493,67 @@ on_frame(struct loop *loop, const struct channel_frame *frame)
     default:
         break; /* the decoder lets nothing else through */
     }
+}
+
+/* --- the configuration --- */
+
+/* What is decided once stays as it was, until the node starts again. */
+static void
+keep_fixed(struct config *fresh, struct config *old)
+{
+    char **folders = fresh->folders;
+    size_t folder_count = fresh->folder_count;
+
+    fresh->map_mib = old->map_mib;
+    fresh->sandbox = old->sandbox;
+    fresh->sandbox_fixed = old->sandbox_fixed;
+    fresh->folders = old->folders;
+    fresh->folder_count = old->folder_count;
+    old->folders = folders;
+    old->folder_count = folder_count;
+}
+
+static void
+take_changes(struct loop *loop, struct config *fresh, const struct config_changes *changes)
+{
+    struct config *config = loop->options.config;
+    struct config old = *config;
+
+    keep_fixed(fresh, &old);
+    *config = *fresh;
+    config_free(&old);
+    loop->status.config_waits = loop->status.config_waits || changes->restart;
+    loop->reconfigure_due = true;
+    loop->tend_due = true;
+    if (changes->net && loop->channel_open) {
+        /* It is told these things once: another one is started. */
+        spawn_stop(&loop->spawn);
+        channel_end(loop);
+    }
+}
+
+/* Read it again, and keep the old one if the new one cannot be used. What is wrong with it is for the eyes of who wrote it, not for the log. */
+static void
+reload(struct loop *loop)
+{
+    char path[4096];
+    struct config fresh;
+    struct config_fault fault;
+    struct config_changes changes;
+
+    loop->reload_due = false;
+    notify_reloading();
+    (void)snprintf(path, sizeof path, "%s/node.conf", loop->options.directory);
+    enum err err = config_read(path, &fresh, &fault);
+    loop->status.config_refused = err != ERR_OK;
+    if (err != ERR_OK) {
+        log_event("config-refused", "err=%s line=%u", err_code(err), fault.line);
+    } else {
+        config_compare(loop->options.config, &fresh, &changes);
+        log_event("config-read", "changed=\"%s\"%s", changes.keys, changes.restart ? " waits=restart" : "");
+        take_changes(loop, &fresh, &changes);
+    }
+    notify_ready();
 }
 
 /* --- turns --- */
@@ -524,6 +620,13 @@ follow_roster(struct loop *loop)
     bool changed = generation != loop->generation;
 
     loop->peers_due = serve_peers_changed(loop->serve) || loop->peers_due;
+    if (loop->reconfigure_due) {
+        if (peers_configure(loop->peers, loop->options.config) != ERR_OK) {
+            return; /* tried again at the next turn */
+        }
+        loop->reconfigure_due = false;
+        loop->peers_due = true;
+    }
     if (loop->peers_due) {
         if (!reload_peers(loop)) {
             return; /* half of them may lack the proxy through which alone they are called: tried again at the next turn */
@@ -811,6 +914,7 @@ wait_ms(const struct loop *loop, uint64_t most)
     wait = least(wait, gossip_wait_ms(loop->gossip, steady_ms(loop)));
     wait = least(wait, serve_wait_ms(loop->serve));
     wait = least(wait, dial_wait_ms(loop));
+    wait = loop->channel_open ? least(wait, pulse_wait_ms(&loop->pulse, steady_ms(loop))) : wait;
     if (loop->more_to_send && loop->channel_open &&
         channel_queued(&loop->channel) <= CHANNEL_QUEUE_BYTES / 2) {
         wait = 0;
@@ -824,7 +928,11 @@ read_signals(struct loop *loop)
     struct signalfd_siginfo info;
 
     while (read(loop->signals, &info, sizeof info) == (ssize_t)sizeof info) {
-        loop->stopping = loop->stopping || info.ssi_signo == SIGTERM || info.ssi_signo == SIGINT;
+        bool hung_up = info.ssi_signo == SIGHUP;
+
+        loop->stopping = loop->stopping || info.ssi_signo == SIGTERM || info.ssi_signo == SIGINT ||
+                         (hung_up && loop->at_terminal);
+        loop->reload_due = loop->reload_due || hung_up;
     }
 }
 
@@ -862,7 +970,13 @@ rewrite_if_due(struct loop *loop)
         return ERR_OK;
     }
     serve_forget(loop->serve);
+    if (loop->watchdog_ms > 0) {
+        notify_allow_ms(REWRITE_MS_MAX);
+    }
     enum err err = replica_compact(loop->options.replica);
+    if (loop->watchdog_ms > 0) {
+        notify_allow_ms(loop->watchdog_ms);
+    }
     /* A receipt says that it was done, or waits for room. */
     loop->tend_due = true;
     return err;
@@ -872,12 +986,16 @@ enum err
 loop_turn(struct loop *loop, uint64_t most)
 {
     sleep_until(loop, most);
+    if (loop->reload_due && !loop->stopping) {
+        reload(loop);
+    }
     serve_take(loop->serve);
     enum err err = work(loop);
     if (err == ERR_OK) {
         err = rewrite_if_due(loop);
     }
     watch_net(loop);
+    take_pulse(loop);
     follow_roster(loop);
     if (ends_the_node(err)) {
         /* Who waits is told; peers hear nothing more. */
@@ -916,10 +1034,12 @@ open_signals(struct loop *loop)
     (void)sigemptyset(&set);
     (void)sigaddset(&set, SIGTERM);
     (void)sigaddset(&set, SIGINT);
+    (void)sigaddset(&set, SIGHUP);
     (void)sigaddset(&set, SIGCHLD); /* net died: wake up */
     if (sigprocmask(SIG_BLOCK, &set, NULL) != 0) {
         return ERR_IO;
     }
+    loop->at_terminal = isatty(STDIN_FILENO) == 1;
     loop->signals = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
     return loop->signals < 0 ? ERR_IO : ERR_OK;
 }
@@ -1012,6 +1132,8 @@ loop_open(struct loop **loop_out, const struct loop_options *options)
     loop->generation = UINT64_MAX;
     loop->status.started_ms = world_wall_ms(&options->world->world);
     loop->status.memory_locks = crypto_memory_locks();
+    loop->watchdog_ms = notify_watchdog_ms();
+    pulse_init(&loop->pulse, loop->watchdog_ms);
     loop->status.sandbox = options->sandbox.mode;
     (void)snprintf(loop->status.sandbox_missing, sizeof loop->status.sandbox_missing, "%s",
                    options->sandbox.missing);

@@ -21,7 +21,7 @@ struct loop;
 struct loop_options {
     struct replica *replica;
     struct real_world *world;
-    const struct config *config;
+    struct config *config; /* replaced by what SIGHUP brings */
     const char *directory;
     const char *version;
     int starter;                  /* its descriptor; 0: net is a child of this process */
@@ -36,7 +36,8 @@ void loop_sockets_path(char *out, size_t room, const char *directory);
 MUST_CHECK enum err loop_open(struct loop **loop_out, const struct loop_options *options);
 void loop_close(struct loop **loop);
 
-/* Run until SIGTERM or SIGINT has come. ERR_IO: the disk failed; start again, it is verified then. */
+/* Run until SIGTERM or SIGINT has come, or the terminal has gone. SIGHUP without one: node.conf is read again, and what it says is done; one
+ * that cannot be used changes nothing. ERR_IO: the disk failed; start again, it is verified then. */
 MUST_CHECK enum err loop_run(struct loop *loop);
 
 /* One pass that waits at most `wait_ms`: for tests. */

@@ -4,6 +4,7 @@
 #include "node/json_memory.h"
 #include "node/loop.h"
 #include "node/net.h"
+#include "node/notify.h"
 #include "node/restoring.h"
 #include "node/setup.h"
 #include "store/base/log.h"
@@ -13,13 +14,13 @@
 #include "sync/endpoint.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
-#include <systemd/sd-daemon.h>
 #include <unistd.h>
 
 #define VIGIL_VERSION "0.1.0"
@@ -206,6 +207,19 @@ static const struct argp rebuild_argp = {
     NULL
 };
 
+static const struct argp config_argp = {
+    NULL,
+    parse_option,
+    "DIR",
+    "Read DIR/node.conf as a node does when it starts, or gets SIGHUP, and say whether it can be used.\v"
+    "Changes nothing; exits 5 if it cannot be used, with the line.\n\n"
+    "Example:\n"
+    "  vigild config /var/lib/vigil && systemctl reload vigild",
+    NULL,
+    NULL,
+    NULL
+};
+
 static const struct argp_option change_options[] = {
     { "key-memory", OPTION_KEY_MEMORY, "MIB", 0, "Memory that unlocking takes; without this it is measured",
       9 },
@@ -259,6 +273,19 @@ harden(void)
     (void)umask(077);
     (void)setrlimit(RLIMIT_CORE, &no_core);
     (void)prctl(PR_SET_DUMPABLE, 0);
+}
+
+/* Of a service whose manager hands it over: see LoadCredentialEncrypted of systemd.exec(5). Only a path is in the environment. */
+static void
+look_for_credential(struct ask *ask)
+{
+    const char *directory = getenv("CREDENTIALS_DIRECTORY");
+    char path[SETUP_PATH_BYTES];
+
+    if (ask->fd < 0 && directory != NULL && directory[0] == '/' &&
+        snprintf(path, sizeof path, "%s/passphrase", directory) < (int)sizeof path) {
+        ask->fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+    }
 }
 
 bool
@@ -519,6 +546,7 @@ read_config(const struct arguments *arguments, struct config *config, int *exit_
         return false;
     }
     config->sandbox = arguments->sandbox_said ? arguments->sandbox : config->sandbox;
+    config->sandbox_fixed = arguments->sandbox_said;
     return true;
 }
 
@@ -547,6 +575,9 @@ open_node(struct arguments *arguments, const struct world *world, enum sandbox_r
     }
     /* The starter goes first: what it does not see cannot be taken from it. */
     bool opened = role != SANDBOX_STORE || begin_starter(arguments, node, &fault);
+    if (role != SANDBOX_ROLES) {
+        look_for_credential(&arguments->ask);
+    }
     if (opened && !get_passphrase(arguments, false, &passphrase, exit_out)) {
         close_node(node);
         return false;
@@ -580,9 +611,9 @@ run_loop(const struct loop_options *options)
                                               : "look at the disk and at the system log");
     }
     log_event("ready", "api=%s/api", options->directory);
-    (void)sd_notify(0, "READY=1");
+    notify_ready();
     err = loop_run(loop);
-    (void)sd_notify(0, "STOPPING=1");
+    notify_stopping();
     loop_close(&loop);
     if (err != ERR_OK) {
         return complain_of(err, "the node stopped, since its disk could not be written", err_text(err),
@@ -733,6 +764,21 @@ do_offline(struct arguments *arguments, struct real_world *world, int (*step)(st
     return status;
 }
 
+/* --- config --- */
+
+static int
+do_config(const struct arguments *arguments)
+{
+    struct config config;
+    int status = STATUS_DONE;
+
+    if (read_config(arguments, &config, &status)) {
+        (void)printf("%s/node.conf can be used\n", arguments->directory);
+        config_free(&config);
+    }
+    return status;
+}
+
 /* --- main --- */
 
 static void
@@ -747,6 +793,7 @@ print_help(FILE *to)
                       "  rebuild     make views and indexes anew from the journal\n"
                       "  backup      write a backup of a node that is not running\n"
                       "  restore     restore a backup\n"
+                      "  config      check node.conf, and change nothing\n"
                       "  self-test   try the sandbox of each process\n\n"
                       "To try it out:\n"
                       "  vigild init --trial /tmp/trial\n"
@@ -760,16 +807,12 @@ run_command(const char *command, struct arguments *arguments, int argc, char **a
     static const struct {
         const char *name;
         const struct argp *argp;
-    } commands[] = { { "init", &init_argp },
-                     { "run", &run_argp },
-                     { "passphrase", &passphrase_argp },
-                     { "verify", &verify_argp },
-                     { "rebuild", &rebuild_argp },
-                     { "backup", &backup_argp },
-                     { "restore", &restore_argp },
-                     { "self-test", &self_test_argp },
-                     { "net", &net_argp },
-                     { "starter", &starter_argp } };
+    } commands[] = {
+        { "init", &init_argp },       { "run", &run_argp },         { "passphrase", &passphrase_argp },
+        { "verify", &verify_argp },   { "rebuild", &rebuild_argp }, { "backup", &backup_argp },
+        { "restore", &restore_argp }, { "config", &config_argp },   { "self-test", &self_test_argp },
+        { "net", &net_argp },         { "starter", &starter_argp }
+    };
     char shown[32];
     struct real_world world;
     const struct argp *argp = NULL;
@@ -811,6 +854,9 @@ run_command(const char *command, struct arguments *arguments, int argc, char **a
     if (crypto_start() != ERR_OK) {
         return complain_of(ERR_NEWER, "the library libsodium cannot be used here",
                            "it accepts keys that must be refused (CVE-2025-69277)", "upgrade libsodium");
+    }
+    if (argp == &config_argp) {
+        return do_config(arguments);
     }
     if (argp == &self_test_argp) {
         return do_self_test();

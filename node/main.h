@@ -1,6 +1,6 @@
 /* main.h - vigild's commands: what its files share; nobody else includes it.
  *
- *     main.c           init, run, passphrase, verify, rebuild
+ *     main.c           init, run, passphrase, verify, rebuild, config
  *     main_backup.c    backup, restore
  *     main_self_test.c self-test
  */

@@ -297,6 +297,9 @@ take_order(struct net *net, struct channel_frame *frame)
     case CHANNEL_ROOM:
         link_set_room(net->link, &frame->device_id, frame->has_room);
         break;
+    case CHANNEL_PING:
+        channel_put_pong(&net->channel);
+        break;
     default:
         /* channel_decode lets nothing else through. */
         abort();

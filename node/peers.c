@@ -114,24 +114,36 @@ address_drop(struct peers *peers, size_t n)
             (peers->address_count - n) * sizeof peers->addresses[0]);
 }
 
+enum err
+peers_configure(struct peers *peers, const struct config *config)
+{
+    enum err err = ERR_OK;
+
+    for (size_t n = peers->address_count; n > 0; n--) {
+        if (!peers->addresses[n - 1].added) {
+            address_drop(peers, n - 1);
+        }
+    }
+    peers->line = config->line;
+    peers->line.profile = config->line.profile == 0 ? PROFILE_LAN : config->line.profile;
+    (void)snprintf(peers->proxy, sizeof peers->proxy, "%s", config->proxy == NULL ? "" : config->proxy);
+    for (size_t n = 0; err == ERR_OK && n < config->peer_count; n++) {
+        const struct config_peer *from = &config->peers[n];
+        const char *const parts[] = { from->device, from->endpoint, from->name,
+                                      from->proxy == NULL ? "" : from->proxy };
+
+        err = address_append(peers, parts, false, &from->line);
+    }
+    return err;
+}
+
 struct peers *
 peers_new(const struct config *config)
 {
     struct peers *peers = calloc(1, sizeof *peers);
 
-    if (peers != NULL) {
-        peers->line = config->line;
-        peers->line.profile = config->line.profile == 0 ? PROFILE_LAN : config->line.profile;
-        (void)snprintf(peers->proxy, sizeof peers->proxy, "%s", config->proxy == NULL ? "" : config->proxy);
-    }
-    for (size_t n = 0; peers != NULL && n < config->peer_count; n++) {
-        const struct config_peer *from = &config->peers[n];
-        const char *const parts[] = { from->device, from->endpoint, from->name,
-                                      from->proxy == NULL ? "" : from->proxy };
-
-        if (address_append(peers, parts, false, &from->line) != ERR_OK) {
-            peers_free(&peers);
-        }
+    if (peers != NULL && peers_configure(peers, config) != ERR_OK) {
+        peers_free(&peers);
     }
     return peers;
 }

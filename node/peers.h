@@ -65,6 +65,9 @@ struct peers;
 struct peers *peers_new(const struct config *config);
 void peers_free(struct peers **peers);
 
+/* Take another configuration; peers_load and peers_update are to follow. ERR_MEMORY: it is taken in part; try again. */
+MUST_CHECK enum err peers_configure(struct peers *peers, const struct config *config);
+
 /* Read what peer.add kept. Errors of the tables, ERR_MEMORY. */
 MUST_CHECK enum err peers_load(struct peers *peers, struct table_txn *txn);
 

@@ -331,6 +331,10 @@ drop_capabilities(uint64_t kept)
     if (syscall(SYS_capget, &header, data) != 0) {
         return false;
     }
+    /* Who has none needs not drop them, by a call that the service manager forbids. */
+    if ((data[0].permitted | data[1].permitted | data[0].inheritable | data[1].inheritable) == 0) {
+        return true;
+    }
     for (unsigned n = 0; n < 2; n++) {
         uint32_t mask = (uint32_t)(kept >> 32 * n);
 
@@ -524,9 +528,11 @@ add_calls(scmp_filter_ctx filter, enum sandbox_role role)
         const struct argument_rule *rule = &argument_rules[n];
 
         if ((rule->roles >> role & 1) != 0 && rule->call >= 0) {
-            struct scmp_arg_cmp when =
-                rule->mask == IS ? SCMP_CMP64(rule->at, SCMP_CMP_EQ, rule->value)
-                                 : SCMP_CMP64(rule->at, SCMP_CMP_MASKED_EQ, rule->mask, rule->value);
+            /* Of two data, the first is the mask. */
+            struct scmp_arg_cmp when = { .arg = rule->at,
+                                         .op = rule->mask == IS ? SCMP_CMP_EQ : SCMP_CMP_MASKED_EQ,
+                                         .datum_a = rule->mask == IS ? rule->value : rule->mask,
+                                         .datum_b = rule->mask == IS ? 0 : rule->value };
 
             error = seccomp_rule_add(
                 filter, rule->fault == 0 ? SCMP_ACT_ALLOW : SCMP_ACT_ERRNO((uint32_t)rule->fault), rule->call,
@@ -558,8 +564,11 @@ enter_seccomp(enum sandbox_role role)
     }
     /* For abort: nobody but itself. */
     if (error == 0 && role != SANDBOX_STARTER) {
-        error = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(tgkill), 1,
-                                 SCMP_CMP64(0, SCMP_CMP_EQ, (scmp_datum_t)getpid()));
+        struct scmp_arg_cmp own = {
+            .arg = 0, .op = SCMP_CMP_EQ, .datum_a = (scmp_datum_t)getpid(), .datum_b = 0
+        };
+
+        error = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(tgkill), 1, own);
     }
     if (error == 0) {
         error = seccomp_load(filter);

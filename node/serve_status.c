@@ -220,6 +220,14 @@ warnings_json(const struct call *call, const struct table_stat *stat, const stru
         warn(warnings, "the sandbox is not whole (%s): whoever takes a process over may do more than it must",
              status->sandbox_missing);
     }
+    if (status->config_refused) {
+        warn(warnings, "node.conf was changed and cannot be used, so that what it said before goes on: "
+                       "vigild config DIR "
+                       "says what is wrong");
+    }
+    if (status->config_waits) {
+        warn(warnings, "node.conf was changed, and map_mib, sandbox or folders count from the next start on");
+    }
     if (status->starter_gone) {
         warn(warnings, "what starts the net process has ended: stop the node, and run it again");
     } else if (status->net_pid == 0) {

@@ -26,7 +26,9 @@ struct status {
     bool net_ready;
     char listening[STATUS_TEXT_BYTES]; /* the endpoint that was found closed to strangers; "" */
     bool memory_locks;
-    bool starter_gone; /* net is not started again */
+    bool config_refused; /* node.conf was changed, and cannot be used */
+    bool config_waits;   /* or only by a new start */
+    bool starter_gone;   /* net is not started again */
     enum sandbox_mode sandbox;
     char sandbox_missing[SANDBOX_TEXT_BYTES];     /* "": it is whole */
     struct status_count door[STATUS_REASONS_MAX]; /* what was refused at our door */

@@ -99,6 +99,49 @@ START_TEST(the_sandbox_is_on_and_reaches_what_is_named)
 }
 END_TEST
 
+static void
+check_changed(const char *before, const char *after, const char *keys, bool net, bool restart)
+{
+    struct config first;
+    struct config_changes changes;
+
+    ck_assert_int_eq(read_text(before), ERR_OK);
+    first = config;
+    ck_assert_int_eq(read_text(after), ERR_OK);
+    config_compare(&first, &config, &changes);
+    ck_assert_str_eq(changes.keys, keys);
+    ck_assert_int_eq(changes.net, net);
+    ck_assert_int_eq(changes.restart, restart);
+    config_free(&first);
+    config_free(&config);
+}
+
+START_TEST(what_changed_is_named_and_whether_it_takes_a_new_start)
+{
+    static const char one[] = "peer \"a\" {\n device = \"1\"\n endpoint = \"tcp://a:1\"\n}\n";
+    static const char other[] = "peer \"a\" {\n device = \"1\"\n endpoint = \"tcp://a:2\"\n}\n";
+    static const char metered[] =
+        "peer \"a\" {\n device = \"1\"\n endpoint = \"tcp://a:1\"\n interval_minutes = 7\n}\n";
+
+    check_changed("", "", "", false, false);
+    check_changed(one, one, "", false, false);
+    check_changed("", one, "peer", false, false);
+    check_changed(one, other, "peer", false, false);
+    check_changed(one, metered, "peer", false, false);
+    check_changed("",
+                  "name = \"x\"\nprofile = wan\nproxy = \"socks5://127.0.0.1:1\"\nannounce = \"tcp://a:1\"\n",
+                  "name announce profile proxy", false, false);
+    check_changed(
+        "", "interval_minutes = 7\nquiet_hours = \"22:00-06:00\"\nday_bytes = \"1M\"\nmonth_bytes = \"9M\"\n",
+        "interval_minutes quiet_hours day_bytes month_bytes", false, false);
+    check_changed("", "listen = \"tcp://0.0.0.0:1\"\n", "listen", true, false);
+    check_changed("", "handshake_ms = 9000\nheartbeat_ms = 0\n", "handshake_ms heartbeat_ms", true, false);
+    check_changed("", "map_mib = 64\n", "map_mib", false, true);
+    check_changed("", "sandbox = off\nfolders = {\"/media\"}\n", "sandbox folders", false, true);
+    check_changed("", "folders = {\"/media\", \"/srv\"}\n", "folders", false, true);
+}
+END_TEST
+
 START_TEST(a_peer_has_its_own_proxy_or_that_of_all)
 {
     ck_assert_int_eq(
@@ -163,6 +206,7 @@ START_TEST(the_example_is_a_configuration)
 END_TEST
 
 SUITE_MAIN_WITH("config", setup, teardown, no_file_is_all_defaults, every_option_is_taken,
+                what_changed_is_named_and_whether_it_takes_a_new_start,
                 the_sandbox_is_on_and_reaches_what_is_named, a_peer_has_its_own_proxy_or_that_of_all,
                 a_slip_is_told_with_file_and_line, a_file_that_ends_too_soon_is_told_so,
                 the_example_is_a_configuration)

@@ -32,7 +32,7 @@ struct office {
     struct key_pair pair;
     struct hash device_id;
     char endpoint[ENDPOINT_BYTES];
-    uint64_t counts[CHANNEL_WARN + 1]; /* frames, by type */
+    uint64_t counts[CHANNEL_PONG + 1]; /* frames, by type */
     enum link_reason reason;           /* the last */
     bool has_room;
     struct buf last; /* the message that came last */
@@ -282,6 +282,15 @@ START_TEST(until_a_roster_is_sent_nobody_comes_in)
 }
 END_TEST
 
+START_TEST(a_net_that_lives_answers_a_ping)
+{
+    channel_put_ping(&ada.channel);
+    channel_put_ping(&ada.channel);
+    ck_assert_soon(ada.counts[CHANNEL_PONG] == 2);
+    ck_assert_uint_eq(ben.counts[CHANNEL_PONG], 0);
+}
+END_TEST
+
 START_TEST(a_killed_net_is_reaped_started_again_and_connects_again)
 {
     int fd = -1;
@@ -431,6 +440,7 @@ main(int argc, char **argv)
     const TTest *const tests[] = { net_is_a_process_of_its_own_with_no_file_but_the_channel_and_sockets,
                                    net_leaves_no_core_and_cannot_be_looked_into_or_gain_rights,
                                    until_a_roster_is_sent_nobody_comes_in,
+                                   a_net_that_lives_answers_a_ping,
                                    a_killed_net_is_reaped_started_again_and_connects_again,
                                    a_net_that_keeps_dying_is_started_again_later_each_time,
                                    net_ends_when_the_store_does,
