@@ -284,6 +284,29 @@ static const struct argument_rule {
     { SCMP_SYS(prlimit64), S | N | C, 0, IS, 0, 0 }, /* its own */
 };
 
+/* Of a program of others nobody knows what it calls; it may do all but this. mat2 builds a sandbox of its own for the programs that it calls,
+ * for which it mounts: so there is no Landlock, under which nobody mounts, and what it may do in namespaces of its own is left to it. */
+static const int tool_forbidden[] = {
+    SCMP_SYS(add_key),
+    SCMP_SYS(bpf),
+    SCMP_SYS(delete_module),
+    SCMP_SYS(finit_module),
+    SCMP_SYS(init_module),
+    SCMP_SYS(io_uring_setup),
+    SCMP_SYS(kcmp),
+    SCMP_SYS(kexec_file_load),
+    SCMP_SYS(kexec_load),
+    SCMP_SYS(keyctl),
+    SCMP_SYS(open_by_handle_at),
+    SCMP_SYS(perf_event_open),
+    SCMP_SYS(process_vm_readv),
+    SCMP_SYS(process_vm_writev),
+    SCMP_SYS(ptrace),
+    SCMP_SYS(request_key),
+    SCMP_SYS(userfaultfd),
+};
+static const int tool_families[] = { AF_INET, AF_INET6, AF_PACKET, AF_VSOCK, AF_BLUETOOTH, AF_CAN };
+
 /* --- What is missing ---------------------------------------------------------------- */
 
 static void
@@ -298,12 +321,14 @@ miss(struct sandbox_state *state, const char *what, int number)
 
 /* --- Privileges --------------------------------------------------------------------- */
 
+/* A program of others is made dumpable again by its exec, and its starter may have to write to /proc/self until then. */
 static bool
-leave_no_trace(void)
+leave_no_trace(enum sandbox_role role)
 {
     static const struct rlimit none = { 0, 0 };
 
-    return setrlimit(RLIMIT_CORE, &none) == 0 && prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) == 0 &&
+    return setrlimit(RLIMIT_CORE, &none) == 0 &&
+           (role == SANDBOX_TOOL || prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) == 0) &&
            prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0;
 }
 
@@ -542,11 +567,33 @@ add_calls(scmp_filter_ctx filter, enum sandbox_role role)
     return error;
 }
 
+static int
+add_tool_calls(scmp_filter_ctx filter)
+{
+    struct scmp_arg_cmp types = { .arg = 1, .op = SCMP_CMP_EQ, .datum_a = TIOCSTI, .datum_b = 0 };
+    int error = seccomp_rule_add(filter, SCMP_ACT_KILL_PROCESS, SCMP_SYS(ioctl), 1, types);
+
+    for (size_t n = 0; error == 0 && n < sizeof tool_forbidden / sizeof tool_forbidden[0]; n++) {
+        if (tool_forbidden[n] >= 0) {
+            error = seccomp_rule_add(filter, SCMP_ACT_KILL_PROCESS, tool_forbidden[n], 0);
+        }
+    }
+    for (size_t n = 0; error == 0 && n < sizeof tool_families / sizeof tool_families[0]; n++) {
+        struct scmp_arg_cmp family = {
+            .arg = 0, .op = SCMP_CMP_EQ, .datum_a = (scmp_datum_t)tool_families[n], .datum_b = 0
+        };
+
+        error = seccomp_rule_add(filter, SCMP_ACT_ERRNO(EAFNOSUPPORT), SCMP_SYS(socket), 1, family);
+    }
+    return error;
+}
+
 /* 0, or an errno. */
 static int
 enter_seccomp(enum sandbox_role role)
 {
-    scmp_filter_ctx filter = seccomp_init(SCMP_ACT_KILL_PROCESS);
+    bool ours = role != SANDBOX_TOOL;
+    scmp_filter_ctx filter = seccomp_init(ours ? SCMP_ACT_KILL_PROCESS : SCMP_ACT_ALLOW);
     int error = filter == NULL ? -ENOMEM : 0;
 
     if (error == 0) {
@@ -556,14 +603,14 @@ enter_seccomp(enum sandbox_role role)
         error = seccomp_attr_set(filter, SCMP_FLTATR_CTL_OPTIMIZE, 2);
     }
     if (error == 0) {
-        error = add_calls(filter, role);
+        error = ours ? add_calls(filter, role) : add_tool_calls(filter);
     }
     /* Its flags lie in memory, where no filter can look; who is told that it is not there takes clone. */
-    if (error == 0) {
+    if (error == 0 && ours) {
         error = seccomp_rule_add(filter, SCMP_ACT_ERRNO(ENOSYS), SCMP_SYS(clone3), 0);
     }
     /* For abort: nobody but itself. */
-    if (error == 0 && role != SANDBOX_STARTER) {
+    if (error == 0 && ours && role != SANDBOX_STARTER) {
         struct scmp_arg_cmp own = {
             .arg = 0, .op = SCMP_CMP_EQ, .datum_a = (scmp_datum_t)getpid(), .datum_b = 0
         };
@@ -580,10 +627,12 @@ enter_seccomp(enum sandbox_role role)
 static void
 enter(const struct sandbox_options *options, struct sandbox_state *state)
 {
-    if (!leave_groups() || !drop_capabilities(kept_capabilities(options->role))) {
+    bool ours = options->role != SANDBOX_TOOL;
+
+    if (ours && (!leave_groups() || !drop_capabilities(kept_capabilities(options->role)))) {
         miss(state, "dropping privileges", errno);
     }
-    int error = enter_landlock(options);
+    int error = ours ? enter_landlock(options) : 0;
     if (error != 0) {
         miss(state, "Landlock", error);
     }
@@ -611,7 +660,7 @@ bool
 sandbox_enter(const struct sandbox_options *options, struct sandbox_state *state_out)
 {
     *state_out = (struct sandbox_state){ .mode = options->mode, .whole = true };
-    if (!leave_no_trace()) {
+    if (!leave_no_trace(options->role)) {
         miss(state_out, "no new privileges", errno);
     }
     if (options->mode == SANDBOX_OFF) {
@@ -630,7 +679,7 @@ sandbox_enter(const struct sandbox_options *options, struct sandbox_state *state
 /* --- Names ------------------------------------------------------------------------------- */
 
 static const char *const mode_texts[SANDBOX_MODES] = { "on", "best-effort", "off" };
-static const char *const role_texts[SANDBOX_ROLES] = { "store", "net", "starter", "check" };
+static const char *const role_texts[SANDBOX_ROLES] = { "store", "net", "starter", "check", "tool" };
 
 bool
 sandbox_mode_parse(const char *text, enum sandbox_mode *mode_out)

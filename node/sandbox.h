@@ -2,7 +2,7 @@
  *
  *     starter --exec--> net            no process below may undo what the one above gave up
  *        |               |
- *        +-- asked by  store           check: vigild verify and rebuild
+ *        +-- asked by  store           check: vigild verify and rebuild     tool: mat2, for vigil
  *
  *     privileges   none new, no capabilities, no groups, no core, no debugger
  *     Landlock     the paths that the process works with, and no others
@@ -24,6 +24,7 @@ enum sandbox_role {
     SANDBOX_NET,     /* sockets; no file but what looking up a name takes */
     SANDBOX_STARTER, /* as net, and may start this program again */
     SANDBOX_CHECK,   /* reads a replica that does not run: as the store, without any socket */
+    SANDBOX_TOOL, /* a program of others that is run on a file: any path, no network, nobody else's memory */
     SANDBOX_ROLES,
 };
 

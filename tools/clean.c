@@ -1,5 +1,6 @@
 #include "tools/clean.h"
 
+#include "node/sandbox.h"
 #include "tools/fault.h"
 
 #include <dirent.h>
@@ -79,9 +80,13 @@ become(const char *path, const char *folder, const char *name)
 {
     char home[PATH_MAX];
     char temporary[PATH_MAX];
+    struct sandbox_state sandbox;
     char *const arguments[] = { (char *)program, (char *)"--", (char *)name, NULL };
 
     if (chdir(folder) != 0 || getcwd(home, sizeof home - 8) == NULL) {
+        _exit(126);
+    }
+    if (!sandbox_enter(&(struct sandbox_options){ .role = SANDBOX_TOOL }, &sandbox)) {
         _exit(126);
     }
     if (snprintf(temporary, sizeof temporary, "TMPDIR=%s", home) >= (int)sizeof temporary) {
