@@ -17,6 +17,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/signalfd.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 enum {
@@ -346,6 +347,22 @@ take_pulse(struct loop *loop)
     }
 }
 
+static void
+tell_death(struct loop *loop)
+{
+    int status = loop->spawn.status;
+
+    if (WIFSIGNALED(status) && WTERMSIG(status) == SIGSYS) {
+        log_event("net-forbidden", NULL);
+        status_warn(&loop->status,
+                    "the network process made a call that it never makes, and was ended: a peer may have "
+                    "tried to take it over",
+                    1);
+        return;
+    }
+    log_event("net-died", "status=%d", status);
+}
+
 /* Start it again when it died, or when it spoke nonsense. */
 static void
 watch_net(struct loop *loop)
@@ -365,7 +382,7 @@ watch_net(struct loop *loop)
     }
     switch (spawn_check(&loop->spawn, steady_ms(loop), &fd)) {
     case SPAWN_DIED:
-        log_event("net-died", "status=%d", loop->spawn.status);
+        tell_death(loop);
         channel_end(loop);
         break;
     case SPAWN_STARTED:
