@@ -332,8 +332,6 @@ leave_no_trace(enum sandbox_role role)
            prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0;
 }
 
-#ifndef VIGIL_SANDBOX_RELAXED
-
 /* Where the system forbids to leave groups, there must be none. */
 static bool
 leave_groups(void)
@@ -642,18 +640,18 @@ enter(const struct sandbox_options *options, struct sandbox_state *state)
     }
 }
 
-#endif
-
 /* --- Entering --------------------------------------------------------------------------- */
+
+#ifdef VIGIL_SANDBOX_RELAXED
+static const bool relaxed = true;
+#else
+static const bool relaxed = false;
+#endif
 
 bool
 sandbox_is_built_in(void)
 {
-#ifdef VIGIL_SANDBOX_RELAXED
-    return false;
-#else
-    return true;
-#endif
+    return !relaxed;
 }
 
 bool
@@ -667,13 +665,12 @@ sandbox_enter(const struct sandbox_options *options, struct sandbox_state *state
         miss(state_out, "all of it: it was turned off", 0);
         return true;
     }
-#ifdef VIGIL_SANDBOX_RELAXED
-    miss(state_out, "all but the privileges: this build measures itself", 0);
-    return true;
-#else
+    if (relaxed) {
+        miss(state_out, "all but the privileges: this build measures itself", 0);
+        return true;
+    }
     enter(options, state_out);
     return state_out->whole || options->mode == SANDBOX_BEST_EFFORT;
-#endif
 }
 
 /* --- Names ------------------------------------------------------------------------------- */
