@@ -524,10 +524,6 @@ enter_sandbox(const struct arguments *arguments, enum sandbox_role role, struct 
             "the sandbox cannot be set");
         return false;
     }
-    if (!node->sandbox.whole) {
-        log_event("sandbox-incomplete", "mode=%s missing=\"%s\"", sandbox_mode_text(node->sandbox.mode),
-                  node->sandbox.missing);
-    }
     return true;
 }
 
@@ -631,6 +627,10 @@ do_run(struct arguments *arguments, struct real_world *world)
 
     if (!open_node(arguments, &world->world, SANDBOX_STORE, &node, &status)) {
         return status;
+    }
+    if (!node.sandbox.whole) {
+        log_event("sandbox-incomplete", "mode=%s missing=\"%s\"", sandbox_mode_text(node.sandbox.mode),
+                  node.sandbox.missing);
     }
     if (!crypto_memory_locks()) {
         log_event("memory-not-locked", "limit=memlock");

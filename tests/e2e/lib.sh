@@ -12,6 +12,7 @@
 
 # The daemon that node_start runs: a test may choose another.
 vigild=$build/vigild
+node_options=
 
 work=$(mktemp -d "${TMPDIR:-/tmp}/vigil.XXXXXX") || exit 1
 chmod 700 "$work"
@@ -157,7 +158,8 @@ answers() {
 node_start() {
     started=$1
     shift
-    env "$@" "$vigild" run "$work/$started" --passphrase-fd 3 3<"$work/passphrase" >>"$work/$started.log" 2>&1 &
+    # shellcheck disable=SC2086 # an option and its value, or nothing
+    env "$@" "$vigild" run "$work/$started" $node_options --passphrase-fd 3 3<"$work/passphrase" >>"$work/$started.log" 2>&1 &
     echo $! >"$work/$started.pid"
     wait_for 60 "$started answers" answers "$started"
 }
