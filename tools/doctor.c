@@ -23,7 +23,7 @@ static void
 read_configuration(const struct checkup_sink *sink, const char *directory)
 {
     char path[4096];
-    struct config_fault fault = { "" };
+    struct config_fault fault = { .line = 0 };
     struct config config;
 
     (void)snprintf(path, sizeof path, "%s/node.conf", directory);
