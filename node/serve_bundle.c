@@ -16,6 +16,10 @@ static const char *const contents[] = {
     [BUNDLE_ALL] = "all", [BUNDLE_LACKING] = "lacking", [BUNDLE_RECEIPTS] = "receipts"
 };
 
+static const char *const file_modes[] = {
+    [BUNDLE_FILES_NONE] = "none", [BUNDLE_FILES_WANTED] = "wanted", [BUNDLE_FILES_ALL] = "all"
+};
+
 /* --- bundle.export --- */
 
 struct destinations {
@@ -116,6 +120,28 @@ read_content(struct call *call, enum bundle_content *content_out)
     return !call->failed;
 }
 
+/* Which files go along: what was asked for and what is small, unless it is said otherwise. */
+static bool
+read_files_mode(struct call *call, enum bundle_content content, enum bundle_files *files_out)
+{
+    const char *text = call_text(call, "evidence");
+
+    *files_out = content == BUNDLE_RECEIPTS ? BUNDLE_FILES_NONE : BUNDLE_FILES_WANTED;
+    for (int n = BUNDLE_FILES_NONE; text != NULL && n <= BUNDLE_FILES_ALL; n++) {
+        if (strcmp(text, file_modes[n]) == 0) {
+            if (content == BUNDLE_RECEIPTS && n != BUNDLE_FILES_NONE) {
+                call_usage(call, "with \"content\":\"receipts\" no files go along");
+            }
+            *files_out = (enum bundle_files)n;
+            return !call->failed;
+        }
+    }
+    if (text != NULL) {
+        call_usage(call, "\"evidence\" is none of none, wanted, all");
+    }
+    return !call->failed;
+}
+
 /* One at a time: they share the disk, and a person who watches. */
 static bool
 begin_watch(struct call *call, struct bundle_watch *watch)
@@ -141,7 +167,8 @@ call_bundle_export(struct call *call)
     struct setup_fault fault;
     size_t place = 0;
 
-    if (call->failed || !read_content(call, &options.content) || !read_destinations(call, &to)) {
+    if (call->failed || !read_content(call, &options.content) ||
+        !read_files_mode(call, options.content, &options.files) || !read_destinations(call, &to)) {
         return;
     }
     if (path[0] != '/' || strlen(path) >= BACKUP_PATH_BYTES) {
@@ -186,13 +213,30 @@ is_full(void *self)
     return replica_turn_is_full(watch->options->replica);
 }
 
+static bool
+take_have(void *self, const struct hash *device_id, const struct ident *compartment,
+          const struct blob_have_item *item)
+{
+    const struct bundle_watch *watch = self;
+
+    return parcel_take_have(watch->options->replica, device_id, compartment, item);
+}
+
+static enum parcel_verdict
+take_file(void *self, const struct ident *compartment, const struct blob_part *part)
+{
+    const struct bundle_watch *watch = self;
+
+    return parcel_take_carried(watch->options->replica, compartment, part);
+}
+
 static void
 begin_read(struct call *call, bool inspect)
 {
     struct bundle_watch *watch = call_bundle(call);
     const json_t *list = json_object_get(call->body, "files");
     const char *paths[BUNDLE_FILES_MAX];
-    const struct bundle_sink sink = { watch, take, is_full };
+    const struct bundle_sink sink = { watch, take, is_full, take_have, take_file };
     struct setup_fault fault;
     size_t count = 0;
     size_t index;
@@ -266,11 +310,13 @@ written_json(const struct call *call, const struct bundle_write *write)
     for (size_t n = 0; n < manifest->compartment_count; n++) {
         (void)json_array_append_new(names, compartment_json(call->roster, &manifest->compartments[n].id));
     }
-    return json_pack("{s:s,s:o,s:o,s:o,s:s,s:o,s:o,s:I,s:I,s:I}", "stage", "done", "files", files, "bundle",
-                     hex_json(ident_span(&manifest->bundle_id)), "made", time_json(manifest->made_ms),
-                     "content", contents[manifest->content], "to", to, "compartments", names, "entries",
-                     (json_int_t)progress.done, "lost", (json_int_t)progress.lost, "bytes",
-                     (json_int_t)progress.bytes);
+    return json_pack("{s:s,s:o,s:o,s:o,s:s,s:o,s:o,s:I,s:I,s:I,s:{s:I,s:I,s:I,s:I}}", "stage", "done",
+                     "files", files, "bundle", hex_json(ident_span(&manifest->bundle_id)), "made",
+                     time_json(manifest->made_ms), "content", contents[manifest->content], "to", to,
+                     "compartments", names, "entries", (json_int_t)progress.done, "lost",
+                     (json_int_t)progress.lost, "bytes", (json_int_t)progress.bytes, "evidence", "files",
+                     (json_int_t)progress.files, "bytes", (json_int_t)progress.file_bytes, "left_out",
+                     (json_int_t)progress.files_left, "lost", (json_int_t)progress.file_chunks_lost);
 }
 
 static json_t *
@@ -285,7 +331,7 @@ file_json(const struct call *call, struct bundle_read *read, size_t n)
     bool named = told && roster_author(call->roster, &file->exporter) != NULL;
 
     return json_pack(
-        "{s:s,s:s,s:o,s:o,s:I,s:b,s:b,s:s,s:o,s:o,s:o,s:I,s:I,s:I,s:I,s:I,s:I,s:I}", "path",
+        "{s:s,s:s,s:o,s:o,s:I,s:b,s:b,s:s,s:o,s:o,s:o,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I}", "path",
         bundle_read_path(read, n), "state", states[file->state], "error",
         file->state == BUNDLE_FILE_FAILED ? json_string(err_code(file->err)) : json_null(), "bundle",
         good ? hex_json(ident_span(&file->bundle_id)) : json_null(), "volume", (json_int_t)file->volume,
@@ -296,7 +342,8 @@ file_json(const struct call *call, struct bundle_read *read, size_t n)
         (json_int_t)file->destination_count, "entries", (json_int_t)file->entries, "bytes",
         (json_int_t)reading->bytes, "damaged_bytes", (json_int_t)reading->damaged_bytes, "damaged_places",
         (json_int_t)reading->damaged_places, "locked_bytes", (json_int_t)reading->locked_bytes,
-        "unreadable_bytes", (json_int_t)bundle_read_lost(read, n));
+        "unreadable_bytes", (json_int_t)bundle_read_lost(read, n), "file_bytes", (json_int_t)file->file_bytes,
+        "unknown_parts", (json_int_t)file->parts_unknown);
 }
 
 /* What was not taken, by why. */
@@ -343,6 +390,22 @@ standing_json(const struct call *call, struct bundle_import *import)
     return list;
 }
 
+/* What became of parts of files, and how the files stand now; null: the tables do not say. */
+static json_t *
+evidence_json(struct bundle_import *import, const struct bundle_file_counts *counts)
+{
+    struct bundle_files_here here;
+
+    if (bundle_import_files_here(import, &here) != ERR_OK) {
+        return json_null();
+    }
+    return json_pack("{s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I}", "new", (json_int_t)counts->taken, "held",
+                     (json_int_t)counts->held, "refused", (json_int_t)counts->refused, "waiting",
+                     (json_int_t)counts->waiting, "unwanted", (json_int_t)counts->unwanted, "full",
+                     (json_int_t)counts->full, "whole", (json_int_t)here.whole, "partly",
+                     (json_int_t)here.partly, "missing", (json_int_t)here.chunks_missing);
+}
+
 static json_t *
 read_json(const struct call *call, const struct bundle_watch *watch)
 {
@@ -355,10 +418,11 @@ read_json(const struct call *call, const struct bundle_watch *watch)
     for (size_t n = 0; n < bundle_read_count(read); n++) {
         (void)json_array_append_new(files, file_json(call, read, n));
     }
-    return json_pack("{s:s,s:o,s:I,s:I,s:o,s:o,s:o}", "stage", "done", "files", files, "new",
+    return json_pack("{s:s,s:o,s:I,s:I,s:o,s:o,s:o,s:o}", "stage", "done", "files", files, "new",
                      (json_int_t)counts.taken, "held", (json_int_t)counts.held, "refused",
                      refused_json(&counts), "compartments", standing_json(call, import), "contact",
-                     watch->restored ? json_string(contacts[watch->contact]) : json_null());
+                     watch->restored ? json_string(contacts[watch->contact]) : json_null(), "evidence",
+                     evidence_json(import, &counts.files));
 }
 
 /* An event now and then, so that nobody thinks it stopped. */
@@ -377,8 +441,9 @@ tell_progress(struct bundle_watch *watch, struct api *api, uint64_t now_ms)
         struct bundle_progress progress = bundle_write_progress(watch->write);
 
         stage = bundle_write_stage(watch->write) == BUNDLE_WRITING ? "writing" : "checking";
-        done = progress.done;
-        all = progress.all;
+        /* An entry weighs as much as a part of a file. */
+        done = progress.done + progress.file_bytes / BLOB_SEALED_BYTES;
+        all = progress.all + progress.file_bytes_all / BLOB_SEALED_BYTES;
     } else {
         all = bundle_read_bytes(watch->read);
         done = bundle_import_bytes(bundle_read_import(watch->read));

@@ -196,6 +196,17 @@ heads_id(struct hash *out, const struct ident *bundle_id, struct span frame)
 }
 
 static void
+said_id(struct hash *out, enum bundle_part type, const struct ident *bundle_id, struct span bytes)
+{
+    if (type == BUNDLE_HAVE) {
+        CRYPTO_HASH(out, "vigil.bdl.hav.v1", ident_span(bundle_id), bytes);
+    } else {
+        assert(type == BUNDLE_WISHES);
+        CRYPTO_HASH(out, "vigil.bdl.wis.v1", ident_span(bundle_id), bytes);
+    }
+}
+
+static void
 put_content(struct buf *out, const struct bundle_manifest *manifest)
 {
     cbor_put_map(out, MANIFEST_KEYS);
@@ -377,6 +388,34 @@ bundle_heads_read(struct span body, const struct ident *bundle_id, const uint8_t
     }
     *heads_out = frame.heads;
     return true;
+}
+
+void
+bundle_said_write(struct buf *out, enum bundle_part type, const struct ident *bundle_id, struct span bytes,
+                  const struct key_pair *signer)
+{
+    uint8_t signature[SIGNATURE_BYTES];
+    struct hash id;
+
+    said_id(&id, type, bundle_id, bytes);
+    crypto_sign_id(signature, signer, SIGNED, &id);
+    buf_put_u8(out, (uint8_t)type);
+    buf_put(out, signature, sizeof signature);
+    buf_put_span(out, bytes);
+}
+
+bool
+bundle_said_read(struct span body, enum bundle_part type, const struct ident *bundle_id,
+                 const uint8_t sign_pk[SIGN_PK_BYTES], struct span *bytes_out)
+{
+    struct hash id;
+
+    if (body.size <= SIGNATURE_BYTES) {
+        return false;
+    }
+    *bytes_out = span_of(body.data + SIGNATURE_BYTES, body.size - SIGNATURE_BYTES);
+    said_id(&id, type, bundle_id, *bytes_out);
+    return crypto_verify(body.data, sign_pk, SIGNED, &id);
 }
 
 /* --- reading --- */

@@ -1,6 +1,6 @@
 /* bundle.h - chunks in a pocket: volumes that only their destinations can open, and of which all is used that is whole.
  *
- *     volume     head | manifest | heads | chunks | chunks ... | head | chunks ... | end | head
+ *     volume     head | manifest | heads | chunks | chunks ... | head | files ... | end | head
  *                  |      \______ parts: each sealed by itself, by its number ______/
  *                  the file key, sealed to each destination; again every MiB
  *
@@ -27,6 +27,9 @@ enum {
     BUNDLE_HEAD_BYTES_MAX = BUNDLE_PIECE_BYTES + IDENT_BYTES + 4 + 1 +
                             BUNDLE_DESTINATIONS_MAX * BUNDLE_SLOT_BYTES + BUNDLE_CHECK_BYTES,
     BUNDLE_TEXT_BYTES_MAX = 65000, /* of a part */
+    /* Of a file that goes along: its head must fit into a part. Just under 4 GiB. */
+    BUNDLE_FILE_CHUNKS_MAX = (BUNDLE_TEXT_BYTES_MAX - 64) / HASH_BYTES * BLOB_PAGE_CHUNKS,
+    BUNDLE_WISHES_MAX = 1024, /* files of one compartment that one bundle asks for */
     BUNDLE_PART_BYTES = BUNDLE_PIECE_BYTES + 4 + SEAL_BYTES,
     BUNDLE_PIECE_BYTES_MAX = BUNDLE_PART_BYTES + BUNDLE_TEXT_BYTES_MAX,
 };
@@ -62,6 +65,10 @@ enum bundle_part {
     BUNDLE_HEADS = 2,    /* signature[64], and a frame HEADS: tips that the exporter has of a compartment */
     BUNDLE_CHUNKS = 3,   /* a frame CHUNK */
     BUNDLE_END = 4,      /* u32: parts of this volume before it; u8: 1 if it is the last volume */
+    BUNDLE_HAVE = 5,     /* signature[64], and a frame HAVE: files that the exporter holds whole */
+    BUNDLE_FILE = 6,     /* a frame BLOB: a piece of a file */
+    BUNDLE_WISHES =
+        7, /* signature[64], tag, and addresses: files that somebody at the exporter's asked for */
 };
 
 /* Append `text` (type byte first, 1 to BUNDLE_TEXT_BYTES_MAX bytes) as the part `index` of its volume. No index twice under
@@ -110,6 +117,14 @@ void bundle_heads_write(struct buf *out, const struct ident *bundle_id, struct s
 /* Read it, likewise. False: no such frame, or not signed by that key for this bundle. */
 MUST_CHECK bool bundle_heads_read(struct span body, const struct ident *bundle_id,
                                   const uint8_t sign_pk[SIGN_PK_BYTES], struct heads *heads_out);
+
+/* The same of the other parts that the exporter vouches for: BUNDLE_HAVE, `bytes` being the frame, and BUNDLE_WISHES. */
+void bundle_said_write(struct buf *out, enum bundle_part type, const struct ident *bundle_id,
+                       struct span bytes, const struct key_pair *signer);
+
+/* Read one of them; *bytes_out: what the exporter said, lent. False: it is not signed by that key as such a part of this bundle. */
+MUST_CHECK bool bundle_said_read(struct span body, enum bundle_part type, const struct ident *bundle_id,
+                                 const uint8_t sign_pk[SIGN_PK_BYTES], struct span *bytes_out);
 
 /* --- reading --- */
 

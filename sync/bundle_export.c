@@ -2,6 +2,7 @@
 
 #include "store/base/log.h"
 #include "store/base/world.h"
+#include "sync/parcel.h"
 #include "sync/replica_state.h"
 #include "sync/update.h"
 
@@ -17,6 +18,7 @@ enum {
     HEADS_BYTES = 12 * 1024,    /* of tips in one frame */
     END_TEXT_BYTES = 1 + 4 + 1,
     KNOWN_VERSION = 1,
+    WISHES_VERSION = 1,
     TAKEN_MAX = 256, /* logs that one part introduces: then the next one begins */
 };
 
@@ -27,6 +29,24 @@ struct part {
     uint8_t lane;
     bool control;
     uint64_t from;
+};
+
+/* A file that goes in. */
+struct file {
+    struct hash address;
+    struct ident compartment; /* one that names it */
+    uint32_t chunk_count;
+    bool asked; /* by a destination */
+};
+
+/* What comes next of a file. Whatever cannot be used without its head or page is given them in each volume, and both come
+ * again behind what they verify: one that is damaged costs itself. */
+enum file_stage { FILE_NAMED, FILE_HEAD, FILE_PAGE, FILE_CHUNK, FILE_PAGE_AGAIN, FILE_HEAD_AGAIN };
+
+/* Texts, each after its size u32. */
+struct texts {
+    struct buf bytes;
+    size_t at; /* the first that is not written yet */
 };
 
 struct bundle_export {
@@ -41,10 +61,17 @@ struct bundle_export {
     struct part *parts; /* in the order in which they are written */
     size_t part_count;
     size_t part_room;
-    size_t at;        /* the part that is being written */
-    uint64_t seq;     /* of it, the entry that comes next */
-    struct buf heads; /* texts of what we have, each after its size u32, not written yet */
-    size_t heads_at;
+    size_t at;          /* the part that is being written */
+    uint64_t seq;       /* of it, the entry that comes next */
+    struct texts heads; /* of what we have, and ask for */
+    struct texts haves; /* of the files that we hold */
+    enum bundle_files files_mode;
+    struct file *files; /* in the order in which they are written */
+    size_t file_count;
+    size_t file_room;
+    size_t file_at; /* the file that is being written */
+    enum file_stage file_stage;
+    uint32_t file_chunk; /* of it, the chunk that comes next */
     /* the present volume */
     struct stream_output output;
     bool volume_open;
@@ -103,6 +130,48 @@ bundle_known_read(struct span bytes, struct bundle_known *known)
     if (in.failed) {
         bundle_known_free(known);
         return ERR_INVALID;
+    }
+    return ERR_OK;
+}
+
+void
+bundle_wishes_free(struct bundle_wishes *wishes)
+{
+    free(wishes->addresses);
+    *wishes = (struct bundle_wishes){ 0 };
+}
+
+void
+bundle_wishes_write(struct buf *out, const struct bundle_wishes *wishes)
+{
+    buf_put_u8(out, WISHES_VERSION);
+    buf_put_u64(out, wishes->made_ms);
+    for (size_t n = 0; n < wishes->count; n++) {
+        buf_put_span(out, hash_span(&wishes->addresses[n]));
+    }
+}
+
+enum err
+bundle_wishes_read(struct span bytes, struct bundle_wishes *wishes)
+{
+    struct reader in = reader_of(bytes);
+
+    *wishes = (struct bundle_wishes){ 0 };
+    if (reader_u8(&in) != WISHES_VERSION) {
+        return ERR_INVALID;
+    }
+    wishes->made_ms = reader_u64(&in);
+    size_t count = reader_left(&in) / HASH_BYTES;
+    if (in.failed || count > BUNDLE_WISHES_MAX || reader_left(&in) != count * HASH_BYTES) {
+        *wishes = (struct bundle_wishes){ 0 };
+        return ERR_INVALID;
+    }
+    wishes->addresses = calloc(count + 1, sizeof *wishes->addresses);
+    if (wishes->addresses == NULL) {
+        return ERR_MEMORY;
+    }
+    for (; wishes->count < count; wishes->count++) {
+        reader_copy(&in, wishes->addresses[wishes->count].bytes, HASH_BYTES);
     }
     return ERR_OK;
 }
@@ -412,6 +481,13 @@ note_logs(struct bundle_export *export, struct table_txn *txn, const struct iden
     return err;
 }
 
+static void
+put_text(struct texts *texts, struct span text)
+{
+    buf_put_u32(&texts->bytes, (uint32_t)text.size);
+    buf_put_span(&texts->bytes, text);
+}
+
 /* Say which tips we have of a compartment: whoever imports it knows what is still missing, and what not to send back. */
 static void
 put_heads(struct bundle_export *export, const struct ident *compartment, const struct frontier *frontier)
@@ -432,15 +508,211 @@ put_heads(struct bundle_export *export, const struct ident *compartment, const s
         }
         bundle_heads_write(&text, &export->manifest.bundle_id, buf_span(&frame),
                            &export->replica->identity.sign);
-        buf_put_u32(&export->heads, (uint32_t)text.size);
-        buf_put_span(&export->heads, buf_span(&text));
-        export->heads.failed |= text.failed || frame.failed;
-        if (frontier->count == 0 || export->heads.failed) {
+        put_text(&export->heads, buf_span(&text));
+        export->heads.bytes.failed |= text.failed || frame.failed;
+        if (frontier->count == 0 || export->heads.bytes.failed) {
             break;
         }
     }
     buf_free(&frame);
     buf_free(&text);
+}
+
+/* Say which files of a compartment people here asked for: if none, that too. */
+static void
+put_wishes(struct bundle_export *export, struct table_txn *txn, const struct ident *compartment)
+{
+    struct buf bytes = { 0 };
+    struct buf text = { 0 };
+    struct shelf_blob blob;
+    size_t count = 0;
+
+    buf_put(&bytes, compartment->bytes, TAG_BYTES);
+    for (bool more = shelf_next_wanted(txn, NULL, &blob); more && count < BUNDLE_WISHES_MAX;
+         more = shelf_next_wanted(txn, &blob.address, &blob)) {
+        if (blob.wish == WISH_ASKED && parcel_is_named(export->replica, compartment, &blob.address)) {
+            buf_put_span(&bytes, hash_span(&blob.address));
+            count++;
+        }
+    }
+    bundle_said_write(&text, BUNDLE_WISHES, &export->manifest.bundle_id, buf_span(&bytes),
+                      &export->replica->identity.sign);
+    put_text(&export->heads, buf_span(&text));
+    export->heads.bytes.failed |= bytes.failed || text.failed;
+    buf_free(&bytes);
+    buf_free(&text);
+}
+
+/* --- the beginning: files --- */
+
+/* Which of the destinations asked for it. */
+static bool
+is_asked(const struct bundle_wishes *wishes, size_t count, const struct hash *address)
+{
+    for (size_t n = 0; n < count; n++) {
+        for (size_t m = 0; m < wishes[n].count; m++) {
+            if (hash_equal(&wishes[n].addresses[m], address)) {
+                return true;
+            }
+        }
+    }
+    return false;
+}
+
+/* True if it is to go in. *left_out: it cannot. */
+static bool
+goes_in(const struct bundle_export *export, struct table_txn *txn, const struct blob_have_item *item,
+        bool asked, bool *left_out)
+{
+    const struct bundle_manifest *manifest = &export->manifest;
+    bool lacking = manifest->content == BUNDLE_ALL;
+
+    *left_out = false;
+    if (export->files_mode == BUNDLE_FILES_NONE ||
+        (export->files_mode == BUNDLE_FILES_WANTED && !asked && item->chunk_count > PARCEL_SMALL_CHUNKS)) {
+        return false;
+    }
+    for (size_t n = 0; n < manifest->destination_count && !lacking; n++) {
+        lacking = shelf_holder(txn, &item->address, &manifest->destinations[n]) == 0;
+    }
+    *left_out = lacking && item->chunk_count > BUNDLE_FILE_CHUNKS_MAX;
+    return lacking && !*left_out;
+}
+
+static enum err
+add_file(struct bundle_export *export, const struct ident *compartment, const struct blob_have_item *item,
+         bool asked)
+{
+    if (export->file_count == export->file_room) {
+        size_t room = export->file_room == 0 ? 64 : 2 * export->file_room;
+        struct file *files = realloc(export->files, room * sizeof *files);
+
+        if (files == NULL) {
+            return ERR_MEMORY;
+        }
+        export->files = files;
+        export->file_room = room;
+    }
+    export->files[export->file_count] = (struct file){ .address = item->address,
+                                                       .compartment = *compartment,
+                                                       .chunk_count = item->chunk_count,
+                                                       .asked = asked };
+    export->file_count++;
+    export->progress.files_all++;
+    export->progress.file_bytes_all += (uint64_t)item->chunk_count * BLOB_SEALED_BYTES;
+    return ERR_OK;
+}
+
+/* What a destination asked for. What does not read costs a file that is asked for again. ERR_MEMORY. */
+static enum err
+load_wishes(const struct replica *replica, const struct hash *device_id, const struct ident *compartment,
+            struct bundle_wishes *out)
+{
+    const struct gossip_store *store = &replica->store;
+    struct buf bytes = { 0 };
+    enum err err = store->load_checkpoint(store->self, device_id, compartment, BUNDLE_WISHES_SLOT, &bytes);
+
+    if (err == ERR_OK) {
+        err = bundle_wishes_read(buf_span(&bytes), out);
+    }
+    buf_free(&bytes);
+    return err == ERR_MEMORY ? ERR_MEMORY : ERR_OK;
+}
+
+/* True if a compartment before this one names it, with which it goes in. */
+static bool
+was_named(const struct bundle_export *export, size_t compartment, const struct hash *address)
+{
+    for (size_t n = 0; n < compartment; n++) {
+        if (parcel_is_named(export->replica, &export->shared[n], address)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Walk the files that are here of a compartment: say that they are, and note which go in. */
+static enum err
+walk_files(struct bundle_export *export, struct table_txn *txn, size_t compartment,
+           const struct bundle_wishes *wishes)
+{
+    const struct ident *id = &export->shared[compartment];
+    enum parcel_look look = LOOK_FOUND;
+    struct blob_have_item item;
+    struct buf frame = { 0 };
+    struct buf text = { 0 };
+    enum err err = ERR_OK;
+    uint64_t cursor = 0;
+
+    while (look != LOOK_ENDED && err == ERR_OK) {
+        size_t count = 0;
+
+        buf_clear(&frame);
+        buf_clear(&text);
+        blob_have_write(&frame, id->bytes);
+        while (look != LOOK_ENDED && frame.size < HEADS_BYTES && err == ERR_OK) {
+            bool left_out = false;
+
+            look = parcel_held(export->replica, id, &cursor, &item);
+            if (look != LOOK_FOUND) {
+                continue;
+            }
+            blob_have_item_write(&frame, &item);
+            count++;
+            bool asked = is_asked(wishes, export->manifest.destination_count, &item.address);
+            if (!was_named(export, compartment, &item.address) &&
+                goes_in(export, txn, &item, asked, &left_out)) {
+                err = add_file(export, id, &item, asked);
+            }
+            export->progress.files_left += left_out ? 1 : 0;
+        }
+        if (count > 0) {
+            bundle_said_write(&text, BUNDLE_HAVE, &export->manifest.bundle_id, buf_span(&frame),
+                              &export->replica->identity.sign);
+            put_text(&export->haves, buf_span(&text));
+        }
+        err = err == ERR_OK && (frame.failed || text.failed || export->haves.bytes.failed) ? ERR_MEMORY : err;
+    }
+    buf_free(&frame);
+    buf_free(&text);
+    return err;
+}
+
+static enum err
+note_files(struct bundle_export *export, struct table_txn *txn, size_t compartment)
+{
+    const struct bundle_manifest *manifest = &export->manifest;
+    struct bundle_wishes *wishes = calloc(manifest->destination_count, sizeof *wishes);
+    enum err err = wishes == NULL ? ERR_MEMORY : ERR_OK;
+
+    for (size_t n = 0; n < manifest->destination_count && err == ERR_OK; n++) {
+        err = load_wishes(export->replica, &manifest->destinations[n], &export->shared[compartment],
+                          &wishes[n]);
+    }
+    if (err == ERR_OK) {
+        err = walk_files(export, txn, compartment, wishes);
+    }
+    for (size_t n = 0; wishes != NULL && n < manifest->destination_count; n++) {
+        bundle_wishes_free(&wishes[n]);
+    }
+    free(wishes);
+    return err;
+}
+
+/* What was asked for comes first, and then what is small. */
+static int
+file_order(const void *left, const void *right)
+{
+    const struct file *a = left;
+    const struct file *b = right;
+
+    if (a->asked != b->asked) {
+        return a->asked ? -1 : 1;
+    }
+    if (a->chunk_count != b->chunk_count) {
+        return a->chunk_count < b->chunk_count ? -1 : 1;
+    }
+    return hash_compare(&a->address, &b->address);
 }
 
 static int
@@ -472,7 +744,11 @@ note_compartments(struct bundle_export *export, struct table_txn *txn)
         compartment->flags = store->flags(store->self, id);
         manifest->compartment_count++;
         put_heads(export, id, frontier);
-        if (manifest->content != BUNDLE_RECEIPTS || ident_equal(id, control)) {
+        if (manifest->content != BUNDLE_RECEIPTS && !ident_equal(id, control)) {
+            put_wishes(export, txn, id);
+            err = note_files(export, txn, n);
+        }
+        if (err == ERR_OK && (manifest->content != BUNDLE_RECEIPTS || ident_equal(id, control))) {
             err = note_logs(export, txn, id, frontier);
         }
     }
@@ -482,7 +758,10 @@ note_compartments(struct bundle_export *export, struct table_txn *txn)
         qsort(export->parts, export->part_count, sizeof *export->parts, part_order);
         export->seq = export->parts[0].from;
     }
-    return err == ERR_OK && export->heads.failed ? ERR_MEMORY : err;
+    if (export->file_count > 0) {
+        qsort(export->files, export->file_count, sizeof *export->files, file_order);
+    }
+    return err == ERR_OK && export->heads.bytes.failed ? ERR_MEMORY : err;
 }
 
 enum err
@@ -502,6 +781,7 @@ bundle_export_begin(struct bundle_export **export_out, struct replica *replica,
     }
     export->replica = replica;
     export->limit_bytes = options->volume_bytes;
+    export->files_mode = options->files;
     export->manifest.org = replica->identity.org;
     export->manifest.made_ms = world_wall_ms(replica->world);
     export->manifest.content = options->content;
@@ -541,7 +821,9 @@ bundle_export_close(struct bundle_export **export_in)
     crypto_secret_free(export->volume_key);
     free(export->shared);
     free(export->parts);
-    buf_free(&export->heads);
+    free(export->files);
+    buf_free(&export->heads.bytes);
+    buf_free(&export->haves.bytes);
     buf_free(&export->out);
     buf_free(&export->text);
     buf_free(&export->chunk);
@@ -635,6 +917,10 @@ bundle_export_volume(struct bundle_export *export, struct stream_output output)
     export->volume_bytes = 0;
     bundle_volume_key(export->volume_key, export->file_key, &export->manifest.bundle_id,
                       export->progress.volume);
+    if (export->file_at < export->file_count &&
+        export->file_chunk < export->files[export->file_at].chunk_count) {
+        export->file_stage = FILE_NAMED;
+    }
     put_head(export);
     bundle_manifest_write(&text, &export->manifest, &export->replica->identity.sign);
     if (!text.failed) {
@@ -762,21 +1048,165 @@ read_next(struct bundle_export *export)
     return ERR_OK;
 }
 
-/* Write the heads that are left. False: the volume is full. */
 static bool
-write_heads(struct bundle_export *export)
+texts_are_written(const struct texts *texts)
 {
-    while (export->heads_at < export->heads.size) {
-        const uint8_t *at = export->heads.data + export->heads_at;
+    return texts->at == texts->bytes.size;
+}
+
+/* Write those that are left. False: the volume is full. */
+static bool
+write_texts(struct bundle_export *export, struct texts *texts)
+{
+    while (!texts_are_written(texts)) {
+        const uint8_t *at = texts->bytes.data + texts->at;
         struct span text = span_of(at + 4, bytes_read_u32(at));
 
         if (!has_room(export, text.size)) {
             return false;
         }
         put_part(export, text);
-        export->heads_at += 4 + text.size;
+        texts->at += 4 + text.size;
     }
     return true;
+}
+
+/* --- slices: files --- */
+
+static void
+next_file(struct bundle_export *export)
+{
+    export->file_at++;
+    export->file_stage = FILE_NAMED;
+    export->file_chunk = 0;
+}
+
+/* Go on behind a piece. */
+static void
+next_file_piece(struct bundle_export *export)
+{
+    const struct file *file = &export->files[export->file_at];
+    uint32_t next = export->file_chunk;
+
+    switch (export->file_stage) {
+    case FILE_NAMED:
+        export->file_stage = FILE_HEAD;
+        break;
+    case FILE_HEAD:
+        export->file_stage = FILE_PAGE;
+        break;
+    case FILE_PAGE:
+        export->file_stage = FILE_CHUNK;
+        break;
+    case FILE_CHUNK:
+        export->file_chunk = ++next;
+        if (next == file->chunk_count || next % BLOB_PAGE_CHUNKS == 0) {
+            export->file_stage = FILE_PAGE_AGAIN;
+        }
+        break;
+    case FILE_PAGE_AGAIN:
+        export->file_stage = next == file->chunk_count ? FILE_HEAD_AGAIN : FILE_PAGE;
+        break;
+    case FILE_HEAD_AGAIN:
+        export->progress.files++;
+        next_file(export);
+        break;
+    }
+}
+
+/* The text that names a file, for whoever cannot open the entry that does. */
+static enum err
+name_file(struct bundle_export *export, const struct file *file)
+{
+    struct blob_have_item item;
+    struct buf frame = { 0 };
+
+    enum err err = parcel_item(export->replica, &file->compartment, &file->address, &item);
+    if (err == ERR_OK) {
+        blob_have_write(&frame, file->compartment.bytes);
+        blob_have_item_write(&frame, &item);
+        bundle_said_write(&export->text, BUNDLE_HAVE, &export->manifest.bundle_id, buf_span(&frame),
+                          &export->replica->identity.sign);
+        err = frame.failed ? ERR_MEMORY : ERR_OK;
+    }
+    buf_free(&frame);
+    return err;
+}
+
+/* Build the text of the piece that comes next. */
+static enum err
+build_file_piece(struct bundle_export *export, const struct file *file)
+{
+    struct blob_part part = { .address = file->address };
+    uint32_t last = export->file_chunk == 0 ? 0 : export->file_chunk - 1;
+
+    buf_clear(&export->text);
+    buf_clear(&export->chunk);
+    switch (export->file_stage) {
+    case FILE_NAMED:
+        return name_file(export, file);
+    case FILE_HEAD:
+    case FILE_HEAD_AGAIN:
+        part.piece = BLOB_HEAD;
+        break;
+    case FILE_PAGE:
+        part.piece = BLOB_PAGE;
+        part.index = export->file_chunk / BLOB_PAGE_CHUNKS;
+        break;
+    case FILE_PAGE_AGAIN:
+        part.piece = BLOB_PAGE;
+        part.index = last / BLOB_PAGE_CHUNKS;
+        break;
+    case FILE_CHUNK:
+        part.piece = BLOB_CHUNK;
+        part.index = export->file_chunk;
+        break;
+    }
+    memcpy(part.tag, file->compartment.bytes, TAG_BYTES);
+    enum err err = parcel_read(export->replica, &file->compartment, &file->address,
+                               (enum blob_piece)part.piece, part.index, &export->chunk, &part.chunk_count);
+    if (err == ERR_OK && part.chunk_count != file->chunk_count) {
+        err = ERR_ABSENT;
+    }
+    if (err == ERR_OK) {
+        part.bytes = buf_span(&export->chunk);
+        buf_put_u8(&export->text, BUNDLE_FILE);
+        blob_part_write(&export->text, &part);
+    }
+    return err;
+}
+
+/* Write the next piece of a file. False: the volume is full. What is damaged or gone here is left out. */
+static bool
+write_file_piece(struct bundle_export *export, enum err *err_out)
+{
+    const struct file *file = &export->files[export->file_at];
+    bool is_chunk = export->file_stage == FILE_CHUNK;
+    bool full = false;
+    enum err err = build_file_piece(export, file);
+
+    if (err == ERR_OK && !export->text.failed && !export->chunk.failed) {
+        full = !has_room(export, export->text.size);
+        if (!full) {
+            put_part(export, buf_span(&export->text));
+            export->progress.file_bytes += is_chunk ? BLOB_SEALED_BYTES : 0;
+            next_file_piece(export);
+        }
+    } else if (err == ERR_CORRUPT && is_chunk) {
+        export->progress.file_chunks_lost++;
+        next_file_piece(export);
+    } else if (err != ERR_MEMORY && err != ERR_OK) {
+        log_event("bundle-lacks", "file=%s err=%s", hash_short(&file->address).text, err_code(err));
+        export->progress.files_left++;
+        next_file(export);
+    } else {
+        *err_out = ERR_MEMORY;
+    }
+    if (*err_out == ERR_OK) {
+        buf_clear(&export->text);
+        buf_clear(&export->chunk);
+    }
+    return !full;
 }
 
 /* Gather and write one slice. *full_out: the volume is. */
@@ -786,7 +1216,7 @@ write_slice(struct bundle_export *export, bool *full_out)
     uint64_t until = export->progress.done + SLICE_ENTRIES;
     enum err err = ERR_OK;
 
-    *full_out = !write_heads(export);
+    *full_out = !write_texts(export, &export->heads);
     while (err == ERR_OK && !*full_out && !export->text.failed && export->progress.done < until &&
            export->out.size < SLICE_BYTES) {
         if (export->chunk.size > 0) {
@@ -798,8 +1228,13 @@ write_slice(struct bundle_export *export, bool *full_out)
             } else {
                 gather_chunk(export, &export->parts[export->at]);
             }
-        } else if (export->at == export->part_count) {
+        } else if (export->at == export->part_count && export->text.size > 0) {
             *full_out = !write_text(export);
+        } else if (export->at == export->part_count && !texts_are_written(&export->haves)) {
+            *full_out = !write_texts(export, &export->haves);
+        } else if (export->file_at < export->file_count && export->at == export->part_count) {
+            *full_out = !write_file_piece(export, &err);
+        } else if (export->at == export->part_count) {
             break;
         } else if (export->seq > export->parts[export->at].tip.seq) {
             next_part(export);
@@ -827,7 +1262,8 @@ bundle_export_step(struct bundle_export *export, enum bundle_step *step_out)
         return err;
     }
     bool done = !full && export->at == export->part_count && export->chunk.size == 0 &&
-                export->text.size == 0 && export->heads_at == export->heads.size;
+                export->text.size == 0 && texts_are_written(&export->heads) &&
+                texts_are_written(&export->haves) && export->file_at == export->file_count;
     if (full || done) {
         end_volume(export, done);
         *step_out = done ? BUNDLE_DONE : BUNDLE_VOLUME_ENDS;

@@ -27,6 +27,7 @@ struct said {
     struct bundle_known known;
     size_t room;
     struct ident bundle_id;
+    struct bundle_wishes wishes; /* made_ms 0: it did not say */
 };
 
 struct bundle_import {
@@ -42,9 +43,10 @@ struct bundle_import {
     size_t at;  /* in `order`; of all files while probing */
     bool begun; /* the file at `at` was */
     unsigned pass;
-    bool brought; /* this pass, or one that is to be repeated, brought something */
-    bool waits;   /* something of this pass waits */
-    bool again;   /* a turn was lost */
+    bool brought;     /* this pass, or one that is to be repeated, brought something */
+    bool waits;       /* something of this pass waits */
+    bool piece_taken; /* in the turn that has not ended: of a file, a head and a page too */
+    bool again;       /* a turn was lost */
     struct bundle_reader *reader;
     struct bundle_manifest manifest; /* of the file that is read, if it has one */
     bool has_manifest;
@@ -68,6 +70,9 @@ struct bundle_import {
     size_t tip_count; /* of all of them */
     bool said_lost;   /* there was no room for what somebody said */
     struct bundle_standing *standing;
+    struct hash *touched; /* files of which pieces came */
+    size_t touched_count;
+    size_t touched_room;
     struct descriptor descriptors[LOGS_MAX]; /* that the present part introduced */
 };
 
@@ -124,8 +129,10 @@ bundle_import_close(struct bundle_import **import_in)
     bundle_reader_close(&import->reader);
     for (size_t n = 0; n < import->said_count; n++) {
         bundle_known_free(&import->said[n].known);
+        bundle_wishes_free(&import->said[n].wishes);
     }
     free(import->said);
+    free(import->touched);
     free(import->standing);
     free(import->seen);
     for (size_t n = 0; import->heads != NULL && n < import->count; n++) {
@@ -197,6 +204,8 @@ begin_file(struct bundle_import *import)
     import->lacks = false;
     import->last = false;
     import->files[n].entries = 0;
+    import->files[n].file_bytes = 0;
+    import->files[n].parts_unknown = 0;
     import->begun = true;
     return ERR_OK;
 }
@@ -311,6 +320,7 @@ said_of(struct bundle_import *import, const struct bundle_compartment *compartme
     if (!ident_equal(&said->bundle_id, &manifest->bundle_id)) {
         import->tip_count -= said->known.count;
         bundle_known_free(&said->known);
+        bundle_wishes_free(&said->wishes);
         said->room = 0;
         said->bundle_id = manifest->bundle_id;
     }
@@ -371,6 +381,32 @@ take_heads(struct bundle_import *import, struct span body)
     bool room = said != NULL;
     while (room && heads_next(&heads.tips, &tip)) {
         room = add_tip(import, said, &tip);
+    }
+}
+
+/* Likewise. */
+static void
+take_wishes(struct bundle_import *import, struct span body)
+{
+    struct bundle_manifest *manifest = &import->manifest;
+    struct span bytes;
+
+    if (!import->has_manifest || import->pass > 1 ||
+        !bundle_said_read(body, BUNDLE_WISHES, &manifest->bundle_id, manifest->sign_pk, &bytes) ||
+        bytes.size < TAG_BYTES || (bytes.size - TAG_BYTES) % HASH_BYTES != 0 ||
+        (bytes.size - TAG_BYTES) / HASH_BYTES > BUNDLE_WISHES_MAX) {
+        return;
+    }
+    const struct bundle_compartment *compartment = compartment_by_tag(manifest, bytes.data);
+    struct said *said = compartment == NULL ? NULL : said_of(import, compartment, &current(import)->exporter);
+    size_t count = (bytes.size - TAG_BYTES) / HASH_BYTES;
+    struct hash *addresses = said == NULL ? NULL : calloc(count + 1, sizeof *addresses);
+    if (addresses != NULL) {
+        for (size_t n = 0; n < count; n++) {
+            memcpy(addresses[n].bytes, bytes.data + TAG_BYTES + n * HASH_BYTES, HASH_BYTES);
+        }
+        bundle_wishes_free(&said->wishes);
+        said->wishes = (struct bundle_wishes){ manifest->made_ms, addresses, count };
     }
 }
 
@@ -496,6 +532,88 @@ take_chunks(struct bundle_import *import, struct span body)
     }
 }
 
+/* --- files --- */
+
+/* What the exporter holds, if it is a member: its certificate may have come just before. Of nobody else it is believed. */
+static void
+take_have(struct bundle_import *import, struct span body)
+{
+    const struct bundle_manifest *manifest = &import->manifest;
+    const struct roster *roster = import->replica->roster;
+    struct blob_have_item item;
+    struct frame frame;
+    struct span bytes;
+
+    if (import->sink == NULL || !import->has_manifest ||
+        !bundle_said_read(body, BUNDLE_HAVE, &manifest->bundle_id, manifest->sign_pk, &bytes) ||
+        !frame_read(bytes, &frame) || frame.type != FRAME_HAVE ||
+        maker_of(import->replica, manifest->sign_pk) != BUNDLE_MAKER_MEMBER) {
+        return;
+    }
+    const struct roster_compartment *compartment = roster_compartment_by_tag(roster, frame.have.tag);
+    while (compartment != NULL && blob_have_next(&frame.have.items, &item)) {
+        (void)import->sink->take_have(import->sink->self, &current(import)->exporter, &compartment->id,
+                                      &item);
+    }
+}
+
+/* Remember that something of it came. Without memory the report says less. */
+static void
+touch(struct bundle_import *import, const struct hash *address)
+{
+    if ((import->touched_count > 0 && hash_equal(&import->touched[import->touched_count - 1], address)) ||
+        import->touched_count == BUNDLE_TOUCHED_MAX) {
+        return;
+    }
+    if (import->touched_count == import->touched_room) {
+        size_t room = import->touched_room == 0 ? 64 : 2 * import->touched_room;
+        struct hash *touched = realloc(import->touched, room * sizeof *touched);
+
+        if (touched == NULL) {
+            return;
+        }
+        import->touched = touched;
+        import->touched_room = room;
+    }
+    import->touched[import->touched_count] = *address;
+    import->touched_count++;
+}
+
+/* A piece of a file. Heads and pages count only where they are refused: they come more than once. */
+static void
+take_file(struct bundle_import *import, struct span body)
+{
+    struct bundle_file_counts *counts = &import->staged.files;
+    struct frame frame;
+
+    if (!frame_read(body, &frame) || frame.type != FRAME_BLOB) {
+        counts->refused++;
+        return;
+    }
+    bool is_chunk = frame.blob.piece == BLOB_CHUNK;
+    current(import)->file_bytes += is_chunk ? frame.blob.bytes.size : 0;
+    if (import->sink == NULL) {
+        return;
+    }
+    const struct roster_compartment *compartment =
+        roster_compartment_by_tag(import->replica->roster, frame.blob.tag);
+    enum parcel_verdict verdict =
+        compartment == NULL ? PARCEL_UNWANTED
+                            : import->sink->take_file(import->sink->self, &compartment->id, &frame.blob);
+    if (verdict != PARCEL_UNWANTED && verdict != PARCEL_REFUSED) {
+        touch(import, &frame.blob.address);
+    }
+    import->piece_taken = import->piece_taken || verdict == PARCEL_TAKEN;
+    counts->refused += verdict == PARCEL_REFUSED ? 1 : 0;
+    if (is_chunk) {
+        counts->taken += verdict == PARCEL_TAKEN ? 1 : 0;
+        counts->held += verdict == PARCEL_SEEN ? 1 : 0;
+        counts->waiting += verdict == PARCEL_LATER ? 1 : 0;
+        counts->unwanted += verdict == PARCEL_UNWANTED ? 1 : 0;
+        counts->full += verdict == PARCEL_FULL ? 1 : 0;
+    }
+}
+
 /* --- pieces --- */
 
 /* Act on one piece. False: this file is done with. */
@@ -527,8 +645,20 @@ take_piece(struct bundle_import *import, const struct bundle_piece *piece)
             import->last = piece->body.data[4] != 0;
         }
         break;
+    case BUNDLE_HAVE:
+        take_have(import, piece->body);
+        break;
+    case BUNDLE_FILE:
+        take_file(import, piece->body);
+        break;
+    case BUNDLE_WISHES:
+        if (is_new) {
+            take_wishes(import, piece->body);
+        }
+        break;
     default:
-        break; /* of a later version */
+        current(import)->parts_unknown++; /* of a later version */
+        break;
     }
     return true;
 }
@@ -589,6 +719,7 @@ begin_pass(struct bundle_import *import)
     import->again = false;
     import->waits = false;
     import->pass_counts = (struct bundle_counts){ 0 };
+    import->touched_count = 0;
 }
 
 /* Parts come before the head that opens them: it is used from the beginning. */
@@ -678,6 +809,7 @@ settle(struct bundle_import *import)
 
         if (roster_device(import->replica->roster, &said->exporter) == NULL) {
             bundle_known_free(known);
+            bundle_wishes_free(&said->wishes);
             continue;
         }
         if (known->count > 0) {
@@ -709,6 +841,10 @@ end_pass(struct bundle_import *import)
     import->counts.malformed = import->pass_counts.malformed;
     import->counts.forged = import->pass_counts.forged;
     memcpy(import->counts.later, import->pass_counts.later, sizeof import->counts.later);
+    import->counts.files.refused = import->pass_counts.files.refused;
+    import->counts.files.waiting = import->pass_counts.files.waiting;
+    import->counts.files.unwanted = import->pass_counts.files.unwanted;
+    import->counts.files.full = import->pass_counts.files.full;
     settle(import);
     import->stage = DONE;
 }
@@ -752,10 +888,17 @@ keep_staged(struct bundle_import *import)
     struct bundle_counts *pass = &import->pass_counts;
 
     import->counts.taken += staged->taken;
-    import->brought = import->brought || staged->taken > 0;
+    import->counts.files.taken += staged->files.taken;
+    import->brought = import->brought || staged->taken > 0 || import->piece_taken;
+    import->piece_taken = false;
     if (import->pass == 1) {
         import->counts.held += staged->held;
+        import->counts.files.held += staged->files.held;
     }
+    pass->files.refused += staged->files.refused;
+    pass->files.waiting += staged->files.waiting;
+    pass->files.unwanted += staged->files.unwanted;
+    pass->files.full += staged->files.full;
     for (int n = 0; n < LATER_COUNT; n++) {
         pass->later[n] += staged->later[n];
     }
@@ -764,7 +907,7 @@ keep_staged(struct bundle_import *import)
     pass->forged += staged->forged;
     import->waits = import->waits || staged->forked > 0 || staged->later[LATER_GAP] > 0 ||
                     staged->later[LATER_AUTHOR] > 0 || staged->later[LATER_PAYLOAD] > 0 ||
-                    staged->later[LATER_LIMIT] > 0;
+                    staged->later[LATER_LIMIT] > 0 || staged->files.waiting > 0 || staged->files.unwanted > 0;
     *staged = (struct bundle_counts){ 0 };
 }
 
@@ -795,6 +938,7 @@ bundle_import_turn_ended(struct bundle_import *import, bool durable)
         keep_staged(import);
     } else {
         import->staged = (struct bundle_counts){ 0 };
+        import->piece_taken = false;
         import->again = true;
     }
     if (import->stage == PASSING && import->at == import->good) {
@@ -806,6 +950,41 @@ struct bundle_counts
 bundle_import_counts(const struct bundle_import *import)
 {
     return import->counts;
+}
+
+static int
+address_order(const void *left, const void *right)
+{
+    return hash_compare(left, right);
+}
+
+enum err
+bundle_import_files_here(struct bundle_import *import, struct bundle_files_here *out)
+{
+    struct table_txn *txn = NULL;
+    enum err err = replica_begin_read(import->replica, &txn);
+
+    *out = (struct bundle_files_here){ 0 };
+    if (err != ERR_OK) {
+        return err;
+    }
+    if (import->touched_count > 0) {
+        qsort(import->touched, import->touched_count, sizeof *import->touched, address_order);
+    }
+    for (size_t n = 0; n < import->touched_count; n++) {
+        const struct hash *address = &import->touched[n];
+        struct shelf_blob blob;
+
+        if ((n > 0 && hash_equal(address, address - 1)) || shelf_get(txn, address, &blob) != ERR_OK ||
+            blob.chunk_count == 0) {
+            continue;
+        }
+        out->whole += shelf_is_whole(&blob) ? 1 : 0;
+        out->partly += shelf_is_whole(&blob) ? 0 : 1;
+        out->chunks_missing += blob.chunk_count - blob.held;
+    }
+    replica_end_read(import->replica, &txn);
+    return ERR_OK;
 }
 
 /* --- what exporters have, and we lack --- */
@@ -967,6 +1146,31 @@ is_older(struct replica *replica, const struct said *said)
     return older;
 }
 
+/* What it asked for, for the next bundle to it. */
+static void
+keep_wishes(struct replica *replica, const struct said *said)
+{
+    const struct gossip_store *store = &replica->store;
+    struct bundle_wishes before = { 0 };
+    struct buf bytes = { 0 };
+    enum err err =
+        store->load_checkpoint(store->self, &said->exporter, &said->compartment, BUNDLE_WISHES_SLOT, &bytes);
+
+    if (err == ERR_OK) {
+        err = bundle_wishes_read(buf_span(&bytes), &before);
+    }
+    if (said->wishes.made_ms > 0 && (err != ERR_OK || before.made_ms <= said->wishes.made_ms)) {
+        buf_clear(&bytes);
+        bundle_wishes_write(&bytes, &said->wishes);
+        if (!bytes.failed) {
+            store->save_checkpoint(store->self, &said->exporter, &said->compartment, BUNDLE_WISHES_SLOT,
+                                   buf_span(&bytes));
+        }
+    }
+    bundle_wishes_free(&before);
+    buf_free(&bytes);
+}
+
 void
 bundle_import_keep(struct bundle_import *import)
 {
@@ -976,6 +1180,7 @@ bundle_import_keep(struct bundle_import *import)
         const struct said *said = &import->said[n];
         struct buf bytes = { 0 };
 
+        keep_wishes(import->replica, said);
         /* Without tips nothing is known: its volume is damaged there, or lost. */
         if (said->known.count > 0 && !is_older(import->replica, said)) {
             bundle_known_write(&bytes, &said->known);

@@ -13,10 +13,12 @@
 #pragma once
 
 #include "sync/bundle_contact.h"
+#include "sync/parcel.h"
 
 enum {
     BUNDLE_FILES_MAX = 1024,
-    BUNDLE_PASSES_MAX = 16, /* over all files: what needs more waits for the next import */
+    BUNDLE_PASSES_MAX = 16,       /* over all files: what needs more waits for the next import */
+    BUNDLE_TOUCHED_MAX = 1 << 14, /* files of which it is known at the end whether all is here */
 };
 
 /* A file. Reading gives at most `room` bytes, none only at its end; what cannot be read of it is left out. */
@@ -34,6 +36,11 @@ struct bundle_sink {
                  struct taken *taken_out);
     /* True if the turn holds as much as it should. */
     bool (*is_full)(void *self);
+    /* As parcel_take_have and parcel_take_carried. */
+    bool (*take_have)(void *self, const struct hash *device_id, const struct ident *compartment,
+                      const struct blob_have_item *item);
+    enum parcel_verdict (*take_file)(void *self, const struct ident *compartment,
+                                     const struct blob_part *part);
 };
 
 /* What a file turned out to be. */
@@ -69,6 +76,19 @@ struct bundle_file {
     bool last;  /* it said that no volume follows */
     struct bundle_reading reading; /* of the first pass */
     uint64_t entries;              /* in its chunks */
+    uint64_t file_bytes;           /* of chunks of files, sealed as they are */
+    uint64_t parts_unknown;        /* of a later version: passed over */
+};
+
+/* What became of chunks of files. */
+struct bundle_file_counts {
+    uint64_t taken; /* new here */
+    uint64_t held;  /* that were here already */
+    /* of the last pass */
+    uint64_t refused;  /* pieces that are not of the file that they name, or of none */
+    uint64_t waiting;  /* for the head or page that verifies them, which is damaged or in another volume */
+    uint64_t unwanted; /* no entry here names the file, or it was put away here */
+    uint64_t full;     /* there was no room on the disk */
 };
 
 /* What became of entries. */
@@ -80,6 +100,14 @@ struct bundle_counts {
     uint64_t forked;    /* behind an entry that is not the one here: the branch below it is missing */
     uint64_t malformed; /* chunks */
     uint64_t forged;    /* chunks */
+    struct bundle_file_counts files;
+};
+
+/* How the files stand of which pieces came, as it is now. */
+struct bundle_files_here {
+    uint64_t whole;
+    uint64_t partly;
+    uint64_t chunks_missing; /* of those that are here in part */
 };
 
 /* How far we are from what an exporter had of a compartment, by its own word. */
@@ -116,6 +144,9 @@ struct bundle_counts bundle_import_counts(const struct bundle_import *import);
  * that is missing. ERR_MEMORY; errors of the tables. */
 MUST_CHECK enum err bundle_import_standing(struct bundle_import *import,
                                            const struct bundle_standing **standing_out, size_t *count_out);
+
+/* Once all is read: how the files stand of which it brought pieces, the first BUNDLE_TOUCHED_MAX of them. Errors of the tables. */
+MUST_CHECK enum err bundle_import_files_here(struct bundle_import *import, struct bundle_files_here *out);
 
 /* Once all is read: what it shows a replica that was restored. ERR_MEMORY; errors of the tables. */
 MUST_CHECK enum err bundle_import_contact(struct bundle_import *import, enum bundle_contact *contact_out);

@@ -32,9 +32,10 @@ enum {
 
 /* What is kept of a peer and a compartment, by slot of gossip_store.load_checkpoint. */
 enum {
-    AGREED_SLOTS = 2,      /* 0 and 1: what both had */
-    BUNDLE_KNOWN_SLOT = 2, /* what it said in a bundle that it has: bundle_export.h */
-    TOLD_SLOT = 3,         /* of which files it was told on a metered line */
+    AGREED_SLOTS = 2,       /* 0 and 1: what both had */
+    BUNDLE_KNOWN_SLOT = 2,  /* what it said in a bundle that it has: bundle_export.h */
+    TOLD_SLOT = 3,          /* of which files it was told on a metered line */
+    BUNDLE_WISHES_SLOT = 4, /* which files it asked for in a bundle: bundle_export.h */
 };
 
 /* A log as a peer introduced it. */

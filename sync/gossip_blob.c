@@ -67,7 +67,7 @@ chunks_max(const struct conn *conn)
     case PROFILE_LAN:
         return BLOB_CHUNKS_MAX;
     case PROFILE_WAN:
-        return SMALL_CHUNKS;
+        return PARCEL_SMALL_CHUNKS;
     case PROFILE_METERED:
     case PROFILE_ONEWAY:
     default:
@@ -807,6 +807,8 @@ blob_receive_part(struct gossip *gossip, struct conn *conn, const struct blob_pa
         cancel_ask(gossip, conn, ask);
         return;
     case PARCEL_LATER:
+    case PARCEL_UNWANTED:
+    case PARCEL_FULL:
         put_aside(gossip, conn, &piece->address, false);
         cancel_ask(gossip, conn, ask);
         return;

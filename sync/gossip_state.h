@@ -67,7 +67,6 @@ enum {
     ASIDES_MAX = 64,                /* files that are left alone for a while */
     ASIDE_MS = 10 * 1000,           /* the first wait before one of them is asked for again */
     ASK_SILENCE_MS = 2 * 60 * 1000, /* without a piece, before a file is asked for elsewhere */
-    SMALL_CHUNKS = 128,             /* of a file that is fetched over a wan though nobody asked: 1 MiB */
     TOLD_MS =
         7 * 24 * 3600 * 1000, /* before it is told of all once more, since nothing says what it made of it */
     HINTED_MAX = 64,          /* urgent records of one compartment whose older entries go first */

@@ -35,26 +35,60 @@ named_in(struct replica *replica, const struct hash *address, const struct ident
     return NULL;
 }
 
+bool
+parcel_is_named(struct replica *replica, const struct ident *compartment, const struct hash *address)
+{
+    uint64_t seq;
+
+    return named_in(replica, address, compartment, &seq) != NULL;
+}
+
+/* What is said of a blob that an entry of the compartment names. */
+static enum err
+make_item(struct replica *replica, const struct ident *compartment, const struct shelf_blob *blob,
+          struct blob_have_item *item_out)
+{
+    struct journal_entry stored;
+    uint64_t seq;
+    const struct log_branch *branch = named_in(replica, &blob->address, compartment, &seq);
+
+    if (branch == NULL) {
+        return ERR_ABSENT;
+    }
+    enum err err = journal_read(replica->journal, replica->main_txn, branch->log_no, seq, &stored);
+    if (err == ERR_OK) {
+        *item_out =
+            (struct blob_have_item){ .address = blob->address, .chunk_count = blob->chunk_count, .seq = seq };
+        memcpy(item_out->log_short, branch->log_id.bytes, SHORT_BYTES);
+        memcpy(item_out->entry_short, stored.entry.id.bytes, SHORT_BYTES);
+    }
+    return err;
+}
+
+enum err
+parcel_item(struct replica *replica, const struct ident *compartment, const struct hash *address,
+            struct blob_have_item *item_out)
+{
+    struct shelf_blob blob;
+    enum err err = shelf_get(replica->main_txn, address, &blob);
+
+    if (err == ERR_OK && !shelf_is_whole(&blob)) {
+        err = ERR_ABSENT;
+    }
+    return err == ERR_OK ? make_item(replica, compartment, &blob, item_out) : err;
+}
+
 enum parcel_look
 parcel_held(struct replica *replica, const struct ident *compartment, uint64_t *cursor,
             struct blob_have_item *item_out)
 {
     struct shelf_blob blob;
-    uint64_t seq;
 
     for (int n = 0; n < LOOK_MAX; n++) {
         if (!shelf_next_come(replica->main_txn, cursor, &blob)) {
             return LOOK_ENDED;
         }
-        const struct log_branch *branch = named_in(replica, &blob.address, compartment, &seq);
-        struct journal_entry stored;
-        if (branch != NULL &&
-            journal_read(replica->journal, replica->main_txn, branch->log_no, seq, &stored) == ERR_OK) {
-            *item_out = (struct blob_have_item){ .address = blob.address,
-                                                 .chunk_count = blob.chunk_count,
-                                                 .seq = seq };
-            memcpy(item_out->log_short, branch->log_id.bytes, SHORT_BYTES);
-            memcpy(item_out->entry_short, stored.entry.id.bytes, SHORT_BYTES);
+        if (make_item(replica, compartment, &blob, item_out) == ERR_OK) {
             return LOOK_FOUND;
         }
     }
@@ -102,15 +136,18 @@ parcel_take_have(struct replica *replica, const struct hash *device_id, const st
     uint64_t seq;
 
     if (replica->narrow || (named_in(replica, &item->address, compartment, &seq) == NULL &&
-                            !carry(replica, compartment, item))) {
+                            (device_id == NULL || !carry(replica, compartment, item)))) {
         return false;
     }
     if (shelf_get(replica->main_txn, &item->address, &blob) != ERR_OK ||
         (blob.size != 0 && blob_chunk_count(blob.size) != item->chunk_count) ||
-        (blob.chunk_count != 0 && blob.chunk_count != item->chunk_count)) {
+        (blob.chunk_count != 0 && blob.chunk_count != item->chunk_count) ||
+        (device_id == NULL && blob.size == 0)) {
         return false;
     }
-    shelf_note_holder(replica->main_txn, &item->address, device_id, world_wall_ms(replica->world));
+    if (device_id != NULL) {
+        shelf_note_holder(replica->main_txn, &item->address, device_id, world_wall_ms(replica->world));
+    }
     /* Busy: its old file is removed first, and the number is known then. */
     enum err err = shelf_begin(replica->main_txn, &item->address, item->chunk_count);
     return err == ERR_OK || err == ERR_BUSY;
@@ -298,9 +335,14 @@ parcel_take(struct replica *replica, const struct ident *compartment, const stru
     struct shelf_blob blob;
     uint64_t seq;
 
-    if (replica->narrow || named_in(replica, &part->address, compartment, &seq) == NULL ||
-        shelf_get(replica->main_txn, &part->address, &blob) != ERR_OK || blob.wish == WISH_AWAY ||
-        blob.chunk_count == 0) {
+    if (replica->narrow) {
+        return PARCEL_FULL;
+    }
+    if (named_in(replica, &part->address, compartment, &seq) == NULL ||
+        shelf_get(replica->main_txn, &part->address, &blob) != ERR_OK || blob.wish == WISH_AWAY) {
+        return PARCEL_UNWANTED;
+    }
+    if (blob.chunk_count == 0) {
         return PARCEL_LATER;
     }
     if (blob.chunk_count != part->chunk_count) {
@@ -312,7 +354,7 @@ parcel_take(struct replica *replica, const struct ident *compartment, const stru
     }
     if (shelf_begin(replica->main_txn, &part->address, part->chunk_count) != ERR_OK ||
         open_file(replica, &part->address, part->chunk_count) != ERR_OK) {
-        return PARCEL_LATER;
+        return PARCEL_FULL;
     }
     replica->open_written = true;
     switch (put_piece(replica, part)) {
@@ -320,7 +362,27 @@ parcel_take(struct replica *replica, const struct ident *compartment, const stru
         return PARCEL_TAKEN;
     case ERR_INVALID:
         return PARCEL_REFUSED;
-    default:
+    case ERR_ABSENT:
         return PARCEL_LATER;
+    default:
+        return PARCEL_FULL;
     }
+}
+
+enum parcel_verdict
+parcel_take_carried(struct replica *replica, const struct ident *compartment, const struct blob_part *part)
+{
+    const struct blob_have_item item = { .address = part->address, .chunk_count = part->chunk_count };
+    bool is_open = replica->open_file != NULL && hash_equal(&replica->open_address, &part->address);
+    struct shelf_blob blob;
+
+    /* Whoever reads the entry knows from it how many chunks there are, though nobody said so. */
+    if (shelf_get(replica->main_txn, &part->address, &blob) == ERR_OK && blob.chunk_count == 0) {
+        (void)parcel_take_have(replica, NULL, compartment, &item);
+    }
+    if (!is_open && shelf_get(replica->main_txn, &part->address, &blob) == ERR_OK && blob.chunk_count > 0 &&
+        blob.wish != WISH_AWAY && !shelf_is_whole(&blob) && !has_room(replica, &blob)) {
+        return PARCEL_FULL;
+    }
+    return parcel_take(replica, compartment, part);
 }

@@ -15,11 +15,17 @@
 
 struct replica;
 
+/* Of a file that is fetched over a wide area line, or goes along in a bundle, though nobody asked for it: 1 MiB. */
+enum { PARCEL_SMALL_CHUNKS = 128 };
+
 enum parcel_verdict {
     PARCEL_TAKEN,
     PARCEL_SEEN,    /* it is here already */
     PARCEL_REFUSED, /* it is not that of the file: the peer is wrong, or lies */
-    PARCEL_LATER,   /* not wanted, its head or page is missing, or the disk is full: no fault of the peer */
+    /* no fault of the peer: */
+    PARCEL_LATER,    /* its head or page is missing, or how many chunks the file has */
+    PARCEL_UNWANTED, /* no entry here names it in this compartment, or it was put away here */
+    PARCEL_FULL,     /* the disk is, or did not take it */
 };
 
 /* A look goes over a bounded number of files. */
@@ -34,7 +40,16 @@ enum parcel_look {
 enum parcel_look parcel_held(struct replica *replica, const struct ident *compartment, uint64_t *cursor,
                              struct blob_have_item *item_out);
 
-/* A peer holds this. False: nothing here names it in this compartment, and it was not noted. */
+/* True if an entry of the compartment names it. */
+bool parcel_is_named(struct replica *replica, const struct ident *compartment, const struct hash *address);
+
+/* The number of its chunks, and an entry of the compartment that names it. ERR_ABSENT: none does, or it is not here whole. Errors of
+ * the tables. */
+MUST_CHECK enum err parcel_item(struct replica *replica, const struct ident *compartment,
+                                const struct hash *address, struct blob_have_item *item_out);
+
+/* A peer holds this. `device_id` NULL: nobody vouches for it, and only what entries say that are opened here is believed.
+ * False: nothing here names it in this compartment, and it was not noted. */
 bool parcel_take_have(struct replica *replica, const struct hash *device_id, const struct ident *compartment,
                       const struct blob_have_item *item);
 
@@ -62,3 +77,7 @@ MUST_CHECK enum err parcel_read(struct replica *replica, const struct ident *com
 /* Take a piece in. It is durable once the turn commits. */
 enum parcel_verdict parcel_take(struct replica *replica, const struct ident *compartment,
                                 const struct blob_part *part);
+
+/* The same of a piece that came in somebody's pocket, and that nobody here asked for: if the disk has room for all of the file. */
+enum parcel_verdict parcel_take_carried(struct replica *replica, const struct ident *compartment,
+                                        const struct blob_part *part);

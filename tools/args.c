@@ -96,6 +96,9 @@ const struct option_text option_texts[OPT_COUNT] = {
     [OPT_SIZE] = { "size", "BYTES", "What no volume passes: 650M, 4G; just under 4G if left out" },
     [OPT_RECEIPTS] = { "receipts", NULL,
                        "Only what the organisation is to know: receipts, certificates and keys" },
+    [OPT_FILES] = { "files", "WHICH",
+                    "Which evidence files go along: none, wanted (what was asked for, and what is small; if "
+                    "left out), or all" },
     [OPT_ROUNDS] = { "rounds", "N", "How often; until it is stopped if left out" },
     [OPT_CLEAN] = { "clean", NULL, "Write a working copy without metadata, made by mat2" },
     [OPT_BYTES] = { "bytes", NULL, "Print the sealed payload too" },

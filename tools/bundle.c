@@ -42,6 +42,23 @@ size_text(char out[32], json_int_t bytes)
 
 /* --- export --- */
 
+/* --files WHICH. */
+static bool
+check_files(const struct command *command, struct client_fault *fault)
+{
+    const char *files = args_value(command, OPT_FILES);
+
+    if (files != NULL && strcmp(files, "none") != 0 && strcmp(files, "wanted") != 0 &&
+        strcmp(files, "all") != 0) {
+        return fault_set(fault, "usage", "say none, wanted or all", "--files cannot be %s", files);
+    }
+    if (files != NULL && strcmp(files, "none") != 0 && args_has(command, OPT_RECEIPTS)) {
+        return fault_set(fault, "usage", "leave one of them out",
+                         "--receipts and --files %s contradict each other", files);
+    }
+    return true;
+}
+
 /* Bytes of "650M": a number, and k, M, G or T of powers of 1,000, as sticks and discs are sold. */
 static bool
 read_size(const char *text, json_int_t *bytes_out, struct client_fault *fault)
@@ -89,6 +106,7 @@ export_request(const struct command *command, struct client_fault *fault)
         good =
             fault_set(fault, "usage", "leave one of them out", "--all and --receipts contradict each other");
     }
+    good = good && check_files(command, fault);
     json_t *request =
         good ? json_pack("{s:s,s:s,s:O,s:s}", "do", "bundle.export", "path", path, "to", to, "content",
                          args_has(command, OPT_ALL)        ? "all"
@@ -101,6 +119,9 @@ export_request(const struct command *command, struct client_fault *fault)
     }
     if (request != NULL && size != NULL) {
         (void)json_object_set_new(request, "size", json_integer(bytes));
+    }
+    if (request != NULL && args_has(command, OPT_FILES)) {
+        (void)json_object_set_new(request, "evidence", json_string(args_value(command, OPT_FILES)));
     }
     return request;
 }
@@ -118,11 +139,32 @@ say_devices(const struct command *command, const char *label, const json_t *devi
     }
 }
 
+/* What went in of evidence files, and what did not. */
+static void
+say_evidence(const struct command *command, const json_t *evidence)
+{
+    json_int_t files = number_of(evidence, "files");
+    json_int_t left_out = number_of(evidence, "left_out");
+    char size[32];
+
+    size_text(size, number_of(evidence, "bytes"));
+    if (files > 0) {
+        command_say(command, "%-14s %lld, %s\n", "Files", (long long)files, size);
+    }
+    if (left_out > 0) {
+        command_say(command,
+                    "%-14s %lld: they went away or are damaged here, or are too large for a bundle\n",
+                    "Left out", (long long)left_out);
+    }
+}
+
 static enum exit_status
 say_written(const struct command *command, const json_t *done)
 {
     json_t *files = json_object_get(done, "files");
+    const json_t *evidence = json_object_get(done, "evidence");
     json_int_t lost = number_of(done, "lost");
+    json_int_t lost_parts = number_of(evidence, "lost");
     struct client_fault fault;
     char size[32];
     size_t index;
@@ -138,12 +180,21 @@ say_written(const struct command *command, const json_t *done)
         }
         say_devices(command, "Opens for", json_object_get(done, "to"));
         command_say(command, "%-14s %lld\n", "Entries", (long long)number_of(done, "entries"));
+        say_evidence(command, evidence);
         command_say(command, "%-14s %s\n", "Size", size);
         command_remark(
             command, "nobody else can open it, and it names nobody; vigil bundle import takes it in there\n");
     }
-    if (lost == 0) {
+    if (lost == 0 && lost_parts == 0) {
         return STATUS_DONE;
+    }
+    if (lost == 0) {
+        (void)fault_set(&fault, err_code(ERR_CORRUPT),
+                        "vigil blob check says of which file, and fetches it again; the bundle is good "
+                        "without them",
+                        "files are damaged here");
+        return command_fail(command, &fault, "%lld parts of files could not be read and are not in it",
+                            (long long)lost_parts);
     }
     (void)fault_set(&fault, err_code(ERR_CORRUPT),
                     "stop the node and run vigild verify; the bundle is good without them",
@@ -242,7 +293,7 @@ print_files(const struct command *command, json_t *files)
     static const struct output_column columns[] = {
         { "file", COLUMN_CUT }, { "volume", COLUMN_RIGHT }, { "state", COLUMN_STATE },
         { "from", COLUMN_CUT }, { "made", COLUMN_TIME },    { "entries", COLUMN_RIGHT },
-        { "damaged", 0 },
+        { "files", 0 },         { "damaged", 0 },
     };
     size_t index;
     json_t *file;
@@ -253,6 +304,12 @@ print_files(const struct command *command, json_t *files)
         const char *slash = strrchr(path, '/');
         json_int_t volume = number_of(file, "volume");
 
+        char size[32] = "";
+
+        if (number_of(file, "file_bytes") > 0) {
+            size_text(size, number_of(file, "file_bytes"));
+        }
+        (void)json_object_set_new(file, "files", json_string(size));
         (void)json_object_set_new(file, "damaged", damage_json(file));
         (void)json_object_set_new(file, "state", json_string(state_words(file)));
         (void)json_object_set_new(file, "file", json_string(slash == NULL ? path : slash + 1));
@@ -292,6 +349,63 @@ say_refused(const struct command *command, const json_t *refused)
         if (count > 0) {
             command_say(command, "%-14s %lld %s\n", "Refused", (long long)count, all[n].words);
         }
+    }
+}
+
+/* What became of parts of files. False: not all of them are of use. */
+static bool
+say_parts(const struct command *command, const json_t *evidence)
+{
+    static const struct {
+        const char *reason;
+        const char *words;
+    } all[] = {
+        { "refused", "parts are not of the file that they name" },
+        { "waiting",
+          "parts of files wait for what verifies them: import the other volumes, or another copy" },
+        { "unwanted", "parts are of files that no record here names, or that were put away here" },
+        { "full", "parts of files had no room: make room on the disk, then import again" },
+    };
+    json_int_t taken = number_of(evidence, "new");
+    json_int_t held = number_of(evidence, "held");
+    json_int_t partly = number_of(evidence, "partly");
+    json_int_t sum = 0;
+
+    if (taken + held > 0) {
+        command_say(command, "%-14s %lld parts new, %lld already here; %lld files are whole\n", "Files",
+                    (long long)taken, (long long)held, (long long)number_of(evidence, "whole"));
+    }
+    for (size_t n = 0; n < sizeof all / sizeof all[0]; n++) {
+        json_int_t count = number_of(evidence, all[n].reason);
+
+        if (count > 0) {
+            command_say(command, "%-14s %lld %s\n", n == 0 ? "Refused" : "Not used", (long long)count,
+                        all[n].words);
+        }
+        sum += strcmp(all[n].reason, "unwanted") == 0 ? 0 : count;
+    }
+    if (partly > 0) {
+        command_say(command, "%-14s %lld parts of %lld files: import another copy\n", "Missing",
+                    (long long)number_of(evidence, "missing"), (long long)partly);
+    }
+    return sum == 0 && partly == 0;
+}
+
+/* What is of a later version. */
+static void
+say_unknown(const struct command *command, const json_t *files)
+{
+    json_int_t sum = 0;
+    size_t index;
+    json_t *file;
+
+    json_array_foreach(files, index, file)
+    {
+        sum += number_of(file, "unknown_parts");
+    }
+    if (sum > 0) {
+        command_say(command, "%-14s %lld parts are of a later version: the rest was used\n", "Passed over",
+                    (long long)sum);
     }
 }
 
@@ -414,6 +528,10 @@ run_files(struct command *command, const char *call, bool inspect)
         command_say(command, "%-14s %lld\n", "Already here", (long long)number_of(done, "held"));
     }
     say_refused(command, refused);
+    if (!inspect) {
+        good = say_parts(command, json_object_get(done, "evidence")) && good;
+    }
+    say_unknown(command, files);
     json_int_t missing = say_missing(command, json_object_get(done, "compartments"));
     say_contact(command, text_of(done, "contact"));
     good = good && json_object_size(refused) == 0 && (inspect || missing == 0);
@@ -504,18 +622,23 @@ static const struct verb verbs[] = {
       "Example:\n"
       "  vigil bundle carousel /var/spool/for-ken.* | socat - UDP-SENDTO:10.0.0.9:4000\n",
       run_carousel },
-    { "export", "FILE", 1, 1, OPTION(TO) | OPTION(SIZE) | OPTION(ALL) | OPTION(RECEIPTS) | OPTION(DRY_RUN),
+    { "export", "FILE", 1, 1,
+      OPTION(TO) | OPTION(SIZE) | OPTION(ALL) | OPTION(RECEIPTS) | OPTION(FILES) | OPTION(DRY_RUN),
       "Write FILE.001, FILE.002 and so on, for the devices of --to",
       "In it is what one of them is not known to have: by the last bundle that came from it, or else by the "
       "last session. With --all it is everything that they may hold; with --receipts only what the "
       "organisation is to know, such as receipts of erasures. It holds compartments that all of them may "
       "hold, and says what this node has, so that what comes back is what it lacks. Nobody else can open it, "
       "and nothing in it can be read that names anybody.\n\n"
+      "Evidence files come after the text: those that one of them asked for (vigil blob want, told by its "
+      "last bundle) and those of a mebibyte at most, as far as this node holds them and does not know that "
+      "they hold them. With --files all it is every one of these, with --files none no file.\n\n"
       "Each volume opens alone, and is read back from the disk before it gets its name; none is written "
       "over.\n\n"
       "Examples:\n"
       "  vigil bundle export --to HQ /media/stick/for-hq\n"
-      "  vigil bundle export --to HQ --to KEN --size 650M /media/stick/news\n",
+      "  vigil bundle export --to HQ --to KEN --size 650M /media/stick/news\n"
+      "  vigil bundle export --to HQ --files all /media/disk/for-hq\n",
       run_export },
     { "import", "FILE...", 1, BUNDLE_FILES_MAX, 0, "Take in what is whole of these volumes",
       "Volumes may be given in any order, and more than once; an import that was cut off is run again. They "

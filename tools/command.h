@@ -82,6 +82,7 @@ enum opt {
     OPT_PROXY,
     OPT_BYTES,
     OPT_INTERVAL,
+    OPT_FILES,
     OPT_COUNT,
     OPT_NONE = OPT_COUNT /* something that stands on its own */
 };

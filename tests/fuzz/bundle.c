@@ -60,6 +60,7 @@ read_text(const struct bundle_piece *piece)
     struct heads_tip tip;
     struct frame frame;
     struct chunk_item item;
+    struct span said;
 
     if (piece->type == BUNDLE_MANIFEST && bundle_manifest_read(piece->body, &manifest)) {
         require(manifest.volume > 0 && manifest.destination_count > 0);
@@ -69,6 +70,13 @@ read_text(const struct bundle_piece *piece)
     if (piece->type == BUNDLE_HEADS && bundle_heads_read(piece->body, &bundle_id, manifest.sign_pk, &heads)) {
         while (heads_next(&heads.tips, &tip)) {
         }
+    }
+    if ((piece->type == BUNDLE_HAVE || piece->type == BUNDLE_WISHES) &&
+        bundle_said_read(piece->body, (enum bundle_part)piece->type, &bundle_id, manifest.sign_pk, &said)) {
+        require(said.size > 0 && said.size < piece->body.size);
+    }
+    if (piece->type == BUNDLE_FILE && frame_read(piece->body, &frame) && frame.type == FRAME_BLOB) {
+        require(frame.blob.bytes.size > 0 && frame.blob.bytes.size <= piece->body.size);
     }
     if (piece->type == BUNDLE_CHUNKS && frame_read(piece->body, &frame) && frame.type == FRAME_CHUNK) {
         while (chunk_next(&frame.chunks, &item)) {
@@ -134,6 +142,23 @@ read_as_text(struct span text)
 }
 
 static void
+read_wishes(struct span bytes)
+{
+    struct bundle_wishes wishes;
+    struct buf again = { 0 };
+
+    if (bundle_wishes_read(bytes, &wishes) != ERR_OK) {
+        require(wishes.addresses == NULL && wishes.count == 0);
+        return;
+    }
+    require(wishes.count <= BUNDLE_WISHES_MAX);
+    bundle_wishes_write(&again, &wishes);
+    require(span_equal(buf_span(&again), bytes));
+    buf_free(&again);
+    bundle_wishes_free(&wishes);
+}
+
+static void
 read_known(struct span bytes)
 {
     struct bundle_known known;
@@ -161,5 +186,6 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         read_as_text(bytes);
     }
     read_known(bytes);
+    read_wishes(bytes);
     return 0;
 }

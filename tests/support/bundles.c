@@ -35,6 +35,17 @@ next_volume(struct bundle_export *export, struct bundles *bundles)
     bundles->count++;
 }
 
+static enum bundle_files files_mode;
+
+void
+bundles_export_files(struct test_node *from, struct test_node *to, enum bundle_content content,
+                     enum bundle_files files, uint64_t volume_bytes, struct bundles *out)
+{
+    files_mode = files;
+    bundles_export(from, &to->identity.device_id, 1, content, volume_bytes, out);
+    files_mode = BUNDLE_FILES_NONE;
+}
+
 void
 bundles_export(struct test_node *from, const struct hash *to, size_t to_count, enum bundle_content content,
                uint64_t volume_bytes, struct bundles *out)
@@ -48,6 +59,7 @@ bundles_export(struct test_node *from, const struct hash *to, size_t to_count, e
                                          &(struct bundle_export_options){ .destinations = to,
                                                                           .destination_count = to_count,
                                                                           .content = content,
+                                                                          .files = files_mode,
                                                                           .volume_bytes = volume_bytes },
                                          &place),
                      ERR_OK);
@@ -119,10 +131,23 @@ is_full(void *self)
     return replica_turn_is_full(((struct test_node *)self)->replica);
 }
 
+static bool
+take_have(void *self, const struct hash *device_id, const struct ident *compartment,
+          const struct blob_have_item *item)
+{
+    return parcel_take_have(((struct test_node *)self)->replica, device_id, compartment, item);
+}
+
+static enum parcel_verdict
+take_file(void *self, const struct ident *compartment, const struct blob_part *part)
+{
+    return parcel_take_carried(((struct test_node *)self)->replica, compartment, part);
+}
+
 struct bundle_sink
 bundles_sink(struct test_node *at)
 {
-    return (struct bundle_sink){ at, take, is_full };
+    return (struct bundle_sink){ at, take, is_full, take_have, take_file };
 }
 
 void
@@ -165,6 +190,7 @@ bundles_import(struct test_node *at, struct bundle_source *sources, size_t count
     ck_assert_uint_le(out->standing_count, 32);
     memcpy(out->standing, standing, out->standing_count * sizeof *standing);
     out->counts = bundle_import_counts(import);
+    ck_assert_int_eq(bundle_import_files_here(import, &out->here), ERR_OK);
     for (size_t n = 0; n < count; n++) {
         out->files[n] = *bundle_import_file(import, n);
     }

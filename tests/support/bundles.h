@@ -19,6 +19,10 @@ void bundles_free(struct bundles *bundles);
 void bundles_export(struct test_node *from, const struct hash *to, size_t to_count,
                     enum bundle_content content, uint64_t volume_bytes, struct bundles *out);
 
+/* The same to one, with files. */
+void bundles_export_files(struct test_node *from, struct test_node *to, enum bundle_content content,
+                          enum bundle_files files, uint64_t volume_bytes, struct bundles *out);
+
 /* Everything, to one, in one volume. */
 void bundles_export_all(struct test_node *from, struct test_node *to, struct bundles *out);
 
@@ -39,6 +43,7 @@ struct bundles_outcome {
     struct bundle_standing standing[32];
     size_t standing_count;
     enum bundle_contact contact;
+    struct bundle_files_here here;
 };
 
 extern unsigned bundles_turns_lost; /* of the next import: its first turns come to nothing */

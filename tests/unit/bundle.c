@@ -759,7 +759,8 @@ START_TEST(a_bundle_of_a_revoked_device_is_judged_chunk_by_chunk_and_not_believe
     ck_assert_uint_eq(saves_pseudonym_count(hq, &cases, &people[0]), 0);
     ck_assert_uint_eq(outcome.counts.malformed + outcome.counts.forged, 0);
     /* Nothing is written for it either. */
-    const struct bundle_export_options options = { &ken->identity.device_id, 1, BUNDLE_ALL, UINT32_MAX };
+    const struct bundle_export_options options = { &ken->identity.device_id, 1, BUNDLE_ALL, BUNDLE_FILES_NONE,
+                                                   UINT32_MAX };
     ck_assert_int_eq(bundle_export_begin(&export, hq->replica, &options, &place), ERR_ABSENT);
     ck_assert_uint_eq(place, 0);
     bundles_free(&volumes);
@@ -770,7 +771,7 @@ START_TEST(who_cannot_be_a_destination_is_named)
 {
     struct bundle_export *export = NULL;
     struct hash to[] = { hq->identity.device_id, ken->identity.device_id, { { 1, 2, 3 } } };
-    struct bundle_export_options options = { to, 2, BUNDLE_ALL, UINT32_MAX };
+    struct bundle_export_options options = { to, 2, BUNDLE_ALL, BUNDLE_FILES_NONE, UINT32_MAX };
     size_t place;
 
     ck_assert_int_eq(bundle_export_begin(&export, ken->replica, &options, &place), ERR_INVALID);

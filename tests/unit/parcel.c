@@ -1,9 +1,9 @@
 /* Files between real replicas: asked for by bitmap, verified piece by piece, and passed on by who cannot read them. */
 #include "tests/support/check.h"
+#include "tests/support/pictures.h"
 #include "tests/support/saves.h"
 #include "tests/support/silent.h"
 
-#include "store/base/cbor.h"
 #include "store/base/log.h"
 #include "sync/parcel.h"
 #include "sync/replica_state.h"
@@ -11,7 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { CONTENT_BYTES = 300 * BLOB_CHUNK_BYTES + 9, CONTENT_CHUNKS = 301 };
+enum { CONTENT_BYTES = 300 * BLOB_CHUNK_BYTES + 9, CONTENT_CHUNKS = 301, PICTURE = 0 };
 
 static struct test_organisation org;
 static struct test_node *ken;
@@ -20,43 +20,6 @@ static struct test_node *relay; /* carries what it cannot read */
 static struct ident cases;
 static struct blob_made made;
 static uint8_t tag[TAG_BYTES];
-static uint8_t *content;
-
-/* A person with a picture, at KEN. */
-static void
-add_picture(void)
-{
-    struct blob_writer *writer;
-    struct buf values[2] = { { 0 } };
-    struct saved saved;
-    size_t op;
-
-    struct ident person = saves_person(ken, &cases, "Wanjiru");
-    ck_assert_int_eq(blob_writer_open(&writer, replica_blobs(ken->replica), CONTENT_BYTES), ERR_OK);
-    ck_assert_int_eq(blob_write(writer, span_of(content, CONTENT_BYTES)), ERR_OK);
-    ck_assert_int_eq(blob_writer_end(writer, &made), ERR_OK);
-    cbor_put_bytes(&values[0], hash_span(&made.address));
-    cbor_put_uint(&values[1], CONTENT_BYTES);
-    const struct save_op ops[] = {
-        { .code = OP_SET,
-          .target = { .collection = COLLECTION_ATTACHMENT, .element = { 1 }, .field = FIELD_ATTACHMENT_FILE },
-          .value = buf_span(&values[0]) },
-        { .code = OP_SET,
-          .target = { .collection = COLLECTION_ATTACHMENT, .element = { 1 }, .field = FIELD_ATTACHMENT_SIZE },
-          .value = buf_span(&values[1]) },
-    };
-    const struct save save = {
-        .compartment = cases, .record_id = person, .actor = 1, .ops = ops, .op_count = 2
-    };
-    saves_begin(ken);
-    ck_assert_int_eq(replica_save(ken->replica, &save, &saved, &op), ERR_OK);
-    shelf_put_whole(ken->replica->main_txn, &made.address, made.chunk_count);
-    ck_assert_int_eq(blob_writer_keep(writer), ERR_OK);
-    saves_commit(ken);
-    blob_writer_close(&writer);
-    buf_free(&values[0]);
-    buf_free(&values[1]);
-}
 
 static void
 setup(void)
@@ -79,11 +42,7 @@ setup(void)
     }
     cases = test_compartment(ken, "KEN", OWN_CASES);
     memcpy(tag, cases.bytes, TAG_BYTES);
-    content = calloc(1, CONTENT_BYTES);
-    for (size_t n = 0; n < CONTENT_BYTES; n++) {
-        content[n] = (uint8_t)(n * 13 + n / 8192);
-    }
-    add_picture();
+    (void)pictures_add(ken, &cases, PICTURE, CONTENT_BYTES, &made);
     test_node_exchange(ken, hq);
     test_node_exchange(ken, relay);
 }
@@ -91,7 +50,6 @@ setup(void)
 static void
 teardown(void)
 {
-    free(content);
     test_organisation_free(&org);
     saves_free();
 }
@@ -189,28 +147,6 @@ fetch(struct test_node *from, struct test_node *to, size_t most)
     return fetch_small(from, to, most, BLOB_CHUNKS_MAX);
 }
 
-static void
-expect_whole(struct test_node *node)
-{
-    uint8_t out[BLOB_CHUNK_BYTES];
-    struct blob_reader reader;
-    struct blob_file *file;
-    size_t came = 0;
-    size_t part = 1;
-
-    ck_assert_int_eq(blob_open(&file, replica_blobs(node->replica), &made.address), ERR_OK);
-    ck_assert(blob_is_whole(file));
-    ck_assert_int_eq(blob_reader_init(&reader, file, &made.key, CONTENT_BYTES), ERR_OK);
-    while (part > 0) {
-        ck_assert_int_eq(blob_reader_next(&reader, out, &part), ERR_OK);
-        ck_assert_mem_eq(out, content + came, part);
-        came += part;
-    }
-    ck_assert_uint_eq(came, CONTENT_BYTES);
-    blob_reader_wipe(&reader);
-    blob_close(&file);
-}
-
 START_TEST(a_cut_line_costs_what_had_not_come_and_a_restart_nothing)
 {
     ck_assert_uint_eq(tell(ken, hq), 1);
@@ -220,7 +156,7 @@ START_TEST(a_cut_line_costs_what_had_not_come_and_a_restart_nothing)
     test_node_open(hq);
     ck_assert_uint_eq(fetch(ken, hq, SIZE_MAX), CONTENT_CHUNKS - 270);
     ck_assert_uint_eq(fetch(ken, hq, SIZE_MAX), 0);
-    expect_whole(hq);
+    pictures_expect(hq, &made, PICTURE);
     /* What is here whole is told on, and asked of nobody. */
     ck_assert_uint_eq(tell(hq, ken), 1);
     ck_assert_uint_eq(fetch(hq, ken, SIZE_MAX), 0);
@@ -241,7 +177,7 @@ START_TEST(a_line_that_takes_small_files_only_takes_a_large_one_that_is_asked_fo
     saves_begin(hq);
     ck_assert(!parcel_is_wanted(hq->replica, &cases, &made.address, CONTENT_CHUNKS));
     saves_commit(hq);
-    expect_whole(hq);
+    pictures_expect(hq, &made, PICTURE);
 }
 END_TEST
 
@@ -252,7 +188,7 @@ START_TEST(two_offices_that_never_meet_get_a_file_through_who_cannot_read_it)
     ck_assert_uint_eq(fetch(ken, relay, SIZE_MAX), CONTENT_CHUNKS);
     ck_assert_uint_eq(tell(relay, hq), 1);
     ck_assert_uint_eq(fetch(relay, hq, SIZE_MAX), CONTENT_CHUNKS);
-    expect_whole(hq);
+    pictures_expect(hq, &made, PICTURE);
 }
 END_TEST
 
@@ -316,7 +252,7 @@ START_TEST(what_does_not_match_is_refused_and_what_is_not_wanted_is_left)
     part.chunk_count++;
     ck_assert_int_eq(parcel_take(hq->replica, &cases, &part), PARCEL_REFUSED);
     ck_assert_int_eq(shelf_wish(hq->replica->main_txn, &made.address, WISH_AWAY), ERR_OK);
-    ck_assert_int_eq(carry_piece(ken, hq, BLOB_CHUNK, 1), PARCEL_LATER);
+    ck_assert_int_eq(carry_piece(ken, hq, BLOB_CHUNK, 1), PARCEL_UNWANTED);
     saves_commit(hq);
     ck_assert_uint_eq(fetch(ken, hq, SIZE_MAX), 0);
     /* Another compartment's peers are told nothing of it. */

@@ -5,6 +5,7 @@
 #include "store/base/log.h"
 #include "tests/support/check.h"
 #include "tests/support/marker.h"
+#include "tests/support/pictures.h"
 #include "tests/support/saves.h"
 #include "tests/support/served.h"
 #include "tests/support/silent.h"
@@ -213,6 +214,37 @@ import_with_losses(const char *name, int which)
     }
     test_node_tend(hq.node);
 }
+
+START_TEST(files_go_along_as_they_were_chosen_and_come_to_be_here)
+{
+    struct blob_made small;
+    struct blob_made large;
+
+    (void)pictures_add(ken.node, &cases, 1, 20000, &small);
+    (void)pictures_add(ken.node, &cases, 2, 2000000, &large);
+    served_refused(
+        served_ask(&ken, "{'id':1,'do':'bundle.export','to':['HQ'],'evidence':'some','path':'%s/x'}", stick),
+        "usage");
+    served_refused(
+        served_ask(
+            &ken,
+            "{'id':1,'do':'bundle.export','to':['HQ'],'content':'receipts','evidence':'all','path':'%s/x'}",
+            stick),
+        "usage");
+    ask(&ken, "{'do':'bundle.export','to':['HQ'],'evidence':'none','path':'%s/none'}", stick);
+    work(&ken);
+    import_stick("none");
+    ck_assert_uint_eq(pictures_held(hq.node, &small.address), 0);
+    write_stick("wanted");
+    import_stick("wanted");
+    pictures_expect(hq.node, &small, 1);
+    ck_assert_uint_eq(pictures_held(hq.node, &large.address), 0);
+    ask(&ken, "{'do':'bundle.export','to':['HQ'],'evidence':'all','path':'%s/all'}", stick);
+    work(&ken);
+    import_with_losses("all", 0);
+    pictures_expect(hq.node, &large, 2);
+}
+END_TEST
 
 START_TEST(whoever_made_a_bundle_was_heard_when_it_was_made)
 {
@@ -424,7 +456,7 @@ never_full(void *self)
 START_TEST(a_block_that_the_medium_does_not_give_costs_what_lies_in_it)
 {
     struct replica *replica = hq.node->replica;
-    const struct bundle_sink sink = { replica, take_in, never_full };
+    const struct bundle_sink sink = { replica, take_in, never_full, NULL, NULL }; /* no file goes along */
     struct bundle_read *read_in = NULL;
     struct setup_fault fault;
     struct stat info;
@@ -478,6 +510,7 @@ START_TEST(an_export_that_is_given_up_leaves_nothing)
 END_TEST
 
 SUITE_MAIN_WITH("serve_bundle", setup, teardown, a_bundle_is_written_read_back_and_taken_in,
+                files_go_along_as_they_were_chosen_and_come_to_be_here,
                 whoever_made_a_bundle_was_heard_when_it_was_made,
                 a_report_on_an_erasure_says_that_a_stick_was_the_last_contact,
                 an_import_whose_turns_all_come_to_nothing_ends,
