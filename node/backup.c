@@ -1,25 +1,30 @@
 #include "node/backup.h"
 
 #include "store/base/log.h"
+#include "sync/bundle.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum { CONF_BYTES_MAX = 1 << 18, SLICE_ENTRIES = 256, SLICE_BYTES = 1 << 20 };
+enum { CONF_BYTES_MAX = 1 << 18, SLICE_ENTRIES = 256, SLICE_BYTES = 1 << 20, FILES = 2, OUTS = 3 };
 
 struct backup_task {
     struct backup *backup;
     enum backup_stage stage;
-    struct backup_out outs[2]; /* main, keys */
+    struct backup_out outs[OUTS]; /* main, keys, and files, if there are any */
     struct backup_in ins[2];
     struct stream_header headers[2];
     struct restore *restore; /* while it is read back */
     uint64_t checked;
+    bool has_files;
+    bool records_good;            /* main and keys were read back */
+    struct backup_in files_in;    /* while the files are read back */
+    struct bundle_reader *reader; /* likewise */
     char path[BACKUP_PATH_BYTES];
 };
 
-static const char *const suffixes[] = { ".main", ".keys" };
+static const char *const suffixes[OUTS] = { ".main", ".keys", ".files" };
 
 /* --- words --- */
 
@@ -60,8 +65,10 @@ begin(struct backup_task *task, const struct backup_task_options *options)
     struct buf peers = { 0 };
     enum err err = ERR_OK;
 
-    for (int n = 0; n < 2 && err == ERR_OK; n++) {
-        err = backup_out_open(&task->outs[n], options->path, suffixes[n]);
+    for (int n = 0; n < OUTS && err == ERR_OK; n++) {
+        if (n != FILES || !options->without_files) {
+            err = backup_out_open(&task->outs[n], options->path, suffixes[n]);
+        }
     }
     if (err == ERR_OK) {
         err = read_notes(options, &conf, &peers);
@@ -77,7 +84,15 @@ begin(struct backup_task *task, const struct backup_task_options *options)
                                                      .note_count = 2,
                                                      .with_device_keys = options->with_device_keys,
                                                      .main = { &task->outs[0], backup_out_write },
-                                                     .keys = { &task->outs[1], backup_out_write } });
+                                                     .keys = { &task->outs[1], backup_out_write },
+                                                     .with_files = !options->without_files,
+                                                     .files = { &task->outs[FILES], backup_out_write } });
+    }
+    if (err == ERR_OK) {
+        task->has_files = !options->without_files && backup_progress(task->backup).files_here > 0;
+        if (!task->has_files) {
+            backup_out_close(&task->outs[FILES]);
+        }
     }
     buf_free(&conf);
     buf_free(&peers);
@@ -95,11 +110,13 @@ backup_task_begin(struct backup_task **task_out, const struct backup_task_option
                         "the backup was not made");
         return false;
     }
-    for (int n = 0; n < 2; n++) {
+    for (int n = 0; n < OUTS; n++) {
         task->outs[n].directory = -1;
         task->outs[n].file = -1;
-        task->ins[n].file = -1;
     }
+    task->ins[0].file = -1;
+    task->ins[1].file = -1;
+    task->files_in.file = -1;
     enum err err = ERR_INVALID;
     if (snprintf(task->path, sizeof task->path, "%s", options->path) < (int)sizeof task->path) {
         err = begin(task, options);
@@ -124,8 +141,12 @@ backup_task_close(struct backup_task **task_in)
     }
     restore_close(&task->restore);
     backup_close(&task->backup);
+    bundle_reader_close(&task->reader);
+    backup_in_close(&task->files_in);
     for (int n = 0; n < 2; n++) {
         backup_in_close(&task->ins[n]);
+    }
+    for (int n = 0; n < OUTS; n++) {
         backup_out_close(&task->outs[n]);
     }
     free(task);
@@ -141,8 +162,8 @@ begin_check(struct backup_task *task)
     restore_fault fault;
     enum err err = ERR_OK;
 
-    for (int n = 0; n < 2 && err == ERR_OK; n++) {
-        err = backup_out_sync(&task->outs[n]);
+    for (int n = 0; n < OUTS && err == ERR_OK; n++) {
+        err = n == FILES && !task->has_files ? ERR_OK : backup_out_sync(&task->outs[n]);
     }
     for (int n = 0; n < 2 && err == ERR_OK; n++) {
         err = backup_in_open_again(&task->ins[n], &task->outs[n], &task->headers[n]);
@@ -163,18 +184,38 @@ begin_check(struct backup_task *task)
     return err;
 }
 
-/* Both are whole and good: give them their names. */
+/* The same of the files, once the records are good. */
+static enum err
+begin_files_check(struct backup_task *task)
+{
+    static const struct key_pair nobody;
+    enum err err = backup_in_open_plain_again(&task->files_in, &task->outs[FILES]);
+
+    task->records_good = true;
+    if (err == ERR_OK) {
+        err = bundle_reader_open(&task->reader, &nobody,
+                                 (struct stream_input){ &task->files_in, backup_in_read });
+    }
+    if (err == ERR_OK) {
+        bundle_reader_use(task->reader, backup_pair_id(task->backup), BACKUP_FILES_VOLUME,
+                          backup_file_key(task->backup));
+    }
+    return err;
+}
+
+/* All are whole and good: give them their names. */
 static enum err
 keep(struct backup_task *task)
 {
-    enum err err = backup_out_keep(&task->outs[1]);
+    enum err err = ERR_OK;
 
-    if (err == ERR_OK) {
-        err = backup_out_keep(&task->outs[0]);
+    for (int n = OUTS; n-- > 0 && err == ERR_OK;) {
+        err = n == FILES && !task->has_files ? ERR_OK : backup_out_keep(&task->outs[n]);
     }
     if (err != ERR_OK) {
-        backup_out_remove(&task->outs[1]);
-        backup_out_remove(&task->outs[0]);
+        for (int n = OUTS; n-- > 0;) {
+            backup_out_remove(&task->outs[n]);
+        }
         return err;
     }
     task->stage = BACKUP_DONE;
@@ -198,9 +239,32 @@ check_slice(struct backup_task *task)
         task->checked += item.entry_count;
     }
     if (err == ERR_ABSENT) {
-        err = task->checked == backup_progress(task->backup).done ? keep(task) : ERR_CORRUPT;
+        err = task->checked != backup_progress(task->backup).done ? ERR_CORRUPT
+              : task->has_files                                   ? begin_files_check(task)
+                                                                  : keep(task);
     }
     return err == ERR_NEWER ? ERR_CORRUPT : err;
+}
+
+/* Every part of the files opens. */
+static enum err
+check_files_slice(struct backup_task *task)
+{
+    struct bundle_piece piece;
+    enum err err = ERR_OK;
+
+    for (size_t work = 0; err == ERR_OK && work < SLICE_BYTES;) {
+        err = bundle_next(task->reader, &piece);
+        work += piece.work;
+    }
+    if (err != ERR_ABSENT) {
+        return err;
+    }
+    struct bundle_reading reading = bundle_reading(task->reader);
+    bool good = reading.damaged_bytes == 0 && reading.locked_bytes == 0 &&
+                reading.bytes == task->outs[FILES].size &&
+                reading.parts == backup_progress(task->backup).file_parts;
+    return good ? keep(task) : ERR_CORRUPT;
 }
 
 bool
@@ -217,7 +281,7 @@ backup_task_step(struct backup_task *task, struct setup_fault *fault_out)
         }
         break;
     case BACKUP_CHECKING:
-        err = check_slice(task);
+        err = task->records_good ? check_files_slice(task) : check_slice(task);
         break;
     case BACKUP_DONE:
         break;
@@ -251,6 +315,12 @@ const struct backup_about *
 backup_task_about(const struct backup_task *task)
 {
     return backup_about(task->backup);
+}
+
+bool
+backup_task_has_files(const struct backup_task *task)
+{
+    return task->has_files;
 }
 
 bool

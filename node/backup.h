@@ -3,8 +3,8 @@
  *     begin --> write ... write --> sync --> read back ... --> rename both --> done
  *                  (256 entries or 1 MiB a step)
  *
- * Both files are read back from the disk and verified, signature by signature, before they get their names; .keys
- * gets its name first, so that a .main is never alone. Until then nothing stands under either name,
+ * Evidence files go into a third one, NAME.files, if they are to go along and there are any. All are read back from the disk and verified, signature by signature, before they get their names; .main
+ * gets its name last, so that a .main is never alone. Until then nothing stands under either name,
  * and whatever fails leaves nothing behind.
  */
 #pragma once
@@ -23,6 +23,7 @@ struct backup_task_options {
     const char *path;                         /* NAME of the files, with the folder they go to */
     const struct stream_recipient *recipient; /* the passphrase */
     bool with_device_keys;
+    bool without_files; /* that records name */
 };
 
 enum backup_stage { BACKUP_WRITING, BACKUP_CHECKING, BACKUP_DONE };
@@ -41,8 +42,11 @@ struct backup_progress backup_task_progress(const struct backup_task *task);
 
 const struct backup_about *backup_task_about(const struct backup_task *task);
 
+/* True if there is a NAME.files. */
+bool backup_task_has_files(const struct backup_task *task);
+
 /* True if the office's key opens it too. */
 bool backup_task_is_for_office(const struct backup_task *task);
 
-/* Removes both files unless it is done. Takes none. */
+/* Removes them unless it is done. Takes none. */
 void backup_task_close(struct backup_task **task);

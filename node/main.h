@@ -15,7 +15,7 @@
 
 #include <argp.h>
 
-enum { OPTION_FIRST = 256, FILES_MAX = 2 };
+enum { OPTION_FIRST = 256, FILES_MAX = 3 };
 
 /* What was typed. */
 struct arguments {
@@ -30,6 +30,7 @@ struct arguments {
     const char *statements;
     const char *key;
     bool with_device_keys;
+    const char *evidence; /* which evidence files; NULL: all */
     bool verify;
     unsigned long key_memory_mib; /* 0: measure */
     int channel;
@@ -49,6 +50,7 @@ enum {
     OPTION_CHANNEL,
     OPTION_SANDBOX,
     OPTION_WITH_DEVICE_KEYS,
+    OPTION_FILES,
     OPTION_STATEMENTS,
     OPTION_KEY,
     OPTION_VERIFY,

@@ -4,8 +4,10 @@
 #include "node/backup.h"
 #include "node/restoring.h"
 #include "node/sealing.h"
+#include "store/shelf.h"
 
 #include <stdio.h>
+#include <string.h>
 
 /* --- arguments --- */
 
@@ -18,6 +20,9 @@ parse_files(int key, char *text, struct argp_state *state)
     switch (key) {
     case OPTION_WITH_DEVICE_KEYS:
         arguments->with_device_keys = true;
+        return 0;
+    case OPTION_FILES:
+        arguments->evidence = text;
         return 0;
     case OPTION_STATEMENTS:
         arguments->statements = text;
@@ -45,6 +50,10 @@ static const struct argp_option backup_options[] = {
       "Put the secret keys of the device into it too, so that it can be restored without enrolling a machine "
       "anew",
       0 },
+    { "files", OPTION_FILES, "WHICH", 0,
+      "Which evidence files go along: all, if this is left out, or none: a restored node asks its peers for "
+      "them",
+      1 },
     { "key-memory", OPTION_KEY_MEMORY, "MIB", 0,
       "Memory that opening the backup takes; without this it is measured", 9 },
     { "passphrase-fd", OPTION_PASSPHRASE_FD, "N", 0,
@@ -59,8 +68,10 @@ const struct argp backup_argp = {
     backup_options,
     parse_files,
     "DIR NAME",
-    "Write NAME.main and NAME.keys, a backup of a node that does not run.\v"
-    "Both open with a passphrase that you choose, and with the key of the office. Keep them apart: without "
+    "Write NAME.main and NAME.keys, and NAME.files with the evidence files, if there are any: a backup of a "
+    "node "
+    "that does not run.\v"
+    "They open with a passphrase that you choose, and with the key of the office. Keep them apart: without "
     ".keys, "
     ".main opens to nobody's reading, and destroying .keys closes it for good. A node that runs is asked: "
     "vigil backup "
@@ -93,7 +104,7 @@ static const struct argp_option restore_options[] = {
 const struct argp restore_argp = {
     restore_options,
     parse_files,
-    "DIR NAME.main NAME.keys\n--verify NAME.main NAME.keys",
+    "DIR NAME.main NAME.keys [NAME.files]\n--verify NAME.main NAME.keys [NAME.files]",
     "Restore a backup into DIR.\v"
     "DIR is new, if the backup was made with --with-device-keys; it then has that device, under a new "
     "passphrase. Or DIR "
@@ -132,15 +143,17 @@ begin_backup(const struct arguments *arguments, struct replica *replica, const s
         peers_free(&peers);
         return false;
     }
-    bool begun =
-        backup_task_begin(task_out,
-                          &(struct backup_task_options){ .replica = replica,
-                                                         .peers = peers,
-                                                         .directory = arguments->directory,
-                                                         .path = arguments->files[0],
-                                                         .recipient = recipient,
-                                                         .with_device_keys = arguments->with_device_keys },
-                          fault);
+    bool begun = backup_task_begin(
+        task_out,
+        &(struct backup_task_options){ .replica = replica,
+                                       .peers = peers,
+                                       .directory = arguments->directory,
+                                       .path = arguments->files[0],
+                                       .recipient = recipient,
+                                       .with_device_keys = arguments->with_device_keys,
+                                       .without_files = arguments->evidence != NULL &&
+                                                        strcmp(arguments->evidence, "none") == 0 },
+        fault);
     peers_free(&peers);
     return begun;
 }
@@ -169,6 +182,25 @@ make_backup(const struct arguments *arguments, struct replica *replica, const st
         "that was chosen%s\n",
         arguments->files[0], arguments->files[0], (unsigned long long)progress.done,
         backup_task_is_for_office(task) ? ", or the key of the office" : "");
+    if (backup_task_has_files(task)) {
+        (void)printf("files          %s.files: %llu, %.1f MB\n", arguments->files[0],
+                     (unsigned long long)progress.files, (double)progress.file_bytes / 1e6);
+    } else if (progress.files_here > 0) {
+        (void)printf("files          none of the %llu that are here, %.1f MB\n",
+                     (unsigned long long)progress.files_here, (double)progress.file_bytes_here / 1e6);
+    }
+    if (progress.files_left > 0) {
+        (void)printf("left out       %llu files: damaged here, or too large\n",
+                     (unsigned long long)progress.files_left);
+    }
+    if (progress.file_chunks_lost > 0) {
+        setup_fault_set(
+            &fault, ERR_CORRUPT, "files are damaged here",
+            "vigil blob verify says of which file; keep this backup, and let a peer fill the gaps",
+            "%llu parts of files could not be read and are not in it",
+            (unsigned long long)progress.file_chunks_lost);
+        status = complain(&fault);
+    }
     if (progress.lost > 0) {
         setup_fault_set(&fault, ERR_CORRUPT, "rows of the replica are damaged",
                         "vigild verify names them; keep this backup, and let a peer fill the gaps",
@@ -191,6 +223,12 @@ do_backup(struct arguments *arguments, struct real_world *world)
     if (arguments->file_count != 1) {
         (void)complain_of(ERR_INVALID, "nothing was backed up",
                           "it is not said what the backup is to be called", "vigild backup DIR NAME");
+        return STATUS_USAGE;
+    }
+    if (arguments->evidence != NULL && strcmp(arguments->evidence, "none") != 0 &&
+        strcmp(arguments->evidence, "all") != 0) {
+        (void)complain_of(ERR_INVALID, "nothing was backed up", "--files is neither all nor none",
+                          "leave it out, or say --files none");
         return STATUS_USAGE;
     }
     if (!open_node(arguments, &world->world, SANDBOX_ROLES, &node, &status)) {
@@ -264,6 +302,28 @@ prepare(struct arguments *arguments, struct restoring *restoring, enum restoring
     return arguments->key == NULL || restoring_unseal_with(restoring, arguments->key, setup, fault);
 }
 
+/* How many evidence files are here, and how many are still to come. */
+static void
+print_files(const struct restoring *restoring, struct replica *replica)
+{
+    const struct bundle_reading *reading = &restoring->files.reading;
+    struct shelf_totals totals = { 0 };
+    struct table_txn *txn = NULL;
+
+    if (replica_begin_read(replica, &txn) == ERR_OK) {
+        shelf_total(txn, &totals);
+        replica_end_read(replica, &txn);
+    }
+    if (totals.whole_count + totals.wanted_count > 0) {
+        (void)printf("files          %llu here, %llu not here: they are asked for from peers\n",
+                     (unsigned long long)totals.whole_count, (unsigned long long)totals.wanted_count);
+    }
+    if (restoring->files_path != NULL && !restoring->files.whole) {
+        (void)printf("note           the files of the backup are damaged at %llu places, or were cut short\n",
+                     (unsigned long long)reading->damaged_places);
+    }
+}
+
 static void
 print_restored(const struct arguments *arguments, const struct restoring *restoring,
                enum restoring_place place, struct replica *replica)
@@ -276,6 +336,7 @@ print_restored(const struct arguments *arguments, const struct restoring *restor
         (void)printf("left out       %llu runs that this device may not hold\n",
                      (unsigned long long)counts->refused);
     }
+    print_files(restoring, replica);
     print_digests(replica);
     if (counts->differing > 0) {
         (void)printf("note           %llu compartments are not as they were: newer statements count, or this "
@@ -304,7 +365,8 @@ restore_into(struct arguments *arguments, struct restoring *restoring, const str
 
     bool good = restoring_place(arguments->directory, &place, fault) &&
                 prepare(arguments, restoring, place, &passphrase, &setup, fault, exit_out) &&
-                restoring_check(restoring, arguments->statements, print_progress, NULL, fault);
+                restoring_check(restoring, arguments->statements, print_progress, NULL, fault) &&
+                restoring_check_files(restoring, fault);
     if (good && place != PLACE_JOINED) {
         if (place == PLACE_NEW) {
             measure(&work, arguments->key_memory_mib);
@@ -327,7 +389,15 @@ static bool
 verify_backup(struct arguments *arguments, struct restoring *restoring, struct setup_fault *fault)
 {
     if (!unseal(arguments, restoring, fault) ||
-        !restoring_check(restoring, NULL, print_progress, NULL, fault)) {
+        !restoring_check(restoring, NULL, print_progress, NULL, fault) ||
+        !restoring_check_files(restoring, fault)) {
+        return false;
+    }
+    if (restoring->files_path != NULL && !restoring->files.whole) {
+        setup_fault_set(fault, ERR_CORRUPT, "what is damaged of them costs its own place",
+                        "keep it, and make another backup; or let peers fill the gaps after a restore",
+                        "%s: the files are damaged at %llu places, or were cut short", restoring->files_path,
+                        (unsigned long long)restoring->files.reading.damaged_places);
         return false;
     }
     (void)printf("whole          %llu entries in %llu runs, %llu statements, of the node \"%s\"\n"
@@ -335,6 +405,10 @@ verify_backup(struct arguments *arguments, struct restoring *restoring, struct s
                  (unsigned long long)restoring->counts.entries, (unsigned long long)restoring->counts.chunks,
                  (unsigned long long)restoring->counts.statements, restoring->device,
                  restoring->has_device_keys ? "yes" : "no");
+    if (restoring->files_path != NULL) {
+        (void)printf("files          %llu, in %llu parts\n", (unsigned long long)restoring->files.names,
+                     (unsigned long long)restoring->files.parts.held);
+    }
     return true;
 }
 
@@ -347,15 +421,18 @@ do_restore(struct arguments *arguments, const struct world *world)
     struct setup_fault fault = { .err = ERR_OK };
     int status = STATUS_DONE;
 
-    if (arguments->file_count != (arguments->verify ? 1 : 2)) {
-        (void)complain_of(ERR_INVALID, "nothing was restored", "a backup is two files, and both are needed",
-                          arguments->verify ? "vigild restore --verify NAME.main NAME.keys"
-                                            : "vigild restore DIR NAME.main NAME.keys");
+    size_t needed = arguments->verify ? 1 : 2;
+    if (arguments->file_count < needed || arguments->file_count > needed + 1) {
+        (void)complain_of(ERR_INVALID, "nothing was restored",
+                          "a backup is two files, and both are needed; a third one holds the evidence files",
+                          arguments->verify ? "vigild restore --verify NAME.main NAME.keys [NAME.files]"
+                                            : "vigild restore DIR NAME.main NAME.keys [NAME.files]");
         return STATUS_USAGE;
     }
-    bool good = restoring_open(&restoring, first, second, &fault) &&
-                (arguments->verify ? verify_backup(arguments, &restoring, &fault)
-                                   : restore_into(arguments, &restoring, world, &status, &fault));
+    bool good = restoring_open(&restoring, first, second, &fault);
+    restoring.files_path = arguments->file_count > needed ? arguments->files[needed] : NULL;
+    good = good && (arguments->verify ? verify_backup(arguments, &restoring, &fault)
+                                      : restore_into(arguments, &restoring, world, &status, &fault));
     if (!good && fault.err != ERR_OK) {
         status = complain(&fault);
     }

@@ -123,6 +123,7 @@ restoring_open(struct restoring *restoring, const char *main_path, const char *k
     restoring->paths[1] = keys_path;
     restoring->ins[0].file = -1;
     restoring->ins[1].file = -1;
+    restoring->files_in.file = -1;
     for (int n = 0; n < 2; n++) {
         enum err err = backup_in_open(&restoring->ins[n], restoring->paths[n], &restoring->headers[n]);
 
@@ -139,6 +140,7 @@ restoring_close(struct restoring *restoring)
 {
     backup_in_close(&restoring->ins[0]);
     backup_in_close(&restoring->ins[1]);
+    backup_in_close(&restoring->files_in);
     crypto_secret_free(restoring->file_key);
     restoring->file_key = NULL;
     buf_free(&restoring->statements);
@@ -371,6 +373,69 @@ restoring_check(struct restoring *restoring, const char *statements_path, restor
     return good;
 }
 
+/* --- evidence files --- */
+
+static enum err
+read_files(void *self, uint8_t *out, size_t room, size_t *size_out)
+{
+    struct restoring *restoring = self;
+
+    return backup_in_read_around(&restoring->files_in, out, room, size_out, &restoring->files_lost);
+}
+
+static enum err
+rewind_files(void *self)
+{
+    struct restoring *restoring = self;
+
+    backup_in_close(&restoring->files_in);
+    restoring->files_lost = 0;
+    return backup_in_open_plain(&restoring->files_in, restoring->files_path);
+}
+
+static bool
+refuse_files(const struct restoring *restoring, struct setup_fault *fault, enum err err)
+{
+    if (err == ERR_INVALID) {
+        return refuse(
+            fault, err, restoring->files_path, "the files of the backup cannot be used",
+            "nothing in it opens with the key of this backup: it is of another one, or damaged throughout",
+            "give the .files that was written beside the .main; or restore without it, and the node "
+            "asks its peers for the files");
+    }
+    return refuse(fault, err, restoring->files_path, "the files of the backup were not read to their end",
+                  err == ERR_ABSENT ? "there is no such file" : err_text(err),
+                  err == ERR_FULL
+                      ? "the records are restored; make room: the node asks its peers for the rest"
+                      : "try another copy, or restore without it: the node asks its peers for them");
+}
+
+bool
+restoring_check_files(struct restoring *restoring, struct setup_fault *fault_out)
+{
+    const struct bundle_source source = { restoring, read_files, rewind_files };
+
+    if (restoring->files_path == NULL) {
+        return true;
+    }
+    enum err err =
+        restore_files_check(restoring->file_key, &restoring->headers[0].pair_id, &source, &restoring->files);
+    return err == ERR_OK || refuse_files(restoring, fault_out, err);
+}
+
+static bool
+apply_files(struct restoring *restoring, struct replica *replica, struct setup_fault *fault)
+{
+    const struct bundle_source source = { restoring, read_files, rewind_files };
+
+    if (restoring->files_path == NULL) {
+        return true;
+    }
+    enum err err = restore_files_apply(replica, restoring->file_key, &restoring->headers[0].pair_id, &source,
+                                       &restoring->files);
+    return err == ERR_OK || refuse_files(restoring, fault, err);
+}
+
 /* --- a new directory --- */
 
 /* The identity of the backup, with a new incarnation, before anything else of it is here. */
@@ -525,7 +590,8 @@ restoring_apply(struct restoring *restoring, struct setup *setup, enum restoring
     if (err == ERR_OK && place == PLACE_JOINED) {
         err = write_mark(setup->directory, mark_joined);
     }
-    bool done = err == ERR_OK ? apply(restoring, setup, &taking, fault_out)
+    bool done = err == ERR_OK ? apply(restoring, setup, &taking, fault_out) &&
+                                    apply_files(restoring, setup->replica, fault_out)
                               : refuse_directory(fault_out, err, setup->directory);
     peers_free(&taking.peers);
     if (done) {

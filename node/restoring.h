@@ -3,7 +3,7 @@
  *     DIR is new      lock, device with a new incarnation, node.conf from the backup, which must hold device keys
  *     DIR has joined  its own device, its own node.conf; its replica holds nothing but its founding statements
  *
- * Both files are read to the end before anything is changed. From the first change to the last, the file `restoring` in DIR
+ * The evidence files of the backup are taken in at last, if they are given. Both other files are read to the end before anything is changed. From the first change to the last, the file `restoring` in DIR
  * says that it is half restored: nothing runs on it, and the next restore begins anew.
  */
 #pragma once
@@ -11,9 +11,13 @@
 #include "node/backup_file.h"
 #include "node/setup.h"
 #include "sync/restore.h"
+#include "sync/restore_files.h"
 
 struct restoring {
-    const char *paths[2]; /* main, keys; lent */
+    const char *paths[2];   /* main, keys; lent */
+    const char *files_path; /* of its evidence files; lent. NULL: it goes without */
+    struct backup_in files_in;
+    uint64_t files_lost; /* bytes of them that their medium does not give, in the present look */
     struct backup_in ins[2];
     struct stream_header headers[2];
     struct key *file_key; /* locked memory; NULL until it was opened */
@@ -26,6 +30,7 @@ struct restoring {
     bool has_device_keys;
     bool device_counts; /* after the check: nothing that is known here has revoked it */
     struct restore_counts counts;
+    struct restore_files_counts files; /* zero: there were none */
 };
 
 enum restoring_place {
@@ -65,6 +70,9 @@ MUST_CHECK bool restoring_make(struct restoring *restoring, const char *director
                                struct span passphrase, const struct vault_work *work,
                                const struct world *world, struct setup *setup_out,
                                struct setup_fault *fault_out);
+
+/* Read the evidence files to their end and count; what is damaged of them is no error. Nothing to do if there are none. */
+MUST_CHECK bool restoring_check_files(struct restoring *restoring, struct setup_fault *fault_out);
 
 /* Take all of it in. `setup` is unlocked; its replica is open afterwards, if this gives true. */
 MUST_CHECK bool restoring_apply(struct restoring *restoring, struct setup *setup, enum restoring_place place,

@@ -18,8 +18,13 @@ call_backup_make(struct call *call)
     struct stream_recipient recipient;
     struct setup_fault fault;
     bool with_device_keys = call_flag(call, "with_device_keys");
+    const char *evidence = call_text(call, "evidence");
 
     if (call->failed) {
+        return;
+    }
+    if (evidence != NULL && strcmp(evidence, "none") != 0 && strcmp(evidence, "all") != 0) {
+        call_usage(call, "\"evidence\" is none of none, all");
         return;
     }
     if (path[0] != '/' || strlen(path) >= sizeof watch->path) {
@@ -43,7 +48,9 @@ call_backup_make(struct call *call)
                                                           .directory = options->directory,
                                                           .path = path,
                                                           .recipient = &recipient,
-                                                          .with_device_keys = with_device_keys },
+                                                          .with_device_keys = with_device_keys,
+                                                          .without_files = evidence != NULL &&
+                                                                           strcmp(evidence, "none") == 0 },
                            &fault)) {
         call_fail(call, fault.err, fault.todo, "%s", fault.why);
         return;
@@ -82,14 +89,22 @@ done_json(const struct call *call, const struct backup_watch *watch)
 {
     const struct backup_about *about = backup_task_about(watch->task);
     struct backup_progress progress = backup_task_progress(watch->task);
-    char files[2][BACKUP_PATH_BYTES + 8];
+    char files[3][BACKUP_PATH_BYTES + 8];
 
     (void)snprintf(files[0], sizeof files[0], "%s.main", watch->path);
     (void)snprintf(files[1], sizeof files[1], "%s.keys", watch->path);
-    return json_pack("{s:s,s:s,s:s,s:o,s:I,s:I,s:b,s:s,s:o}", "stage", "done", "main", files[0], "keys",
+    (void)snprintf(files[2], sizeof files[2], "%s.files", watch->path);
+    json_t *evidence =
+        json_pack("{s:o,s:I,s:I,s:I,s:I,s:I,s:I}", "path",
+                  backup_task_has_files(watch->task) ? json_string(files[2]) : json_null(), "here",
+                  (json_int_t)progress.files_here, "here_bytes", (json_int_t)progress.file_bytes_here,
+                  "files", (json_int_t)progress.files, "bytes", (json_int_t)progress.file_bytes, "left_out",
+                  (json_int_t)progress.files_left, "lost", (json_int_t)progress.file_chunks_lost);
+    return json_pack("{s:s,s:s,s:s,s:o,s:I,s:I,s:b,s:s,s:o,s:o}", "stage", "done", "main", files[0], "keys",
                      files[1], "made", time_json(about->made_ms), "entries", (json_int_t)progress.done,
                      "lost", (json_int_t)progress.lost, "with_device_keys", about->has_device_keys, "office",
-                     office_code(call, watch->task), "compartments", digests_json(call, about));
+                     office_code(call, watch->task), "compartments", digests_json(call, about), "evidence",
+                     evidence);
 }
 
 static json_t *

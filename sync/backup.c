@@ -4,6 +4,8 @@
 #include "store/base/log.h"
 #include "store/base/world.h"
 #include "store/keys.h"
+#include "sync/bundle.h"
+#include "sync/pocket.h"
 #include "sync/replica_state.h"
 #include "sync/update.h"
 
@@ -39,6 +41,15 @@ struct backup {
     bool begun;   /* its record `log` was written */
     struct stream_writer *main;
     struct stream_writer *keys;
+    struct ident pair_id;
+    bool with_files;
+    struct pocket pocket;
+    struct stream_output files;
+    struct key *files_key; /* of its parts, in locked memory */
+    bool files_ended;
+    struct buf files_out; /* parts of a slice; they leave when its transaction has ended */
+    struct buf text;
+    struct buf piece;
     struct buf main_out; /* records of a slice; they leave when its transaction has ended */
     struct buf keys_out;
 };
@@ -238,6 +249,44 @@ note_parts(struct backup *backup, struct table_txn *txn)
     return ERR_OK;
 }
 
+/* Note which files are here of a compartment. */
+static enum err
+note_files_of(struct backup *backup, const struct ident *compartment)
+{
+    enum parcel_look look = LOOK_FOUND;
+    struct blob_have_item item;
+    enum err err = ERR_OK;
+    uint64_t cursor = 0;
+
+    while (look != LOOK_ENDED && err == ERR_OK) {
+        look = parcel_held(backup->replica, compartment, &cursor, &item);
+        if (look == LOOK_FOUND) {
+            err = pocket_add(&backup->pocket,
+                             &(struct pocket_file){ item.address, *compartment, item.chunk_count, false });
+        }
+    }
+    return err;
+}
+
+/* The same of all. A read transaction is open. */
+static enum err
+note_files(struct backup *backup)
+{
+    const struct roster *roster = backup->replica->roster;
+    enum err err = ERR_OK;
+
+    for (size_t n = 0; n < roster_compartment_count(roster) && err == ERR_OK; n++) {
+        err = note_files_of(backup, &roster_compartment_at(roster, n)->id);
+    }
+    pocket_sort(&backup->pocket);
+    backup->progress.files_here = backup->pocket.count;
+    backup->progress.file_bytes_here = pocket_bytes(&backup->pocket);
+    if (!backup->with_files) {
+        pocket_free(&backup->pocket);
+    }
+    return err;
+}
+
 static enum err
 note_about(struct backup *backup, bool with_device_keys)
 {
@@ -387,7 +436,8 @@ begin_streams(struct backup *backup, const struct backup_options *options)
 
     assert(count < STREAM_RECIPIENTS_MAX);
     backup->file_key = file_key;
-    if (file_key == NULL) {
+    backup->files_key = crypto_secret_new(sizeof *backup->files_key);
+    if (file_key == NULL || backup->files_key == NULL) {
         return ERR_MEMORY;
     }
     if (count > 0) {
@@ -404,6 +454,8 @@ begin_streams(struct backup *backup, const struct backup_options *options)
     }
     world_random(replica->world, pair_id.bytes, sizeof pair_id.bytes);
     world_random(replica->world, file_key->bytes, sizeof file_key->bytes);
+    backup->pair_id = pair_id;
+    bundle_volume_key(backup->files_key, file_key, &pair_id, BACKUP_FILES_VOLUME);
     enum err err =
         stream_header_make(&header, STREAM_MAIN, &pair_id, file_key, recipients, count, replica->world);
     if (err == ERR_OK) {
@@ -429,9 +481,12 @@ backup_begin(struct backup **backup_out, struct replica *replica, const struct b
         return ERR_MEMORY;
     }
     backup->replica = replica;
+    backup->with_files = options->with_files;
+    backup->files = options->files;
     enum err err = replica_begin_read(replica, &txn);
     if (err == ERR_OK) {
         err = note_parts(backup, txn);
+        err = err == ERR_OK ? note_files(backup) : err;
         replica_end_read(replica, &txn);
     }
     if (err == ERR_OK) {
@@ -468,6 +523,11 @@ backup_close(struct backup **backup_in)
     buf_wipe(&backup->keys_out);
     backup_about_free(&backup->about);
     crypto_secret_free(backup->file_key);
+    crypto_secret_free(backup->files_key);
+    pocket_free(&backup->pocket);
+    buf_free(&backup->files_out);
+    buf_free(&backup->text);
+    buf_free(&backup->piece);
     free(backup->parts);
     free(backup);
     *backup_in = NULL;
@@ -483,6 +543,12 @@ const struct backup_about *
 backup_about(const struct backup *backup)
 {
     return &backup->about;
+}
+
+const struct ident *
+backup_pair_id(const struct backup *backup)
+{
+    return &backup->pair_id;
 }
 
 const struct key *
@@ -653,13 +719,101 @@ end_streams(struct backup *backup)
     return err == ERR_OK ? stream_writer_end(backup->keys) : err;
 }
 
+/* --- files --- */
+
+static void
+put_file_part(struct backup *backup)
+{
+    bundle_part_write(&backup->files_out, backup->files_key, backup->progress.file_parts,
+                      buf_span(&backup->text));
+    backup->progress.file_parts++;
+}
+
+/* Write the next piece of a file. What is damaged or gone here is left out. ERR_MEMORY. */
+static enum err
+put_piece(struct backup *backup)
+{
+    struct pocket *pocket = &backup->pocket;
+    const struct hash *address = &pocket->files[pocket->at].address;
+    bool is_chunk = pocket->stage == POCKET_CHUNK;
+    struct pocket_piece piece;
+    enum err err = pocket_build(pocket, backup->replica, &backup->piece, &piece);
+
+    if (err == ERR_OK) {
+        buf_clear(&backup->text);
+        if (piece.is_name) {
+            buf_put_u8(&backup->text, BUNDLE_HAVE);
+            blob_have_write(&backup->text, piece.compartment.bytes);
+            blob_have_item_write(&backup->text, &piece.item);
+        } else {
+            buf_put_u8(&backup->text, BUNDLE_FILE);
+            blob_part_write(&backup->text, &piece.part);
+        }
+        err = backup->text.failed ? ERR_MEMORY : ERR_OK;
+    }
+    if (err == ERR_OK && backup->text.size > BUNDLE_TEXT_BYTES_MAX) {
+        err = ERR_INVALID; /* a head of a file that is larger than BUNDLE_FILE_CHUNKS_MAX */
+    }
+    if (err == ERR_OK) {
+        put_file_part(backup);
+        backup->progress.file_bytes += is_chunk ? BLOB_SEALED_BYTES : 0;
+        backup->progress.files += pocket_step(pocket) ? 1 : 0;
+    } else if (err == ERR_CORRUPT && is_chunk) {
+        backup->progress.file_chunks_lost++;
+        (void)pocket_step(pocket);
+    } else if (err != ERR_MEMORY) {
+        log_event("backup-lacks", "file=%s err=%s", hash_short(address).text, err_code(err));
+        backup->progress.files_left++;
+        pocket_skip(pocket);
+    }
+    return err == ERR_MEMORY ? err : ERR_OK;
+}
+
+/* Read one slice of the files, or say that they end. */
+static enum err
+put_files(struct backup *backup)
+{
+    struct table_txn *txn = NULL;
+    enum err err = replica_begin_read(backup->replica, &txn);
+
+    if (err == ERR_OK) {
+        while (err == ERR_OK && !pocket_is_done(&backup->pocket) && backup->files_out.size < SLICE_BYTES) {
+            err = put_piece(backup);
+        }
+        replica_end_read(backup->replica, &txn);
+    }
+    if (err == ERR_OK && pocket_is_done(&backup->pocket)) {
+        buf_clear(&backup->text);
+        buf_put_u8(&backup->text, BUNDLE_END);
+        buf_put_u32(&backup->text, backup->progress.file_parts);
+        buf_put_u8(&backup->text, 1);
+        err = backup->text.failed ? ERR_MEMORY : ERR_OK;
+        if (err == ERR_OK) {
+            put_file_part(backup);
+            backup->files_ended = true;
+        }
+    }
+    if (err == ERR_OK) {
+        err = backup->files_out.failed
+                  ? ERR_MEMORY
+                  : backup->files.write(backup->files.self, buf_span(&backup->files_out));
+    }
+    buf_clear(&backup->files_out);
+    return err;
+}
+
 enum err
 backup_step(struct backup *backup, bool *done_out)
 {
     struct table_txn *txn = NULL;
+    bool logs_done = backup->at == backup->part_count;
 
     assert(!backup->replica->in_turn);
-    *done_out = backup->at == backup->part_count;
+    *done_out = false;
+    if (logs_done && backup->pocket.count > 0 && !backup->files_ended) {
+        return put_files(backup);
+    }
+    *done_out = logs_done;
     if (*done_out) {
         return end_streams(backup);
     }

@@ -8,6 +8,12 @@
  * in .keys, in the same order; so .main alone shows who belongs to the organisation and nothing that a case says, and
  * whoever destroys .keys has closed it.
  *
+ *     NAME.files  parts of a bundle (bundle.h): of each file its name and pieces (pocket.h) ............. | end
+ *
+ * The files that records name go, ciphertext as they are, into a file of their own, if they are to go along: it can be
+ * large, is of no use without the other two, and what is damaged in it costs its own place and not the records. Its parts are
+ * sealed as those of the volume 1 of a bundle whose id is that of the pair, under the file key.
+ *
  * How far each log has come is noted at the beginning, all at one moment, and that is what is written, a slice at a
  * time and without a transaction that lasts: a signature at the tip, which goes when the log grows, is kept
  * in memory. Statements that come meanwhile are written once more at the end, so that an erasure is there whose traces are.
@@ -56,6 +62,7 @@ enum {
     BACKUP_DEVICE_BYTES = 1 + 3 * 32,
     BACKUP_PAYLOAD_HEAD_BYTES = HASH_BYTES + 8,
     BACKUP_COMPARTMENTS_MAX = 4096,
+    BACKUP_FILES_VOLUME = 1,
 };
 
 /* The frontier of a compartment when the backup was begun. */
@@ -100,6 +107,8 @@ struct backup_options {
     bool with_device_keys;
     struct stream_output main;
     struct stream_output keys;
+    bool with_files;            /* those that are here whole */
+    struct stream_output files; /* not used if there are none */
 };
 
 struct backup;
@@ -120,14 +129,24 @@ void backup_close(struct backup **backup);
 struct backup_progress {
     uint64_t done; /* entries written, of `all` */
     uint64_t all;
-    uint64_t lost; /* entries left out: one on the way to them is damaged here */
+    uint64_t lost;       /* entries left out: one on the way to them is damaged here */
+    uint64_t files_here; /* whole, when it was begun: whether they go along or not */
+    uint64_t file_bytes_here;
+    uint64_t files;            /* written to their end */
+    uint64_t file_bytes;       /* of their chunks, written */
+    uint64_t file_chunks_lost; /* damaged here */
+    uint64_t files_left;       /* erased, put away or damaged meanwhile */
+    uint32_t file_parts;
 };
 
 struct backup_progress backup_progress(const struct backup *backup);
 
 const struct backup_about *backup_about(const struct backup *backup);
 
-/* The file key, to read both back with. Lent. */
+/* What binds the two files of a pair. Lent. */
+const struct ident *backup_pair_id(const struct backup *backup);
+
+/* The file key, to read them back with. Lent. */
 const struct key *backup_file_key(const struct backup *backup);
 
 /* True if the key of the device's office opens it too. */

@@ -2,7 +2,7 @@
 
 #include "store/base/log.h"
 #include "store/base/world.h"
-#include "sync/parcel.h"
+#include "sync/pocket.h"
 #include "sync/replica_state.h"
 #include "sync/update.h"
 
@@ -31,18 +31,6 @@ struct part {
     uint64_t from;
 };
 
-/* A file that goes in. */
-struct file {
-    struct hash address;
-    struct ident compartment; /* one that names it */
-    uint32_t chunk_count;
-    bool asked; /* by a destination */
-};
-
-/* What comes next of a file. Whatever cannot be used without its head or page is given them in each volume, and both come
- * again behind what they verify: one that is damaged costs itself. */
-enum file_stage { FILE_NAMED, FILE_HEAD, FILE_PAGE, FILE_CHUNK, FILE_PAGE_AGAIN, FILE_HEAD_AGAIN };
-
 /* Texts, each after its size u32. */
 struct texts {
     struct buf bytes;
@@ -66,12 +54,7 @@ struct bundle_export {
     struct texts heads; /* of what we have, and ask for */
     struct texts haves; /* of the files that we hold */
     enum bundle_files files_mode;
-    struct file *files; /* in the order in which they are written */
-    size_t file_count;
-    size_t file_room;
-    size_t file_at; /* the file that is being written */
-    enum file_stage file_stage;
-    uint32_t file_chunk; /* of it, the chunk that comes next */
+    struct pocket pocket; /* the files that go in */
     /* the present volume */
     struct stream_output output;
     bool volume_open;
@@ -579,30 +562,6 @@ goes_in(const struct bundle_export *export, struct table_txn *txn, const struct 
     return lacking && !*left_out;
 }
 
-static enum err
-add_file(struct bundle_export *export, const struct ident *compartment, const struct blob_have_item *item,
-         bool asked)
-{
-    if (export->file_count == export->file_room) {
-        size_t room = export->file_room == 0 ? 64 : 2 * export->file_room;
-        struct file *files = realloc(export->files, room * sizeof *files);
-
-        if (files == NULL) {
-            return ERR_MEMORY;
-        }
-        export->files = files;
-        export->file_room = room;
-    }
-    export->files[export->file_count] = (struct file){ .address = item->address,
-                                                       .compartment = *compartment,
-                                                       .chunk_count = item->chunk_count,
-                                                       .asked = asked };
-    export->file_count++;
-    export->progress.files_all++;
-    export->progress.file_bytes_all += (uint64_t)item->chunk_count * BLOB_SEALED_BYTES;
-    return ERR_OK;
-}
-
 /* What a destination asked for. What does not read costs a file that is asked for again. ERR_MEMORY. */
 static enum err
 load_wishes(const struct replica *replica, const struct hash *device_id, const struct ident *compartment,
@@ -617,18 +576,6 @@ load_wishes(const struct replica *replica, const struct hash *device_id, const s
     }
     buf_free(&bytes);
     return err == ERR_MEMORY ? ERR_MEMORY : ERR_OK;
-}
-
-/* True if a compartment before this one names it, with which it goes in. */
-static bool
-was_named(const struct bundle_export *export, size_t compartment, const struct hash *address)
-{
-    for (size_t n = 0; n < compartment; n++) {
-        if (parcel_is_named(export->replica, &export->shared[n], address)) {
-            return true;
-        }
-    }
-    return false;
 }
 
 /* Walk the files that are here of a compartment: say that they are, and note which go in. */
@@ -660,9 +607,9 @@ walk_files(struct bundle_export *export, struct table_txn *txn, size_t compartme
             blob_have_item_write(&frame, &item);
             count++;
             bool asked = is_asked(wishes, export->manifest.destination_count, &item.address);
-            if (!was_named(export, compartment, &item.address) &&
-                goes_in(export, txn, &item, asked, &left_out)) {
-                err = add_file(export, id, &item, asked);
+            if (goes_in(export, txn, &item, asked, &left_out)) {
+                err = pocket_add(&export->pocket,
+                                 &(struct pocket_file){ item.address, *id, item.chunk_count, asked });
             }
             export->progress.files_left += left_out ? 1 : 0;
         }
@@ -697,22 +644,6 @@ note_files(struct bundle_export *export, struct table_txn *txn, size_t compartme
     }
     free(wishes);
     return err;
-}
-
-/* What was asked for comes first, and then what is small. */
-static int
-file_order(const void *left, const void *right)
-{
-    const struct file *a = left;
-    const struct file *b = right;
-
-    if (a->asked != b->asked) {
-        return a->asked ? -1 : 1;
-    }
-    if (a->chunk_count != b->chunk_count) {
-        return a->chunk_count < b->chunk_count ? -1 : 1;
-    }
-    return hash_compare(&a->address, &b->address);
 }
 
 static int
@@ -758,9 +689,9 @@ note_compartments(struct bundle_export *export, struct table_txn *txn)
         qsort(export->parts, export->part_count, sizeof *export->parts, part_order);
         export->seq = export->parts[0].from;
     }
-    if (export->file_count > 0) {
-        qsort(export->files, export->file_count, sizeof *export->files, file_order);
-    }
+    pocket_sort(&export->pocket);
+    export->progress.files_all = export->pocket.count;
+    export->progress.file_bytes_all = pocket_bytes(&export->pocket);
     return err == ERR_OK && export->heads.bytes.failed ? ERR_MEMORY : err;
 }
 
@@ -821,7 +752,7 @@ bundle_export_close(struct bundle_export **export_in)
     crypto_secret_free(export->volume_key);
     free(export->shared);
     free(export->parts);
-    free(export->files);
+    pocket_free(&export->pocket);
     buf_free(&export->heads.bytes);
     buf_free(&export->haves.bytes);
     buf_free(&export->out);
@@ -917,10 +848,7 @@ bundle_export_volume(struct bundle_export *export, struct stream_output output)
     export->volume_bytes = 0;
     bundle_volume_key(export->volume_key, export->file_key, &export->manifest.bundle_id,
                       export->progress.volume);
-    if (export->file_at < export->file_count &&
-        export->file_chunk < export->files[export->file_at].chunk_count) {
-        export->file_stage = FILE_NAMED;
-    }
+    pocket_begin_volume(&export->pocket);
     put_head(export);
     bundle_manifest_write(&text, &export->manifest, &export->replica->identity.sign);
     if (!text.failed) {
@@ -1073,140 +1001,58 @@ write_texts(struct bundle_export *export, struct texts *texts)
 
 /* --- slices: files --- */
 
-static void
-next_file(struct bundle_export *export)
-{
-    export->file_at++;
-    export->file_stage = FILE_NAMED;
-    export->file_chunk = 0;
-}
-
-/* Go on behind a piece. */
-static void
-next_file_piece(struct bundle_export *export)
-{
-    const struct file *file = &export->files[export->file_at];
-    uint32_t next = export->file_chunk;
-
-    switch (export->file_stage) {
-    case FILE_NAMED:
-        export->file_stage = FILE_HEAD;
-        break;
-    case FILE_HEAD:
-        export->file_stage = FILE_PAGE;
-        break;
-    case FILE_PAGE:
-        export->file_stage = FILE_CHUNK;
-        break;
-    case FILE_CHUNK:
-        export->file_chunk = ++next;
-        if (next == file->chunk_count || next % BLOB_PAGE_CHUNKS == 0) {
-            export->file_stage = FILE_PAGE_AGAIN;
-        }
-        break;
-    case FILE_PAGE_AGAIN:
-        export->file_stage = next == file->chunk_count ? FILE_HEAD_AGAIN : FILE_PAGE;
-        break;
-    case FILE_HEAD_AGAIN:
-        export->progress.files++;
-        next_file(export);
-        break;
-    }
-}
-
-/* The text that names a file, for whoever cannot open the entry that does. */
+/* The text of a piece: the name of a file is what the exporter vouches for. */
 static enum err
-name_file(struct bundle_export *export, const struct file *file)
+put_piece_text(struct bundle_export *export, const struct pocket_piece *piece)
 {
-    struct blob_have_item item;
     struct buf frame = { 0 };
 
-    enum err err = parcel_item(export->replica, &file->compartment, &file->address, &item);
-    if (err == ERR_OK) {
-        blob_have_write(&frame, file->compartment.bytes);
-        blob_have_item_write(&frame, &item);
+    buf_clear(&export->text);
+    if (piece->is_name) {
+        blob_have_write(&frame, piece->compartment.bytes);
+        blob_have_item_write(&frame, &piece->item);
         bundle_said_write(&export->text, BUNDLE_HAVE, &export->manifest.bundle_id, buf_span(&frame),
                           &export->replica->identity.sign);
-        err = frame.failed ? ERR_MEMORY : ERR_OK;
+    } else {
+        buf_put_u8(&export->text, BUNDLE_FILE);
+        blob_part_write(&export->text, &piece->part);
     }
+    bool failed = frame.failed || export->text.failed;
     buf_free(&frame);
-    return err;
+    return failed ? ERR_MEMORY : ERR_OK;
 }
 
-/* Build the text of the piece that comes next. */
+/* Write the next piece of a file. *full_out: the volume is. What is damaged or gone here is left out. ERR_MEMORY. */
 static enum err
-build_file_piece(struct bundle_export *export, const struct file *file)
+write_piece(struct bundle_export *export, bool *full_out)
 {
-    struct blob_part part = { .address = file->address };
-    uint32_t last = export->file_chunk == 0 ? 0 : export->file_chunk - 1;
+    struct pocket *pocket = &export->pocket;
+    const struct hash *address = &pocket->files[pocket->at].address;
+    bool is_chunk = pocket->stage == POCKET_CHUNK;
+    struct pocket_piece piece;
+    enum err err = pocket_build(pocket, export->replica, &export->chunk, &piece);
 
-    buf_clear(&export->text);
-    buf_clear(&export->chunk);
-    switch (export->file_stage) {
-    case FILE_NAMED:
-        return name_file(export, file);
-    case FILE_HEAD:
-    case FILE_HEAD_AGAIN:
-        part.piece = BLOB_HEAD;
-        break;
-    case FILE_PAGE:
-        part.piece = BLOB_PAGE;
-        part.index = export->file_chunk / BLOB_PAGE_CHUNKS;
-        break;
-    case FILE_PAGE_AGAIN:
-        part.piece = BLOB_PAGE;
-        part.index = last / BLOB_PAGE_CHUNKS;
-        break;
-    case FILE_CHUNK:
-        part.piece = BLOB_CHUNK;
-        part.index = export->file_chunk;
-        break;
-    }
-    memcpy(part.tag, file->compartment.bytes, TAG_BYTES);
-    enum err err = parcel_read(export->replica, &file->compartment, &file->address,
-                               (enum blob_piece)part.piece, part.index, &export->chunk, &part.chunk_count);
-    if (err == ERR_OK && part.chunk_count != file->chunk_count) {
-        err = ERR_ABSENT;
+    if (err == ERR_OK) {
+        err = put_piece_text(export, &piece);
     }
     if (err == ERR_OK) {
-        part.bytes = buf_span(&export->chunk);
-        buf_put_u8(&export->text, BUNDLE_FILE);
-        blob_part_write(&export->text, &part);
-    }
-    return err;
-}
-
-/* Write the next piece of a file. False: the volume is full. What is damaged or gone here is left out. */
-static bool
-write_file_piece(struct bundle_export *export, enum err *err_out)
-{
-    const struct file *file = &export->files[export->file_at];
-    bool is_chunk = export->file_stage == FILE_CHUNK;
-    bool full = false;
-    enum err err = build_file_piece(export, file);
-
-    if (err == ERR_OK && !export->text.failed && !export->chunk.failed) {
-        full = !has_room(export, export->text.size);
-        if (!full) {
+        *full_out = !has_room(export, export->text.size);
+        if (!*full_out) {
             put_part(export, buf_span(&export->text));
             export->progress.file_bytes += is_chunk ? BLOB_SEALED_BYTES : 0;
-            next_file_piece(export);
+            export->progress.files += pocket_step(pocket) ? 1 : 0;
         }
     } else if (err == ERR_CORRUPT && is_chunk) {
         export->progress.file_chunks_lost++;
-        next_file_piece(export);
-    } else if (err != ERR_MEMORY && err != ERR_OK) {
-        log_event("bundle-lacks", "file=%s err=%s", hash_short(&file->address).text, err_code(err));
+        (void)pocket_step(pocket);
+    } else if (err != ERR_MEMORY) {
+        log_event("bundle-lacks", "file=%s err=%s", hash_short(address).text, err_code(err));
         export->progress.files_left++;
-        next_file(export);
-    } else {
-        *err_out = ERR_MEMORY;
+        pocket_skip(pocket);
     }
-    if (*err_out == ERR_OK) {
-        buf_clear(&export->text);
-        buf_clear(&export->chunk);
-    }
-    return !full;
+    buf_clear(&export->text);
+    buf_clear(&export->chunk);
+    return err == ERR_MEMORY ? err : ERR_OK;
 }
 
 /* Gather and write one slice. *full_out: the volume is. */
@@ -1232,8 +1078,8 @@ write_slice(struct bundle_export *export, bool *full_out)
             *full_out = !write_text(export);
         } else if (export->at == export->part_count && !texts_are_written(&export->haves)) {
             *full_out = !write_texts(export, &export->haves);
-        } else if (export->file_at < export->file_count && export->at == export->part_count) {
-            *full_out = !write_file_piece(export, &err);
+        } else if (export->at == export->part_count && !pocket_is_done(&export->pocket)) {
+            err = write_piece(export, full_out);
         } else if (export->at == export->part_count) {
             break;
         } else if (export->seq > export->parts[export->at].tip.seq) {
@@ -1263,7 +1109,7 @@ bundle_export_step(struct bundle_export *export, enum bundle_step *step_out)
     }
     bool done = !full && export->at == export->part_count && export->chunk.size == 0 &&
                 export->text.size == 0 && texts_are_written(&export->heads) &&
-                texts_are_written(&export->haves) && export->file_at == export->file_count;
+                texts_are_written(&export->haves) && pocket_is_done(&export->pocket);
     if (full || done) {
         end_volume(export, done);
         *step_out = done ? BUNDLE_DONE : BUNDLE_VOLUME_ENDS;

@@ -128,21 +128,21 @@ carry(struct replica *replica, const struct ident *compartment, const struct blo
     return true;
 }
 
-bool
-parcel_take_have(struct replica *replica, const struct hash *device_id, const struct ident *compartment,
-                 const struct blob_have_item *item)
+/* Somebody holds it. `vouched`: it is believed of an entry that is not opened here. `device_id` NULL: it is not noted who. */
+static bool
+take_have(struct replica *replica, const struct hash *device_id, bool vouched,
+          const struct ident *compartment, const struct blob_have_item *item)
 {
     struct shelf_blob blob;
     uint64_t seq;
 
     if (replica->narrow || (named_in(replica, &item->address, compartment, &seq) == NULL &&
-                            (device_id == NULL || !carry(replica, compartment, item)))) {
+                            (!vouched || !carry(replica, compartment, item)))) {
         return false;
     }
     if (shelf_get(replica->main_txn, &item->address, &blob) != ERR_OK ||
         (blob.size != 0 && blob_chunk_count(blob.size) != item->chunk_count) ||
-        (blob.chunk_count != 0 && blob.chunk_count != item->chunk_count) ||
-        (device_id == NULL && blob.size == 0)) {
+        (blob.chunk_count != 0 && blob.chunk_count != item->chunk_count) || (!vouched && blob.size == 0)) {
         return false;
     }
     if (device_id != NULL) {
@@ -151,6 +151,19 @@ parcel_take_have(struct replica *replica, const struct hash *device_id, const st
     /* Busy: its old file is removed first, and the number is known then. */
     enum err err = shelf_begin(replica->main_txn, &item->address, item->chunk_count);
     return err == ERR_OK || err == ERR_BUSY;
+}
+
+bool
+parcel_take_have(struct replica *replica, const struct hash *device_id, const struct ident *compartment,
+                 const struct blob_have_item *item)
+{
+    return take_have(replica, device_id, device_id != NULL, compartment, item);
+}
+
+bool
+parcel_take_own(struct replica *replica, const struct ident *compartment, const struct blob_have_item *item)
+{
+    return take_have(replica, NULL, true, compartment, item);
 }
 
 enum parcel_look

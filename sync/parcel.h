@@ -53,6 +53,10 @@ MUST_CHECK enum err parcel_item(struct replica *replica, const struct ident *com
 bool parcel_take_have(struct replica *replica, const struct hash *device_id, const struct ident *compartment,
                       const struct blob_have_item *item);
 
+/* The same of what this node itself held when its backup was made. */
+bool parcel_take_own(struct replica *replica, const struct ident *compartment,
+                     const struct blob_have_item *item);
+
 /* The next file behind *cursor (all zero: the first), which moves on, that is wanted in this compartment and that the device holds:
  * of at most `chunks_max` chunks, as the link's policy says, or one that somebody asked for, whatever its size. */
 enum parcel_look parcel_wanted(struct replica *replica, const struct hash *device_id,

@@ -97,8 +97,9 @@ const struct option_text option_texts[OPT_COUNT] = {
     [OPT_RECEIPTS] = { "receipts", NULL,
                        "Only what the organisation is to know: receipts, certificates and keys" },
     [OPT_FILES] = { "files", "WHICH",
-                    "Which evidence files go along: none, wanted (what was asked for, and what is small; if "
-                    "left out), or all" },
+                    "Which evidence files go along: none, all, or, in a bundle, wanted: what was asked for, "
+                    "and "
+                    "what is small" },
     [OPT_ROUNDS] = { "rounds", "N", "How often; until it is stopped if left out" },
     [OPT_CLEAN] = { "clean", NULL, "Write a working copy without metadata, made by mat2" },
     [OPT_BYTES] = { "bytes", NULL, "Print the sealed payload too" },

@@ -51,11 +51,38 @@ take_recipient(const struct command *command, const char *path, json_t **out, st
     return *out != NULL || fault_set(fault, err_code(ERR_MEMORY), NULL, "%s", err_text(ERR_MEMORY));
 }
 
+/* The evidence files that are here: where they went, or that they are not in it. */
+static void
+say_evidence(const struct command *command, const json_t *evidence)
+{
+    const char *path = json_string_value(json_object_get(evidence, "path"));
+    json_int_t here = json_integer_value(json_object_get(evidence, "here"));
+    json_int_t left_out = json_integer_value(json_object_get(evidence, "left_out"));
+
+    if (path != NULL) {
+        command_say(command, "%-14s %s: %lld, %.1f MB\n", "Files", path,
+                    (long long)json_integer_value(json_object_get(evidence, "files")),
+                    (double)json_integer_value(json_object_get(evidence, "bytes")) / 1e6);
+    } else if (here > 0) {
+        command_say(
+            command,
+            "%-14s none of the %lld that are here, %.1f MB: restored, the node asks its peers for them\n",
+            "Files", (long long)here,
+            (double)json_integer_value(json_object_get(evidence, "here_bytes")) / 1e6);
+    }
+    if (left_out > 0) {
+        command_say(command,
+                    "%-14s %lld files: they went away meanwhile, are damaged here, or are too large\n",
+                    "Left out", (long long)left_out);
+    }
+}
+
 static enum exit_status
 say_done(const struct command *command, const json_t *done)
 {
     const char *office = json_string_value(json_object_get(done, "office"));
     json_int_t lost = json_integer_value(json_object_get(done, "lost"));
+    json_int_t lost_parts = json_integer_value(json_object_get(json_object_get(done, "evidence"), "lost"));
     struct client_fault fault;
 
     if (command->out.json) {
@@ -65,6 +92,7 @@ say_done(const struct command *command, const json_t *done)
         command_say(command, "%-14s %s\n", "Keys", json_string_value(json_object_get(done, "keys")));
         command_say(command, "%-14s %lld\n", "Entries",
                     (long long)json_integer_value(json_object_get(done, "entries")));
+        say_evidence(command, json_object_get(done, "evidence"));
         command_say(command, "%-14s the passphrase that was chosen%s%s\n", "Opens with",
                     office == NULL || office[0] == '\0' ? "" : ", or the key of the office ",
                     office == NULL ? "" : office);
@@ -73,8 +101,16 @@ say_done(const struct command *command, const json_t *done)
         command_remark(command,
                        "keep the two files apart: whoever has both and opens them can read the cases\n");
     }
-    if (lost == 0) {
+    if (lost == 0 && lost_parts == 0) {
         return STATUS_DONE;
+    }
+    if (lost == 0) {
+        (void)fault_set(
+            &fault, err_code(ERR_CORRUPT),
+            "vigil blob verify says of which file, and it comes again from a peer; keep this backup",
+            "files are damaged here");
+        return command_fail(command, &fault, "%lld parts of files could not be read and are not in it",
+                            (long long)lost_parts);
     }
     (void)fault_set(&fault, err_code(ERR_CORRUPT),
                     "stop the node and run vigild verify; keep this backup, and let a peer fill the gaps",
@@ -90,6 +126,12 @@ run_make(struct command *command)
     json_t *recipient = NULL;
     json_t *done = NULL;
 
+    const char *files = args_value(command, OPT_FILES);
+
+    if (files != NULL && strcmp(files, "none") != 0 && strcmp(files, "all") != 0) {
+        (void)fault_set(&fault, "usage", "say all or none", "--files cannot be %s here", files);
+        return command_fail(command, &fault, "the backup was not made");
+    }
     /* Nobody thinks of a passphrase for a node that does not answer. */
     if (!steps_path(command->words[0], path, &fault) || !command_connect(command, &fault) ||
         !take_recipient(command, path, &recipient, &fault)) {
@@ -100,6 +142,9 @@ run_make(struct command *command)
     if (request == NULL) {
         (void)fault_set(&fault, "usage", "use a terminal that is set to UTF-8", "the path is not UTF-8");
         return command_fail(command, &fault, "the backup was not made");
+    }
+    if (files != NULL) {
+        (void)json_object_set_new(request, "evidence", json_string(files));
     }
     bool made = steps_wait(command, request, &done, &fault);
     enum exit_status status =
@@ -138,12 +183,18 @@ static const struct verb verbs[] = {
       "for "
       "it. What is erased is erased as soon as a peer tells of it.\n",
       run_accept },
-    { "make", "NAME", 1, 1, OPTION(WITH_DEVICE_KEYS) | OPTION(KEY_MEMORY) | OPTION(PASSPHRASE_FD),
-      "Write NAME.main and NAME.keys while the node runs",
-      "NAME is a path; neither file may be there. Both open with a passphrase that you choose now, and with "
+    { "make", "NAME", 1, 1,
+      OPTION(WITH_DEVICE_KEYS) | OPTION(FILES) | OPTION(KEY_MEMORY) | OPTION(PASSPHRASE_FD),
+      "Write NAME.main, NAME.keys and NAME.files while the node runs",
+      "NAME is a path; none of the files may be there. They open with a passphrase that you choose now, and "
+      "with "
       "the key "
       "of the office. Keep them apart: .main shows nothing without .keys, and destroying .keys closes it for "
       "good. The node itself writes the files, and reads them back before they get their names.\n\n"
+      "The evidence files that are here go into NAME.files, sealed as they are, if there are any: it may be "
+      "large, opens nothing without the other two, and what is damaged in it costs its own place. With "
+      "--files "
+      "none they are left out: a restored node asks its peers for them.\n\n"
       "Without --with-device-keys it is restored to a newly enrolled machine. With them the device itself is "
       "restored: keep such a backup as you would keep the machine.\n\n"
       "Examples:\n"

@@ -189,10 +189,11 @@ say_written(const struct command *command, const json_t *done)
         return STATUS_DONE;
     }
     if (lost == 0) {
-        (void)fault_set(&fault, err_code(ERR_CORRUPT),
-                        "vigil blob check says of which file, and fetches it again; the bundle is good "
-                        "without them",
-                        "files are damaged here");
+        (void)fault_set(
+            &fault, err_code(ERR_CORRUPT),
+            "vigil blob verify says of which file, and it comes again from a peer; the bundle is good "
+            "without them",
+            "files are damaged here");
         return command_fail(command, &fault, "%lld parts of files could not be read and are not in it",
                             (long long)lost_parts);
     }

@@ -3,10 +3,13 @@
 #include "store/base/log.h"
 #include "store/keys.h"
 #include "store/proof.h"
+#include "store/shelf.h"
 #include "sync/restore.h"
+#include "sync/restore_files.h"
 #include "tests/support/bundles.h"
 #include "tests/support/check.h"
 #include "tests/support/organisation.h"
+#include "tests/support/pictures.h"
 #include "tests/support/saves.h"
 #include "tests/support/silent.h"
 
@@ -228,6 +231,9 @@ struct files {
     struct buf keys;
     struct key_pair recipient;
     uint64_t lost;
+    bool with_evidence;
+    struct buf evidence;
+    struct backup_progress progress;
 };
 
 static enum err
@@ -254,7 +260,9 @@ begin_backup(struct test_node *node, struct files *files, bool with_device_keys)
                                                             .note_count = 1,
                                                             .with_device_keys = with_device_keys,
                                                             .main = { &files->main, append },
-                                                            .keys = { &files->keys, append } }),
+                                                            .keys = { &files->keys, append },
+                                                            .with_files = files->with_evidence,
+                                                            .files = { &files->evidence, append } }),
                      ERR_OK);
     return backup;
 }
@@ -271,6 +279,7 @@ end_backup(struct backup **backup, struct files *files)
     struct backup_progress progress = backup_progress(*backup);
     ck_assert_uint_eq(progress.done + progress.lost, progress.all);
     files->lost = progress.lost;
+    files->progress = progress;
     backup_close(backup);
 }
 
@@ -287,6 +296,7 @@ files_free(struct files *files)
 {
     buf_free(&files->main);
     buf_free(&files->keys);
+    buf_free(&files->evidence);
 }
 
 struct source {
@@ -1590,6 +1600,162 @@ START_TEST(what_a_backup_says_of_itself_has_one_encoding)
 }
 END_TEST
 
+/* --- evidence files --- */
+
+enum {
+    PICTURE = 1,
+    FILM = 2,
+    PICTURE_BYTES = 3 * BLOB_CHUNK_BYTES + 9,
+    FILM_BYTES = 300 * BLOB_CHUNK_BYTES + 9
+};
+
+static struct blob_made picture;
+static struct blob_made film;
+
+static enum err
+rewind_source(void *self)
+{
+    ((struct source *)self)->at = 0;
+    return ERR_OK;
+}
+
+/* Take the evidence of a backup in, or only look at it. */
+static enum err
+take_evidence(struct test_node *node, const struct files *files, struct span evidence, bool apply,
+              struct restore_files_counts *counts)
+{
+    struct reading reading = { .restore = NULL };
+    struct source source = { .bytes = evidence };
+    const struct bundle_source in = { &source, take, rewind_source };
+
+    ck_assert_int_eq(
+        open_restore(&reading, buf_span(&files->main), buf_span(&files->keys), &files->recipient, false),
+        ERR_OK);
+    enum err err = apply ? restore_files_apply(node->replica, &reading.file_key, &reading.headers[0].pair_id,
+                                               &in, counts)
+                         : restore_files_check(&reading.file_key, &reading.headers[0].pair_id, &in, counts);
+    restore_close(&reading.restore);
+    return err;
+}
+
+/* An office with a picture and a film, and a backup of it. */
+static void
+back_up_evidence(struct files *files, struct ident *person_out)
+{
+    test_organisation_office(&org, "KEN", false);
+    test_organisation_office(&org, "HQ", true);
+    ken = test_organisation_enrol(&org, "KEN", LEVEL_ADMIN, NULL, 0);
+    hq = test_organisation_enrol(&org, "HQ", LEVEL_ADMIN, NULL, 0);
+    test_node_join(&org, ken);
+    test_node_join(&org, hq);
+    struct ident cases = test_compartment(ken, "KEN", OWN_CASES);
+
+    *person_out = pictures_add(ken, &cases, PICTURE, PICTURE_BYTES, &picture);
+    (void)pictures_add(ken, &cases, FILM, FILM_BYTES, &film);
+    take_backup(ken, files, true);
+}
+
+START_TEST(evidence_goes_into_a_file_of_its_own_and_comes_back_whole)
+{
+    struct files files = { .with_evidence = true };
+    struct restore_counts counts;
+    struct restore_files_counts taken;
+    struct ident person;
+
+    back_up_evidence(&files, &person);
+    ck_assert_uint_eq(files.progress.files_here, 2);
+    ck_assert_uint_eq(files.progress.files, 2);
+    ck_assert_uint_eq(files.progress.file_bytes, (uint64_t)(4 + 301) * BLOB_SEALED_BYTES);
+    /* Nothing in it names them, and it is sealed. */
+    ck_assert_ptr_null(memmem(files.evidence.data, files.evidence.size, film.address.bytes, HASH_BYTES));
+    ck_assert_ptr_null(memmem(files.main.data, files.main.size, film.address.bytes, HASH_BYTES));
+    ck_assert_int_eq(take_evidence(NULL, &files, buf_span(&files.evidence), false, &taken), ERR_OK);
+    ck_assert(taken.whole);
+    ck_assert_uint_eq(taken.names, 2);
+
+    test_node_close(ken);
+    struct test_node *again = restore_device("KEN", &files, &counts);
+    ck_assert(!pictures_is_whole(again, &film.address));
+    ck_assert_uint_eq(pictures_held(again, &film.address), 0);
+    ck_assert_int_eq(take_evidence(again, &files, buf_span(&files.evidence), true, &taken), ERR_OK);
+    ck_assert_uint_eq(taken.parts.taken, 4 + 301);
+    ck_assert_uint_eq(taken.parts.refused + taken.parts.waiting + taken.parts.unwanted, 0);
+    pictures_expect(again, &picture, PICTURE);
+    pictures_expect(again, &film, FILM);
+    /* Again takes nothing. */
+    ck_assert_int_eq(take_evidence(again, &files, buf_span(&files.evidence), true, &taken), ERR_OK);
+    ck_assert_uint_eq(taken.parts.taken, 0);
+    ck_assert_uint_eq(taken.parts.held, 4 + 301);
+    files_free(&files);
+}
+END_TEST
+
+START_TEST(what_is_damaged_of_evidence_costs_its_place_and_no_record)
+{
+    struct files files = { .with_evidence = true };
+    struct files other = { .with_evidence = true };
+    struct restore_counts counts;
+    struct restore_files_counts taken;
+    struct ident person;
+
+    back_up_evidence(&files, &person);
+    take_backup(ken, &other, true);
+    for (size_t at = 200000; at < files.evidence.size; at += 500000) {
+        files.evidence.data[at] ^= 1;
+    }
+    struct span cut = span_of(files.evidence.data, files.evidence.size - 300);
+    ck_assert_int_eq(take_evidence(NULL, &files, cut, false, &taken), ERR_OK);
+    ck_assert(!taken.whole);
+    test_node_close(ken);
+    struct test_node *again = restore_device("KEN", &files, &counts);
+    ck_assert_int_eq(take_evidence(again, &files, cut, true, &taken), ERR_OK);
+    ck_assert_uint_ge(taken.parts.taken, 4 + 301 - 5);
+    ck_assert_uint_lt(taken.parts.taken, 4 + 301);
+    pictures_expect(again, &picture, PICTURE);
+    ck_assert_uint_eq(pictures_held(again, &film.address) + 4, taken.parts.taken);
+    ck_assert(!pictures_is_whole(again, &film.address));
+    /* That of another backup opens with another key. */
+    ck_assert_int_eq(take_evidence(again, &files, buf_span(&other.evidence), true, &taken), ERR_INVALID);
+    ck_assert_int_eq(take_evidence(again, &files, buf_span(&files.main), true, &taken), ERR_INVALID);
+    files_free(&files);
+    files_free(&other);
+}
+END_TEST
+
+START_TEST(a_restore_without_evidence_says_that_it_is_not_here_and_peers_bring_it)
+{
+    struct files files = { .with_evidence = false };
+    struct restore_counts counts;
+    struct bundles bundles;
+    struct ident person;
+
+    back_up_evidence(&files, &person);
+    ck_assert_uint_eq(files.evidence.size, 0);
+    ck_assert_uint_eq(files.progress.files_here, 2);
+    ck_assert_uint_eq(files.progress.files, 0);
+    bundles_export_files(ken, hq, BUNDLE_ALL, BUNDLE_FILES_ALL, UINT32_MAX, &bundles);
+    bundles_import_all(hq, &bundles, &outcome);
+    bundles_free(&bundles);
+    test_node_close(ken);
+
+    struct test_node *again = restore_device("KEN", &files, &counts);
+    struct shelf_totals totals;
+    struct table_txn *txn = NULL;
+    ck_assert_int_eq(replica_begin_read(again->replica, &txn), ERR_OK);
+    shelf_total(txn, &totals);
+    replica_end_read(again->replica, &txn);
+    ck_assert_uint_eq(totals.whole_count, 0);
+    ck_assert_uint_eq(totals.part_count, 0);
+    ck_assert_uint_eq(totals.wanted_count, 2);
+    bundles_export_files(hq, again, BUNDLE_ALL, BUNDLE_FILES_ALL, UINT32_MAX, &bundles);
+    bundles_import_all(again, &bundles, &outcome);
+    bundles_free(&bundles);
+    pictures_expect(again, &picture, PICTURE);
+    pictures_expect(again, &film, FILM);
+    files_free(&files);
+}
+END_TEST
+
 SUITE_MAIN_WITH("backup", setup, teardown, i12_a_restored_replica_has_equal_digests_and_views,
                 i12_a_backup_under_load_is_of_one_moment, i13_a_restored_node_never_signs_a_used_seq,
                 i12_without_device_keys_a_newly_enrolled_device_takes_it_in,
@@ -1606,4 +1772,7 @@ SUITE_MAIN_WITH("backup", setup, teardown, i12_a_restored_replica_has_equal_dige
                 a_bundle_that_leaves_something_out_stands_for_nothing_until_it_is_made_good,
                 a_bundle_of_nobody_that_is_a_member_stands_for_nothing,
                 w8_an_erasure_in_the_midst_of_a_backup_is_in_it, the_file_key_is_handed_on_to_one_device,
-                what_a_backup_says_of_itself_has_one_encoding)
+                what_a_backup_says_of_itself_has_one_encoding,
+                evidence_goes_into_a_file_of_its_own_and_comes_back_whole,
+                what_is_damaged_of_evidence_costs_its_place_and_no_record,
+                a_restore_without_evidence_says_that_it_is_not_here_and_peers_bring_it)
