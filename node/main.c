@@ -722,6 +722,13 @@ verify(struct replica *replica)
                      proof_part_name((enum proof_part)part));
         findings += proof.findings[part];
     }
+    struct replica_unnamed unnamed;
+    if (replica_count_unnamed(replica, &unnamed) == ERR_OK && unnamed.count > 0) {
+        (void)printf("note           %llu files in blobs/ that no record names, %llu bytes: left by a crash, "
+                     "opened by "
+                     "nothing; the node removes them when it runs\n",
+                     (unsigned long long)unnamed.count, (unsigned long long)unnamed.bytes);
+    }
     /* It is kept for vigil doctor; what was found is the same without that. */
     err = replica_note_verified(replica, findings);
     if (err != ERR_OK) {

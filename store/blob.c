@@ -471,6 +471,42 @@ blobs_each(struct blobs *blobs,
     return each_name(blobs, list_one, &listing);
 }
 
+struct file_listing {
+    enum err (*each)(void *self, const struct hash *address, uint64_t bytes);
+    void *self;
+};
+
+static enum err
+list_file(struct blobs *blobs, const char *name, void *self)
+{
+    const struct file_listing *listing = self;
+    char hex[2 * HASH_BYTES + 1] = "";
+    struct hash address;
+    struct stat stat;
+    size_t length = strlen(name);
+    bool part =
+        length == 2 * HASH_BYTES + sizeof part_suffix - 1 && strcmp(name + 2 * HASH_BYTES, part_suffix) == 0;
+
+    if (length != 2 * HASH_BYTES && !part) {
+        return ERR_OK;
+    }
+    memcpy(hex, name, 2 * HASH_BYTES);
+    if (!bytes_from_hex(address.bytes, HASH_BYTES, hex) ||
+        fstatat(blobs->folder, name, &stat, AT_SYMLINK_NOFOLLOW) != 0) {
+        return ERR_OK;
+    }
+    return listing->each(listing->self, &address, stat.st_size > 0 ? (uint64_t)stat.st_size : 0);
+}
+
+enum err
+blobs_each_file(struct blobs *blobs, enum err (*each)(void *self, const struct hash *address, uint64_t bytes),
+                void *self)
+{
+    struct file_listing listing = { each, self };
+
+    return each_name(blobs, list_file, &listing);
+}
+
 /* --- making one --- */
 
 enum err

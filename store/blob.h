@@ -93,6 +93,12 @@ MUST_CHECK enum err blobs_each(struct blobs *blobs,
                                enum err (*each)(void *self, const struct hash *address, uint32_t chunk_count),
                                void *self);
 
+/* Call `each` for every file that has an address for a name, whole or with ".part" behind it, whatever is in it; in no order. ERR_IO, or
+ * what `each` gave first. */
+MUST_CHECK enum err blobs_each_file(struct blobs *blobs,
+                                    enum err (*each)(void *self, const struct hash *address, uint64_t bytes),
+                                    void *self);
+
 /* --- making one --- */
 
 struct blob_writer;
@@ -115,7 +121,7 @@ MUST_CHECK enum err blob_write(struct blob_writer *writer, struct span bytes);
 MUST_CHECK enum err blob_writer_end(struct blob_writer *writer, struct blob_made *made_out);
 
 /* Give it its name: it stays. After blob_writer_end, when its record is written and before that is committed: a crash between
- * leaves a file that no record names and nothing opens. ERR_IO, ERR_FULL. */
+ * leaves a file that no record names and nothing opens, which goes at the next start (sync/replica_blob.c). ERR_IO, ERR_FULL. */
 MUST_CHECK enum err blob_writer_keep(struct blob_writer *writer);
 
 /* Without blob_writer_keep the file goes. Takes none. */

@@ -798,6 +798,9 @@ replica_tend(struct replica *replica)
         replica_adopt_blobs(replica);
         replica->took_up = true;
     }
+    if (!worked) {
+        (void)replica_sweep_unnamed(replica);
+    }
     replica->epochs_looked = world_wall_ms(replica->world) / EPOCH_LOOK_MS;
     boxing_begin(&replica->boxing);
     for (size_t n = 0; own != NULL && n < roster_compartment_count(replica->roster); n++) {

@@ -454,6 +454,7 @@ replica_new_incarnation(struct replica *replica, const char *reason)
     log_event("incarnation-new", "reason=%s", reason);
     replica->incarnations++;
     replica->anchor_entries = UINT64_MAX; /* it names another one */
+    replica->keep_unnamed_due = true;
     return replica_identity_write(replica->directory, &replica->storage_key, &replica->identity,
                                   replica->world);
 }
@@ -789,6 +790,9 @@ replica_begin(struct replica *replica)
     replica->in_turn = true;
     replica->rebuilding_known = false;
     replica->behind = ERR_OK;
+    if (replica->keep_unnamed_due) {
+        replica_keep_unnamed(replica);
+    }
     if (replica->sweep_due) {
         replica_sweep_blobs(replica);
     }

@@ -168,6 +168,20 @@ uint64_t replica_compact_bytes(struct replica *replica);
  * in a turn or between replica_begin_read and replica_end_read. Lent as long as the replica is open. */
 struct blobs *replica_blobs(struct replica *replica);
 
+/* Files in blobs/ that no record names: what a crash left between a file and the commit of its record. Nothing opens them. A node removes
+ * them once after opening, when all that is here is worked off; but for 90 days not those of a replica that was rolled back or
+ * restored: the records that name them may come back from a peer. */
+struct replica_unnamed {
+    uint64_t count;
+    uint64_t bytes;
+};
+
+/* Count them as they are now. Between turns or in one. ERR_IO, ERR_MEMORY; errors of the tables. */
+MUST_CHECK enum err replica_count_unnamed(struct replica *replica, struct replica_unnamed *out);
+
+/* Those that were removed since opening. */
+struct replica_unnamed replica_unnamed_removed(const struct replica *replica);
+
 /* The replica as gossip sees it. Lives as long as the replica. */
 const struct gossip_store *replica_gossip_store(struct replica *replica);
 

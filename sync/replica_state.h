@@ -95,6 +95,9 @@ struct replica {
     struct blob_file *open_file; /* the file of `open_address`, kept from one piece to the next; NULL: none */
     struct hash open_address;
     bool open_written;     /* what came of it is not durable yet */
+    bool swept_unnamed;    /* since opening: files that nothing names */
+    bool keep_unnamed_due; /* it was rolled back, and no row says so yet */
+    struct replica_unnamed removed_unnamed;
     bool adopt_due;        /* the rows do not say yet that a file is here whole */
     bool sweep_due;        /* files are doomed, or may be: the next turn removes them */
     enum err sweep_err;    /* why one could not be removed the last time */
@@ -143,6 +146,12 @@ void replica_close_blob(struct replica *replica);
 
 /* Once after opening, and when it is due, in a turn: files that are here and that records want, whoever put them there. */
 void replica_adopt_blobs(struct replica *replica);
+
+/* Remove, once after opening and in a turn, what no record names. True: it was done now, or is done. */
+bool replica_sweep_unnamed(struct replica *replica);
+
+/* In the first turn after it was rolled back: from now on they are kept for a while. */
+void replica_keep_unnamed(struct replica *replica);
 
 /* Make room for a narrow turn, or take the reserve again. */
 void replica_use_reserve(struct replica *replica);

@@ -13,17 +13,19 @@ pictures_byte(unsigned kind, size_t n)
     return (uint8_t)(n * 13 + n / 8192 + kind * 101);
 }
 
-struct ident
-pictures_add(struct test_node *at, const struct ident *compartment, unsigned kind, size_t bytes,
-             struct blob_made *made_out)
+void
+pictures_attach(struct test_node *at, const struct ident *compartment, const struct ident *record,
+                unsigned kind, size_t bytes, struct blob_made *made_out)
 {
+    static const uint32_t fields[] = { FIELD_ATTACHMENT_FILE, FIELD_ATTACHMENT_SIZE, FIELD_ATTACHMENT_KEY };
     struct blob_writer *writer;
-    struct buf values[2] = { { 0 } };
+    struct buf values[3] = { { 0 } };
+    struct save_op ops[3];
     uint8_t block[BLOB_CHUNK_BYTES];
+    uint8_t key[BLOB_KEY_BYTES];
     struct saved saved;
     size_t op;
 
-    struct ident person = saves_person(at, compartment, "Wanjiru");
     ck_assert_int_eq(blob_writer_open(&writer, replica_blobs(at->replica), bytes), ERR_OK);
     for (size_t n = 0; n < bytes;) {
         size_t count = 0;
@@ -34,18 +36,19 @@ pictures_add(struct test_node *at, const struct ident *compartment, unsigned kin
         ck_assert_int_eq(blob_write(writer, span_of(block, count)), ERR_OK);
     }
     ck_assert_int_eq(blob_writer_end(writer, made_out), ERR_OK);
+    blob_key_write(key, &made_out->key);
     cbor_put_bytes(&values[0], hash_span(&made_out->address));
     cbor_put_uint(&values[1], bytes);
-    const struct save_op ops[] = {
-        { .code = OP_SET,
-          .target = { .collection = COLLECTION_ATTACHMENT, .element = { 1 }, .field = FIELD_ATTACHMENT_FILE },
-          .value = buf_span(&values[0]) },
-        { .code = OP_SET,
-          .target = { .collection = COLLECTION_ATTACHMENT, .element = { 1 }, .field = FIELD_ATTACHMENT_SIZE },
-          .value = buf_span(&values[1]) },
-    };
+    cbor_put_bytes(&values[2], span_of(key, sizeof key));
+    for (size_t n = 0; n < 3; n++) {
+        ops[n] = (struct save_op){ .code = OP_SET,
+                                   .target = { .collection = COLLECTION_ATTACHMENT,
+                                               .element = { (uint8_t)kind },
+                                               .field = fields[n] },
+                                   .value = buf_span(&values[n]) };
+    }
     const struct save save = {
-        .compartment = *compartment, .record_id = person, .actor = 1, .ops = ops, .op_count = 2
+        .compartment = *compartment, .record_id = *record, .actor = 1, .ops = ops, .op_count = 3
     };
     saves_begin(at);
     ck_assert_int_eq(replica_save(at->replica, &save, &saved, &op), ERR_OK);
@@ -53,8 +56,18 @@ pictures_add(struct test_node *at, const struct ident *compartment, unsigned kin
     ck_assert_int_eq(blob_writer_keep(writer), ERR_OK);
     saves_commit(at);
     blob_writer_close(&writer);
-    buf_free(&values[0]);
-    buf_free(&values[1]);
+    for (size_t n = 0; n < 3; n++) {
+        buf_free(&values[n]);
+    }
+}
+
+struct ident
+pictures_add(struct test_node *at, const struct ident *compartment, unsigned kind, size_t bytes,
+             struct blob_made *made_out)
+{
+    struct ident person = saves_person(at, compartment, "Wanjiru");
+
+    pictures_attach(at, compartment, &person, kind, bytes, made_out);
     return person;
 }
 

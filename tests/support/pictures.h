@@ -11,6 +11,10 @@ uint8_t pictures_byte(unsigned kind, size_t n);
 struct ident pictures_add(struct test_node *at, const struct ident *compartment, unsigned kind, size_t bytes,
                           struct blob_made *made_out);
 
+/* The same attached to a record that is there. */
+void pictures_attach(struct test_node *at, const struct ident *compartment, const struct ident *record,
+                     unsigned kind, size_t bytes, struct blob_made *made_out);
+
 /* It is here whole, and opens to what it was. */
 void pictures_expect(struct test_node *at, const struct blob_made *made, unsigned kind);
 

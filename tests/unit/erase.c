@@ -9,7 +9,9 @@
 #include "sync/replica_state.h"
 #include "sync/update.h"
 #include "tests/support/check.h"
+#include "tests/support/bundles.h"
 #include "tests/support/marker.h"
+#include "tests/support/pictures.h"
 #include "tests/support/saves.h"
 #include "tests/support/silent.h"
 
@@ -489,6 +491,53 @@ try_to_open(struct test_node *node)
     replica_end_read(node->replica, &txn);
     return opening;
 }
+
+/* Of a file that the record names: what opens it, its name, and its bytes. Free pages and what was told on sticks are looked at too. */
+START_TEST(w2_no_key_no_name_and_no_byte_of_an_erased_file_is_left)
+{
+    static struct bundles_outcome outcome;
+    uint8_t sealed[BLOB_SEALED_BYTES];
+    struct blob_file *file = NULL;
+    struct bundles bundles;
+    struct blob_made made;
+
+    pictures_attach(ken, &cases, &person, 1, 3 * BLOB_CHUNK_BYTES + 9, &made);
+    ck_assert_int_eq(blob_open(&file, replica_blobs(ken->replica), &made.address), ERR_OK);
+    ck_assert_int_eq(blob_read_chunk(file, 1, sealed), ERR_OK);
+    blob_close(&file);
+    test_node_exchange(ken, hq);
+    pictures_wish(hq, &made.address, WISH_ASKED);
+    bundles_export_files(hq, ken, BUNDLE_LACKING, BUNDLE_FILES_WANTED, UINT32_MAX, &bundles);
+    bundles_import_all(ken, &bundles, &outcome);
+    bundles_free(&bundles);
+    for (size_t n = 0; n < org.node_count; n++) {
+        if (org.nodes[n] != ken) {
+            bundles_export_files(ken, org.nodes[n], BUNDLE_LACKING, BUNDLE_FILES_WANTED, UINT32_MAX,
+                                 &bundles);
+            bundles_import_all(org.nodes[n], &bundles, &outcome);
+            bundles_free(&bundles);
+        }
+        ck_assert(pictures_is_whole(org.nodes[n], &made.address));
+        ck_assert_uint_ge(marker_count_bytes(org.nodes[n]->directory, hash_span(&made.address)), 1);
+        ck_assert_uint_ge(marker_count_bytes(org.nodes[n]->directory, span_of(sealed, 32)), 1);
+    }
+    note_traces(ken);
+    (void)order_and_tell();
+    for (size_t n = 0; n < org.node_count; n++) {
+        const char *directory = org.nodes[n]->directory;
+
+        expect_gone(org.nodes[n]);
+        ck_assert_uint_eq(marker_count(directory, span_of(made.key.key.bytes, KEY_BYTES)), 0);
+        ck_assert_uint_eq(marker_count(directory, hash_span(&made.key.content_hash)), 0);
+        ck_assert_uint_eq(marker_count_bytes(directory, hash_span(&made.address)), 0);
+        ck_assert_uint_eq(marker_count_bytes(directory, span_of(sealed, 32)), 0);
+        for (size_t p = 0; p < traces.place_count; p++) {
+            ck_assert_uint_eq(marker_count_bytes(directory, span_of(traces.places[p].sealed, 32)), 0);
+        }
+        ck_assert_int_eq(blob_open(&file, replica_blobs(org.nodes[n]->replica), &made.address), ERR_ABSENT);
+    }
+}
+END_TEST
 
 START_TEST(w2_c1_no_file_of_any_node_holds_or_opens_what_was_erased)
 {
@@ -1895,8 +1944,8 @@ SUITE_MAIN_WITH(
     w1_an_order_destroys_the_record_on_readers_and_on_carriers,
     one_signature_hides_the_record_and_two_of_one_office_do_no_more,
     who_has_not_admin_in_every_half_orders_nothing, w2_c1_no_file_of_any_node_holds_or_opens_what_was_erased,
-    w2_the_keys_are_under_a_fresh_wrapping_key, w3_a_node_400_days_away_brings_nothing_back,
-    w3_who_joins_later_is_given_headers_alone,
+    w2_no_key_no_name_and_no_byte_of_an_erased_file_is_left, w2_the_keys_are_under_a_fresh_wrapping_key,
+    w3_a_node_400_days_away_brings_nothing_back, w3_who_joins_later_is_given_headers_alone,
     a_hash_in_the_place_of_a_payload_is_taken_of_erased_entries_alone,
     w4_late_copies_are_told_of_at_once_and_then_now_and_then,
     w4_a_key_made_anew_is_refused_and_nobody_saves_there,
