@@ -74,6 +74,36 @@ limit(enum __rlimit_resource what, rlim_t most)
     (void)setrlimit(what, &limits);
 }
 
+static void
+write_map(const char *path, const char *text)
+{
+    int file = open(path, O_WRONLY | O_CLOEXEC);
+
+    if (file >= 0) {
+        (void)!write(file, text, strlen(text));
+        close(file);
+    }
+}
+
+/* No network, where the kernel lets a person do without: it needs none. Whoever is nobody in a namespace makes none below it, and mat2
+ * runs its own programs in one each, by bubblewrap. */
+static void
+leave_network(void)
+{
+    const unsigned user = (unsigned)geteuid();
+    const unsigned group = (unsigned)getegid();
+    char text[64];
+
+    if (unshare(CLONE_NEWUSER | CLONE_NEWNET) != 0) {
+        return;
+    }
+    write_map("/proc/self/setgroups", "deny");
+    (void)snprintf(text, sizeof text, "%u %u 1", user, user);
+    write_map("/proc/self/uid_map", text);
+    (void)snprintf(text, sizeof text, "%u %u 1", group, group);
+    write_map("/proc/self/gid_map", text);
+}
+
 /* In the child: everything of ours is left behind. */
 static _Noreturn void
 become(const char *path, const char *folder, const char *name)
@@ -108,10 +138,9 @@ become(const char *path, const char *folder, const char *name)
     limit(RLIMIT_CPU, CHILD_SECONDS);
     limit(RLIMIT_NOFILE, CHILD_FILES);
     (void)umask(077);
+    leave_network();
     (void)prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
     (void)prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
-    /* No network, where the kernel lets a person do without: it needs none. */
-    (void)unshare(CLONE_NEWUSER | CLONE_NEWNET);
     execve(path, arguments, environment);
     _exit(127);
 }
