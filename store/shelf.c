@@ -24,6 +24,8 @@ enum {
     HOLDER_KEY_BYTES = ADDRESS_KEY_BYTES + 16,
     COME_KEY_BYTES = 1 + 8,
     BLOB_ROW_BYTES = 8 + 4 + 4 + 4 + 1 + 8,
+    HOLDER_BYTES = 8 + 4,
+    HOLDER_BYTES_OLD = 8,
     BLOB_ROW_BYTES_OLD = 8 + 4 + 4 + 4 + 1, /* without the last: see shelf_mend */
 };
 
@@ -590,6 +592,19 @@ shelf_begin(struct table_txn *txn, const struct hash *address, uint32_t chunk_co
 }
 
 void
+shelf_recount(struct table_txn *txn, const struct hash *address, uint32_t chunk_count)
+{
+    struct shelf_blob blob;
+
+    assert(chunk_count > 0 && chunk_count <= BLOB_CHUNKS_MAX);
+    if (shelf_get(txn, address, &blob) == ERR_OK && blob.chunk_count != chunk_count) {
+        assert(blob.held == 0);
+        blob.chunk_count = chunk_count;
+        blob_write_row(txn, &blob);
+    }
+}
+
+void
 shelf_bitmap(struct table_txn *txn, const struct shelf_blob *blob, uint32_t page,
              uint8_t out[SHELF_BITMAP_BYTES])
 {
@@ -713,15 +728,16 @@ shelf_wish(struct table_txn *txn, const struct hash *address, enum shelf_wish wi
 
 void
 shelf_note_holder(struct table_txn *txn, const struct hash *address, const struct hash *device_id,
-                  uint64_t wall_ms)
+                  uint64_t wall_ms, uint32_t chunk_count)
 {
     uint8_t key[HOLDER_KEY_BYTES];
-    uint8_t row[8];
+    uint8_t row[HOLDER_BYTES];
     struct shelf_blob blob;
 
     /* What no entry names is nobody's business. */
     if (shelf_get(txn, address, &blob) == ERR_OK) {
         bytes_write_u64(row, wall_ms);
+        bytes_write_u32(row + 8, chunk_count);
         table_put(txn, TABLE_BLOBM, holder_key(txn, key, address, device_id), span_of(row, sizeof row));
     }
 }
@@ -734,16 +750,43 @@ shelf_forget_holder(struct table_txn *txn, const struct hash *address, const str
     (void)table_delete(txn, TABLE_BLOBM, holder_key(txn, key, address, device_id));
 }
 
-uint64_t
-shelf_holder(struct table_txn *txn, const struct hash *address, const struct hash *device_id)
+/* A row of an earlier version ends with the time. */
+static bool
+read_holder(struct table_txn *txn, const struct hash *address, const struct hash *device_id,
+            uint64_t *wall_ms_out, uint32_t *chunk_count_out)
 {
     uint8_t key[HOLDER_KEY_BYTES];
     struct span row;
 
-    return table_get(txn, TABLE_BLOBM, holder_key(txn, key, address, device_id), &row) == ERR_OK &&
-                   row.size == 8
-               ? bytes_read_u64(row.data)
-               : 0;
+    *wall_ms_out = 0;
+    *chunk_count_out = 0;
+    if (table_get(txn, TABLE_BLOBM, holder_key(txn, key, address, device_id), &row) != ERR_OK ||
+        (row.size != HOLDER_BYTES && row.size != HOLDER_BYTES_OLD)) {
+        return false;
+    }
+    *wall_ms_out = bytes_read_u64(row.data);
+    *chunk_count_out = row.size == HOLDER_BYTES ? bytes_read_u32(row.data + 8) : 0;
+    return true;
+}
+
+uint64_t
+shelf_holder(struct table_txn *txn, const struct hash *address, const struct hash *device_id)
+{
+    uint64_t wall_ms;
+    uint32_t chunk_count;
+
+    (void)read_holder(txn, address, device_id, &wall_ms, &chunk_count);
+    return wall_ms;
+}
+
+uint32_t
+shelf_holder_chunks(struct table_txn *txn, const struct hash *address, const struct hash *device_id)
+{
+    uint64_t wall_ms;
+    uint32_t chunk_count;
+
+    (void)read_holder(txn, address, device_id, &wall_ms, &chunk_count);
+    return chunk_count;
 }
 
 /* --- what is doomed --- */

@@ -17,7 +17,7 @@
  *     'm' | a | page u16             ->  bitmap of the page's chunks, 32 bytes, lowest bit first; none where all or nothing is here
  *     'r' | a | log_no u32 | seq u64 ->  nothing
  *     'e' | log_no | seq | a         ->  nothing
- *     'h' | a | hash of device id    ->  when it said so, wall ms u64
+ *     'h' | a | hash of device id    ->  when it said so, wall ms u64 | chunks that it said it has, u32
  *     'x' | a                        ->  nothing: doomed
  *     'q' | a                        ->  nothing: not here whole, and not put away
  *     'c' | came u64                 ->  a: here whole, in the order in which they came
@@ -116,6 +116,9 @@ void shelf_put_whole(struct table_txn *txn, const struct hash *address, uint32_t
  * ERR_INVALID: another number is known. */
 MUST_CHECK enum err shelf_begin(struct table_txn *txn, const struct hash *address, uint32_t chunk_count);
 
+/* It has so many chunks, whatever was said before: its head says so, which the address proves. Nothing of it is here yet: an assert. */
+void shelf_recount(struct table_txn *txn, const struct hash *address, uint32_t chunk_count);
+
 /* One chunk of it is here, durably; or was found damaged. */
 void shelf_put_chunk(struct table_txn *txn, const struct hash *address, uint32_t index);
 void shelf_lose_chunk(struct table_txn *txn, const struct hash *address, uint32_t index);
@@ -132,11 +135,14 @@ MUST_CHECK enum err shelf_wish(struct table_txn *txn, const struct hash *address
 /* --- who else has it --- */
 
 void shelf_note_holder(struct table_txn *txn, const struct hash *address, const struct hash *device_id,
-                       uint64_t wall_ms);
+                       uint64_t wall_ms, uint32_t chunk_count);
 void shelf_forget_holder(struct table_txn *txn, const struct hash *address, const struct hash *device_id);
 
 /* When the device last said that it has all of it; 0: it did not. */
 uint64_t shelf_holder(struct table_txn *txn, const struct hash *address, const struct hash *device_id);
+
+/* How many chunks it has, as the device said; 0: it did not say. */
+uint32_t shelf_holder_chunks(struct table_txn *txn, const struct hash *address, const struct hash *device_id);
 
 /* --- what is doomed --- */
 

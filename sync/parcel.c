@@ -128,6 +128,43 @@ carry(struct replica *replica, const struct ident *compartment, const struct blo
     return true;
 }
 
+/* Its file, kept open from one piece to the next. `begin`: made if it is not there; one of another number of chunks, whose head has not
+ * come, is begun anew. */
+static enum err
+open_file(struct replica *replica, const struct hash *address, uint32_t begin)
+{
+    bool is_open = replica->open_file != NULL && hash_equal(&replica->open_address, address);
+
+    if (is_open && (begin == 0 || blob_chunks(replica->open_file) == begin)) {
+        return ERR_OK;
+    }
+    enum err err = replica_sync_blobs(replica);
+    if (err != ERR_OK) {
+        return err;
+    }
+    replica_close_blob(replica);
+    replica->open_address = *address;
+    if (begin == 0) {
+        return blob_open(&replica->open_file, replica->blobs, address);
+    }
+    err = blob_begin(&replica->open_file, replica->blobs, address, begin);
+    if (err != ERR_INVALID || blob_open(&replica->open_file, replica->blobs, address) != ERR_OK) {
+        return err;
+    }
+    bool known = blob_is_whole(replica->open_file) || blob_has_head(replica->open_file);
+    replica_close_blob(replica);
+    err = known ? ERR_INVALID : blobs_remove(replica->blobs, address);
+    return err == ERR_OK ? blob_begin(&replica->open_file, replica->blobs, address, begin) : err;
+}
+
+/* True if it is known how many chunks it has, and not only said: by an entry that is opened here, or by its head. */
+static bool
+is_counted(struct replica *replica, const struct shelf_blob *blob)
+{
+    return blob->size != 0 || blob->held > 0 ||
+           (open_file(replica, &blob->address, 0) == ERR_OK && blob_has_head(replica->open_file));
+}
+
 /* Somebody holds it. `vouched`: it is believed of an entry that is not opened here. `device_id` NULL: it is not noted who. */
 static bool
 take_have(struct replica *replica, const struct hash *device_id, bool vouched,
@@ -142,14 +179,17 @@ take_have(struct replica *replica, const struct hash *device_id, bool vouched,
     }
     if (shelf_get(replica->main_txn, &item->address, &blob) != ERR_OK ||
         (blob.size != 0 && blob_chunk_count(blob.size) != item->chunk_count) ||
-        (blob.chunk_count != 0 && blob.chunk_count != item->chunk_count) || (!vouched && blob.size == 0)) {
+        (blob.chunk_count != 0 && blob.chunk_count != item->chunk_count && is_counted(replica, &blob)) ||
+        (!vouched && blob.size == 0)) {
         return false;
     }
     if (device_id != NULL) {
-        shelf_note_holder(replica->main_txn, &item->address, device_id, world_wall_ms(replica->world));
+        shelf_note_holder(replica->main_txn, &item->address, device_id, world_wall_ms(replica->world),
+                          item->chunk_count);
     }
     /* Busy: its old file is removed first, and the number is known then. */
-    enum err err = shelf_begin(replica->main_txn, &item->address, item->chunk_count);
+    enum err err =
+        blob.chunk_count == 0 ? shelf_begin(replica->main_txn, &item->address, item->chunk_count) : ERR_OK;
     return err == ERR_OK || err == ERR_BUSY;
 }
 
@@ -177,6 +217,10 @@ parcel_wanted(struct replica *replica, const struct hash *device_id, const struc
             return LOOK_ENDED;
         }
         *cursor = blob_out->address;
+        uint32_t said = shelf_holder_chunks(replica->main_txn, &blob_out->address, device_id);
+        if (said != 0 && said != blob_out->chunk_count && !is_counted(replica, blob_out)) {
+            blob_out->chunk_count = said;
+        }
         if (blob_out->chunk_count > 0 &&
             (blob_out->wish == WISH_ASKED || blob_out->chunk_count <= chunks_max) &&
             shelf_holder(replica->main_txn, &blob_out->address, device_id) != 0 &&
@@ -195,25 +239,9 @@ parcel_is_wanted(struct replica *replica, const struct ident *compartment, const
     uint64_t seq;
 
     return shelf_get(replica->main_txn, address, &blob) == ERR_OK && blob.wish != WISH_AWAY &&
-           !shelf_is_whole(&blob) && (blob.wish == WISH_ASKED || blob.chunk_count <= chunks_max) &&
+           !shelf_is_whole(&blob) &&
+           (blob.wish == WISH_ASKED || blob.chunk_count <= chunks_max || !is_counted(replica, &blob)) &&
            named_in(replica, address, compartment, &seq) != NULL;
-}
-
-/* Its file, kept open from one piece to the next. `begin`: made if it is not there. */
-static enum err
-open_file(struct replica *replica, const struct hash *address, uint32_t begin)
-{
-    if (replica->open_file != NULL && hash_equal(&replica->open_address, address)) {
-        return ERR_OK;
-    }
-    enum err err = replica_sync_blobs(replica);
-    if (err != ERR_OK) {
-        return err;
-    }
-    replica_close_blob(replica);
-    replica->open_address = *address;
-    return begin > 0 ? blob_begin(&replica->open_file, replica->blobs, address, begin)
-                     : blob_open(&replica->open_file, replica->blobs, address);
 }
 
 /* The chunks of a page that are not here. False: all are. */
@@ -342,6 +370,24 @@ put_piece(struct replica *replica, const struct blob_part *part)
     return err == ERR_OK && shelf_is_whole(&blob) ? blob_finish(replica->open_file) : err;
 }
 
+/* A head that gives the address proves how many chunks there are. False: it does not, or that was known. */
+static bool
+take_count(struct replica *replica, struct shelf_blob *blob, const struct blob_part *part)
+{
+    struct hash address;
+
+    if (part->piece != BLOB_HEAD || is_counted(replica, blob)) {
+        return false;
+    }
+    blob_address(&address, part->chunk_count, part->bytes);
+    if (!hash_equal(&address, &part->address)) {
+        return false;
+    }
+    shelf_recount(replica->main_txn, &part->address, part->chunk_count);
+    blob->chunk_count = part->chunk_count;
+    return true;
+}
+
 enum parcel_verdict
 parcel_take(struct replica *replica, const struct ident *compartment, const struct blob_part *part)
 {
@@ -358,7 +404,7 @@ parcel_take(struct replica *replica, const struct ident *compartment, const stru
     if (blob.chunk_count == 0) {
         return PARCEL_LATER;
     }
-    if (blob.chunk_count != part->chunk_count) {
+    if (blob.chunk_count != part->chunk_count && !take_count(replica, &blob, part)) {
         return PARCEL_REFUSED;
     }
     if (shelf_is_whole(&blob) ||

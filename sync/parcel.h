@@ -6,7 +6,8 @@
  *
  * A peer's word makes nobody keep a file: a reader wants what entries that it merged name, a carrier what a peer says of
  * an entry that is here, unreadable, and says in its header that it names one. A file is fetched from devices that said that they
- * hold it. All functions run in a turn, or but for the takes between replica_begin_read and replica_end_read.
+ * hold it. How many chunks it has a reader knows from the entry. A carrier asks each device by what that one said, until a head
+ * has come that gives the address, which is of the number too: so whoever says another one keeps nobody from the file. All functions run in a turn, or but for the takes between replica_begin_read and replica_end_read.
  */
 #pragma once
 

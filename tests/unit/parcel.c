@@ -227,6 +227,92 @@ START_TEST(nobody_is_made_to_keep_what_no_entry_names)
 }
 END_TEST
 
+/* `from` says of the file what is so, but for the number of its chunks. */
+static bool
+tell_count(struct test_node *from, struct test_node *to, uint32_t chunk_count)
+{
+    struct blob_have_item item;
+    struct table_txn *txn = NULL;
+
+    ck_assert_int_eq(replica_begin_read(ken->replica, &txn), ERR_OK);
+    ck_assert_int_eq(parcel_item(ken->replica, &cases, &made.address, &item), ERR_OK);
+    replica_end_read(ken->replica, &txn);
+    item.chunk_count = chunk_count;
+    saves_begin(to);
+    bool noted = parcel_take_have(to->replica, &from->identity.device_id, &cases, &item);
+    saves_commit(to);
+    return noted;
+}
+
+/* What a carrier would ask `from` for: of how many chunks; 0: nothing. Begins its file as it asks. */
+static uint32_t
+asks_for(struct test_node *from, struct test_node *to)
+{
+    struct hash cursor = { { 0 } };
+    struct shelf_blob blob;
+    struct buf out = { 0 };
+    uint32_t count = 0;
+
+    saves_begin(to);
+    if (parcel_wanted(to->replica, &from->identity.device_id, &cases, BLOB_CHUNKS_MAX, &cursor, &blob) ==
+            LOOK_FOUND &&
+        parcel_ask(to->replica, tag, &blob, &out)) {
+        count = blob.chunk_count;
+    }
+    saves_commit(to);
+    buf_free(&out);
+    return count;
+}
+
+/* hq is a member, and lies: first, last, or in between. */
+START_TEST(a_false_number_of_chunks_keeps_a_carrier_from_nothing)
+{
+    static const uint8_t noise[HASH_BYTES] = { 3 };
+    struct blob_part part = {
+        .address = made.address, .chunk_count = 7, .piece = BLOB_HEAD, .bytes = span_of(noise, sizeof noise)
+    };
+
+    ck_assert(tell_count(hq, relay, 7));
+    ck_assert_uint_eq(asks_for(hq, relay), 7);
+    /* What it sends is no head of this file. */
+    saves_begin(relay);
+    ck_assert_int_eq(parcel_take(relay->replica, &cases, &part), PARCEL_REFUSED);
+    part.chunk_count = 200;
+    ck_assert_int_eq(parcel_take(relay->replica, &cases, &part), PARCEL_REFUSED);
+    saves_commit(relay);
+    ck_assert_uint_eq(tell(ken, relay), 1);
+    ck_assert(tell_count(hq, relay, 4096));
+    ck_assert_uint_eq(asks_for(ken, relay), CONTENT_CHUNKS);
+    /* The lie again, before anything has come: it is asked by its own word, and by that alone. */
+    ck_assert(tell_count(hq, relay, 9));
+    ck_assert_uint_eq(asks_for(hq, relay), 9);
+    ck_assert_uint_eq(fetch(ken, relay, 100), CONTENT_CHUNKS);
+    /* Now it is known, and nothing that came is lost. */
+    ck_assert(!tell_count(hq, relay, 9));
+    ck_assert_uint_eq(asks_for(hq, relay), CONTENT_CHUNKS);
+    test_node_close(relay);
+    test_node_open(relay);
+    ck_assert(!tell_count(hq, relay, 9));
+    ck_assert_uint_eq(fetch(ken, relay, SIZE_MAX), CONTENT_CHUNKS - 100);
+    ck_assert(pictures_is_whole(relay, &made.address));
+    /* A reader knows it from the entry. */
+    ck_assert(!tell_count(relay, hq, 9));
+}
+END_TEST
+
+/* The head alone has come: then the number is known too, though no chunk is here. */
+START_TEST(a_head_that_came_fixes_the_number)
+{
+    ck_assert_uint_eq(tell(ken, relay), 1);
+    ck_assert_uint_eq(fetch(ken, relay, 0), CONTENT_CHUNKS);
+    ck_assert(!tell_count(hq, relay, 9));
+    test_node_close(relay);
+    test_node_open(relay);
+    ck_assert(!tell_count(hq, relay, 9));
+    ck_assert_uint_eq(asks_for(ken, relay), CONTENT_CHUNKS);
+}
+END_TEST
+
 START_TEST(what_does_not_match_is_refused_and_what_is_not_wanted_is_left)
 {
     static uint8_t bytes[BLOB_SEALED_BYTES];
@@ -271,4 +357,5 @@ SUITE_MAIN_WITH("parcel", setup, teardown, a_cut_line_costs_what_had_not_come_an
                 a_line_that_takes_small_files_only_takes_a_large_one_that_is_asked_for,
                 two_offices_that_never_meet_get_a_file_through_who_cannot_read_it,
                 nobody_is_made_to_keep_what_no_entry_names,
+                a_false_number_of_chunks_keeps_a_carrier_from_nothing, a_head_that_came_fixes_the_number,
                 what_does_not_match_is_refused_and_what_is_not_wanted_is_left)

@@ -512,7 +512,7 @@ START_TEST(what_nobody_else_holds_is_put_away_only_if_it_may_be_lost)
     served_refused(served_ask(&ken, "{'id':1,'do':'blob.evict','record':'%s'}", number), "denied");
     ck_assert_int_eq(replica_begin(ken.node->replica), ERR_OK);
     ck_assert_int_eq(replica_begin_read(ken.node->replica, &txn), ERR_OK);
-    shelf_note_holder(txn, &address, &hq.node->identity.device_id, 5);
+    shelf_note_holder(txn, &address, &hq.node->identity.device_id, 5, 3);
     replica_end_read(ken.node->replica, &txn);
     ck_assert_int_eq(replica_commit(ken.node->replica), ERR_OK);
     json_t *answer = list(&ken, number);

@@ -249,13 +249,14 @@ START_TEST(who_holds_a_file_is_known_by_what_they_said_and_forgotten_with_the_fi
     static const struct hash here = { { 1 } };
     static const struct hash there = { { 2 } };
 
-    shelf_note_holder(records.txn, &first, &here, 5000);
+    shelf_note_holder(records.txn, &first, &here, 5000, 3);
     ck_assert_uint_eq(shelf_holder(records.txn, &first, &here), 0);
     shelf_refer(records.txn, &first, 0, 1, 1);
-    shelf_note_holder(records.txn, &first, &here, 5000);
-    shelf_note_holder(records.txn, &first, &here, 6000);
-    shelf_note_holder(records.txn, &first, &there, 7000);
+    shelf_note_holder(records.txn, &first, &here, 5000, 3);
+    shelf_note_holder(records.txn, &first, &here, 6000, 3);
+    shelf_note_holder(records.txn, &first, &there, 7000, 3);
     ck_assert_uint_eq(shelf_holder(records.txn, &first, &here), 6000);
+    ck_assert_uint_eq(shelf_holder_chunks(records.txn, &first, &here), 3);
     shelf_forget_holder(records.txn, &first, &here);
     ck_assert_uint_eq(shelf_holder(records.txn, &first, &here), 0);
     ck_assert_uint_eq(shelf_holder(records.txn, &first, &there), 7000);
