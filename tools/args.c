@@ -106,6 +106,7 @@ const struct option_text option_texts[OPT_COUNT] = {
     [OPT_PROXY] = { "proxy", "PROXY",
                     "Call the peer through this proxy alone: socks5://HOST:PORT, Tor's for one; or none" },
     [OPT_INTERVAL] = { "interval", "SECONDS", "Seconds from one page to the next; 2 if left out" },
+    [OPT_LIMITS] = { "limits", NULL, "Say what Vigil does not protect against" },
     [OPT_CHECK] = { "check", NULL, "End with status 6 if there is something to look at" },
 };
 

@@ -8,7 +8,11 @@
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <unistd.h>
+#include <wchar.h>
+
+enum { TEXT_WIDTH = 78, TEXT_WIDTH_LEAST = 40 };
 
 void
 output_init(struct output *output, bool json, bool no_color)
@@ -120,6 +124,75 @@ output_printf(FILE *to, const char *format, ...)
     if (clean != NULL) {
         (void)fputs(clean, to);
     }
+    free(clean);
+}
+
+size_t
+output_width(const char *text)
+{
+    size_t width = 0;
+    mbstate_t state = { 0 };
+    wchar_t character = 0;
+    size_t size;
+
+    while ((size = mbrtowc(&character, text, strlen(text) + 1, &state)) != 0) {
+        if (size > (size_t)-3) {
+            return width + strlen(text);
+        }
+        int columns = wcwidth(character);
+        width += columns > 0 ? (size_t)columns : 0;
+        text += size;
+    }
+    return width;
+}
+
+static size_t
+line_width(const struct output *output)
+{
+    struct winsize size = { 0 };
+
+    if (output->terminal && ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col >= TEXT_WIDTH_LEAST) {
+        return size.ws_col < 100 ? size.ws_col - 1u : 100u;
+    }
+    return TEXT_WIDTH;
+}
+
+void
+output_wrapped(const struct output *output, const char *text, size_t left)
+{
+    char *clean = output_clean(text, true);
+    size_t right = line_width(output);
+    size_t column = left;
+
+    right = right < left + TEXT_WIDTH_LEAST ? left + TEXT_WIDTH_LEAST : right;
+    for (char *line = clean; line != NULL;) {
+        char *rest = strchr(line, '\n');
+        if (rest != NULL) {
+            *rest++ = '\0';
+        }
+        for (char *word = strsep(&line, " "); word != NULL; word = strsep(&line, " ")) {
+            size_t width = output_width(word);
+            if (column > left && column + 1 + width > right) {
+                (void)fputc('\n', output->to);
+                (void)fprintf(output->to, "%*s", (int)left, "");
+                column = left;
+            } else if (column > left) {
+                (void)fputc(' ', output->to);
+                column++;
+            }
+            (void)fputs(word, output->to);
+            column += width;
+        }
+        line = rest;
+        if (line != NULL && line[0] != '\0') {
+            (void)fputc('\n', output->to);
+            (void)fprintf(output->to, "%*s", (int)left, "");
+            column = left;
+        } else if (line != NULL && line[0] == '\0' && line[1] == '\0') {
+            line = NULL;
+        }
+    }
+    (void)fputc('\n', output->to);
     free(clean);
 }
 

@@ -47,6 +47,13 @@ char *output_clean(const char *text, bool lines);
 /* Print as printf does; what comes out is cleaned, newlines and tabs of `format` itself kept. */
 void output_printf(FILE *to, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
+/* Columns that `text` takes on a terminal. */
+size_t output_width(const char *text);
+
+/* Print `text`, cleaned, and end the line. It is broken at spaces so that it stays right of column `left`, which the cursor is in:
+ * within a terminal, or else within 78 columns. */
+void output_wrapped(const struct output *output, const char *text, size_t left);
+
 /* Print `value` on a line of its own. */
 void output_json(FILE *to, const json_t *value);
 

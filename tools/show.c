@@ -4,87 +4,13 @@
 
 #include <stdlib.h>
 #include <string.h>
-#include <sys/ioctl.h>
-#include <unistd.h>
-#include <wchar.h>
 
-enum { LABEL_WIDTH_MAX = 34, TEXT_WIDTH = 78, TEXT_WIDTH_LEAST = 40, INDENT = 2 };
-
-/* Columns that `text` takes on a terminal. */
-static size_t
-width_of(const char *text)
-{
-    size_t width = 0;
-    mbstate_t state = { 0 };
-    wchar_t character = 0;
-    size_t size;
-
-    while ((size = mbrtowc(&character, text, strlen(text) + 1, &state)) != 0) {
-        if (size > (size_t)-3) {
-            return width + strlen(text);
-        }
-        int columns = wcwidth(character);
-        width += columns > 0 ? (size_t)columns : 0;
-        text += size;
-    }
-    return width;
-}
-
-static size_t
-line_width(const struct output *output)
-{
-    struct winsize size = { 0 };
-
-    if (output->terminal && ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col >= TEXT_WIDTH_LEAST) {
-        return size.ws_col < 100 ? size.ws_col - 1u : 100u;
-    }
-    return TEXT_WIDTH;
-}
+enum { LABEL_WIDTH_MAX = 34, INDENT = 2 };
 
 static void
 spaces(FILE *to, size_t count)
 {
     (void)fprintf(to, "%*s", (int)count, "");
-}
-
-/* Print `text`, cleaned, broken at spaces so that it stays right of column `left`, which the cursor is in. */
-static void
-print_wrapped(const struct output *output, const char *text, size_t left)
-{
-    char *clean = output_clean(text, true);
-    size_t right = line_width(output);
-    size_t column = left;
-
-    right = right < left + TEXT_WIDTH_LEAST ? left + TEXT_WIDTH_LEAST : right;
-    for (char *line = clean; line != NULL;) {
-        char *rest = strchr(line, '\n');
-        if (rest != NULL) {
-            *rest++ = '\0';
-        }
-        for (char *word = strsep(&line, " "); word != NULL; word = strsep(&line, " ")) {
-            size_t width = width_of(word);
-            if (column > left && column + 1 + width > right) {
-                (void)fputc('\n', output->to);
-                spaces(output->to, left);
-                column = left;
-            } else if (column > left) {
-                (void)fputc(' ', output->to);
-                column++;
-            }
-            (void)fputs(word, output->to);
-            column += width;
-        }
-        line = rest;
-        if (line != NULL && line[0] != '\0') {
-            (void)fputc('\n', output->to);
-            spaces(output->to, left);
-            column = left;
-        } else if (line != NULL && line[0] == '\0' && line[1] == '\0') {
-            line = NULL;
-        }
-    }
-    (void)fputc('\n', output->to);
-    free(clean);
 }
 
 static void
@@ -164,7 +90,7 @@ print_label(const struct output *output, const char *label, bool conflict, size_
     spaces(output->to, indent - 2);
     (void)fprintf(output->to, "%s%s", conflict ? "! " : "  ", clean == NULL ? "" : clean);
     paint(output, conflict ? "\033[0m" : "");
-    size_t here = clean == NULL ? 0 : width_of(clean);
+    size_t here = clean == NULL ? 0 : output_width(clean);
     if (here > width) {
         (void)fputc('\n', output->to);
         spaces(output->to, indent + width + 2);
@@ -181,7 +107,7 @@ print_sibling(const struct output *output, const json_t *value, size_t left)
     char *author = show_author(value);
 
     (void)fputs(json_is_true(json_object_get(value, "pick")) ? "* " : "  ", output->to);
-    print_wrapped(output, text == NULL ? "" : text, left + 2);
+    output_wrapped(output, text == NULL ? "" : text, left + 2);
     if (author != NULL && author[0] != '\0') {
         spaces(output->to, left + 4);
         output_printf(output->to, "by %s\n", author);
@@ -217,7 +143,7 @@ print_field(const struct output *output, const json_t *field, bool ids, size_t i
             continue;
         }
         char *text = value_text(value);
-        print_wrapped(output, text == NULL ? "" : text, left);
+        output_wrapped(output, text == NULL ? "" : text, left);
         free(text);
         if (json_is_true(json_object_get(value, "suspect_time")) ||
             json_is_true(json_object_get(value, "newer"))) {
@@ -241,7 +167,7 @@ label_width(const json_t *fields, bool ids, size_t width)
 
     json_array_foreach(fields, index, field)
     {
-        size_t here = width_of(field_label(field, ids));
+        size_t here = output_width(field_label(field, ids));
         width = here > width && here <= LABEL_WIDTH_MAX ? here : width;
     }
     return width;
@@ -321,11 +247,11 @@ print_sets(const struct output *output, const json_t *elements, bool ids, size_t
             print_label(output, ids && target != NULL ? target : field_label(field, false), !plain, INDENT,
                         width);
             char *text = value_text(json_array_get(json_object_get(field, "values"), 0));
-            print_wrapped(output,
-                          json_is_true(json_object_get(field, "withheld")) ? "withheld"
-                          : text == NULL                                   ? ""
-                                                                           : text,
-                          INDENT + width + 2);
+            output_wrapped(output,
+                           json_is_true(json_object_get(field, "withheld")) ? "withheld"
+                           : text == NULL                                   ? ""
+                                                                            : text,
+                           INDENT + width + 2);
             print_state(output, element, INDENT + width + 4);
             free(target);
             free(text);
@@ -352,7 +278,7 @@ print_sets(const struct output *output, const json_t *elements, bool ids, size_t
         buf_put_u8(&line, '\0');
         if (first && !line.failed) {
             print_label(output, field_label(field, false), false, INDENT, width);
-            print_wrapped(output, (const char *)line.data, INDENT + width + 2);
+            output_wrapped(output, (const char *)line.data, INDENT + width + 2);
         }
         buf_free(&line);
     }
@@ -420,7 +346,7 @@ print_notes(const struct output *output, const json_t *notes)
         const char *text = json_string_value(json_object_get(note, "text"));
         output_printf(output->to, "  %s\n", author == NULL ? "" : author);
         spaces(output->to, 2 * INDENT);
-        print_wrapped(output, text == NULL ? "" : text, 2 * INDENT);
+        output_wrapped(output, text == NULL ? "" : text, 2 * INDENT);
         free(author);
     }
 }

@@ -15,7 +15,7 @@ const struct noun *const nouns[] = {
     &snapshot_noun, &peer_noun,       &sync_noun,    &status_noun,   &device_noun, &held_noun,
     &erase_noun,    &epoch_noun,      &digest_noun,  &codebook_noun, &actor_noun,  &audit_noun,
     &backup_noun,   &inspect_noun,    &bundle_noun,  &blob_noun,     &doctor_noun, &offices_noun,
-    &top_noun,      &completion_noun, NULL,
+    &top_noun,      &completion_noun, &about_noun,   NULL,
 };
 
 static const struct noun *
