@@ -14,7 +14,7 @@ const char *const labels_list_names[LABELS_LISTS] = { "countries", "subdivisions
 const char *const labels_languages[LABELS_LANGUAGES_UN] = { "ar", "en", "es", "fr", "ru", "zh" };
 
 /* iso-codes has Chinese for each script; the UN writes the simplified one. */
-static const char *const locales[LABELS_LANGUAGES_UN] = { "ar", "en", "es", "fr", "ru", "zh_CN" };
+const char *const labels_locales[LABELS_LANGUAGES_UN] = { "ar", "en", "es", "fr", "ru", "zh_CN" };
 
 /* The standard of each list of iso-codes, and what its code is called there. */
 static const struct {
@@ -98,7 +98,7 @@ set_language(struct labels *labels, const char *language, struct client_fault *f
     for (size_t n = 0; n < LABELS_LANGUAGES_UN; n++) {
         if (strcmp(labels_languages[n], language) == 0) {
             labels->language = labels_languages[n];
-            labels->locale = locales[n];
+            labels->locale = labels_locales[n];
             return true;
         }
     }

@@ -27,6 +27,8 @@ extern const char *const labels_list_names[LABELS_LISTS];
 /* The languages: ar, en, es, fr, ru, zh. */
 enum { LABELS_LANGUAGES_UN = 6 };
 extern const char *const labels_languages[LABELS_LANGUAGES_UN];
+/* What gettext calls each: zh_CN for zh. */
+extern const char *const labels_locales[LABELS_LANGUAGES_UN];
 
 /* Folders. */
 struct labels_places {

@@ -2,6 +2,7 @@
 
 #include "node/labels.h"
 #include "store/base/nearest.h"
+#include "tools/translation.h"
 
 #include <argp.h>
 #include <errno.h>
@@ -106,6 +107,8 @@ const struct option_text option_texts[OPT_COUNT] = {
     [OPT_PROXY] = { "proxy", "PROXY",
                     "Call the peer through this proxy alone: socks5://HOST:PORT, Tor's for one; or none" },
     [OPT_INTERVAL] = { "interval", "SECONDS", "Seconds from one page to the next; 2 if left out" },
+    [OPT_TRANSLATIONS] = { "translations", NULL,
+                           "Count the texts of this help in each language, or print them for translation" },
     [OPT_LIMITS] = { "limits", NULL, "Say what Vigil does not protect against" },
     [OPT_CHECK] = { "check", NULL, "End with status 6 if there is something to look at" },
 };
@@ -142,7 +145,8 @@ take_option(int key, char *text, struct argp_state *state)
 
 /* argp's own table for the options of `verb`. */
 static void
-make_options(const struct verb *verb, struct argp_option options_out[OPT_COUNT + 1])
+make_options(const struct verb *verb, struct translation *translation,
+             struct argp_option options_out[OPT_COUNT + 1])
 {
     option_bits has = verb->options | OPTIONS_ALL;
     size_t count = 0;
@@ -154,7 +158,7 @@ make_options(const struct verb *verb, struct argp_option options_out[OPT_COUNT +
                 .name = option_texts[n].name,
                 .key = KEY_FIRST + n,
                 .arg = option_texts[n].value,
-                .doc = option_texts[n].help,
+                .doc = translate(translation, option_texts[n].help),
                 .group = n <= OPT_HELP ? 2 : 1, /* a verb's own come first */
             };
         }
@@ -279,7 +283,7 @@ args_read(struct command *command, int argc, char **argv, struct client_fault *f
         static char name[] = "vigil";
         with_name[0] = name;
         memcpy(with_name + 1, argv, (size_t)argc * sizeof *argv);
-        make_options(command->verb, options);
+        make_options(command->verb, NULL, options);
         good = argp_parse(&argp, argc + 1, with_name, ARGP_SILENT | ARGP_IN_ORDER, NULL, command) == 0;
     }
     free(with_name);
@@ -369,7 +373,7 @@ args_number(const struct command *command, enum opt option, long min, long max, 
 }
 
 void
-args_help(const struct noun *noun, const struct verb *verb, FILE *to)
+args_help(const struct noun *noun, const struct verb *verb, struct translation *translation, FILE *to)
 {
     struct argp_option options[OPT_COUNT + 1];
     char name[64];
@@ -377,10 +381,11 @@ args_help(const struct noun *noun, const struct verb *verb, FILE *to)
 
     (void)snprintf(name, sizeof name, "vigil %s%s%s", noun->name, verb->name == NULL ? "" : " ",
                    verb->name == NULL ? "" : verb->name);
-    if (asprintf(&doc, "%s.\v%s", verb->summary, verb->details == NULL ? "" : verb->details) < 0) {
+    if (asprintf(&doc, "%s.\v%s", translate(translation, verb->summary),
+                 verb->details == NULL ? "" : translate(translation, verb->details)) < 0) {
         return;
     }
-    make_options(verb, options);
+    make_options(verb, translation, options);
     struct argp argp = { .options = options, .args_doc = verb->words, .doc = doc };
     argp_help(&argp, to, ARGP_HELP_SHORT_USAGE | ARGP_HELP_LONG | ARGP_HELP_DOC, name);
     free(doc);

@@ -1,6 +1,7 @@
 #include "tools/codebook_labels.h"
 
 #include "tools/csv_write.h"
+#include "tools/po.h"
 #include "tools/relabel.h"
 #include "tools/typed.h"
 
@@ -151,25 +152,6 @@ struct po {
     json_t *written; /* "context\4label": msgfmt takes each once */
 };
 
-/* A text of a .po file, with what would end it escaped. Labels have no control characters (store/codebook_format.c); a
- * translation may have a newline. */
-static void
-put_quoted(FILE *to, const char *keyword, const char *text)
-{
-    (void)fprintf(to, "%s \"", keyword);
-    for (; *text != '\0'; text++) {
-        if (*text == '\n' || *text == '\t') {
-            (void)fputs(*text == '\n' ? "\\n" : "\\t", to);
-        } else if ((unsigned char)*text >= 0x20) {
-            if (*text == '"' || *text == '\\') {
-                (void)fputc('\\', to);
-            }
-            (void)fputc(*text, to);
-        }
-    }
-    (void)fputs("\"\n", to);
-}
-
 static void
 put_message(void *self, const char *what, const char *name, json_t *part)
 {
@@ -188,9 +170,9 @@ put_message(void *self, const char *what, const char *name, json_t *part)
     (void)json_object_set_new(po->written, key, json_true());
     struct label label = labels_of(po->labels, what, name, text);
     (void)fputc('\n', po->to);
-    put_quoted(po->to, "msgctxt", context.text);
-    put_quoted(po->to, "msgid", text);
-    put_quoted(po->to, "msgstr", label.own ? label.text : "");
+    po_put_text(po->to, "msgctxt", context.text);
+    po_put_text(po->to, "msgid", text);
+    po_put_text(po->to, "msgstr", label.own ? label.text : "");
 }
 
 /* The names of a codebook come from whoever signed it; they are of a-z 0-9 _ and . alone. */
@@ -199,23 +181,13 @@ put_heading(FILE *to, const json_t *codebook, const char *locale)
 {
     const char *name = json_string_value(json_object_get(codebook, "name"));
     json_int_t version = json_integer_value(json_object_get(codebook, "version"));
+    char title[160];
+    char project[120];
 
-    (void)fprintf(
-        to,
-        "# Labels of the codebook %s, version %" JSON_INTEGER_FORMAT ".\n"
-        "# Leave a msgstr empty, or mark it \"#, fuzzy\", until it was reviewed: msgfmt leaves it out.\n"
-        "# msgfmt --check -o LOCALE/%s/LC_MESSAGES/vigil-codebook.mo FILE\n"
-        "msgid \"\"\n"
-        "msgstr \"\"\n"
-        "\"Project-Id-Version: %s %" JSON_INTEGER_FORMAT "\\n\"\n"
-        "\"PO-Revision-Date: \\n\"\n"
-        "\"Last-Translator: \\n\"\n"
-        "\"Language-Team: \\n\"\n"
-        "\"Language: %s\\n\"\n"
-        "\"MIME-Version: 1.0\\n\"\n"
-        "\"Content-Type: text/plain; charset=UTF-8\\n\"\n"
-        "\"Content-Transfer-Encoding: 8bit\\n\"\n",
-        name == NULL ? "" : name, version, locale, name == NULL ? "" : name, version, locale);
+    (void)snprintf(title, sizeof title, "Labels of the codebook %.64s, version %" JSON_INTEGER_FORMAT,
+                   name == NULL ? "" : name, version);
+    (void)snprintf(project, sizeof project, "%.64s %" JSON_INTEGER_FORMAT, name == NULL ? "" : name, version);
+    po_put_heading(to, title, project, "vigil-codebook", locale);
 }
 
 static enum exit_status

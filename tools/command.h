@@ -84,6 +84,7 @@ enum opt {
     OPT_INTERVAL,
     OPT_FILES,
     OPT_LIMITS,
+    OPT_TRANSLATIONS,
     OPT_COUNT,
     OPT_NONE = OPT_COUNT /* something that stands on its own */
 };
@@ -157,6 +158,10 @@ extern const struct noun case_noun, record_noun, search_noun, urgent_noun, board
 /* All of them, in the order of the help; ends with NULL. */
 extern const struct noun *const nouns[];
 
+/* What `vigil help` says and no table holds: vigil.c. */
+enum help_text { HELP_PURPOSE, HELP_NODE, HELP_VERBS, HELP_OPTIONS, HELP_VERSION, HELP_MANUAL, HELP_TEXTS };
+extern const char *const help_texts[HELP_TEXTS];
+
 /* --- Reading what was typed: args.c ------------------------------------------ */
 
 /* Read `argv` (argc of them, the program not among them) for `verb` into `command`. False, and `fault_out`: an
@@ -174,8 +179,9 @@ const char *args_value(const struct command *command, enum opt option);
 MUST_CHECK bool args_number(const struct command *command, enum opt option, long min, long max, long missing,
                             long *number_out, struct client_fault *fault_out);
 
-/* Print the help of one verb to `to`. */
-void args_help(const struct noun *noun, const struct verb *verb, FILE *to);
+/* Print the help of one verb to `to`; `translation` may be NULL. */
+struct translation;
+void args_help(const struct noun *noun, const struct verb *verb, struct translation *translation, FILE *to);
 
 /* --- What verbs do: command.c ------------------------------------------------ */
 

@@ -2,6 +2,7 @@
 #include "tools/command.h"
 
 #include "store/base/nearest.h"
+#include "tools/translation.h"
 
 #include <locale.h>
 #include <stdlib.h>
@@ -43,36 +44,60 @@ find_verb(const struct noun *noun, const char *name)
 
 /* --- Help -------------------------------------------------------------------- */
 
+const char *const help_texts[HELP_TEXTS] = {
+    [HELP_PURPOSE] = "Make, find and read cases on this node, and see how it and its peers are.",
+    [HELP_NODE] = "The node is the one in DIR, else in $VIGIL_NODE, else in " CLIENT_STATE_DIR ".",
+    [HELP_VERBS] = "the verbs of a noun",
+    [HELP_OPTIONS] = "options and examples of a verb",
+    [HELP_VERSION] = "the version",
+    [HELP_MANUAL] = "all of it, exit statuses too; man 7 vigil explains the words",
+};
+
 static void
-help_all(FILE *to)
+help_all(struct translation *translation, FILE *to)
 {
-    (void)fputs("Usage: vigil [--node DIR] [--json] NOUN VERB ...\n"
-                "Make, find and read cases on this node, and see how it and its peers are.\n\n",
-                to);
+    (void)fprintf(to, "Usage: vigil [--node DIR] [--json] NOUN VERB ...\n%s\n\n",
+                  translate(translation, help_texts[HELP_PURPOSE]));
     for (size_t n = 0; nouns[n] != NULL; n++) {
-        (void)fprintf(to, "  %-11s %s\n", nouns[n]->name, nouns[n]->summary);
+        (void)fprintf(to, "  %-11s %s\n", nouns[n]->name, translate(translation, nouns[n]->summary));
     }
-    (void)fprintf(to,
-                  "\nThe node is the one in DIR, else in $VIGIL_NODE, else in %s.\n\n"
-                  "  vigil help NOUN          the verbs of a noun\n"
-                  "  vigil NOUN VERB --help   options and examples of a verb\n"
-                  "  vigil --version          the version\n"
-                  "  man vigil                all of it, exit statuses too; man 7 vigil explains the words\n",
-                  CLIENT_STATE_DIR);
+    (void)fprintf(
+        to,
+        "\n%s\n\n"
+        "  vigil help NOUN          %s\n"
+        "  vigil NOUN VERB --help   %s\n"
+        "  vigil --version          %s\n"
+        "  man vigil                %s\n",
+        translate(translation, help_texts[HELP_NODE]), translate(translation, help_texts[HELP_VERBS]),
+        translate(translation, help_texts[HELP_OPTIONS]), translate(translation, help_texts[HELP_VERSION]),
+        translate(translation, help_texts[HELP_MANUAL]));
 }
 
 static void
-help_noun(const struct noun *noun, FILE *to)
+help_noun(const struct noun *noun, struct translation *translation, FILE *to)
 {
-    if (noun->verbs[0].name == NULL) {
-        args_help(noun, &noun->verbs[0], to);
-        return;
-    }
-    (void)fprintf(to, "Usage: vigil %s VERB ...\n%s.\n\n", noun->name, noun->summary);
+    (void)fprintf(to, "Usage: vigil %s VERB ...\n%s.\n\n", noun->name, translate(translation, noun->summary));
     for (size_t n = 0; n < noun->verb_count; n++) {
-        (void)fprintf(to, "  %-9s %s\n", noun->verbs[n].name, noun->verbs[n].summary);
+        (void)fprintf(to, "  %-9s %s\n", noun->verbs[n].name, translate(translation, noun->verbs[n].summary));
     }
-    (void)fprintf(to, "\nvigil %s VERB --help shows options and examples.\n", noun->name);
+    (void)fprintf(to, "\n  vigil %s VERB --help   %s\n", noun->name,
+                  translate(translation, help_texts[HELP_OPTIONS]));
+}
+
+/* Help in the language of the environment: of all if `noun` is NULL, of a noun if `verb` is. */
+static void
+print_help(const struct noun *noun, const struct verb *verb, FILE *to)
+{
+    struct translation *translation = translation_choose();
+
+    if (noun == NULL) {
+        help_all(translation, to);
+    } else if (verb == NULL && noun->verbs[0].name != NULL) {
+        help_noun(noun, translation, to);
+    } else {
+        args_help(noun, verb == NULL ? &noun->verbs[0] : verb, translation, to);
+    }
+    translation_close(&translation);
 }
 
 /* --- Finding what is meant --------------------------------------------------- */
@@ -123,21 +148,21 @@ run_help(const struct command *command, int argc, char **argv)
     const struct noun *noun = argc > 0 ? find_noun(argv[0]) : NULL;
 
     if (argc == 0) {
-        help_all(stdout);
+        print_help(NULL, NULL, stdout);
         return STATUS_DONE;
     }
     if (noun == NULL) {
         return no_noun(command, argv[0]);
     }
     if (argc == 1 || noun->verbs[0].name == NULL) {
-        help_noun(noun, stdout);
+        print_help(noun, NULL, stdout);
         return STATUS_DONE;
     }
     const struct verb *verb = find_verb(noun, argv[1]);
     if (verb == NULL) {
         return no_verb(command, noun, argv[1]);
     }
-    args_help(noun, verb, stdout);
+    print_help(noun, verb, stdout);
     return STATUS_DONE;
 }
 
@@ -152,7 +177,7 @@ run_verb(struct command *command, int argc, char **argv)
         return command_fail(command, &fault, "nothing was done");
     }
     if (args_has(command, OPT_HELP)) {
-        args_help(command->noun, command->verb, stdout);
+        print_help(command->noun, command->verb, stdout);
         return STATUS_DONE;
     }
     output_init(&command->out, args_has(command, OPT_JSON), args_has(command, OPT_NO_COLOR));
@@ -183,7 +208,7 @@ dispatch(struct command *command, int argc, char **argv)
     for (enum opt option; (option = args_head(argc - head, argv + head, &size)) != OPT_NONE; head += size) {
         command->out.json = command->out.json || option == OPT_JSON;
         if (option == OPT_HELP) {
-            help_all(stdout);
+            print_help(NULL, NULL, stdout);
             return STATUS_DONE;
         }
         if (head + size > argc) {
@@ -193,7 +218,7 @@ dispatch(struct command *command, int argc, char **argv)
     }
     const char *first = head < argc ? argv[head] : NULL;
     if (first == NULL) {
-        help_all(stderr);
+        print_help(NULL, NULL, stderr);
         return STATUS_USAGE;
     }
     if (strcmp(first, "--version") == 0) {
@@ -215,11 +240,11 @@ dispatch(struct command *command, int argc, char **argv)
     const char *second = head + 1 < argc ? argv[head + 1] : NULL;
     bool alone = command->noun->verbs[0].name == NULL;
     if (!alone && second == NULL) {
-        help_noun(command->noun, stderr);
+        print_help(command->noun, NULL, stderr);
         return STATUS_USAGE;
     }
     if (!alone && strcmp(second, "--help") == 0) {
-        help_noun(command->noun, stdout);
+        print_help(command->noun, NULL, stdout);
         return STATUS_DONE;
     }
     command->verb = alone ? &command->noun->verbs[0] : find_verb(command->noun, second);
