@@ -232,5 +232,6 @@ enum exit_status command_table(const struct command *command, const struct outpu
 /* Read a file of records and have the node save each; `kind` for objects that name none. */
 enum exit_status load_records(struct command *command, const char *path, const char *kind);
 
-/* The shell completion, made of the table. */
-void completion_print(FILE *to);
+/* The completion of a shell, made of the table and of the codebook that comes with the program. */
+enum completion_shell { COMPLETION_BASH, COMPLETION_ZSH };
+void completion_print(enum completion_shell shell, FILE *to);
