@@ -64,6 +64,11 @@ static const struct {
 #else
     { "systemd", "no" },
 #endif
+#ifdef VIGIL_SANDBOX_RELAXED
+    { "sandbox", "relaxed, for measuring" },
+#else
+    { "sandbox", "whole" },
+#endif
 #ifdef __PIE__
     { "position independent", "yes" },
 #else
