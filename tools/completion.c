@@ -372,6 +372,8 @@ static const struct {
     { "*' PROXY'", "", "none socks5://", NULL },
     { "*' ROLE'", "", "", put_roles },
     { "*' SCOPE'", "", "", put_scopes },
+    { "'bundle export WHICH'", "", "wanted all none", NULL },
+    { "*' WHICH'", "", "all none", NULL },
     { "*' WHAT'", "", "", put_operations },
     { "*' DIR' | *' FOLDER'", "folders", "", NULL },
     { "*' FILE' | *' PATH' | *' NEW'", "files", "", NULL },
