@@ -12,7 +12,7 @@
 #include "node/casework/roles.h"
 #include "node/casework/statistics.h"
 #include "node/labels.h"
-#include "store/codebook.h"
+#include "node/codebook_json.h"
 #include "tools/mapping.h"
 
 #include <string.h>

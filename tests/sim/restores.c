@@ -932,6 +932,22 @@ put_back(struct history *history, struct kept *kept)
 
 /* --- the first contact --- */
 
+/* True if somebody holds what was signed again, and somebody what was signed there before: who lost both branches but one shows no fork. */
+static bool
+is_held_fork(const struct history *history, const struct signing *again)
+{
+    for (size_t n = 0; again->again && again->held != 0 && n < history->signing_count; n++) {
+        const struct signing *before = &history->signings[n];
+
+        if (before->seq == again->seq && before->held != 0 &&
+            memcmp(before->log, again->log, HASH_BYTES) == 0 &&
+            memcmp(before->id, again->id, HASH_BYTES) != 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
 /* What the peer of a victim can see at once: a log that the victim signed and has less of. */
 static bool
 is_seen_to_be_behind(const struct history *history, size_t victim, size_t peer)
@@ -949,9 +965,10 @@ is_seen_to_be_behind(const struct history *history, size_t victim, size_t peer)
             const struct signing *mine = &history->signings[m];
 
             /* What only the victim has, it signed since: a fork, which shows as such, as does one that is there. */
-            other = other || (memcmp(mine->log, ahead->log, HASH_BYTES) == 0 &&
-                              ((mine->held & (1U << victim | 1U << peer)) == 1U << victim ||
-                               (mine->again && mine->held != 0)));
+            other =
+                other ||
+                (memcmp(mine->log, ahead->log, HASH_BYTES) == 0 &&
+                 ((mine->held & (1U << victim | 1U << peer)) == 1U << victim || is_held_fork(history, mine)));
         }
         found = !other;
     }

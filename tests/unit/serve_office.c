@@ -63,7 +63,7 @@ row(json_t *answer, const char *code)
 
 /* What headquarters is told of an office and of itself, in one number. */
 static void
-expect(const char *name, json_int_t of_ken, json_int_t of_hq)
+expect_numbers(const char *name, json_int_t of_ken, json_int_t of_hq)
 {
     json_t *answer = offices();
     json_int_t first = json_integer_value(json_object_get(row(answer, "KEN"), name));
@@ -86,8 +86,8 @@ START_TEST(each_office_has_a_row_and_says_which_is_its_own)
     ck_assert(json_real_value(json_object_get(row(answer, "KEN"), "visible")) == 1.0);
     ck_assert_ptr_null(json_object_get(served_granted(answer), "authors"));
     json_decref(answer);
-    expect("devices", 1, 1);
-    expect("to_receive", 0, 0);
+    expect_numbers("devices", 1, 1);
+    expect_numbers("to_receive", 0, 0);
 }
 END_TEST
 
@@ -98,15 +98,15 @@ START_TEST(an_emergency_counts_for_its_office_until_somebody_has_looked_at_it)
     new_case("'title':'Quiet','status':'draft'", number);
     new_case("'title':'Taken','status':'draft','urgency':'emergency'", number);
     test_node_exchange(ken.node, hq.node);
-    expect("urgent", 1, 0);
+    expect_numbers("urgent", 1, 0);
     served_granted_once(&ken, "{'id':1,'do':'record.save','kind':'case','set':{'title':'Two','status':'draft'"
                               ",'urgency':'urgent'}}");
     test_node_exchange(ken.node, hq.node);
-    expect("urgent", 1, 0); /* U2 is no emergency */
+    expect_numbers("urgent", 1, 0); /* U2 is no emergency */
     json_t *answer = served_ask(&hq, "{'id':1,'do':'urgent.ack','record':'%s'}", number);
     (void)served_granted(answer);
     json_decref(answer);
-    expect("urgent", 0, 0);
+    expect_numbers("urgent", 0, 0);
 }
 END_TEST
 
@@ -116,7 +116,7 @@ START_TEST(a_conflict_counts_for_the_office_whose_case_it_is)
 
     new_case("'title':'A march','status':'draft'", number);
     test_node_exchange(ken.node, hq.node);
-    expect("conflicts", 0, 0);
+    expect_numbers("conflicts", 0, 0);
     struct served *const both[] = { &ken, &hq };
     for (size_t n = 0; n < 2; n++) {
         json_t *answer = served_ask(both[n], "{'id':1,'do':'record.save','record':'%s','set':{'title':'%s'}}",
@@ -125,7 +125,7 @@ START_TEST(a_conflict_counts_for_the_office_whose_case_it_is)
         json_decref(answer);
     }
     test_node_exchange(ken.node, hq.node);
-    expect("conflicts", 1, 0);
+    expect_numbers("conflicts", 1, 0);
 }
 END_TEST
 
@@ -135,19 +135,19 @@ START_TEST(receipts_are_missing_until_each_device_has_said_that_nothing_is_left)
 
     new_case("'title':'A march','status':'draft'", number);
     test_node_exchange(ken.node, hq.node);
-    expect("receipts_missing", 0, 0);
+    expect_numbers("receipts_missing", 0, 0);
     json_t *answer =
         served_ask(&ken, "{'id':1,'do':'erase.order','record':'%s','reason':'consent_withdrawn'}", number);
     (void)served_granted(answer);
     json_decref(answer);
     test_node_exchange(ken.node, hq.node);
-    expect("receipts_missing", 1, 1);
+    expect_numbers("receipts_missing", 1, 1);
     test_node_tend(hq.node);
     while (replica_compact_is_due(hq.node->replica)) {
         ck_assert_int_eq(replica_compact(hq.node->replica), ERR_OK);
         test_node_tend(hq.node);
     }
-    expect("receipts_missing", 1, 0);
+    expect_numbers("receipts_missing", 1, 0);
 }
 END_TEST
 
