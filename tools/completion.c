@@ -11,8 +11,8 @@
 #include "node/casework/board.h"
 #include "node/casework/roles.h"
 #include "node/casework/statistics.h"
-#include "node/labels.h"
 #include "node/codebook_json.h"
+#include "node/labels.h"
 #include "tools/mapping.h"
 
 #include <string.h>
