@@ -89,9 +89,11 @@ static const struct checkup_kind kinds[CODE_COUNT] = {
     [CODE_READER_BEHIND] = { "reader-behind", CHECK_READERS, SEVERITY_NOTE,
                              "somebody reads the store for long, such as a backup: meanwhile the file grows",
                              "wait until it has ended; if it never does, start the node again" },
-    [CODE_SANDBOX_OFF] = { "sandbox-off", CHECK_PROCESS, SEVERITY_NOTE,
-                           "no filter of system calls holds the process that has the keys",
-                           "start it where the kernel has seccomp, from a service manager that confines it" },
+    [CODE_SANDBOX_OFF] = { "sandbox-off", CHECK_PROCESS, SEVERITY_WARNING,
+                           "the kernel lacks a part of the sandbox, or node.conf does without: whoever takes "
+                           "the process that has the keys over may do more than it must",
+                           "use a kernel with Landlock and seccomp (Linux 5.13 or later), and say sandbox = "
+                           "on in node.conf" },
     [CODE_CORE_DUMPS] = { "core-dumps", CHECK_PROCESS, SEVERITY_WARNING,
                           "something switched back on what vigild switches off when it starts",
                           "start it again without a debugger or wrapper around it" },
@@ -477,14 +479,16 @@ check_process(const struct checkup_sink *sink, const struct checkup_facts *facts
     }
     if (!held->known) {
         checkup_unknown(sink, CHECK_PROCESS, "whether it is in a sandbox: the kernel does not say");
+    } else if (facts->sandbox_missing != NULL) {
+        checkup_found(sink, CODE_SANDBOX_OFF, "the sandbox is not whole: %.200s", facts->sandbox_missing);
     } else if (!filtered) {
         checkup_found(sink, CODE_SANDBOX_OFF, "%s",
                       held->seccomp == 0
                           ? "no filter of system calls is in force"
                           : "a filter is in force, and a program that it starts may gain rights");
     } else if (!held->dumpable && facts->memory_locks) {
-        checkup_well(sink, CHECK_PROCESS, "system calls are filtered, no core dumps, %s of memory are locked",
-                     bytes_words(held->locked_bytes).text);
+        checkup_well(sink, CHECK_PROCESS,
+                     "it is in its sandbox, dumps no core, and its memory can be locked");
     }
 }
 

@@ -198,6 +198,7 @@ struct checkup_facts {
 
     bool memory_locks;
     struct confinement confinement;
+    const char *sandbox_missing; /* a phrase; NULL: it is whole, or not known to be anything else */
 
     bool certified; /* this device's certificate counts */
     bool revoked;

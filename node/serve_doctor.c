@@ -85,11 +85,11 @@ read_epochs(struct call *call, struct checkup_facts *facts)
             !policy_may(call->roster, call->own, OPERATION_READ, &compartment->id)) {
             continue;
         }
-        /* Until another office has made its first one, there is nothing there. */
+        /* Until another office has made its first one, there is nothing there; nor in what all share, before somebody met others, or writes. */
         size_t made = 0;
         (void)roster_epochs_of(call->roster, &compartment->id, &made);
-        if (made == 0 && compartment->owner != NULL && call->own->office != NULL &&
-            compartment->owner->house != call->own->office->house) {
+        if (made == 0 && (compartment->owner == NULL || call->own->office == NULL ||
+                          compartment->owner->house != call->own->office->house)) {
             continue;
         }
         uint64_t since_ms = current == NULL ? 0 : replica_epoch_since(call->txn, &current->epoch_id);
@@ -247,6 +247,10 @@ call_doctor(struct call *call)
     facts.until_s = call->own == NULL ? 0 : call->own->until;
     facts.revoked = own_is_revoked(call);
     confinement_read(&facts.confinement);
+    /* A build that measures itself has no rules, and is no finding. */
+    facts.confinement.known = facts.confinement.known && sandbox_is_built_in();
+    facts.sandbox_missing =
+        options->status->sandbox_missing[0] == '\0' ? NULL : options->status->sandbox_missing;
     read_store(call, &facts);
     read_clocks(ahead, &facts);
     read_waiting(call, &facts);

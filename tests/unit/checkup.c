@@ -188,6 +188,7 @@ START_TEST(each_code_comes_of_what_it_is_for_and_alone)
     FACT(CODE_READER_BEHIND, facts.readers_behind = 1);
     FACT(CODE_SANDBOX_OFF, facts.confinement.seccomp = 0);
     FACT(CODE_SANDBOX_OFF, facts.confinement.no_new_privs = false);
+    FACT(CODE_SANDBOX_OFF, facts.sandbox_missing = "Landlock: Function not implemented");
     FACT(CODE_CORE_DUMPS, facts.confinement.dumpable = true);
     FACT(CODE_MEMORY_UNLOCKED, facts.memory_locks = false);
     FACT(CODE_CLOCK_CERTIFICATE, facts.until_s = facts.now_ms / 1000 - 1);
@@ -357,26 +358,6 @@ START_TEST(the_manual_lists_every_code_with_its_severity_and_no_other)
 END_TEST
 
 /* --- the process -------------------------------------------------------------- */
-
-START_TEST(what_the_kernel_says_of_a_process_is_read)
-{
-    static const char text[] = "Name:\tvigild\nVmLck:\t      68 kB\nNoNewPrivs:\t1\nSeccomp:\t2\n"
-                               "Seccomp_filters:\t1\n";
-    struct confinement held = { .known = false };
-
-    ck_assert(confinement_parse(span_text(text), &held));
-    ck_assert_uint_eq(held.seccomp, 2);
-    ck_assert(held.no_new_privs);
-    ck_assert_uint_eq(held.locked_bytes, 68 << 10);
-    /* A line that is missing, empty or beyond what is known; a name that only ends so. */
-    ck_assert(!confinement_parse(span_text(""), &held));
-    ck_assert(!confinement_parse(span_text("VmLck:\t1 kB\nNoNewPrivs:\t1\n"), &held));
-    ck_assert(!confinement_parse(span_text("VmLck:\t1 kB\nNoNewPrivs:\t1\nSeccomp:\n"), &held));
-    ck_assert(!confinement_parse(span_text("VmLck:\t1 kB\nNoNewPrivs:\t1\nSeccomp:\t3\n"), &held));
-    ck_assert(!confinement_parse(span_text("VmLck:\t1 kB\nNoNewPrivs:\t1\nMySeccomp:\t1\n"), &held));
-    ck_assert(!confinement_parse(span_of("VmLck:\0", 7), &held));
-}
-END_TEST
 
 START_TEST(this_process_is_seen)
 {
@@ -548,8 +529,7 @@ SUITE_MAIN("checkup", of_a_healthy_node_nothing_is_found_and_every_check_is_told
            each_code_comes_of_what_it_is_for_and_alone, just_before_a_bound_nothing_is_found,
            what_cannot_be_seen_is_neither_well_nor_found, a_finding_says_whom_how_much_and_since_when,
            codes_are_words_that_differ_and_each_says_why_and_what_to_do,
-           the_manual_lists_every_code_with_its_severity_and_no_other,
-           what_the_kernel_says_of_a_process_is_read, this_process_is_seen,
+           the_manual_lists_every_code_with_its_severity_and_no_other, this_process_is_seen,
            a_path_lies_in_the_longest_mount_that_leads_to_it_and_the_last,
            a_volume_is_encrypted_only_if_all_that_it_lies_on_is,
            what_others_can_use_is_named_and_what_is_made_for_them_is_not)
