@@ -1336,7 +1336,7 @@ read_text(struct span file, const struct key_pair *recipient, struct buf *out)
     stream_reader_close(&reader);
 }
 
-START_TEST(the_main_file_alone_holds_no_key_and_no_text)
+START_TEST(c1_the_main_file_alone_holds_no_key_and_no_text)
 {
     struct files files = { .lost = 0 };
     struct buf main = { 0 };
@@ -1762,7 +1762,7 @@ SUITE_MAIN_WITH("backup", setup, teardown, i12_a_restored_replica_has_equal_dige
                 i12_both_branches_of_a_fork_are_restored, i12_a_carrier_backs_up_what_it_cannot_read,
                 newer_statements_come_before_the_records, a_restore_that_was_cut_off_begins_anew,
                 a_restored_replica_says_so_until_it_is_confirmed, it_is_restored_to_no_other_organisation,
-                the_main_file_alone_holds_no_key_and_no_text, it_opens_with_the_key_of_the_office,
+                c1_the_main_file_alone_holds_no_key_and_no_text, it_opens_with_the_key_of_the_office,
                 files_of_different_backups_are_no_pair, files_that_are_cut_short_or_damaged_are_refused_whole,
                 what_is_damaged_is_left_out_and_counted,
                 w8_a_restore_replays_erasures_before_anything_is_readable,

@@ -464,7 +464,7 @@ START_TEST(a_folder_that_is_no_folder_of_ours_is_refused)
 END_TEST
 
 /* Each step of the disk fails once: no file is left that looks whole, and none of the content is in any. */
-START_TEST(a_failing_disk_leaves_nothing_that_looks_whole)
+START_TEST(i4_a_failing_disk_leaves_nothing_that_looks_whole)
 {
     struct blob_made made;
     unsigned failures = 0;
@@ -499,7 +499,7 @@ START_TEST(a_failing_disk_leaves_nothing_that_looks_whole)
 }
 END_TEST
 
-START_TEST(no_content_and_no_key_lies_open_in_a_file)
+START_TEST(c1_no_content_and_no_key_lies_open_in_a_file)
 {
     static const char marker[] = "MARKER-of-a-picture-81234";
     static char file_bytes[3 * BLOB_SEALED_BYTES];
@@ -550,5 +550,6 @@ SUITE_MAIN_WITH("blob", setup, teardown, a_content_of_any_size_comes_back_as_it_
                 a_blob_arrives_in_any_order_of_chunks_and_goes_on_after_a_cut,
                 a_damaged_chunk_is_mended_by_its_copy_alone,
                 what_was_being_made_is_gone_with_its_writer_and_with_the_process,
-                a_folder_that_is_no_folder_of_ours_is_refused, a_failing_disk_leaves_nothing_that_looks_whole,
-                no_content_and_no_key_lies_open_in_a_file, the_shape_of_a_blob_follows_from_its_size)
+                a_folder_that_is_no_folder_of_ours_is_refused,
+                i4_a_failing_disk_leaves_nothing_that_looks_whole,
+                c1_no_content_and_no_key_lies_open_in_a_file, the_shape_of_a_blob_follows_from_its_size)

@@ -160,7 +160,7 @@ START_TEST(of_a_healthy_node_nothing_is_found_and_every_check_is_told)
 }
 END_TEST
 
-START_TEST(each_code_comes_of_what_it_is_for_and_alone)
+START_TEST(o2_each_code_comes_of_what_it_is_for_and_alone)
 {
     static const struct checkup_fork own = {
         .device = "x", .compartment = "KEN cases", .seq = 4, .own = true
@@ -303,7 +303,7 @@ START_TEST(a_finding_says_whom_how_much_and_since_when)
 }
 END_TEST
 
-START_TEST(codes_are_words_that_differ_and_each_says_why_and_what_to_do)
+START_TEST(o1_codes_are_words_that_differ_and_each_says_why_and_what_to_do)
 {
     for (int code = 0; code < CODE_COUNT; code++) {
         const struct checkup_kind *kind = checkup_kind((enum checkup_code)code);
@@ -319,7 +319,7 @@ START_TEST(codes_are_words_that_differ_and_each_says_why_and_what_to_do)
 END_TEST
 
 /* The section of vigil(1) is a list of "*code* (severity)", in the order of the table, and has no other. */
-START_TEST(the_manual_lists_every_code_with_its_severity_and_no_other)
+START_TEST(o1_the_manual_lists_every_code_with_its_severity_and_no_other)
 {
     char path[512];
     const char *source = getenv("VIGIL_SOURCE");
@@ -526,10 +526,10 @@ START_TEST(what_others_can_use_is_named_and_what_is_made_for_them_is_not)
 END_TEST
 
 SUITE_MAIN("checkup", of_a_healthy_node_nothing_is_found_and_every_check_is_told,
-           each_code_comes_of_what_it_is_for_and_alone, just_before_a_bound_nothing_is_found,
+           o2_each_code_comes_of_what_it_is_for_and_alone, just_before_a_bound_nothing_is_found,
            what_cannot_be_seen_is_neither_well_nor_found, a_finding_says_whom_how_much_and_since_when,
-           codes_are_words_that_differ_and_each_says_why_and_what_to_do,
-           the_manual_lists_every_code_with_its_severity_and_no_other, this_process_is_seen,
+           o1_codes_are_words_that_differ_and_each_says_why_and_what_to_do,
+           o1_the_manual_lists_every_code_with_its_severity_and_no_other, this_process_is_seen,
            a_path_lies_in_the_longest_mount_that_leads_to_it_and_the_last,
            a_volume_is_encrypted_only_if_all_that_it_lies_on_is,
            what_others_can_use_is_named_and_what_is_made_for_them_is_not)

@@ -333,7 +333,7 @@ START_TEST(a_long_text_is_cut_between_characters)
 }
 END_TEST
 
-START_TEST(every_code_of_the_base_is_known)
+START_TEST(o1_every_code_of_the_base_is_known)
 {
     for (int err = ERR_OK + 1; err < ERR_COUNT; err++) {
         ck_assert_int_eq(client_err(err_code((enum err)err)), err);
@@ -351,4 +351,4 @@ SUITE_MAIN("client", an_answer_comes_back_to_its_request, a_refusal_comes_back_i
            a_request_longer_than_a_line_may_be_is_not_sent_and_the_next_one_is,
            a_directory_without_a_node_is_told_from_no_directory, a_directory_with_a_long_path_is_reached,
            the_option_goes_before_the_environment_and_that_before_the_default,
-           a_long_text_is_cut_between_characters, every_code_of_the_base_is_known)
+           a_long_text_is_cut_between_characters, o1_every_code_of_the_base_is_known)

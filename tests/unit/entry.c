@@ -172,7 +172,7 @@ START_TEST(what_was_sealed_opens_in_every_kind_and_form)
 }
 END_TEST
 
-START_TEST(a_padded_payload_tells_no_more_than_its_bucket)
+START_TEST(c11_a_padded_payload_tells_no_more_than_its_bucket)
 {
     static const size_t buckets[] = { 128, 256, 512, 1024, 2048, 4096, 16384, SEALABLE_BYTES_MAX };
     static uint8_t noise[SEALABLE_BYTES_MAX];
@@ -468,7 +468,8 @@ END_TEST
 SUITE_MAIN_WITH("entry", begin, end, a_descriptor_comes_back_and_only_a_whole_one_is_read,
                 every_part_of_a_descriptor_names_another_log,
                 a_header_comes_back_and_every_byte_of_it_is_in_the_id, a_header_that_no_entry_has_is_refused,
-                what_was_sealed_opens_in_every_kind_and_form, a_padded_payload_tells_no_more_than_its_bucket,
+                what_was_sealed_opens_in_every_kind_and_form,
+                c11_a_padded_payload_tells_no_more_than_its_bucket,
                 a_payload_larger_than_an_entry_may_be_is_not_sealed,
                 every_bit_of_header_and_payload_is_authenticated_by_the_seal,
                 an_entry_of_one_log_does_not_open_as_one_of_another,

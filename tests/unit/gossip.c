@@ -1016,7 +1016,7 @@ START_TEST(an_urgent_entry_overtakes_a_thousand_others)
 }
 END_TEST
 
-START_TEST(compartments_that_are_not_shared_are_never_named)
+START_TEST(n11_compartments_that_are_not_shared_are_never_named)
 {
     add_node();
     add_node();
@@ -2622,7 +2622,7 @@ main(void)
         it_is_said_when_both_hold_the_same_of_control_and_not_before,
         lanes_0_and_1_go_strictly_first,
         an_urgent_entry_overtakes_a_thousand_others,
-        compartments_that_are_not_shared_are_never_named,
+        n11_compartments_that_are_not_shared_are_never_named,
         a_thousand_logs_cross_once_and_then_cost_what_has_changed,
         a_checkpoint_that_one_side_lost_falls_back,
         a_cut_link_resumes_where_it_was,

@@ -240,7 +240,7 @@ START_TEST(a_table_of_two_indexes_counts_every_pair)
 }
 END_TEST
 
-START_TEST(a_token_is_nowhere_in_clear)
+START_TEST(c2_a_token_is_nowhere_in_clear)
 {
     static const uint8_t cbor[] = "\x6dnot-in-clear-x";
     struct index_term secret = { COLOR, span_of(cbor, sizeof cbor - 1) };
@@ -270,4 +270,4 @@ SUITE_MAIN_WITH("index", setup, teardown, counts_follow_what_is_put_and_taken_aw
                 a_count_below_nothing_is_damage,
                 a_walk_gives_the_records_with_all_terms_newest_first_and_each_once,
                 a_page_goes_on_where_the_one_before_it_ended, a_term_that_nobody_has_gives_nobody,
-                a_table_of_two_indexes_counts_every_pair, a_token_is_nowhere_in_clear)
+                a_table_of_two_indexes_counts_every_pair, c2_a_token_is_nowhere_in_clear)

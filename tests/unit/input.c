@@ -304,7 +304,7 @@ START_TEST(a_fault_in_a_file_is_told_with_its_line)
 END_TEST
 
 /* PROMISES C12. */
-START_TEST(what_steers_a_terminal_is_taken_out_of_text)
+START_TEST(c12_what_steers_a_terminal_is_taken_out_of_text)
 {
     static const struct {
         const char *text;
@@ -386,6 +386,6 @@ SUITE_MAIN_WITH("input", begin, finish, a_field_is_set_to_everything_behind_the_
                 notes_and_resolved_targets_are_lists, a_save_that_changes_nothing_is_refused,
                 an_object_of_a_file_becomes_a_request, an_object_of_another_shape_is_refused,
                 refs_are_replaced_all_or_none, a_file_holds_objects_on_one_line_or_on_several,
-                a_fault_in_a_file_is_told_with_its_line, what_steers_a_terminal_is_taken_out_of_text,
+                a_fault_in_a_file_is_told_with_its_line, c12_what_steers_a_terminal_is_taken_out_of_text,
                 json_keeps_what_steers_as_an_escape,
                 a_time_is_shown_to_the_minute_and_nothing_else_is_changed)

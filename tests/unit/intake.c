@@ -744,7 +744,7 @@ END_TEST
 
 /* --- limits of this machine --- */
 
-START_TEST(a_disk_that_fills_up_at_any_step_of_a_turn_leaves_everything_as_it_was)
+START_TEST(i4_a_disk_that_fills_up_at_any_step_of_a_turn_leaves_everything_as_it_was)
 {
     struct pen pen = pen_for(OWN_CASES, LANE_NORMAL);
     struct path path = { .count = 0 };
@@ -819,5 +819,5 @@ SUITE_MAIN_WITH("intake", setup, teardown, u3_a_flipped_bit_in_any_byte_of_a_chu
                 u2_every_order_of_five_chunks_of_a_forked_log_gives_the_same_tips_and_texts,
                 a_log_with_more_branches_than_anybody_would_make_has_all_its_tips,
                 of_a_run_that_ends_otherwise_on_each_branch_no_malformed_chunk_is_served,
-                a_disk_that_fills_up_at_any_step_of_a_turn_leaves_everything_as_it_was,
+                i4_a_disk_that_fills_up_at_any_step_of_a_turn_leaves_everything_as_it_was,
                 payloads_that_grow_when_they_are_opened_do_not_fill_the_memory_of_a_turn)

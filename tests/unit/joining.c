@@ -143,7 +143,7 @@ START_TEST(another_kind_of_file_and_a_newer_one_are_told_apart)
 }
 END_TEST
 
-START_TEST(a_name_in_a_request_cannot_steer_a_terminal)
+START_TEST(c12_a_name_in_a_request_cannot_steer_a_terminal)
 {
     struct request back;
 
@@ -233,5 +233,5 @@ SUITE_MAIN_WITH("joining", setup, teardown, armour_comes_back_and_has_short_line
                 armour_survives_mail_and_no_change_of_a_letter, a_request_comes_back,
                 a_request_with_a_turned_bit_is_refused_with_a_reason,
                 another_kind_of_file_and_a_newer_one_are_told_apart,
-                a_name_in_a_request_cannot_steer_a_terminal, a_welcome_opens_for_its_device_alone,
+                c12_a_name_in_a_request_cannot_steer_a_terminal, a_welcome_opens_for_its_device_alone,
                 news_open_for_the_organisation_alone, a_walk_hands_out_nothing_of_an_array_that_is_not_whole)

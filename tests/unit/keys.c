@@ -207,7 +207,7 @@ files_hold(struct span wanted)
     return held;
 }
 
-START_TEST(no_key_and_no_id_lies_open_in_the_files)
+START_TEST(c1_no_key_and_no_id_lies_open_in_the_files)
 {
     struct record_key record = { .log_no = 1, .seq = 2 };
     struct hash epoch_id = epoch_id_of(0x5a);
@@ -331,5 +331,5 @@ END_TEST
 SUITE_MAIN_WITH("keys", setup, teardown, a_record_key_is_found_by_its_record_and_by_the_first_eight_bytes,
                 a_record_key_belongs_to_one_compartment, the_entry_that_first_brought_a_key_is_remembered,
                 a_key_payload_comes_back_as_it_was, every_epoch_key_is_walked_once,
-                no_key_and_no_id_lies_open_in_the_files, a_deleted_key_is_gone_and_its_neighbours_are_not,
+                c1_no_key_and_no_id_lies_open_in_the_files, a_deleted_key_is_gone_and_its_neighbours_are_not,
                 a_copy_under_another_wrapping_key_holds_the_same)

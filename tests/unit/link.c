@@ -280,7 +280,7 @@ START_TEST(who_is_not_connected_cannot_be_sent_to)
 }
 END_TEST
 
-START_TEST(until_a_list_is_sent_nobody_comes_in_and_nobody_is_dialled)
+START_TEST(n2_until_a_list_is_sent_nobody_comes_in_and_nobody_is_dialled)
 {
     allow(ada, NULL, NULL);
     struct link_options options = options_of(eve);
@@ -362,7 +362,7 @@ START_TEST(hanging_up_ends_it_on_both_sides)
 }
 END_TEST
 
-START_TEST(a_connection_is_made_anew_after_so_many_bytes_and_after_some_time)
+START_TEST(n9_a_connection_is_made_anew_after_so_many_bytes_and_after_some_time)
 {
     struct link_options options = options_of(ben);
 
@@ -739,7 +739,7 @@ shake(struct stranger *stranger, const struct node *server, const uint8_t *secre
     ck_assert(stranger_say_initiate(stranger, metadata));
 }
 
-START_TEST(a_stranger_gets_not_one_byte_after_its_handshake_failed)
+START_TEST(n1_a_stranger_gets_not_one_byte_after_its_handshake_failed)
 {
     struct stranger stranger;
     struct buf metadata = { 0 };
@@ -760,7 +760,7 @@ START_TEST(a_stranger_gets_not_one_byte_after_its_handshake_failed)
 }
 END_TEST
 
-START_TEST(other_mechanisms_and_older_protocols_and_garbage_are_cut_off_after_the_greeting)
+START_TEST(n3_other_mechanisms_and_older_protocols_and_garbage_are_cut_off_after_the_greeting)
 {
     static const uint8_t zmtp_1[] = { 1, 0, 2, 0, 'x' };
     static const uint8_t zmtp_2[] = { 0xff, 0, 0, 0, 0, 0, 0, 0, 1, 0x7f, 1, 5, 0, 0 };
@@ -822,7 +822,7 @@ START_TEST(a_silent_stranger_is_cut_off_after_the_handshake_time)
 END_TEST
 
 /* Nobody turns ada's link, so libzmq's question is never answered. */
-START_TEST(with_a_handler_that_hangs_nobody_comes_in)
+START_TEST(n2_with_a_handler_that_hangs_nobody_comes_in)
 {
     struct link_options options = options_of(ada);
     struct stranger stranger;
@@ -953,7 +953,7 @@ START_TEST(a_header_that_declares_256_mebibytes_ends_the_connection)
 }
 END_TEST
 
-START_TEST(a_device_that_claims_to_be_another_is_taken_for_itself)
+START_TEST(n4_a_device_that_claims_to_be_another_is_taken_for_itself)
 {
     struct stranger stranger;
     struct buf metadata = { 0 };
@@ -976,7 +976,7 @@ START_TEST(a_device_that_claims_to_be_another_is_taken_for_itself)
 }
 END_TEST
 
-START_TEST(two_keys_with_one_routing_id_are_never_confused)
+START_TEST(n4_two_keys_with_one_routing_id_are_never_confused)
 {
     struct stranger first;
     struct stranger second;
@@ -1072,7 +1072,7 @@ END_TEST
 
 /* Where a listener has no handler, or one that gives no identity, libzmq hands on what the client
  * claims, or nothing. A link would believe neither. */
-START_TEST(an_identity_from_a_listener_without_a_handler_or_with_an_empty_one_is_never_believed)
+START_TEST(n4_an_identity_from_a_listener_without_a_handler_or_with_an_empty_one_is_never_believed)
 {
     struct zap_guest guest = guest_of(ben);
     struct zap_list list = { .count = 0 };
@@ -1355,28 +1355,29 @@ END_TEST
 SUITE_MAIN_WITH(
     "link", open_all, close_all, messages_of_300_bytes_and_of_a_mebibyte_go_both_ways,
     a_descriptor_of_the_owner_wakes_the_link, who_is_not_connected_cannot_be_sent_to,
-    until_a_list_is_sent_nobody_comes_in_and_nobody_is_dialled, only_endpoints_of_known_devices_are_dialled,
-    a_unix_socket_and_the_second_protocol_of_addresses_work_too,
+    n2_until_a_list_is_sent_nobody_comes_in_and_nobody_is_dialled,
+    only_endpoints_of_known_devices_are_dialled, a_unix_socket_and_the_second_protocol_of_addresses_work_too,
     a_device_that_left_the_list_is_hung_up_on_and_cannot_come_back,
     a_peer_that_we_dialled_and_that_left_the_list_is_hung_up_on, hanging_up_ends_it_on_both_sides,
-    a_connection_is_made_anew_after_so_many_bytes_and_after_some_time,
+    n9_a_connection_is_made_anew_after_so_many_bytes_and_after_some_time,
     of_two_connections_that_of_the_smaller_id_stays, without_room_nothing_is_read_and_then_all_comes_in_order,
     who_sends_on_without_room_is_hung_up_on, a_peer_that_does_not_read_fills_a_bounded_queue,
     nobody_listening_is_told_apart, an_address_without_a_route_is_told_apart,
     a_name_that_does_not_resolve_is_told_apart, another_transport_key_than_expected_is_told_apart,
     a_handshake_that_times_out_is_told_apart, a_node_that_goes_away_is_told_apart_and_found_again,
     what_came_before_the_line_broke_is_read_to_its_end, a_connection_on_which_nothing_is_said_stays,
-    every_reason_has_words_of_its_own, a_stranger_gets_not_one_byte_after_its_handshake_failed,
-    other_mechanisms_and_older_protocols_and_garbage_are_cut_off_after_the_greeting,
-    a_silent_stranger_is_cut_off_after_the_handshake_time, with_a_handler_that_hangs_nobody_comes_in,
+    every_reason_has_words_of_its_own, n1_a_stranger_gets_not_one_byte_after_its_handshake_failed,
+    n3_other_mechanisms_and_older_protocols_and_garbage_are_cut_off_after_the_greeting,
+    a_silent_stranger_is_cut_off_after_the_handshake_time, n2_with_a_handler_that_hangs_nobody_comes_in,
     a_crowd_at_the_door_is_limited_and_does_not_keep_a_friend_out,
     without_file_descriptors_listening_rests_and_starts_again,
     a_header_that_declares_256_mebibytes_ends_the_connection,
-    a_device_that_claims_to_be_another_is_taken_for_itself, two_keys_with_one_routing_id_are_never_confused,
+    n4_a_device_that_claims_to_be_another_is_taken_for_itself,
+    n4_two_keys_with_one_routing_id_are_never_confused,
     who_left_the_list_before_its_first_message_is_not_heard,
     messages_in_parts_or_without_a_byte_are_refused_and_their_sender_cut_off,
     a_message_that_never_ends_is_cut_off,
-    an_identity_from_a_listener_without_a_handler_or_with_an_empty_one_is_never_believed,
+    n4_an_identity_from_a_listener_without_a_handler_or_with_an_empty_one_is_never_believed,
     through_a_proxy_messages_go_both_ways_and_it_alone_knows_the_name,
     a_peer_with_a_proxy_is_never_dialled_past_it, a_proxy_that_refuses_is_asked_once_for_each_attempt,
     a_connection_that_the_proxy_cuts_is_made_again_through_it, what_fails_behind_the_proxy_is_told_apart,

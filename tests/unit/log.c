@@ -34,7 +34,7 @@ START_TEST(an_event_is_one_line_that_begins_with_its_name)
 }
 END_TEST
 
-START_TEST(a_control_character_cannot_begin_a_line_or_colour_it)
+START_TEST(c12_a_control_character_cannot_begin_a_line_or_colour_it)
 {
     struct seen seen = { .count = 0 };
 
@@ -84,5 +84,5 @@ START_TEST(without_a_sink_a_line_goes_to_stderr)
 END_TEST
 
 SUITE_MAIN("log", an_event_is_one_line_that_begins_with_its_name,
-           a_control_character_cannot_begin_a_line_or_colour_it, a_line_that_is_too_long_is_cut_and_says_so,
-           without_a_sink_a_line_goes_to_stderr)
+           c12_a_control_character_cannot_begin_a_line_or_colour_it,
+           a_line_that_is_too_long_is_cut_and_says_so, without_a_sink_a_line_goes_to_stderr)

@@ -232,7 +232,7 @@ START_TEST(net_is_a_process_of_its_own_with_no_file_but_the_channel_and_sockets)
 }
 END_TEST
 
-START_TEST(net_leaves_no_core_and_cannot_be_looked_into_or_gain_rights)
+START_TEST(c5_net_leaves_no_core_and_cannot_be_looked_into_or_gain_rights)
 {
     char path[64];
     char line[256];
@@ -270,7 +270,7 @@ START_TEST(net_leaves_no_core_and_cannot_be_looked_into_or_gain_rights)
 }
 END_TEST
 
-START_TEST(until_a_roster_is_sent_nobody_comes_in)
+START_TEST(n2_until_a_roster_is_sent_nobody_comes_in)
 {
     dial();
     ck_assert_soon(ben.counts[CHANNEL_DOWN] >= 1);
@@ -438,8 +438,8 @@ int
 main(int argc, char **argv)
 {
     const TTest *const tests[] = { net_is_a_process_of_its_own_with_no_file_but_the_channel_and_sockets,
-                                   net_leaves_no_core_and_cannot_be_looked_into_or_gain_rights,
-                                   until_a_roster_is_sent_nobody_comes_in,
+                                   c5_net_leaves_no_core_and_cannot_be_looked_into_or_gain_rights,
+                                   n2_until_a_roster_is_sent_nobody_comes_in,
                                    a_net_that_lives_answers_a_ping,
                                    a_killed_net_is_reaped_started_again_and_connects_again,
                                    a_net_that_keeps_dying_is_started_again_later_each_time,

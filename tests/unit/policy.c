@@ -170,7 +170,7 @@ START_TEST(an_entry_counts_where_its_kind_belongs)
 }
 END_TEST
 
-START_TEST(data_is_padded_in_protected_and_audit)
+START_TEST(c11_data_is_padded_in_protected_and_audit)
 {
     struct test_device device = guest_with(LEVEL_WRITE);
 
@@ -233,7 +233,7 @@ START_TEST(standing_has_one_precedence)
 }
 END_TEST
 
-START_TEST(a_compartment_is_spoken_of_only_if_both_carry_it)
+START_TEST(n11_a_compartment_is_spoken_of_only_if_both_carry_it)
 {
     for (enum level level = LEVEL_NONE; level <= LEVEL_ADMIN; level++) {
         struct test_device device = guest_with(level);
@@ -282,8 +282,8 @@ END_TEST
 
 SUITE_MAIN_WITH("policy", found, dissolve, u13_nobody_exceeds_the_level_that_certificates_give,
                 an_unknown_compartment_allows_nothing, an_entry_whose_author_may_not_write_comes_later,
-                an_entry_counts_where_its_kind_belongs, data_is_padded_in_protected_and_audit,
+                an_entry_counts_where_its_kind_belongs, c11_data_is_padded_in_protected_and_audit,
                 who_may_not_read_carries_and_held_goes_before_carried, standing_has_one_precedence,
-                a_compartment_is_spoken_of_only_if_both_carry_it,
+                n11_a_compartment_is_spoken_of_only_if_both_carry_it,
                 fields_that_identify_belong_in_the_protected_twin_only,
                 every_standing_and_reason_has_a_name_of_its_own)

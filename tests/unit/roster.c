@@ -471,7 +471,7 @@ START_TEST(the_highest_codebook_of_the_roots_is_in_force)
 }
 END_TEST
 
-START_TEST(what_a_later_version_says_is_kept_and_handed_on)
+START_TEST(u14_what_a_later_version_says_is_kept_and_handed_on)
 {
     const struct key_pair *signers[] = { &node.sign };
     struct statement statement = { .type = 4711, .body = span_of("\x01", 1) };
@@ -490,7 +490,7 @@ START_TEST(what_a_later_version_says_is_kept_and_handed_on)
 }
 END_TEST
 
-START_TEST(shared_compartments_are_those_that_both_carry)
+START_TEST(n11_shared_compartments_are_those_that_both_carry)
 {
     const struct roster_compartment *shared[8];
     struct test_office relay;
@@ -566,6 +566,6 @@ SUITE_MAIN_WITH("roster", found, dissolve, nothing_stands_before_the_founding_st
                 a_certificate_that_is_renewed_gives_the_most_of_both, successor_roots_keep_what_they_name,
                 addresses_and_actors_count_from_those_who_may_give_them,
                 the_highest_codebook_of_the_roots_is_in_force,
-                what_a_later_version_says_is_kept_and_handed_on,
-                shared_compartments_are_those_that_both_carry, a_large_roster_finds_everybody,
+                u14_what_a_later_version_says_is_kept_and_handed_on,
+                n11_shared_compartments_are_those_that_both_carry, a_large_roster_finds_everybody,
                 a_settle_that_finds_nothing_new_changes_nothing)

@@ -135,7 +135,7 @@ START_TEST(who_reads_the_case_half_alone_notes_nothing)
 END_TEST
 
 /* With what conditions, and how much was found: never the words. */
-START_TEST(a_search_is_noted_without_its_words)
+START_TEST(k10_a_search_is_noted_without_its_words)
 {
     (void)save_person(&ken);
     ask(&ken, "{'id':1,'do':'record.search','words':'Amina','kind':'person','office':'KEN'}");
@@ -217,7 +217,7 @@ START_TEST(the_log_is_listed_in_pages_the_latest_first)
 }
 END_TEST
 
-START_TEST(nobody_writes_the_log_by_hand)
+START_TEST(k10_nobody_writes_the_log_by_hand)
 {
     (void)save_person(&ken);
     ask(&ken, "{'id':1,'do':'record.search','words':'Amina'}");
@@ -280,7 +280,7 @@ damage_event(struct served *node, uint64_t seq)
     ck_assert_int_eq(replica_commit(node->node->replica), ERR_OK);
 }
 
-START_TEST(the_chain_is_verified_and_damage_is_found)
+START_TEST(k10_the_chain_is_verified_and_damage_is_found)
 {
     char body[200];
     const char *number = save_person(&ken);
@@ -329,7 +329,7 @@ START_TEST(a_full_disk_notes_what_is_read_as_long_as_there_is_room)
 END_TEST
 
 SUITE_MAIN_WITH("serve_audit", setup, teardown, what_is_strictly_confidential_is_noted_when_it_is_shown,
-                who_reads_the_case_half_alone_notes_nothing, a_search_is_noted_without_its_words,
+                who_reads_the_case_half_alone_notes_nothing, k10_a_search_is_noted_without_its_words,
                 a_decision_at_a_gate_is_noted, the_log_is_listed_in_pages_the_latest_first,
-                nobody_writes_the_log_by_hand, the_chain_is_verified_and_damage_is_found,
+                k10_nobody_writes_the_log_by_hand, k10_the_chain_is_verified_and_damage_is_found,
                 a_full_disk_notes_what_is_read_as_long_as_there_is_room)

@@ -74,7 +74,7 @@ finds(const char *code)
     return line != NULL;
 }
 
-START_TEST(every_check_of_the_node_is_answered_and_a_new_one_has_only_notes)
+START_TEST(o2_every_check_of_the_node_is_answered_and_a_new_one_has_only_notes)
 {
     json_t *answer = served_ask(&ken, "{'id':1,'do':'doctor'}");
     size_t index;
@@ -223,7 +223,7 @@ START_TEST(entries_that_are_held_are_counted_by_whose_they_are)
 END_TEST
 
 SUITE_MAIN_WITH("serve_doctor", setup, teardown,
-                every_check_of_the_node_is_answered_and_a_new_one_has_only_notes,
+                o2_every_check_of_the_node_is_answered_and_a_new_one_has_only_notes,
                 the_last_verify_is_kept_with_what_it_found,
                 a_clock_that_runs_away_is_doubted_and_before_that_the_certificate_ends,
                 an_old_epoch_is_found_until_an_admin_has_made_another, what_the_daemon_saw_go_wrong_is_told,

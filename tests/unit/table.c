@@ -317,7 +317,7 @@ START_TEST(any_run_of_steps_leaves_what_a_sorted_array_holds)
 }
 END_TEST
 
-START_TEST(a_second_opening_is_refused_until_the_first_has_closed)
+START_TEST(i10_a_second_opening_is_refused_until_the_first_has_closed)
 {
     struct table_options options = options_of(path);
     struct table_env *second;
@@ -706,7 +706,7 @@ END_TEST
 
 /* --- Opening -------------------------------------------------------------- */
 
-START_TEST(another_key_another_set_and_a_newer_format_are_told_apart)
+START_TEST(i15_another_key_another_set_and_a_newer_format_are_told_apart)
 {
     static const struct key other = { "a storage key, of thirty-two byT" };
     struct table_options options = options_of(path);
@@ -764,7 +764,7 @@ START_TEST(an_emptied_or_missing_file_is_damage_and_no_new_beginning)
 }
 END_TEST
 
-START_TEST(a_read_only_opening_reads_and_makes_nothing)
+START_TEST(o3_a_read_only_opening_reads_and_makes_nothing)
 {
     struct table_options options = options_of(path);
 
@@ -786,7 +786,7 @@ START_TEST(a_read_only_opening_reads_and_makes_nothing)
 }
 END_TEST
 
-START_TEST(files_are_for_their_owner_alone_and_closed_on_exec)
+START_TEST(c10_files_are_for_their_owner_alone_and_closed_on_exec)
 {
     static const mode_t masks[] = { 0, 0077, 0777 };
     static const char *const names[] = { "data.mdb", "lock.mdb", "owner" };
@@ -819,7 +819,7 @@ START_TEST(files_are_for_their_owner_alone_and_closed_on_exec)
 }
 END_TEST
 
-START_TEST(symlinks_are_refused)
+START_TEST(c10_symlinks_are_refused)
 {
     static const char *const names[] = { "data.mdb", "lock.mdb", "owner" };
     char aside[96];
@@ -859,7 +859,7 @@ START_TEST(a_network_or_kernel_file_system_is_refused)
 }
 END_TEST
 
-START_TEST(what_people_could_read_is_in_no_file)
+START_TEST(c1_what_people_could_read_is_in_no_file)
 {
     static const char marker[] = "Zanele Mthembu-Okonkwo, witness";
     static const char *const names[] = { "data.mdb", "lock.mdb", "owner" };
@@ -1157,7 +1157,7 @@ check_poisoned_until_reopened(void)
     open_again();
 }
 
-START_TEST(a_failing_sync_or_write_poisons_the_environment)
+START_TEST(i5_a_failing_sync_or_write_poisons_the_environment)
 {
     begin();
     put(TABLE_ENT, "a", "one");
@@ -1225,7 +1225,7 @@ START_TEST(a_fault_of_the_world_is_one_of_the_disk)
 END_TEST
 
 /* The child says when its first turn is durable, then dies in the middle of its second. */
-START_TEST(a_kill_in_a_turn_leaves_the_turns_before_it)
+START_TEST(i3_a_kill_in_a_turn_leaves_the_turns_before_it)
 {
     int pipe_of[2];
     int status;
@@ -1268,7 +1268,7 @@ START_TEST(a_kill_in_a_turn_leaves_the_turns_before_it)
 END_TEST
 
 /* A small disk, filled by somebody else: writing stops at the reserve, erasing and reading do not. */
-START_TEST(a_full_disk_refuses_writing_and_lets_erasing_through)
+START_TEST(i8_a_full_disk_refuses_writing_and_lets_erasing_through)
 {
     static uint8_t filling[64 << 10];
     char small[96];
@@ -1479,7 +1479,7 @@ START_TEST(w6_a_kill_anywhere_in_compacting_leaves_the_old_file_or_the_new)
 }
 END_TEST
 
-START_TEST(a_fault_in_compacting_leaves_the_old_file_in_use_or_ends_the_environment)
+START_TEST(i4_a_fault_in_compacting_leaves_the_old_file_in_use_or_ends_the_environment)
 {
     unsigned refused = 0;
 
@@ -1713,31 +1713,31 @@ main(void)
     tcase_add_test(tests, a_row_is_replaced_removed_and_copied_from_itself);
     tcase_add_test(tests, what_is_aborted_never_was);
     tcase_add_loop_test(tests, any_run_of_steps_leaves_what_a_sorted_array_holds, 0, 2);
-    tcase_add_test(tests, a_second_opening_is_refused_until_the_first_has_closed);
+    tcase_add_test(tests, i10_a_second_opening_is_refused_until_the_first_has_closed);
     tcase_add_test(tests, a_flipped_bit_of_a_stored_row_is_never_a_wrong_value);
     tcase_add_test(tests, a_flipped_bit_anywhere_behind_the_first_pages_is_never_a_wrong_value);
     tcase_add_test(tests, a_truncated_file_is_refused_at_every_page);
     tcase_add_test(tests, a_zeroed_page_or_two_pages_swapped_never_give_a_wrong_value);
     tcase_add_test(tests, a_row_moved_to_another_key_or_table_does_not_verify);
-    tcase_add_test(tests, another_key_another_set_and_a_newer_format_are_told_apart);
+    tcase_add_test(tests, i15_another_key_another_set_and_a_newer_format_are_told_apart);
     tcase_add_test(tests, an_emptied_or_missing_file_is_damage_and_no_new_beginning);
-    tcase_add_test(tests, a_read_only_opening_reads_and_makes_nothing);
-    tcase_add_test(tests, files_are_for_their_owner_alone_and_closed_on_exec);
-    tcase_add_test(tests, symlinks_are_refused);
+    tcase_add_test(tests, o3_a_read_only_opening_reads_and_makes_nothing);
+    tcase_add_test(tests, c10_files_are_for_their_owner_alone_and_closed_on_exec);
+    tcase_add_test(tests, c10_symlinks_are_refused);
     tcase_add_test(tests, a_network_or_kernel_file_system_is_refused);
-    tcase_add_test(tests, what_people_could_read_is_in_no_file);
+    tcase_add_test(tests, c1_what_people_could_read_is_in_no_file);
     tcase_add_test(tests, a_hash_of_an_id_depends_on_the_key_and_the_context);
     tcase_add_test(tests, the_map_grows_while_three_times_as_much_is_written);
     tcase_add_test(tests, a_map_that_fills_within_a_turn_loses_that_turn_and_then_grows);
     tcase_add_test(tests, every_commit_is_synced);
-    tcase_add_test(tests, a_failing_sync_or_write_poisons_the_environment);
+    tcase_add_test(tests, i5_a_failing_sync_or_write_poisons_the_environment);
     tcase_add_test(tests, a_fault_of_the_world_is_one_of_the_disk);
-    tcase_add_test(tests, a_kill_in_a_turn_leaves_the_turns_before_it);
-    tcase_add_test(tests, a_full_disk_refuses_writing_and_lets_erasing_through);
+    tcase_add_test(tests, i3_a_kill_in_a_turn_leaves_the_turns_before_it);
+    tcase_add_test(tests, i8_a_full_disk_refuses_writing_and_lets_erasing_through);
     tcase_add_test(tests, compacting_keeps_every_row_and_gives_the_room_back);
     tcase_add_test(tests, w2_nothing_that_was_deleted_is_in_a_compacted_file);
     tcase_add_test(tests, w6_a_kill_anywhere_in_compacting_leaves_the_old_file_or_the_new);
-    tcase_add_test(tests, a_fault_in_compacting_leaves_the_old_file_in_use_or_ends_the_environment);
+    tcase_add_test(tests, i4_a_fault_in_compacting_leaves_the_old_file_in_use_or_ends_the_environment);
     tcase_add_test(tests, readers_are_counted_with_how_far_they_are_behind);
     tcase_add_test(tests, a_small_disk_keeps_an_eighth_free_and_a_large_one_64_mib);
     tcase_add_test(tests, a_reader_holds_up_compacting);

@@ -101,7 +101,7 @@ START_TEST(the_passphrase_opens_what_it_locked)
 }
 END_TEST
 
-START_TEST(a_wrong_passphrase_gives_one_error_no_key_and_no_change)
+START_TEST(c7_a_wrong_passphrase_gives_one_error_no_key_and_no_change)
 {
     static const char *const wrong[] = { "", "seven words of a long forgotten son",
                                          "Seven words of a long forgotten song",
@@ -181,7 +181,7 @@ seal_lock(struct buf *lock)
     buf_put_span(lock, hash_span(&sum));
 }
 
-START_TEST(a_lock_of_a_newer_program_is_told_from_a_damaged_one)
+START_TEST(i15_a_lock_of_a_newer_program_is_told_from_a_damaged_one)
 {
     enum { VERSION_AT = 8, COUNT_AT = 9, TYPE_AT = 10 };
     struct buf lock = { 0 };
@@ -379,7 +379,7 @@ START_TEST(every_flipped_bit_and_every_cut_of_a_sealed_file_is_refused)
 }
 END_TEST
 
-START_TEST(files_are_for_their_owner_alone_whatever_the_umask)
+START_TEST(c10_files_are_for_their_owner_alone_whatever_the_umask)
 {
     static const char *const names[] = { "lock", "wrap", "device", "plain" };
     static const mode_t masks[] = { 0, 0077, 0777 };
@@ -401,7 +401,7 @@ START_TEST(files_are_for_their_owner_alone_whatever_the_umask)
 }
 END_TEST
 
-START_TEST(a_symlink_at_the_target_is_refused_and_followed_by_nobody)
+START_TEST(c10_a_symlink_at_the_target_is_refused_and_followed_by_nobody)
 {
     struct buf content = { 0 };
     struct stat stat_of;
@@ -425,7 +425,7 @@ START_TEST(a_symlink_at_the_target_is_refused_and_followed_by_nobody)
 }
 END_TEST
 
-START_TEST(a_failing_disk_leaves_the_old_file)
+START_TEST(i4_a_failing_disk_leaves_the_old_file)
 {
     struct buf content = { 0 };
 
@@ -558,7 +558,7 @@ START_TEST(an_anchor_out_of_shape_is_refused)
 }
 END_TEST
 
-START_TEST(no_secret_lies_open_in_any_file)
+START_TEST(c1_no_secret_lies_open_in_any_file)
 {
     struct buf all = { 0 };
     struct buf file = { 0 };
@@ -705,7 +705,7 @@ START_TEST(w5_a_reserve_takes_room_and_gives_it_back)
 }
 END_TEST
 
-START_TEST(calibration_stays_within_the_bounds_of_a_lock)
+START_TEST(c8_calibration_stays_within_the_bounds_of_a_lock)
 {
     struct vault_work found = { 0 };
 
@@ -720,19 +720,20 @@ END_TEST
 
 SUITE_MAIN_WITH(
     "vault", setup, teardown, the_passphrase_opens_what_it_locked,
-    a_wrong_passphrase_gives_one_error_no_key_and_no_change, a_vault_is_made_once,
+    c7_a_wrong_passphrase_gives_one_error_no_key_and_no_change, a_vault_is_made_once,
     no_vault_is_made_with_too_little, every_flipped_bit_of_a_lock_is_damage_and_no_wrong_passphrase,
-    a_lock_of_a_newer_program_is_told_from_a_damaged_one, a_second_way_to_open_stands_beside_the_passphrase,
+    i15_a_lock_of_a_newer_program_is_told_from_a_damaged_one,
+    a_second_way_to_open_stands_beside_the_passphrase,
     a_changed_passphrase_opens_the_same_key_and_the_old_one_nothing,
     a_passphrase_that_cannot_be_changed_changes_nothing, a_changed_lock_replaces_the_old_one_whole,
     other_ways_to_open_survive_a_change_of_the_passphrase,
     a_sealed_file_comes_back_under_its_key_and_name_only,
     every_flipped_bit_and_every_cut_of_a_sealed_file_is_refused,
-    files_are_for_their_owner_alone_whatever_the_umask,
-    a_symlink_at_the_target_is_refused_and_followed_by_nobody, a_failing_disk_leaves_the_old_file,
+    c10_files_are_for_their_owner_alone_whatever_the_umask,
+    c10_a_symlink_at_the_target_is_refused_and_followed_by_nobody, i4_a_failing_disk_leaves_the_old_file,
     a_leftover_beside_the_file_is_written_over, a_plain_file_is_read_up_to_a_limit_and_nothing_but_files_are,
     an_anchor_comes_back_whole, an_anchor_out_of_shape_is_refused,
     a_wrapping_key_is_replaced_whole_with_its_generation,
     w2_the_bytes_of_a_replaced_wrapping_key_are_overwritten, a_wrapping_key_of_another_shape_is_refused,
     folders_of_other_generations_are_cleared_and_nothing_else_is, w5_a_reserve_takes_room_and_gives_it_back,
-    no_secret_lies_open_in_any_file, calibration_stays_within_the_bounds_of_a_lock)
+    c1_no_secret_lies_open_in_any_file, c8_calibration_stays_within_the_bounds_of_a_lock)

@@ -91,7 +91,7 @@ answer(const struct fake_step *steps, size_t count)
     fake_api_start(&api, steps, count);
 }
 
-START_TEST(each_exit_status_is_reached)
+START_TEST(o1_each_exit_status_is_reached)
 {
     static const struct {
         const char *code;
@@ -1014,7 +1014,7 @@ START_TEST(the_completion_offers_what_the_help_lists)
 }
 END_TEST
 
-SUITE_MAIN("vigil", each_exit_status_is_reached, findings_end_with_six_only_where_they_are_asked_for,
+SUITE_MAIN("vigil", o1_each_exit_status_is_reached, findings_end_with_six_only_where_they_are_asked_for,
            top_shows_lanes_and_from_the_second_page_on_what_passed_meanwhile,
            a_watch_of_the_status_shows_page_after_page, what_arrives_is_shown_as_stored_and_as_visible,
            a_fault_is_one_object_with_json, a_typo_is_met_with_what_was_probably_meant,

@@ -71,7 +71,7 @@ START_TEST(a_key_that_is_not_on_the_list_gets_no_identity)
 }
 END_TEST
 
-START_TEST(until_a_list_is_sent_nobody_comes_in)
+START_TEST(n2_until_a_list_is_sent_nobody_comes_in)
 {
     struct zap_answer answer;
 
@@ -82,7 +82,7 @@ START_TEST(until_a_list_is_sent_nobody_comes_in)
 }
 END_TEST
 
-START_TEST(another_mechanism_domain_version_or_shape_is_refused)
+START_TEST(n3_another_mechanism_domain_version_or_shape_is_refused)
 {
     struct zap_answer answer;
     struct span frames[ZAP_FRAMES + 1] = { span_text("1.0"),
@@ -115,7 +115,7 @@ START_TEST(another_mechanism_domain_version_or_shape_is_refused)
 }
 END_TEST
 
-START_TEST(an_identity_that_we_did_not_give_is_never_believed)
+START_TEST(n4_an_identity_that_we_did_not_give_is_never_believed)
 {
     struct zap_answer answer;
     struct hash device_id;
@@ -182,8 +182,8 @@ START_TEST(one_key_for_two_devices_is_refused_and_the_list_stays)
 END_TEST
 
 SUITE_MAIN_WITH("zap", invite, dismiss, every_key_on_the_list_comes_in_as_its_own_device,
-                a_key_that_is_not_on_the_list_gets_no_identity, until_a_list_is_sent_nobody_comes_in,
-                another_mechanism_domain_version_or_shape_is_refused,
-                an_identity_that_we_did_not_give_is_never_believed,
+                a_key_that_is_not_on_the_list_gets_no_identity, n2_until_a_list_is_sent_nobody_comes_in,
+                n3_another_mechanism_domain_version_or_shape_is_refused,
+                n4_an_identity_that_we_did_not_give_is_never_believed,
                 who_left_the_list_or_changed_its_key_loses_its_identity,
                 one_key_for_two_devices_is_refused_and_the_list_stays)
