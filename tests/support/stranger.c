@@ -34,12 +34,15 @@ void
 stranger_close(struct stranger *stranger)
 {
     close(stranger->fd);
+    buf_free(&stranger->said);
     buf_free(&stranger->heard);
 }
 
 bool
 stranger_say(struct stranger *stranger, const void *bytes, size_t size)
 {
+    stranger->said_last = stranger->said.size;
+    buf_put(&stranger->said, bytes, size);
     return send(stranger->fd, bytes, size, MSG_NOSIGNAL) == (ssize_t)size;
 }
 

@@ -18,6 +18,8 @@ struct stranger {
     uint8_t server_key[32];
     uint8_t server_short_key[32];
     uint64_t nonce;
+    struct buf said;  /* all bytes that went, in order */
+    size_t said_last; /* where in them the last frame begins */
     struct buf heard; /* all bytes that came, in order */
     bool ended;       /* the other side closed */
 };
@@ -46,5 +48,5 @@ void stranger_property(struct buf *metadata, const char *name, const char *value
 /* One frame of a message, sealed; `more` follows. */
 bool stranger_send(struct stranger *stranger, struct span bytes, bool more);
 
-/* Bytes of greeting, WELCOME and READY: what is heard up to and with each of them at least. */
-enum { STRANGER_GREETING = 64, STRANGER_WELCOME = 64 + 170 };
+/* Bytes of greeting, WELCOME and READY: what is heard up to and with each of them at least. And of a HELLO. */
+enum { STRANGER_GREETING = 64, STRANGER_WELCOME = 64 + 170, STRANGER_HELLO = 202 };

@@ -72,6 +72,15 @@ static size_t sniffed_capacity;
 static uint64_t bytes_total;
 /* How often nothing was under way and yet a node had something to do at once. */
 static uint64_t spins;
+/* Every frame that was sent while somebody listened, with its bytes. */
+struct recorded {
+    uint32_t to;
+    uint32_t number; /* of the connection */
+    struct buf bytes;
+};
+static struct recorded *recorded;
+static size_t recorded_count;
+static bool recording;
 /* Flip one bit of the nth CHUNK frame from now on; 0: none. */
 static uint32_t flip_chunk;
 /* The lane of each chunk that node 0 sent on its first connection, as a digit; and of each log it introduced. */
@@ -233,6 +242,12 @@ send_frame(void *self, uint32_t number, struct span bytes)
         return false;
     }
     sniff(index, cable->node[1 - side], bytes);
+    if (recording) {
+        recorded = realloc(recorded, (recorded_count + 1) * sizeof *recorded);
+        ck_assert_ptr_nonnull(recorded);
+        recorded[recorded_count] = (struct recorded){ .to = cable->node[1 - side], .number = number };
+        buf_put_span(&recorded[recorded_count++].bytes, bytes);
+    }
     put_frame(&cable->pipe[side], bytes);
     if (bytes.data[0] == FRAME_CHUNK && flip_chunk > 0 && --flip_chunk == 0) {
         struct buf *frame = &cable->pipe[side].frames[cable->pipe[side].count - 1];
@@ -554,6 +569,13 @@ tear_down(void)
     free(sniffed);
     sniffed = NULL;
     sniffed_capacity = 0;
+    for (size_t n = 0; n < recorded_count; n++) {
+        buf_free(&recorded[n].bytes);
+    }
+    free(recorded);
+    recorded = NULL;
+    recorded_count = 0;
+    recording = false;
 }
 
 /* Two nodes that share control and one compartment. */
@@ -1480,6 +1502,58 @@ START_TEST(u3_a_flipped_bit_is_refused_and_counted_and_the_session_lives)
     ck_assert_uint_ge(status->chunks_forged, 1);
     ck_assert_uint_eq(frames_of(FRAME_DENY), 0);
     expect_whole(1, 200);
+}
+END_TEST
+
+/* Send what was recorded again, to whom it went and in its order. */
+static void
+replay(void)
+{
+    for (size_t n = 0; n < recorded_count; n++) {
+        gossip_receive(nodes[recorded[n].to].gossip, recorded[n].number, buf_span(&recorded[n].bytes),
+                       now_ms);
+    }
+}
+
+/* In the session itself, at the head of the next one, and where a record of it says that all is equal and it is not. */
+START_TEST(n8_what_was_recorded_and_is_sent_again_changes_nothing)
+{
+    two_nodes();
+    write_own(0, CONTROL, LANE_CONTROL, 3);
+    write_own(0, CASES, LANE_NORMAL, 200);
+    write_own(1, CASES, LANE_URGENT, 100);
+    recording = true;
+    connect_nodes(0, 1);
+    ck_assert(run(60 * 1000, all_know));
+    run(10 * 1000, NULL);
+    recording = false;
+    ck_assert_uint_gt(recorded_count, 10);
+    ck_assert_uint_gt(frames_of(FRAME_CHUNK), 1);
+    ck_assert_uint_gt(frames_of(FRAME_ACK), 1);
+    uint64_t taken[2] = { nodes[0].holding.taken_count, nodes[1].holding.taken_count };
+    uint8_t digest[DIGEST_BYTES];
+    memcpy(digest, frontier_digest(&holding_part(&nodes[0].holding, CASES)->frontier), sizeof digest);
+
+    for (int again = 0; again < 3; again++) {
+        if (again > 0) {
+            pull_out(0);
+            plug_in(0);
+        }
+        replay();
+        ck_assert(run(120 * 1000, all_know));
+        for (uint32_t n = 0; n < 2; n++) {
+            ck_assert_uint_eq(nodes[n].holding.taken_count, taken[n]);
+            ck_assert_mem_eq(frontier_digest(&holding_part(&nodes[n].holding, CASES)->frontier), digest,
+                             sizeof digest);
+            expect_whole(n, 303);
+        }
+    }
+    pull_out(0);
+    write_own(0, CASES, LANE_NORMAL, 1);
+    plug_in(0);
+    replay();
+    ck_assert(run(120 * 1000, all_know));
+    expect_whole(1, 304);
 }
 END_TEST
 
@@ -2638,6 +2712,7 @@ main(void)
         an_author_that_is_unknown_is_asked_for_again,
         a_node_that_is_full_stops_its_peer_and_goes_on_later,
         u3_a_flipped_bit_is_refused_and_counted_and_the_session_lives,
+        n8_what_was_recorded_and_is_sent_again_changes_nothing,
         a_malformed_frame_ends_the_session_which_begins_anew,
         a_log_that_cannot_be_read_does_not_stop_the_others,
         u10_a_gap_is_asked_for,

@@ -976,6 +976,44 @@ START_TEST(n4_a_device_that_claims_to_be_another_is_taken_for_itself)
 }
 END_TEST
 
+/* ada draws keys for each connection, so that nothing of another one opens. */
+START_TEST(n8_a_recorded_connection_that_is_sent_again_is_not_heard)
+{
+    struct stranger first;
+    struct stranger second;
+    struct buf metadata = { 0 };
+
+    stranger_property(&metadata, "Socket-Type", "DEALER");
+    shake(&first, ada, ben->pair.secret_key, buf_span(&metadata));
+    ck_assert_soon_of(&first, first.heard.size > STRANGER_WELCOME);
+    ck_assert(stranger_send(&first, span_text("once"), false));
+    ck_assert_soon_of(&first, ada->messages == 1);
+    /* In the connection itself: its last frame, whose number was used. */
+    struct buf last = { 0 };
+    buf_put(&last, first.said.data + first.said_last, first.said.size - first.said_last);
+    ck_assert(stranger_say(&first, last.data, last.size));
+    first.said.size -= last.size;
+    buf_free(&last);
+    ck_assert_soon_of(&first, ada->refused[LINK_NO_HANDSHAKE] == 1);
+    /* In another one: all of it, each step when its turn comes. */
+    stranger_open(&second, ada->port, NULL);
+    stranger_say(&second, first.said.data, STRANGER_GREETING);
+    ck_assert_soon_of(&second, second.heard.size >= STRANGER_GREETING);
+    stranger_say(&second, first.said.data + STRANGER_GREETING, STRANGER_HELLO);
+    ck_assert_soon_of(&second, second.heard.size >= STRANGER_WELCOME);
+    stranger_say(&second, first.said.data + STRANGER_GREETING + STRANGER_HELLO,
+                 first.said.size - STRANGER_GREETING - STRANGER_HELLO);
+    ck_assert_soon_of(&second, second.ended);
+    ck_assert_uint_eq(second.heard.size, STRANGER_WELCOME);
+    ck_assert_uint_eq(ada->messages, 1);
+    ck_assert_uint_eq(ada->last.size, 4);
+    ck_assert_mem_eq(ada->last.data, "once", 4);
+    stranger_close(&first);
+    stranger_close(&second);
+    buf_free(&metadata);
+}
+END_TEST
+
 START_TEST(n4_two_keys_with_one_routing_id_are_never_confused)
 {
     struct stranger first;
@@ -1373,6 +1411,7 @@ SUITE_MAIN_WITH(
     without_file_descriptors_listening_rests_and_starts_again,
     a_header_that_declares_256_mebibytes_ends_the_connection,
     n4_a_device_that_claims_to_be_another_is_taken_for_itself,
+    n8_a_recorded_connection_that_is_sent_again_is_not_heard,
     n4_two_keys_with_one_routing_id_are_never_confused,
     who_left_the_list_before_its_first_message_is_not_heard,
     messages_in_parts_or_without_a_byte_are_refused_and_their_sender_cut_off,

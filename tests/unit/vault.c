@@ -18,6 +18,25 @@ static struct key storage_key;
 static const struct vault_work work = { .passes = 1, .memory_bytes = 64 << 20 };
 static const char passphrase[] = "seven words of a long forgotten song";
 
+/* What the passphrases of this test cost, in their order: the linker puts this in the place of crypto_passphrase_key. */
+static struct vault_work spent[16];
+static size_t spent_count;
+
+enum err __real_crypto_passphrase_key(struct key *out, struct span words, const uint8_t salt[16],
+                                      uint32_t passes, uint64_t memory_bytes);
+enum err __wrap_crypto_passphrase_key(struct key *out, struct span words, const uint8_t salt[16],
+                                      uint32_t passes, uint64_t memory_bytes);
+
+enum err
+__wrap_crypto_passphrase_key(struct key *out, struct span words, const uint8_t salt[16], uint32_t passes,
+                             uint64_t memory_bytes)
+{
+    if (spent_count < sizeof spent / sizeof spent[0]) {
+        spent[spent_count++] = (struct vault_work){ .passes = passes, .memory_bytes = memory_bytes };
+    }
+    return __real_crypto_passphrase_key(out, words, salt, passes, memory_bytes);
+}
+
 static const char *
 path_of(const char *name)
 {
@@ -35,6 +54,7 @@ setup(void)
     strcpy(directory, "/tmp/vigil-vault-XXXXXX");
     ck_assert_ptr_nonnull(mkdtemp(directory));
     memset(storage_key.bytes, 0x5c, KEY_BYTES);
+    spent_count = 0;
 }
 
 static void
@@ -119,6 +139,45 @@ START_TEST(c7_a_wrong_passphrase_gives_one_error_no_key_and_no_change)
     }
     digest_of_directory(&after);
     ck_assert(hash_equal(&before, &after));
+}
+END_TEST
+
+/* Whoever measures how long it takes learns nothing: each try, wrong or right, is one Argon2id with the work of the lock. */
+START_TEST(c7_a_wrong_passphrase_costs_what_the_right_one_costs)
+{
+    static const char *const tries[] = {
+        passphrase, "", "s", "seven words of a long forgotten son",
+        "another one that is a good deal longer than the one that was chosen"
+    };
+
+    make();
+    spent_count = 0;
+    for (size_t n = 0; n < sizeof tries / sizeof tries[0]; n++) {
+        ck_assert_int_eq(open_with(tries[n]), n == 0 ? ERR_OK : ERR_PASSPHRASE);
+        ck_assert_uint_eq(spent_count, n + 1);
+        ck_assert_uint_eq(spent[n].passes, work.passes);
+        ck_assert_uint_eq(spent[n].memory_bytes, work.memory_bytes);
+    }
+}
+END_TEST
+
+START_TEST(c8_what_opening_costs_stands_in_the_lock_and_can_be_raised)
+{
+    static const struct vault_work more = { .passes = 2, .memory_bytes = 80 << 20 };
+    struct key before;
+
+    make();
+    ck_assert_int_eq(open_with(passphrase), ERR_OK);
+    before = storage_key;
+    ck_assert_int_eq(
+        vault_change_passphrase(directory, span_text(passphrase), span_text(passphrase), &more, &world.world),
+        ERR_OK);
+    spent_count = 0;
+    ck_assert_int_eq(open_with(passphrase), ERR_OK);
+    ck_assert_uint_eq(spent_count, 1);
+    ck_assert_uint_eq(spent[0].passes, more.passes);
+    ck_assert_uint_eq(spent[0].memory_bytes, more.memory_bytes);
+    ck_assert(crypto_equal(&before, &storage_key, sizeof before));
 }
 END_TEST
 
@@ -720,7 +779,9 @@ END_TEST
 
 SUITE_MAIN_WITH(
     "vault", setup, teardown, the_passphrase_opens_what_it_locked,
-    c7_a_wrong_passphrase_gives_one_error_no_key_and_no_change, a_vault_is_made_once,
+    c7_a_wrong_passphrase_gives_one_error_no_key_and_no_change,
+    c7_a_wrong_passphrase_costs_what_the_right_one_costs,
+    c8_what_opening_costs_stands_in_the_lock_and_can_be_raised, a_vault_is_made_once,
     no_vault_is_made_with_too_little, every_flipped_bit_of_a_lock_is_damage_and_no_wrong_passphrase,
     i15_a_lock_of_a_newer_program_is_told_from_a_damaged_one,
     a_second_way_to_open_stands_beside_the_passphrase,
