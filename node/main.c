@@ -60,6 +60,17 @@ parse_number(const struct argp_state *state, const char *text, unsigned long lea
     return number;
 }
 
+/* Whoever writes the passphrase itself here does not find it on a screen or in a log. */
+static int
+parse_descriptor(const struct argp_state *state, const char *text)
+{
+    if (text[strspn(text, "0123456789")] != '\0') {
+        argp_error(state,
+                   "--passphrase-fd takes the number of a descriptor, and never the passphrase itself");
+    }
+    return (int)parse_number(state, text, 0, 1 << 20);
+}
+
 error_t
 parse_option(int key, char *text, struct argp_state *state)
 {
@@ -85,7 +96,7 @@ parse_option(int key, char *text, struct argp_state *state)
         arguments->key_memory_mib = parse_number(state, text, 64, 4096);
         return 0;
     case OPTION_PASSPHRASE_FD:
-        arguments->ask.fd = (int)parse_number(state, text, 0, 1 << 20);
+        arguments->ask.fd = parse_descriptor(state, text);
         return 0;
     case OPTION_CHANNEL:
         arguments->channel = (int)parse_number(state, text, 3, 1 << 20);

@@ -366,6 +366,10 @@ args_number(const struct command *command, enum opt option, long min, long max, 
     long number = strtol(text, &end, 10);
     if (end == text || *end != '\0' || errno != 0 || number < min || number > max) {
         (void)snprintf(hint, sizeof hint, "give a whole number from %ld to %ld", min, max);
+        if (option == OPT_PASSPHRASE_FD) {
+            /* It may be the passphrase itself. */
+            return fault_set(fault_out, "usage", hint, "--passphrase-fd takes the number of a descriptor");
+        }
         return fault_set(fault_out, "usage", hint, "--%s cannot be '%s'", option_texts[option].name, text);
     }
     *number_out = number;

@@ -113,6 +113,17 @@ parse_number(struct argp_state *state, const char *text, unsigned long least, un
     return value;
 }
 
+/* Whoever writes the passphrase itself here does not find it on a screen or in a log. */
+static int
+parse_descriptor(struct argp_state *state, const char *text)
+{
+    if (text[strspn(text, "0123456789")] != '\0') {
+        argp_error(state,
+                   "--passphrase-fd takes the number of a descriptor, and never the passphrase itself");
+    }
+    return (int)parse_number(state, text, 0, 1 << 20);
+}
+
 static enum level
 parse_level(struct argp_state *state, const char *text)
 {
@@ -242,7 +253,7 @@ org_parse_bare(int key, char *text, struct argp_state *state)
         arguments->key_memory_mib = parse_number(state, text, 64, 4096);
         return 0;
     case OPTION_PASSPHRASE_FD:
-        arguments->ask.fd = (int)parse_number(state, text, 0, 1 << 20);
+        arguments->ask.fd = parse_descriptor(state, text);
         return 0;
     case ARGP_KEY_ARG:
         if (arguments->directory == NULL) {

@@ -628,6 +628,71 @@ START_TEST(a_record_is_shown_whole_with_every_sibling)
 }
 END_TEST
 
+/* True if nothing in it is obeyed by a terminal but the end of a line. */
+static bool
+steers_nothing(const char *text)
+{
+    static const char *const marks[] = { "\xc2\x9b",     "\xe2\x80\x8e", "\xe2\x80\x8f",    "\xe2\x80\xae",
+                                         "\xe2\x81\xa6", "\xd8\x9c",     "\xf3\xa0\x81\x81" };
+
+    for (const char *at = text; *at != '\0'; at++) {
+        if ((*at > 0 && *at < ' ' && *at != '\n') || *at == 0x7f) {
+            return false;
+        }
+    }
+    for (size_t n = 0; n < sizeof marks / sizeof marks[0]; n++) {
+        if (strstr(text, marks[n]) != NULL) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* An escape that colours, a bell, a backspace, a C1 control, marks of direction and a tag, in whatever a node may say. */
+#define EVIL                                                                                                 \
+    "\"ZQ\\u001b[31m\\u0007\\u0008\\u009b2J\\u200e\\u200f\\u202e\\u2066\\u061c\\udb40\\udc41\\u007fend\""
+
+START_TEST(c12_nothing_that_a_node_says_steers_a_terminal)
+{
+    static const struct {
+        char *words[4];
+        const char *answer;
+        int status;
+    } calls[] = {
+        { { "vigil", "case", "list" },
+          "{\"id\":$ID,\"ok\":{\"records\":[{\"number\":" EVIL ",\"id\":" EVIL ",\"title\":" EVIL
+          ",\"status\":" EVIL ",\"office\":" EVIL "}],\"next\":null,\"total\":1}}",
+          0 },
+        { { "vigil", "conflict", "list" },
+          "{\"id\":$ID,\"ok\":{\"conflicts\":[{\"record\":" EVIL ",\"number\":" EVIL ",\"kind\":\"case\","
+          "\"target\":" EVIL ",\"label\":" EVIL ",\"how\":" EVIL ",\"since\":" EVIL "}],\"next\":null}}",
+          0 },
+        { { "vigil", "peer", "list" },
+          "{\"id\":$ID,\"ok\":{\"peers\":[{\"name\":" EVIL ",\"device\":{\"id\":\"bb\",\"name\":" EVIL
+          "},\"office\":" EVIL ",\"endpoint\":" EVIL ",\"proxy\":\"\",\"state\":\"down\",\"reason\":" EVIL
+          "}]}}",
+          0 },
+        { { "vigil", "digest" },
+          "{\"id\":$ID,\"ok\":{\"compartments\":[{\"name\":" EVIL ",\"id\":" EVIL ",\"frontier\":" EVIL
+          ",\"state\":\"complete\",\"entries\":1,\"records\":1}]}}",
+          0 },
+        { { "vigil", "digest" },
+          "{\"id\":$ID,\"error\":{\"code\":\"io\",\"message\":" EVIL ",\"hint\":" EVIL "}}",
+          1 },
+    };
+
+    for (size_t n = 0; n < sizeof calls / sizeof calls[0]; n++) {
+        answer(STEPS({ NULL, calls[n].answer }));
+        ck_assert_msg(run_words("", calls[n].words) == calls[n].status, "call %zu: %s", n, err);
+        const char *said = calls[n].status == 0 ? out : err;
+        ck_assert_msg(strstr(said, "ZQ") != NULL && strstr(said, "end") != NULL, "call %zu: %s", n, said);
+        ck_assert_msg(steers_nothing(out) && steers_nothing(err), "call %zu", n);
+        ck_assert_uint_eq(fake_api_end(&api), 1);
+    }
+    ck_assert(!steers_nothing("\033[31m") && !steers_nothing("\xe2\x80\xae"));
+}
+END_TEST
+
 START_TEST(the_digest_and_the_peers_are_lines_of_json)
 {
     static const struct fake_step digest = { "{\"do\":\"digest\"}",
@@ -1024,10 +1089,10 @@ SUITE_MAIN("vigil", o1_each_exit_status_is_reached, findings_end_with_six_only_w
            a_column_that_no_row_has_is_refused_before_anything_is_listed, records_of_a_file_name_each_other,
            after_a_refused_record_the_rest_waits_unless_told_otherwise,
            a_node_that_goes_away_during_a_file_is_told, a_record_is_shown_whole_with_every_sibling,
-           the_digest_and_the_peers_are_lines_of_json, a_watch_ends_when_every_peer_is_complete,
-           a_watch_that_takes_too_long_says_to_try_again, devices_are_listed_with_what_became_of_them,
-           what_is_held_is_fetched_until_there_is_no_more, why_prints_each_op_with_what_it_replaced,
-           what_an_entry_says_is_printed_only_if_the_node_opened_it, epochs_are_listed_and_made,
-           a_frontier_goes_to_a_new_file_for_its_owner_alone,
+           c12_nothing_that_a_node_says_steers_a_terminal, the_digest_and_the_peers_are_lines_of_json,
+           a_watch_ends_when_every_peer_is_complete, a_watch_that_takes_too_long_says_to_try_again,
+           devices_are_listed_with_what_became_of_them, what_is_held_is_fetched_until_there_is_no_more,
+           why_prints_each_op_with_what_it_replaced, what_an_entry_says_is_printed_only_if_the_node_opened_it,
+           epochs_are_listed_and_made, a_frontier_goes_to_a_new_file_for_its_owner_alone,
            people_are_told_what_is_held_of_a_record_and_of_their_own,
            help_is_there_for_every_verb_and_fits_a_terminal, the_completion_offers_what_the_help_lists)
