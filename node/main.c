@@ -107,6 +107,9 @@ parse_option(int key, char *text, struct argp_state *state)
         }
         arguments->sandbox_said = true;
         return 0;
+    case OPTION_EXAMPLE:
+        arguments->example = true;
+        return 0;
     case ARGP_KEY_ARG:
         if (arguments->directory != NULL) {
             argp_error(state, "one directory, please: '%s' is one too many", text);
@@ -114,7 +117,7 @@ parse_option(int key, char *text, struct argp_state *state)
         arguments->directory = text;
         return 0;
     case ARGP_KEY_END:
-        if (arguments->directory == NULL && arguments->channel < 0) {
+        if (arguments->directory == NULL && arguments->channel < 0 && !arguments->example) {
             argp_error(state, "no directory is named");
         }
         return 0;
@@ -218,14 +221,21 @@ static const struct argp rebuild_argp = {
     NULL
 };
 
+static const struct argp_option config_options[] = {
+    { "example", OPTION_EXAMPLE, NULL, 0,
+      "Print a node.conf with every option, its default and a line about it, instead", 0 },
+    { 0 },
+};
+
 static const struct argp config_argp = {
-    NULL,
+    config_options,
     parse_option,
-    "DIR",
+    "DIR\n--example",
     "Read DIR/node.conf as a node does when it starts, or gets SIGHUP, and say whether it can be used.\v"
     "Changes nothing; exits 5 if it cannot be used, with the line.\n\n"
-    "Example:\n"
-    "  vigild config /var/lib/vigil && systemctl reload vigild",
+    "Examples:\n"
+    "  vigild config /var/lib/vigil && systemctl reload vigild\n"
+    "  vigild config --example",
     NULL,
     NULL,
     NULL
@@ -785,6 +795,23 @@ do_offline(struct arguments *arguments, struct real_world *world, int (*step)(st
 /* --- config --- */
 
 static int
+print_example(void)
+{
+    struct buf text = { 0 };
+    int status = STATUS_DONE;
+
+    config_write_example("Nairobi laptop", "tcp://0.0.0.0:7700", &text);
+    if (text.failed) {
+        status = complain_of(ERR_MEMORY, "there is no example", "no memory is left", "try again");
+    } else if (fwrite(text.data, 1, text.size, stdout) != text.size || fflush(stdout) != 0) {
+        status = complain_of(ERR_IO, "the example cannot be written", "standard output takes no more",
+                             "try again");
+    }
+    buf_free(&text);
+    return status;
+}
+
+static int
 do_config(const struct arguments *arguments)
 {
     struct config config;
@@ -874,7 +901,7 @@ run_command(const char *command, struct arguments *arguments, int argc, char **a
                            "it accepts keys that must be refused (CVE-2025-69277)", "upgrade libsodium");
     }
     if (argp == &config_argp) {
-        return do_config(arguments);
+        return arguments->example ? print_example() : do_config(arguments);
     }
     if (argp == &self_test_argp) {
         return do_self_test();

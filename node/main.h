@@ -32,6 +32,7 @@ struct arguments {
     bool with_device_keys;
     const char *evidence; /* which evidence files; NULL: all */
     bool verify;
+    bool example;
     unsigned long key_memory_mib; /* 0: measure */
     int channel;
     bool sandbox_said;
@@ -54,6 +55,7 @@ enum {
     OPTION_STATEMENTS,
     OPTION_KEY,
     OPTION_VERIFY,
+    OPTION_EXAMPLE,
 };
 
 /* Options and the directory, as every command has them. */
