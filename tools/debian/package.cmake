@@ -37,6 +37,25 @@ foreach(component node library development)
 endforeach()
 install(FILES ${CMAKE_BINARY_DIR}/node.conf DESTINATION ${CMAKE_INSTALL_DATADIR}/doc/vigil/examples COMPONENT node)
 
+# What each is made of, as far as dpkg knows.
+find_program(DPKG_QUERY dpkg-query)
+if(DPKG_QUERY)
+  set(parts_vigil vigild vigil vigil-org)
+  set(parts_libvigil0 vigil_client)
+  foreach(name vigil libvigil0)
+    set(files "")
+    foreach(part ${parts_${name}})
+      list(APPEND files $<TARGET_FILE:${part}>)
+    endforeach()
+    add_custom_command(OUTPUT ${name}.spdx.json DEPENDS ${CMAKE_SOURCE_DIR}/tools/sbom ${parts_${name}}
+      COMMAND ${CMAKE_COMMAND} -E env CC=${CMAKE_C_COMPILER} SOURCE_DATE_EPOCH=${epoch}
+        ${CMAKE_SOURCE_DIR}/tools/sbom ${name} ${PROJECT_VERSION} ${files} > ${name}.spdx.json VERBATIM)
+    list(APPEND papers ${name}.spdx.json)
+  endforeach()
+  install(FILES ${CMAKE_BINARY_DIR}/vigil.spdx.json DESTINATION ${CMAKE_INSTALL_DATADIR}/doc/vigil COMPONENT node)
+  install(FILES ${CMAKE_BINARY_DIR}/libvigil0.spdx.json DESTINATION ${CMAKE_INSTALL_DATADIR}/doc/libvigil0 COMPONENT library)
+endif()
+
 add_custom_target(papers ALL DEPENDS ${papers})
 
 # --- CPack ---
