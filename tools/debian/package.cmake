@@ -22,11 +22,12 @@ add_custom_command(OUTPUT changelog.gz DEPENDS ${folder}/changelog
 add_custom_command(OUTPUT node.conf DEPENDS vigild COMMAND vigild config --example > node.conf VERBATIM)
 list(APPEND papers changelog.gz node.conf)
 
-foreach(shell bash)
+foreach(shell bash zsh)
   add_custom_command(OUTPUT vigil.${shell} DEPENDS vigil COMMAND vigil completion ${shell} > vigil.${shell} VERBATIM)
   list(APPEND papers vigil.${shell})
 endforeach()
 install(FILES ${CMAKE_BINARY_DIR}/vigil.bash DESTINATION ${CMAKE_INSTALL_DATADIR}/bash-completion/completions RENAME vigil COMPONENT node)
+install(FILES ${CMAKE_BINARY_DIR}/vigil.zsh DESTINATION ${CMAKE_INSTALL_DATADIR}/zsh/vendor-completions RENAME _vigil COMPONENT node)
 
 set(doc_node vigil)
 set(doc_library libvigil0)
