@@ -12,6 +12,7 @@
 #include "node/casework/workflow.h"
 #include "node/casework/statistics.h"
 #include "node/names.h"
+#include "node/recent.h"
 #include "node/serve.h"
 #include "node/value.h"
 #include "sync/bundle_contact.h"
@@ -182,6 +183,8 @@ MUST_CHECK enum err call_read_in_spite(struct call *call, const struct named *na
 /* Add the peers of sync.watch, the places of journal.watch, as subscriptions of this call. */
 void call_watch_peers(struct call *call);
 void call_watch_journal(struct call *call, uint64_t after);
+/* And the events of log.watch. */
+void call_watch_events(struct call *call, uint64_t after, enum log_level level);
 void call_peers_changed(struct call *call);
 
 /* The one backup that may be on its way, and whom it is told to: when they leave, it is given up. */
@@ -373,6 +376,8 @@ void call_codebook_show(struct call *call);
 void call_actor_list(struct call *call);
 void call_actor_add(struct call *call);
 void call_actor_change(struct call *call);
+void call_log_list(struct call *call);
+void call_log_watch(struct call *call);
 void call_journal_watch(struct call *call);
 void call_device_list(struct call *call);
 void call_device_show(struct call *call);
@@ -451,6 +456,9 @@ json_t *arriving_json(struct call *call, const struct replica_compartment *held,
 
 /* The event of a place, and the next place to look at; NULL: nothing there for people. */
 json_t *place_json(struct call *call, uint64_t place);
+
+/* An event as log.list and log.watch give it. NULL: no memory. */
+json_t *event_json(const struct recent_event *event);
 
 /* --- shared by save, show, history and what is held --- */
 

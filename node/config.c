@@ -140,6 +140,19 @@ check_sandbox(cfg_t *cfg, cfg_opt_t *opt)
     return 0;
 }
 
+static int
+check_level(cfg_t *cfg, cfg_opt_t *opt)
+{
+    enum log_level level;
+
+    if (!log_level_parse(cfg_opt_getnstr(opt, 0), &level)) {
+        cfg_error(cfg, "log_level '%s' is none of error, warning, notice, info, debug",
+                  cfg_opt_getnstr(opt, 0));
+        return -1;
+    }
+    return 0;
+}
+
 /* Called for each as it is read: the last one is new. */
 static int
 check_folder(cfg_t *cfg, cfg_opt_t *opt)
@@ -251,6 +264,7 @@ take_values(cfg_t *cfg, struct config *config)
     config->heartbeat_ms = cfg_getint(cfg, "heartbeat_ms");
     config->map_mib = cfg_getint(cfg, "map_mib");
     (void)sandbox_mode_parse(cfg_getstr(cfg, "sandbox"), &config->sandbox);
+    (void)log_level_parse(cfg_getstr(cfg, "log_level"), &config->log_level);
     size_t count = cfg_size(cfg, "peer");
     config->peers = calloc(count + 1, sizeof *config->peers);
     if (config->name == NULL || config->listen == NULL || config->announce == NULL || config->peers == NULL ||
@@ -442,6 +456,7 @@ config_read(const char *path, struct config *config_out, struct config_fault *fa
         CFG_INT("heartbeat_ms", HEARTBEAT_MS_DEFAULT, CFGF_NONE),
         CFG_INT("map_mib", MAP_MIB_DEFAULT, CFGF_NONE),
         CFG_STR("sandbox", "on", CFGF_NONE),
+        CFG_STR("log_level", "info", CFGF_NONE),
         CFG_STR_LIST("folders", FOLDERS_DEFAULT, CFGF_NONE),
         CFG_SEC("peer", peer_options, CFGF_TITLE | CFGF_MULTI | CFGF_NO_TITLE_DUPES),
         CFG_END(),
@@ -465,6 +480,7 @@ config_read(const char *path, struct config *config_out, struct config_fault *fa
     cfg_set_validate_func(cfg, "heartbeat_ms", check_heartbeat);
     cfg_set_validate_func(cfg, "map_mib", check_map);
     cfg_set_validate_func(cfg, "sandbox", check_sandbox);
+    cfg_set_validate_func(cfg, "log_level", check_level);
     cfg_set_validate_func(cfg, "folders", check_folder);
     err = parse_file(cfg, path, fault_out);
     if (err == ERR_OK) {
@@ -556,6 +572,7 @@ config_compare(const struct config *before, const struct config *after, struct c
     note(changes_out, "map_mib", map);
     note(changes_out, "sandbox", sandbox);
     note(changes_out, "folders", folders);
+    note(changes_out, "log_level", before->log_level != after->log_level);
     note(changes_out, "peer", peers_differ(before, after));
 }
 
@@ -619,12 +636,14 @@ config_write_example(const char *name, const char *listen, struct buf *out)
     buf_printf(out, "handshake_ms = %d\nheartbeat_ms = %d\n\n", HANDSHAKE_MS_DEFAULT, HEARTBEAT_MS_DEFAULT);
     buf_printf(out, "# What the database may hold before it doubles, in MiB.\nmap_mib = %d\n\n",
                MAP_MIB_DEFAULT);
-    buf_put_text(out,
-                 "# What keeps a process that was taken over from the rest of the machine: on, best-effort "
-                 "(as much as this\n"
-                 "# system has) or off.\nsandbox = on\n\n"
-                 "# Where backups and bundles may be written and read, beside the state directory itself.\n"
-                 "folders = " FOLDERS_DEFAULT "\n\n");
+    buf_put_text(
+        out, "# What keeps a process that was taken over from the rest of the machine: on, best-effort "
+             "(as much as this\n"
+             "# system has) or off.\nsandbox = on\n\n"
+             "# What is logged: error, warning, notice, info or debug, each with what is more important.\n"
+             "log_level = info\n\n"
+             "# Where backups and bundles may be written and read, beside the state directory itself.\n"
+             "folders = " FOLDERS_DEFAULT "\n\n");
     buf_put_text(
         out, "# Nodes that this one calls, one section each:\n"
              "# peer \"geneva\" {\n"

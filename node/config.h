@@ -17,6 +17,7 @@
 
 #include "node/line.h"
 #include "node/sandbox.h"
+#include "store/base/log.h"
 
 struct config_peer {
     char *name;
@@ -33,8 +34,9 @@ struct config {
     struct line_settings line; /* of peers for which nothing else was said */
     char *proxy;               /* likewise */
     long handshake_ms;
-    long heartbeat_ms; /* 0: none */
-    long map_mib;      /* what the database may grow to before it is doubled */
+    long heartbeat_ms;        /* 0: none */
+    long map_mib;             /* what the database may grow to before it is doubled */
+    enum log_level log_level; /* what is less important is not logged */
     enum sandbox_mode sandbox;
     bool sandbox_fixed; /* by an option of the command, whatever the file says */
     char **folders;     /* where backups and bundles may be written and read, beside the state directory */

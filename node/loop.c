@@ -3,6 +3,7 @@
 #include "node/channel.h"
 #include "node/notify.h"
 #include "node/pulse.h"
+#include "node/recent.h"
 #include "node/serve.h"
 #include "node/spawn.h"
 #include "store/base/log.h"
@@ -26,6 +27,7 @@ enum {
     TURN_BYTES_MAX = 4 << 20,
     WAIT_MS_MAX = 1000,
     FIRST_TURNS_MAX = 8,
+    SLOW_MS = 2000,               /* a turn that people notice */
     URGENT_REDIAL_MS = 60 * 1000, /* between calls for urgent news on one metered line */
     RETRY_MS = 5000,              /* after a turn that failed */
     STOP_MS_MAX = 2000,           /* to say goodbye to peers */
@@ -51,6 +53,7 @@ struct loop {
     bool reconfigure_due; /* peers do not know yet what was read */
     uint64_t watchdog_ms;
     struct pulse pulse;
+    struct recent *recent;
     uint64_t generation;  /* of the roster, as net knows it */
     uint64_t rights_hour; /* of the wall clock, when rights were last looked at: certificates end */
     bool peers_due;       /* what is kept of them is to be read again */
@@ -531,6 +534,12 @@ keep_fixed(struct config *fresh, struct config *old)
 }
 
 static void
+limit_log(const struct config *config)
+{
+    log_limit(config->log_level == 0 ? LOG_AT_INFO : config->log_level);
+}
+
+static void
 take_changes(struct loop *loop, struct config *fresh, const struct config_changes *changes)
 {
     struct config *config = loop->options.config;
@@ -542,6 +551,7 @@ take_changes(struct loop *loop, struct config *fresh, const struct config_change
     loop->status.config_waits = loop->status.config_waits || changes->restart;
     loop->reconfigure_due = true;
     loop->tend_due = true;
+    limit_log(config);
     if (changes->net && loop->channel_open) {
         /* It is told these things once: another one is started. */
         spawn_stop(&loop->spawn);
@@ -823,10 +833,22 @@ fill_turn(struct loop *loop, struct channel_frame *frame, bool pending)
     return replica_commit(replica);
 }
 
+/* Nobody is answered while a turn takes its time. */
+static void
+note_turn(uint64_t took_ms)
+{
+    if (took_ms >= SLOW_MS) {
+        log_event("turn-slow", "duration_us=%llu", (unsigned long long)took_ms * 1000);
+    } else {
+        log_event("turn-done", "duration_us=%llu", (unsigned long long)took_ms * 1000);
+    }
+}
+
 static enum err
 turn(struct loop *loop, struct channel_frame *frame, bool pending)
 {
     struct replica *replica = loop->options.replica;
+    uint64_t begun_ms = steady_ms(loop);
     enum err err = replica_begin(replica);
 
     loop->status.turns++;
@@ -842,6 +864,7 @@ turn(struct loop *loop, struct channel_frame *frame, bool pending)
         loop->tend_ms = steady_ms(loop) + RETRY_MS;
         return err;
     }
+    note_turn(steady_ms(loop) - begun_ms);
     loop->restored = loop->restored && replica_is_restored(loop->options.replica, NULL);
     loop->answered = loop->restored && replica_is_answered(loop->options.replica);
     tell_growth(loop);
@@ -1109,7 +1132,8 @@ open_parts(struct loop *loop)
                                                      .config = options->config,
                                                      .world = &options->world->world,
                                                      .version = options->version,
-                                                     .directory = options->directory });
+                                                     .directory = options->directory,
+                                                     .recent = loop->recent });
     return loop->serve == NULL ? ERR_MEMORY : ERR_OK;
 }
 
@@ -1142,6 +1166,13 @@ loop_open(struct loop **loop_out, const struct loop_options *options)
         return ERR_MEMORY;
     }
     loop->options = *options;
+    loop->recent = recent_new(&options->world->world);
+    if (loop->recent == NULL) {
+        free(loop);
+        return ERR_MEMORY;
+    }
+    log_watch(recent_note, loop->recent);
+    limit_log(options->config);
     loop->signals = -1;
     loop->tend_due = true;
     loop->restored = replica_is_restored(options->replica, NULL);
@@ -1192,6 +1223,8 @@ loop_close(struct loop **loop_in)
     }
     spawn_stop(&loop->spawn);
     serve_free(&loop->serve);
+    log_watch(NULL, NULL);
+    recent_free(&loop->recent);
     api_close(&loop->api);
     gossip_close(&loop->gossip);
     peers_free(&loop->peers);

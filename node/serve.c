@@ -76,6 +76,8 @@ static const struct call_kind kinds[] = {
     { "actor.add", call_actor_add, true, false, false },
     { "actor.change", call_actor_change, true, false, false },
     { "journal.watch", call_journal_watch, false, true, false },
+    { "log.list", call_log_list, false, false, false },
+    { "log.watch", call_log_watch, false, false, false },
     { "erase.plan", call_erase_plan, false, true, false },
     { "erase.order", call_erase_order, true, true, true },
     { "erase.list", call_erase_list, false, false, false },
@@ -133,12 +135,15 @@ struct pending {
     struct pending *next;
 };
 
+enum watch_kind { WATCH_PEERS, WATCH_JOURNAL, WATCH_LOG };
+
 struct watch {
     uint64_t client_no;
     int64_t id;
-    bool journal;
-    uint64_t place; /* of a journal: told up to here */
-    json_t *told;   /* of peers: as they were told */
+    enum watch_kind kind;
+    uint64_t place; /* of a journal, or of the log: told up to here */
+    enum log_level level;
+    json_t *told; /* of peers: as they were told */
     bool ended;
 };
 
@@ -1109,6 +1114,10 @@ answer_one(struct serve *serve, struct pending *pending)
     struct api *api = serve->options.api;
     struct call *call = &pending->call;
 
+    if (pending->kind != NULL) {
+        log_event("request-done", "call=%s code=%s", pending->kind->name, call->failed ? call->code : "ok");
+    }
+
     if (strcmp(pending->request.call, "stop") == 0) {
         stop_watch(serve, &pending->request);
         api_answer(api, &pending->request, json_object());
@@ -1277,8 +1286,20 @@ call_watch_journal(struct call *call, uint64_t after)
     struct watch *watch = add_watch(call);
 
     if (watch != NULL) {
-        watch->journal = true;
+        watch->kind = WATCH_JOURNAL;
         watch->place = after;
+    }
+}
+
+void
+call_watch_events(struct call *call, uint64_t after, enum log_level level)
+{
+    struct watch *watch = add_watch(call);
+
+    if (watch != NULL) {
+        watch->kind = WATCH_LOG;
+        watch->place = after;
+        watch->level = level;
     }
 }
 
@@ -1319,10 +1340,33 @@ tell_places(struct serve *serve, struct watch *watch, struct call *call)
     }
 }
 
-static bool
-journal_is_behind(const struct serve *serve, const struct watch *watch)
+/* What is no longer kept when there is room for it is left out. */
+static void
+tell_log(struct serve *serve, struct watch *watch)
 {
-    return watch->journal && watch->place < journal_place_last(replica_journal(serve->options.replica));
+    const struct recent *recent = serve->options.recent;
+
+    for (int n = 0; recent != NULL && n < WATCH_PLACES_MAX && watch->place < recent_last(recent) &&
+                    !watch->ended && api_has_room(serve->options.api, watch->client_no);
+         n++) {
+        watch->place++;
+        const struct recent_event *event = recent_at(recent, watch->place);
+        if (event == NULL && recent_last(recent) > RECENT_EVENTS) {
+            watch->place = recent_last(recent) - RECENT_EVENTS;
+        } else if (event != NULL && event->level <= watch->level) {
+            tell_event(serve, watch, event_json(event));
+        }
+    }
+}
+
+static bool
+is_behind(const struct serve *serve, const struct watch *watch)
+{
+    if (watch->kind == WATCH_LOG) {
+        return serve->options.recent != NULL && watch->place < recent_last(serve->options.recent);
+    }
+    return watch->kind == WATCH_JOURNAL &&
+           watch->place < journal_place_last(replica_journal(serve->options.replica));
 }
 
 static void
@@ -1341,8 +1385,10 @@ tell_watches(struct serve *serve)
     for (size_t n = 0; n < serve->watch_count; n++) {
         struct watch *watch = &serve->watches[n];
 
-        if (watch->journal) {
+        if (watch->kind == WATCH_JOURNAL) {
             tell_places(serve, watch, &call);
+        } else if (watch->kind == WATCH_LOG) {
+            tell_log(serve, watch);
         } else if (peers != NULL && api_has_room(serve->options.api, watch->client_no)) {
             tell_peers(serve, watch, peers);
         }
@@ -1390,9 +1436,9 @@ serve_wait_ms(const struct serve *serve)
     for (size_t n = 0; n < serve->watch_count; n++) {
         const struct watch *watch = &serve->watches[n];
 
-        if (!watch->journal) {
+        if (watch->kind == WATCH_PEERS) {
             wait = wait < WATCH_WAIT_MS ? wait : WATCH_WAIT_MS;
-        } else if (journal_is_behind(serve, watch) && api_has_room(serve->options.api, watch->client_no)) {
+        } else if (is_behind(serve, watch) && api_has_room(serve->options.api, watch->client_no)) {
             wait = 0;
         }
     }

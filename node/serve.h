@@ -15,6 +15,7 @@
 #include "sync/replica.h"
 
 struct serve;
+struct recent;
 
 /* All of it outlives the serve. */
 struct serve_options {
@@ -27,6 +28,7 @@ struct serve_options {
     const struct world *world;
     const char *version;
     const char *directory;
+    const struct recent *recent; /* NULL: nothing that was logged is kept */
 };
 
 /* NULL: no memory. */

@@ -110,6 +110,9 @@ const struct option_text option_texts[OPT_COUNT] = {
     [OPT_TRANSLATIONS] = { "translations", NULL,
                            "Count the texts of this help in each language, or print them for translation" },
     [OPT_LIMITS] = { "limits", NULL, "Say what Vigil does not protect against" },
+    [OPT_FOLLOW] = { "follow", NULL, "Go on with what comes, until interrupted" },
+    [OPT_LEAST] = { "least", "LEVEL",
+                    "Leave out what is less important: error, warning, notice, info or debug" },
     [OPT_CHECK] = { "check", NULL, "End with status 6 if there is something to look at" },
 };
 

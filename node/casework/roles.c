@@ -65,6 +65,8 @@ static const struct {
     { "conflict.show", PEOPLE },
     { "conflict.resolve", PEOPLE },
     { "journal.watch", PEOPLE },
+    { "log.list", TENDING | ROLE_RELAY },
+    { "log.watch", TENDING | ROLE_RELAY },
     { "duplicate.list", PEOPLE },
     { "duplicate.link", PEOPLE },
     { "duplicate.unlink", PEOPLE },

@@ -14,6 +14,9 @@ enum { TEXT_BYTES = 1024, LINE_BYTES = 4 * TEXT_BYTES + 8 };
 
 static void (*line_sink)(void *self, const char *line);
 static void *line_self;
+static void (*line_watcher)(void *self, enum log_level level, const char *line);
+static void *watcher_self;
+static enum log_level limit = LOG_AT_INFO;
 
 /* Write `text` to `out`, every control character as \xNN: whoever chose a word
  * of it can neither begin a line of his own nor speak to a terminal. */
@@ -57,6 +60,11 @@ log_event(const char *event, const char *format, ...)
     bool cut = false;
 
     assert(event != NULL);
+    const struct log_kind *kind = log_kind_of(event);
+    enum log_level level = kind == NULL ? LOG_AT_ERROR : kind->level;
+    if (!log_takes(level)) {
+        return;
+    }
     int size = snprintf(text, sizeof text, "event=%s%s", event, format == NULL ? "" : " ");
     if (format != NULL && size >= 0 && (size_t)size < sizeof text) {
         va_list list;
@@ -72,6 +80,9 @@ log_event(const char *event, const char *format, ...)
         memcpy(line + length, "...", 4);
         length += 3;
     }
+    if (line_watcher != NULL) {
+        line_watcher(watcher_self, level, line);
+    }
     if (line_sink != NULL) {
         line_sink(line_self, line);
         return;
@@ -85,4 +96,70 @@ log_to(void (*sink)(void *self, const char *line), void *self)
 {
     line_sink = sink;
     line_self = self;
+}
+
+void
+log_watch(void (*watcher)(void *self, enum log_level level, const char *line), void *self)
+{
+    line_watcher = watcher;
+    watcher_self = self;
+}
+
+void
+log_limit(enum log_level least)
+{
+    limit = least;
+}
+
+bool
+log_takes(enum log_level level)
+{
+    return level <= limit;
+}
+
+/* --- reading a line --- */
+
+/* The end of a value: the blank after it, or the quote that ends it. */
+static const char *
+value_end(const char *value)
+{
+    return *value == '"' ? value + 1 + strcspn(value + 1, "\"") : value + strcspn(value, " ");
+}
+
+const char *
+log_line_value(const char *line, const char *key, size_t *size_out)
+{
+    size_t key_size = strlen(key);
+    const char *at = line;
+
+    while (*at != '\0') {
+        const char *value = at + strcspn(at, "= ");
+        if (*value != '=') {
+            at = *value == '\0' ? value : value + 1;
+            continue;
+        }
+        const char *end = value_end(value + 1);
+        if ((size_t)(value - at) == key_size && memcmp(at, key, key_size) == 0) {
+            value += value[1] == '"' ? 2 : 1;
+            *size_out = (size_t)(end - value);
+            return value;
+        }
+        at = *end == '\0' ? end : end + 1;
+    }
+    return NULL;
+}
+
+enum log_level
+log_line_level(const char *line)
+{
+    char event[64] = "";
+    size_t size = 0;
+    const char *value = log_line_value(line, "event", &size);
+
+    if (value != NULL && size < sizeof event) {
+        memcpy(event, value, size);
+        event[size] = '\0';
+    }
+    const struct log_kind *kind = log_kind_of(event);
+    return kind == NULL ? LOG_AT_ERROR : kind->level;
 }

@@ -1,5 +1,7 @@
 #include "tests/support/served.h"
 
+#include "node/recent.h"
+
 #include <check.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -12,6 +14,8 @@ served_begin(struct served *served, struct test_node *node)
     struct replica *replica = node->replica;
 
     *served = (struct served){ .node = node };
+    served->recent = recent_new(&node->world.world);
+    ck_assert_ptr_nonnull(served->recent);
     served->peers = peers_new(&served->config);
     ck_assert_ptr_nonnull(served->peers);
     ck_assert_int_eq(peers_update(served->peers, replica_roster(replica), &node->identity.device_id), ERR_OK);
@@ -32,7 +36,8 @@ served_begin(struct served *served, struct test_node *node)
                                                        .config = &served->config,
                                                        .world = &node->world.world,
                                                        .version = "test",
-                                                       .directory = node->directory });
+                                                       .directory = node->directory,
+                                                       .recent = served->recent });
     ck_assert_ptr_nonnull(served->serve);
 }
 
@@ -54,6 +59,7 @@ void
 served_end(struct served *served)
 {
     serve_free(&served->serve);
+    recent_free(&served->recent);
     gossip_close(&served->gossip);
     peers_free(&served->peers);
 }

@@ -13,6 +13,7 @@ struct served {
     struct peers *peers;
     struct gossip *gossip;
     struct status status;
+    struct recent *recent; /* nothing is noted there by itself */
     struct serve *serve;
 };
 

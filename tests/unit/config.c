@@ -95,6 +95,7 @@ START_TEST(the_sandbox_is_on_and_reaches_what_is_named)
     ck_assert_uint_eq(config.folder_count, 0);
     config_free(&config);
     check_refused("\nsandbox = maybe\n", 2, "none of on, best-effort, off");
+    check_refused("log_level = loud\n", 1, "none of error, warning, notice, info, debug");
     check_refused("folders = {\"/srv\", \"srv\"}\n", 1, "'srv' is no absolute path");
 }
 END_TEST
@@ -137,6 +138,7 @@ START_TEST(what_changed_is_named_and_whether_it_takes_a_new_start)
     check_changed("", "listen = \"tcp://0.0.0.0:1\"\n", "listen", true, false);
     check_changed("", "handshake_ms = 9000\nheartbeat_ms = 0\n", "handshake_ms heartbeat_ms", true, false);
     check_changed("", "map_mib = 64\n", "map_mib", false, true);
+    check_changed("", "log_level = debug\n", "log_level", false, false);
     check_changed("", "sandbox = off\nfolders = {\"/media\"}\n", "sandbox folders", false, true);
     check_changed("", "folders = {\"/media\", \"/srv\"}\n", "folders", false, true);
 }
