@@ -7,6 +7,7 @@
 #include "node/notify.h"
 #include "node/restoring.h"
 #include "node/setup.h"
+#include "node/system_log.h"
 #include "store/base/log.h"
 #include "store/base/usage.h"
 #include "store/proof.h"
@@ -931,6 +932,7 @@ main(int argc, char **argv)
     struct arguments arguments = { .listen = "", .office = "TRIAL", .channel = -1, .ask = { .fd = -1 } };
 
     harden();
+    (void)system_log_begin();
     if (argc < 2) {
         print_help(stderr);
         return STATUS_USAGE;

@@ -280,11 +280,14 @@ static const struct argument_rule {
     { SCMP_SYS(prctl), ALL, 0, IS, PR_GET_SECCOMP, 0 },
     { SCMP_SYS(prctl), ALL, 0, IS, PR_GET_NO_NEW_PRIVS, 0 },
     { SCMP_SYS(prctl), ALL, 0, IS, PR_GET_DUMPABLE, 0 },
+    { SCMP_SYS(prctl), ALL, 0, IS, PR_GET_NAME, 0 },
     { SCMP_SYS(prctl), L, 0, IS, PR_CAPBSET_DROP, 0 },
     { SCMP_SYS(prctl), L, 0, IS, PR_SET_DUMPABLE, 0 },
     { SCMP_SYS(prctl), L, 0, IS, PR_SET_NO_NEW_PRIVS, 0 },
     { SCMP_SYS(prctl), L, 0, IS, PR_SET_SECCOMP, 0 },
     { SCMP_SYS(prlimit64), S | N | C, 0, IS, 0, 0 }, /* its own */
+    /* libsystemd puts a line into one where the journal's queue is full: such a line goes to stderr. */
+    { SCMP_SYS(memfd_create), S | N | L, 1, UINT64_MAX << 32, 0, EPERM },
 };
 
 /* Of a program of others nobody knows what it calls; it may do all but this. mat2 builds a sandbox of its own for the programs that it calls,
