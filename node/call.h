@@ -376,6 +376,7 @@ void call_codebook_show(struct call *call);
 void call_actor_list(struct call *call);
 void call_actor_add(struct call *call);
 void call_actor_change(struct call *call);
+void call_metrics(struct call *call);
 void call_log_list(struct call *call);
 void call_log_watch(struct call *call);
 void call_journal_watch(struct call *call);
@@ -456,6 +457,22 @@ json_t *arriving_json(struct call *call, const struct replica_compartment *held,
 
 /* The event of a place, and the next place to look at; NULL: nothing there for people. */
 json_t *place_json(struct call *call, uint64_t place);
+
+/* --- facts about this node, for the doctor and for metrics: serve_doctor.c --- */
+
+struct checkup_facts;
+
+/* Of both environments and the journal; of what waits. */
+void checkup_read_store(struct call *call, struct checkup_facts *facts);
+void checkup_read_waiting(struct call *call, struct checkup_facts *facts);
+/* Of the keys of compartments: `facts->now_ms` is set; the list is in the call's arena. False: the call failed. */
+bool checkup_read_epochs(struct call *call, struct checkup_facts *facts);
+
+/* Append every metric, in a call that reads. False: it failed. serve_metrics.c */
+struct metrics;
+MUST_CHECK bool metrics_put_all(struct call *call, struct metrics *m);
+/* Note of each peer that is complete that it is so now: at least once in some seconds. */
+void peers_follow_complete(struct call *call);
 
 /* An event as log.list and log.watch give it. NULL: no memory. */
 json_t *event_json(const struct recent_event *event);

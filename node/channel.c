@@ -135,8 +135,8 @@ type_is_for(uint8_t type, enum channel_end end)
     if (type == CHANNEL_MESSAGE || type == CHANNEL_ROOM) {
         return true;
     }
-    return end == CHANNEL_NET ? (type >= CHANNEL_CONFIG && type <= CHANNEL_HANGUP) || type == CHANNEL_PING
-                              : type >= CHANNEL_READY && type <= CHANNEL_PONG;
+    return end == CHANNEL_NET ? type >= CHANNEL_CONFIG && type <= CHANNEL_METRICS
+                              : type >= CHANNEL_READY && type <= CHANNEL_SCRAPED;
 }
 
 static bool
@@ -241,8 +241,17 @@ channel_decode(struct channel_frame *frame_out, struct span bytes, enum channel_
     case CHANNEL_READY:
         frame.endpoint = read_endpoint(&in);
         break;
+    case CHANNEL_SERVE:
+        frame.endpoint = read_endpoint(&in);
+        in.failed = in.failed || frame.endpoint.size == 0;
+        break;
     case CHANNEL_PING:
     case CHANNEL_PONG:
+    case CHANNEL_SCRAPED:
+        break;
+    case CHANNEL_METRICS:
+        frame.bytes = reader_span(&in, reader_left(&in));
+        in.failed = in.failed || frame.bytes.size > CHANNEL_METRICS_BYTES_MAX;
         break;
     case CHANNEL_DIAL:
         reader_copy(&in, frame.device_id.bytes, HASH_BYTES);
@@ -375,6 +384,27 @@ void
 channel_put_ping(struct channel *channel)
 {
     (void)begin(channel, CHANNEL_PING, 0);
+    end(channel);
+}
+
+void
+channel_put_scraped(struct channel *channel)
+{
+    (void)begin(channel, CHANNEL_SCRAPED, 0);
+    end(channel);
+}
+
+void
+channel_put_serve(struct channel *channel, struct span address)
+{
+    put_endpoint(channel, CHANNEL_SERVE, address);
+}
+
+void
+channel_put_metrics(struct channel *channel, struct span text)
+{
+    assert(text.size <= CHANNEL_METRICS_BYTES_MAX);
+    buf_put_span(begin(channel, CHANNEL_METRICS, text.size), text);
     end(channel);
 }
 

@@ -2,8 +2,8 @@
  *
  *     frame = length u32 || type u8 || body            (length: of type and body)
  *
- *     store --> net   config  roster  listen  dial  hangup     message  room  ping
- *     net --> store   ready   up  down  refused  warn          message  room  pong
+ *     store --> net   config  roster  listen  dial  hangup  serve     message  room  ping  metrics
+ *     net --> store   ready   up  down  refused  warn                 message  room  pong  scraped
  *
  * Over a socketpair, non-blocking at both ends, each end with a queue of its own
  * for what is to be written. `net` meets strangers and may be theirs one day: the
@@ -18,8 +18,9 @@
 
 enum {
     CHANNEL_FRAME_BYTES_MAX = 1024 * 1024 + 64, /* without the length */
-    CHANNEL_DIRECTORY_BYTES = 256,              /* of a path, its NUL included */
-    CHANNEL_QUEUE_BYTES = 4 * 1024 * 1024,      /* above it, a sender of messages pauses */
+    CHANNEL_METRICS_BYTES_MAX = 1024 * 1024,
+    CHANNEL_DIRECTORY_BYTES = 256,         /* of a path, its NUL included */
+    CHANNEL_QUEUE_BYTES = 4 * 1024 * 1024, /* above it, a sender of messages pauses */
 };
 
 enum channel_type {
@@ -31,12 +32,15 @@ enum channel_type {
     CHANNEL_MESSAGE,    /* device, bytes: either way */
     CHANNEL_ROOM,       /* device, yes or no: either way */
     CHANNEL_PING,       /* answered by pong */
+    CHANNEL_SERVE,      /* an address of loopback where metrics are shown; a warn if they cannot be */
+    CHANNEL_METRICS,    /* a text: the answer to scraped; none: it cannot be told now */
     CHANNEL_READY = 16, /* endpoint that strangers find closed, or none */
     CHANNEL_UP,         /* device */
     CHANNEL_DOWN,       /* device, reason: from then on there is room, both ways */
     CHANNEL_REFUSED,    /* reason, count */
     CHANNEL_WARN,       /* reason, count */
     CHANNEL_PONG,
+    CHANNEL_SCRAPED, /* somebody on this machine asks for metrics */
 };
 
 /* Which end decodes: each takes only what the other may say. */
@@ -63,8 +67,8 @@ struct channel_frame {
     enum channel_type type;
     struct hash device_id;            /* dial, hangup, message, room, up, down */
     uint8_t curve_pk[CURVE_PK_BYTES]; /* dial */
-    struct span bytes;                /* message; roster: `count` rows of key and device */
-    struct span endpoint;             /* listen, dial, ready */
+    struct span bytes;                /* message; metrics; roster: `count` rows of key and device */
+    struct span endpoint;             /* listen, dial, ready, serve */
     struct span proxy;                /* dial; empty: none */
     bool has_room;                    /* room */
     enum link_reason reason;          /* down, refused, warn */
@@ -120,6 +124,10 @@ void channel_put_hangup(struct channel *channel, const struct hash *device_id);
 void channel_put_message(struct channel *channel, const struct hash *device_id, struct span bytes);
 void channel_put_room(struct channel *channel, const struct hash *device_id, bool has_room);
 void channel_put_ping(struct channel *channel);
+void channel_put_serve(struct channel *channel, struct span address);
+/* A text of at most CHANNEL_METRICS_BYTES_MAX. */
+void channel_put_metrics(struct channel *channel, struct span text);
+void channel_put_scraped(struct channel *channel);
 void channel_put_pong(struct channel *channel);
 void channel_put_ready(struct channel *channel, struct span endpoint);
 void channel_put_up(struct channel *channel, const struct hash *device_id);

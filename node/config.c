@@ -1,5 +1,7 @@
 #include "node/config.h"
 
+#include "node/scrape.h"
+
 #include "sync/endpoint.h"
 
 #include <confuse.h>
@@ -21,6 +23,7 @@ enum {
     FILE_BYTES_MAX = 1 << 20,
 };
 
+#define METRICS_NONE "none"
 #define FOLDERS_DEFAULT "{\"/media\", \"/mnt\"}"
 
 /* libconfuse reports through a callback without an argument; one file is read at a time. */
@@ -153,6 +156,19 @@ check_level(cfg_t *cfg, cfg_opt_t *opt)
     return 0;
 }
 
+static int
+check_metrics(cfg_t *cfg, cfg_opt_t *opt)
+{
+    const char *value = cfg_opt_getnstr(opt, 0);
+
+    if (value[0] != '\0' && strcmp(value, METRICS_NONE) != 0 && !scrape_address(value, NULL, NULL)) {
+        cfg_error(cfg, "metrics '%s' is no address of this machine alone, such as 127.0.0.1:9464, nor none",
+                  value);
+        return -1;
+    }
+    return 0;
+}
+
 /* Called for each as it is read: the last one is new. */
 static int
 check_folder(cfg_t *cfg, cfg_opt_t *opt)
@@ -260,6 +276,8 @@ take_values(cfg_t *cfg, struct config *config)
     config->announce = strdup(cfg_getstr(cfg, "announce"));
     config->line = line_of(cfg, &(struct line_settings){ .profile = PROFILE_LAN });
     config->proxy = proxy_of(cfg, "");
+    const char *metrics = cfg_getstr(cfg, "metrics");
+    config->metrics = strdup(strcmp(metrics, METRICS_NONE) == 0 ? "" : metrics);
     config->handshake_ms = cfg_getint(cfg, "handshake_ms");
     config->heartbeat_ms = cfg_getint(cfg, "heartbeat_ms");
     config->map_mib = cfg_getint(cfg, "map_mib");
@@ -268,7 +286,7 @@ take_values(cfg_t *cfg, struct config *config)
     size_t count = cfg_size(cfg, "peer");
     config->peers = calloc(count + 1, sizeof *config->peers);
     if (config->name == NULL || config->listen == NULL || config->announce == NULL || config->peers == NULL ||
-        config->proxy == NULL || take_folders(cfg, config) != ERR_OK) {
+        config->proxy == NULL || config->metrics == NULL || take_folders(cfg, config) != ERR_OK) {
         return ERR_MEMORY;
     }
     for (unsigned n = 0; n < count; n++) {
@@ -456,6 +474,7 @@ config_read(const char *path, struct config *config_out, struct config_fault *fa
         CFG_INT("heartbeat_ms", HEARTBEAT_MS_DEFAULT, CFGF_NONE),
         CFG_INT("map_mib", MAP_MIB_DEFAULT, CFGF_NONE),
         CFG_STR("sandbox", "on", CFGF_NONE),
+        CFG_STR("metrics", "", CFGF_NONE),
         CFG_STR("log_level", "info", CFGF_NONE),
         CFG_STR_LIST("folders", FOLDERS_DEFAULT, CFGF_NONE),
         CFG_SEC("peer", peer_options, CFGF_TITLE | CFGF_MULTI | CFGF_NO_TITLE_DUPES),
@@ -480,6 +499,7 @@ config_read(const char *path, struct config *config_out, struct config_fault *fa
     cfg_set_validate_func(cfg, "heartbeat_ms", check_heartbeat);
     cfg_set_validate_func(cfg, "map_mib", check_map);
     cfg_set_validate_func(cfg, "sandbox", check_sandbox);
+    cfg_set_validate_func(cfg, "metrics", check_metrics);
     cfg_set_validate_func(cfg, "log_level", check_level);
     cfg_set_validate_func(cfg, "folders", check_folder);
     err = parse_file(cfg, path, fault_out);
@@ -551,11 +571,12 @@ config_compare(const struct config *before, const struct config *after, struct c
     bool listen = strcmp(before->listen, after->listen) != 0;
     bool handshake = before->handshake_ms != after->handshake_ms;
     bool heartbeat = before->heartbeat_ms != after->heartbeat_ms;
+    bool metrics = strcmp(before->metrics, after->metrics) != 0;
     bool map = before->map_mib != after->map_mib;
     bool sandbox = !before->sandbox_fixed && before->sandbox != after->sandbox;
     bool folders = folders_differ(before, after);
 
-    *changes_out = (struct config_changes){ .net = listen || handshake || heartbeat,
+    *changes_out = (struct config_changes){ .net = listen || handshake || heartbeat || metrics,
                                             .restart = map || sandbox || folders };
     note(changes_out, "name", strcmp(before->name, after->name) != 0);
     note(changes_out, "listen", listen);
@@ -572,6 +593,7 @@ config_compare(const struct config *before, const struct config *after, struct c
     note(changes_out, "map_mib", map);
     note(changes_out, "sandbox", sandbox);
     note(changes_out, "folders", folders);
+    note(changes_out, "metrics", metrics);
     note(changes_out, "log_level", before->log_level != after->log_level);
     note(changes_out, "peer", peers_differ(before, after));
 }
@@ -594,6 +616,7 @@ config_free(struct config *config)
     free(config->listen);
     free(config->announce);
     free(config->proxy);
+    free(config->metrics);
     memset(config, 0, sizeof *config);
 }
 
@@ -642,6 +665,8 @@ config_write_example(const char *name, const char *listen, struct buf *out)
              "# system has) or off.\nsandbox = on\n\n"
              "# What is logged: error, warning, notice, info or debug, each with what is more important.\n"
              "log_level = info\n\n"
+             "# Where a Prometheus on this machine is shown metrics, such as 127.0.0.1:9464; or none.\n"
+             "metrics = none\n\n"
              "# Where backups and bundles may be written and read, beside the state directory itself.\n"
              "folders = " FOLDERS_DEFAULT "\n\n");
     buf_put_text(

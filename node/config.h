@@ -33,6 +33,7 @@ struct config {
     char *announce;            /* endpoint that others should dial; "": none */
     struct line_settings line; /* of peers for which nothing else was said */
     char *proxy;               /* likewise */
+    char *metrics;             /* address of loopback where they are shown; "": nowhere */
     long handshake_ms;
     long heartbeat_ms;        /* 0: none */
     long map_mib;             /* what the database may grow to before it is doubled */

@@ -29,8 +29,10 @@ enum {
     FIRST_TURNS_MAX = 8,
     SLOW_MS = 2000,               /* a turn that people notice */
     URGENT_REDIAL_MS = 60 * 1000, /* between calls for urgent news on one metered line */
-    RETRY_MS = 5000,              /* after a turn that failed */
-    STOP_MS_MAX = 2000,           /* to say goodbye to peers */
+    METRICS_MS = 1000,
+    FOLLOW_MS = 1000,
+    RETRY_MS = 5000,    /* after a turn that failed */
+    STOP_MS_MAX = 2000, /* to say goodbye to peers */
     STATED_ENDPOINT_S = 400 * 24 * 3600,
     HOUR_MS = 3600 * 1000,
     REWRITE_MS_MAX = 6 * 3600 * 1000, /* of a large replica on a slow disk */
@@ -54,6 +56,10 @@ struct loop {
     uint64_t watchdog_ms;
     struct pulse pulse;
     struct recent *recent;
+    struct buf metrics; /* as they were told last */
+    uint64_t metrics_ms;
+    bool metrics_due;
+    uint64_t follow_ms;   /* when peers were looked at last */
     uint64_t generation;  /* of the roster, as net knows it */
     uint64_t rights_hour; /* of the wall clock, when rights were last looked at: certificates end */
     bool peers_due;       /* what is kept of them is to be read again */
@@ -300,6 +306,9 @@ channel_begin(struct loop *loop, int fd)
     crypto_wipe(&first, sizeof first);
     push_roster(loop);
     channel_put_listen(&loop->channel, span_text(config->listen));
+    if (config->metrics != NULL && config->metrics[0] != '\0') {
+        channel_put_serve(&loop->channel, span_text(config->metrics));
+    }
     for (size_t n = 0; n < peers_count(loop->peers); n++) {
         struct peer *peer = peers_at(loop->peers, n);
 
@@ -502,6 +511,9 @@ on_frame(struct loop *loop, const struct channel_frame *frame)
         break;
     case CHANNEL_REFUSED:
         status_refused(&loop->status, reason_text(frame->reason), frame->count);
+        break;
+    case CHANNEL_SCRAPED:
+        loop->metrics_due = true;
         break;
     case CHANNEL_PONG:
         pulse_heard(&loop->pulse);
@@ -900,6 +912,34 @@ work(struct loop *loop)
     return err;
 }
 
+/* Whoever asks more often than once a second, be it net by itself, costs nothing. */
+static void
+tell_metrics(struct loop *loop)
+{
+    if (!loop->metrics_due || !loop->channel_open) {
+        return;
+    }
+    loop->metrics_due = false;
+    if (loop->metrics.size == 0 || steady_ms(loop) - loop->metrics_ms >= METRICS_MS) {
+        loop->metrics.size = 0;
+        loop->metrics_ms = steady_ms(loop);
+        if (!serve_metrics(loop->serve, &loop->metrics) || loop->metrics.size > CHANNEL_METRICS_BYTES_MAX) {
+            buf_free(&loop->metrics);
+        }
+    }
+    channel_put_metrics(&loop->channel, buf_span(&loop->metrics));
+}
+
+/* How long ago each peer held the same as we do is known to the second. */
+static void
+follow_peers(struct loop *loop)
+{
+    if (steady_ms(loop) - loop->follow_ms >= FOLLOW_MS) {
+        loop->follow_ms = steady_ms(loop);
+        serve_follow_peers(loop->serve);
+    }
+}
+
 /* Let answers leave. Nobody hears of an entry of ours that the anchor does not know. */
 static enum err
 flush(struct loop *loop)
@@ -916,6 +956,8 @@ flush(struct loop *loop)
     } else {
         log_event("anchor-failed", "err=%s", err_code(err));
     }
+    follow_peers(loop);
+    tell_metrics(loop);
     if (loop->channel_open) {
         channel_write(&loop->channel);
     }
@@ -1178,6 +1220,7 @@ loop_open(struct loop **loop_out, const struct loop_options *options)
     loop->restored = replica_is_restored(options->replica, NULL);
     loop->answered = loop->restored && replica_is_answered(options->replica);
     loop->generation = UINT64_MAX;
+    loop->status.started_steady_ms = world_steady_ms(&options->world->world);
     loop->status.started_ms = world_wall_ms(&options->world->world);
     loop->status.memory_locks = crypto_memory_locks();
     loop->watchdog_ms = notify_watchdog_ms();
@@ -1225,6 +1268,7 @@ loop_close(struct loop **loop_in)
     serve_free(&loop->serve);
     log_watch(NULL, NULL);
     recent_free(&loop->recent);
+    buf_free(&loop->metrics);
     api_close(&loop->api);
     gossip_close(&loop->gossip);
     peers_free(&loop->peers);

@@ -1,15 +1,18 @@
 #include "node/net.h"
 
 #include "node/channel.h"
+#include "node/scrape.h"
 #include "store/base/log.h"
 
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <time.h>
 #include <unistd.h>
 
 enum {
@@ -31,15 +34,26 @@ struct waiting {
 struct net {
     struct channel channel;
     struct link *link;
+    struct scrape *scrape; /* NULL: metrics are not served */
     struct waiting waiting[LINK_PEERS_MAX];
     size_t waiting_count;
     bool memory_locks;
 };
 
+static uint64_t
+now_ms(void)
+{
+    struct timespec now = { 0 };
+
+    (void)clock_gettime(CLOCK_MONOTONIC, &now);
+    return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+}
+
 /* Exit without running what libraries left to be run: nothing here is worth saving. */
 _Noreturn static void
 stop(struct net *net, int status)
 {
+    scrape_close(&net->scrape);
     link_close(&net->link);
     channel_close(&net->channel);
     _exit(status);
@@ -268,6 +282,21 @@ take_dial(struct net *net, const struct channel_frame *frame)
 }
 
 static void
+take_serve(struct net *net, struct span address)
+{
+    char text[ENDPOINT_BYTES];
+
+    (void)snprintf(text, sizeof text, "%.*s", (int)address.size, (const char *)address.data);
+    scrape_close(&net->scrape);
+    link_watch(net->link, -1);
+    if (scrape_open(&net->scrape, text) != ERR_OK) {
+        channel_put_warn(&net->channel, LINK_METRICS_NOT_SERVED, 1);
+        return;
+    }
+    link_watch(net->link, scrape_fd(net->scrape));
+}
+
+static void
 take_order(struct net *net, struct channel_frame *frame)
 {
     /* The key comes first, and once. */
@@ -296,6 +325,14 @@ take_order(struct net *net, struct channel_frame *frame)
         break;
     case CHANNEL_ROOM:
         link_set_room(net->link, &frame->device_id, frame->has_room);
+        break;
+    case CHANNEL_SERVE:
+        take_serve(net, frame->endpoint);
+        break;
+    case CHANNEL_METRICS:
+        if (net->scrape != NULL) {
+            scrape_answer(net->scrape, frame->bytes, now_ms());
+        }
         break;
     case CHANNEL_PING:
         channel_put_pong(&net->channel);
@@ -368,10 +405,18 @@ turn(struct net *net)
 
     events = (short)(channel_queued(&net->channel) > 0 ? events | POLLOUT : events);
     uint32_t timeout_ms = net->waiting_count > 0 ? RETRY_MS : IDLE_MS;
+    if (net->scrape != NULL) {
+        uint32_t scrape_ms = scrape_wait_ms(net->scrape, now_ms());
+
+        timeout_ms = scrape_ms < timeout_ms ? scrape_ms : timeout_ms;
+    }
     short ready = link_wait(net->link, timeout_ms, net->channel.fd, events);
     if (ready != 0) {
         channel_read(&net->channel);
         take_orders(net);
+    }
+    if (net->scrape != NULL && scrape_work(net->scrape, now_ms())) {
+        channel_put_scraped(&net->channel);
     }
     send_all_waiting(net);
     /* Nothing new is read from peers while the store is behind. */

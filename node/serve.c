@@ -1,5 +1,6 @@
 #include "node/call.h"
 #include "node/json_memory.h"
+#include "node/metrics.h"
 
 #include "store/base/cbor.h"
 #include "store/base/log.h"
@@ -76,6 +77,7 @@ static const struct call_kind kinds[] = {
     { "actor.add", call_actor_add, true, false, false },
     { "actor.change", call_actor_change, true, false, false },
     { "journal.watch", call_journal_watch, false, true, false },
+    { "metrics", call_metrics, false, false, false },
     { "log.list", call_log_list, false, false, false },
     { "log.watch", call_log_watch, false, false, false },
     { "erase.plan", call_erase_plan, false, true, false },
@@ -1516,6 +1518,39 @@ serve_work(struct serve *serve)
     }
     bool more = work_on_bundle(serve);
     return work_on_backup(serve) || more;
+}
+
+bool
+serve_metrics(struct serve *serve, struct buf *out)
+{
+    static const struct api_request nobody;
+    struct metrics metrics = { .out = *out };
+    struct table_txn *txn = NULL;
+    struct call call;
+
+    if (replica_roster(serve->options.replica) == NULL ||
+        replica_begin_read(serve->options.replica, &txn) != ERR_OK) {
+        return false;
+    }
+    call_begin(serve, &call, &nobody, txn);
+    bool good = metrics_put_all(&call, &metrics);
+    *out = metrics.out;
+    call_end(&call);
+    replica_end_read(serve->options.replica, &txn);
+    return good;
+}
+
+void
+serve_follow_peers(struct serve *serve)
+{
+    static const struct api_request nobody;
+    struct call call;
+
+    if (replica_roster(serve->options.replica) != NULL) {
+        call_begin(serve, &call, &nobody, NULL);
+        peers_follow_complete(&call);
+        call_end(&call);
+    }
 }
 
 void

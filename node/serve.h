@@ -58,6 +58,12 @@ MUST_CHECK bool serve_stop(struct serve *serve);
 /* How the turn ended. Any error: what it would have changed is refused with that. */
 void serve_turn_ended(struct serve *serve, enum err err);
 
+/* Append every metric. False: it cannot be told now; what was appended is to be dropped. */
+MUST_CHECK bool serve_metrics(struct serve *serve, struct buf *out);
+
+/* Note which peers hold the same as we do: about once a second. */
+void serve_follow_peers(struct serve *serve);
+
 /* Run what only reads, between turns, and answer everything, in order; then tell subscribers. Clients that have no room
  * are answered later. */
 void serve_answer(struct serve *serve);

@@ -30,8 +30,8 @@ no_memory(struct call *call)
 }
 
 /* Both environments: what is read of either is what this node stands on. */
-static void
-read_store(struct call *call, struct checkup_facts *facts)
+void
+checkup_read_store(struct call *call, struct checkup_facts *facts)
 {
     struct table_env *const envs[] = { replica_env(call->replica), replica_keys_env(call->replica) };
     const struct journal *journal = replica_journal(call->replica);
@@ -68,8 +68,8 @@ read_store(struct call *call, struct checkup_facts *facts)
 }
 
 /* Of every compartment that this device reads and whose key is made anew. */
-static bool
-read_epochs(struct call *call, struct checkup_facts *facts)
+bool
+checkup_read_epochs(struct call *call, struct checkup_facts *facts)
 {
     size_t room = roster_compartment_count(call->roster);
     struct checkup_epoch *epochs = arena_take_array(&call->arena, room + 1, sizeof *epochs);
@@ -199,8 +199,8 @@ read_clocks(const json_t *ahead, struct checkup_facts *facts)
     }
 }
 
-static void
-read_waiting(struct call *call, struct checkup_facts *facts)
+void
+checkup_read_waiting(struct call *call, struct checkup_facts *facts)
 {
     const struct journal *journal = replica_journal(call->replica);
     struct replica_setbacks setbacks = replica_setbacks(call->replica);
@@ -251,10 +251,10 @@ call_doctor(struct call *call)
     facts.confinement.known = facts.confinement.known && sandbox_is_built_in();
     facts.sandbox_missing =
         options->status->sandbox_missing[0] == '\0' ? NULL : options->status->sandbox_missing;
-    read_store(call, &facts);
+    checkup_read_store(call, &facts);
     read_clocks(ahead, &facts);
-    read_waiting(call, &facts);
-    if (checks != NULL && read_epochs(call, &facts) && read_peers(call, &facts) &&
+    checkup_read_waiting(call, &facts);
+    if (checks != NULL && checkup_read_epochs(call, &facts) && read_peers(call, &facts) &&
         read_forks(call, forks, &facts)) {
         const struct checkup_sink sink = { checks, add_line };
 

@@ -18,6 +18,7 @@ struct status_count {
 
 struct status {
     uint64_t started_ms; /* wall clock */
+    uint64_t started_steady_ms;
     uint64_t turns;
     uint64_t turns_failed;
     uint64_t strays; /* frames of devices that are no members */

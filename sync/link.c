@@ -96,7 +96,8 @@ struct link {
     struct hash message_device;
     char *directory; /* where a tunnel's socket stands for a moment; NULL: nowhere */
     uint32_t tunnel_number;
-    zmq_pollitem_t items[(2 + TUNNEL_FDS) * LINK_PEERS_MAX + 4];
+    zmq_pollitem_t items[(2 + TUNNEL_FDS) * LINK_PEERS_MAX + 5];
+    int watched; /* -1: none */
 };
 
 static uint64_t
@@ -826,6 +827,7 @@ link_open(struct link **link_out, const struct link_options *options)
     if (link == NULL) {
         goto fail;
     }
+    link->watched = -1;
     zmq_msg_init(&link->message);
     link->options = *options;
     fill_defaults(&link->options);
@@ -1540,6 +1542,12 @@ put_tunnel_items(const struct outbound *out, zmq_pollitem_t *items)
     return TUNNEL_FDS;
 }
 
+void
+link_watch(struct link *link, int fd)
+{
+    link->watched = fd;
+}
+
 short
 link_wait(struct link *link, uint32_t timeout_ms, int fd, short events)
 {
@@ -1558,6 +1566,9 @@ link_wait(struct link *link, uint32_t timeout_ms, int fd, short events)
             items[item_count++] = (zmq_pollitem_t){ .socket = out->monitor, .events = ZMQ_POLLIN };
         }
         item_count += put_tunnel_items(out, items + item_count);
+    }
+    if (link->watched >= 0) {
+        items[item_count++] = (zmq_pollitem_t){ .fd = link->watched, .events = ZMQ_POLLIN };
     }
     if (zmq_poll(items, item_count, (long)wait_ms_max(link, timeout_ms)) < 0) {
         assert(errno == EINTR);

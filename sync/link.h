@@ -116,5 +116,8 @@ void link_pause(struct link *link, bool paused);
  * (poll.h: POLLIN, POLLOUT). Gives what `fd` has. */
 short link_wait(struct link *link, uint32_t timeout_ms, int fd, short events);
 
+/* Have link_wait wake up when `fd` can be read, too; -1: no more. */
+void link_watch(struct link *link, int fd);
+
 /* The next event; false: none. Call it until then after each link_wait. */
 bool link_next(struct link *link, struct link_event *event_out);

@@ -54,6 +54,7 @@ reason_text(enum link_reason reason)
         [LINK_MEMORY_NOT_LOCKED] = "memory cannot be locked: the transport key may reach the swap area",
         [LINK_SANDBOX_INCOMPLETE] = "the sandbox of the net process is not whole",
         [LINK_BAD_ORDER] = "an order of the store could not be carried out",
+        [LINK_METRICS_NOT_SERVED] = "metrics cannot be shown where node.conf says: the address is taken",
     };
 
     return (unsigned)reason < LINK_REASON_COUNT ? texts[reason] : texts[LINK_NO_REASON];

@@ -155,7 +155,7 @@ extern const struct noun case_noun, record_noun, search_noun, urgent_noun, board
     duplicate_noun, consent_noun, import_noun, export_noun, stats_noun, snapshot_noun, peer_noun, sync_noun,
     status_noun, device_noun, held_noun, erase_noun, epoch_noun, digest_noun, codebook_noun, actor_noun,
     audit_noun, backup_noun, bundle_noun, blob_noun, completion_noun, why_noun, inspect_noun, doctor_noun,
-    offices_noun, top_noun, about_noun, log_noun;
+    offices_noun, top_noun, about_noun, log_noun, metrics_noun;
 
 /* All of them, in the order of the help; ends with NULL. */
 extern const struct noun *const nouns[];

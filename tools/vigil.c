@@ -11,12 +11,12 @@
 enum { WAIT_SECONDS = 60, WAIT_SECONDS_MAX = 86400, NAMES_MAX = 40 };
 
 const struct noun *const nouns[] = {
-    &case_noun,     &record_noun,    &search_noun,     &urgent_noun,   &board_noun,  &conflict_noun,
-    &why_noun,      &duplicate_noun, &consent_noun,    &import_noun,   &export_noun, &stats_noun,
-    &snapshot_noun, &peer_noun,      &sync_noun,       &status_noun,   &device_noun, &held_noun,
-    &erase_noun,    &epoch_noun,     &digest_noun,     &codebook_noun, &actor_noun,  &audit_noun,
-    &backup_noun,   &inspect_noun,   &bundle_noun,     &blob_noun,     &doctor_noun, &offices_noun,
-    &top_noun,      &log_noun,       &completion_noun, &about_noun,    NULL,
+    &case_noun,     &record_noun,    &search_noun,  &urgent_noun,     &board_noun,  &conflict_noun,
+    &why_noun,      &duplicate_noun, &consent_noun, &import_noun,     &export_noun, &stats_noun,
+    &snapshot_noun, &peer_noun,      &sync_noun,    &status_noun,     &device_noun, &held_noun,
+    &erase_noun,    &epoch_noun,     &digest_noun,  &codebook_noun,   &actor_noun,  &audit_noun,
+    &backup_noun,   &inspect_noun,   &bundle_noun,  &blob_noun,       &doctor_noun, &offices_noun,
+    &top_noun,      &log_noun,       &metrics_noun, &completion_noun, &about_noun,  NULL,
 };
 
 static const struct noun *

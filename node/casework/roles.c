@@ -65,6 +65,7 @@ static const struct {
     { "conflict.show", PEOPLE },
     { "conflict.resolve", PEOPLE },
     { "journal.watch", PEOPLE },
+    { "metrics", EVERYBODY },
     { "log.list", TENDING | ROLE_RELAY },
     { "log.watch", TENDING | ROLE_RELAY },
     { "duplicate.list", PEOPLE },

@@ -32,7 +32,7 @@ struct office {
     struct key_pair pair;
     struct hash device_id;
     char endpoint[ENDPOINT_BYTES];
-    uint64_t counts[CHANNEL_PONG + 1]; /* frames, by type */
+    uint64_t counts[CHANNEL_SCRAPED + 1]; /* frames, by type */
     enum link_reason reason;           /* the last */
     bool has_room;
     struct buf last; /* the message that came last */
