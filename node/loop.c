@@ -916,7 +916,7 @@ work(struct loop *loop)
 static void
 tell_metrics(struct loop *loop)
 {
-    if (!loop->metrics_due || !loop->channel_open) {
+    if (!loop->metrics_due || !loop->channel_open || channel_queued(&loop->channel) > CHANNEL_QUEUE_BYTES) {
         return;
     }
     loop->metrics_due = false;

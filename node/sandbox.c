@@ -61,9 +61,9 @@ enum place {
     AT_PATH,
     AT_DIRECTORY,
     AT_FOLDERS,
-    AT_CONFIG,  /* the folder to which node.conf points, if that is a link */
-    AT_OWN_FDS, /* what this process has open */
-    AT_LOADER,  /* of shared objects */
+    AT_CONFIG, /* the folder to which node.conf points, if that is a link */
+    AT_OWN,    /* what the kernel says of this process */
+    AT_LOADER, /* of shared objects */
 };
 
 static const struct path_rule {
@@ -75,7 +75,8 @@ static const struct path_rule {
     { S | C, AT_DIRECTORY, KEEP_ALL, NULL },
     { S, AT_FOLDERS, KEEP_FILES, NULL },
     { S, AT_CONFIG, READ, NULL },
-    { S | C, AT_OWN_FDS, LIST, "/proc/self/fd" },
+    { S | C, AT_OWN, LIST, "/proc/self/fd" },
+    { S, AT_OWN, READ, "/proc/self/statm" },   /* how much memory it has */
     { S, AT_PATH, READ, "/usr/share/locale" }, /* names of countries and languages */
     { N | L, AT_DIRECTORY, MAKE_SOCKET | REMOVE, NULL },
     /* Looking up names. resolv.conf is replaced by another file whenever the network changes, so that its folder has to be named. */
@@ -487,9 +488,9 @@ note_loader(struct dl_phdr_info *info, size_t size, void *path_out)
 static int
 allow_place(int ruleset, const struct path_rule *rule, const struct sandbox_options *options, uint64_t rights)
 {
-    static int own_fds = -1;
     const char *loader = NULL;
     int error = 0;
+    int held = -1;
 
     switch (rule->place) {
     case AT_DIRECTORY:
@@ -503,9 +504,9 @@ allow_place(int ruleset, const struct path_rule *rule, const struct sandbox_opti
         return error;
     case AT_CONFIG:
         return options->directory == NULL ? 0 : allow_config(ruleset, options->directory, rights);
-    case AT_OWN_FDS:
-        /* Files of /proc are made anew when nobody holds them, and the rule would be of one that is no more. */
-        return allow_path(ruleset, rule->path, rights, &own_fds);
+    case AT_OWN:
+        /* Files of /proc are made anew when nobody holds them, and the rule would be of one that is no more: this one is held for good. */
+        return allow_path(ruleset, rule->path, rights, &held);
     case AT_LOADER:
         (void)dl_iterate_phdr(note_loader, &loader);
         return loader == NULL || loader[0] == '\0' ? 0 : allow_path(ruleset, loader, rights, NULL);

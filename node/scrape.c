@@ -11,7 +11,7 @@
 #include <sys/epoll.h>
 #include <unistd.h>
 
-enum { BACKLOG = 4, EVENTS_MAX = SCRAPE_CLIENTS_MAX + 1 };
+enum { BACKLOG = 4, EVENTS_MAX = SCRAPE_CLIENTS_MAX + 1, REST_MS = 1000 };
 
 enum client_state { CLIENT_FREE, CLIENT_READS, CLIENT_WAITS, CLIENT_WRITES };
 
@@ -29,6 +29,8 @@ struct scrape {
     int listener;
     int epoll;
     bool asked; /* and not answered yet */
+    bool rests; /* no file descriptor was left: nobody is accepted until: */
+    uint64_t rests_until_ms;
     struct client clients[SCRAPE_CLIENTS_MAX];
 };
 
@@ -272,11 +274,25 @@ read_in(struct scrape *scrape, struct client *client)
     }
 }
 
+/* Whoever waits to be accepted would wake us again and again. */
+static void
+rest(struct scrape *scrape, bool rests)
+{
+    struct epoll_event event = { .events = rests ? 0 : EPOLLIN, .data.ptr = NULL };
+
+    scrape->rests = rests;
+    (void)epoll_ctl(scrape->epoll, EPOLL_CTL_MOD, scrape->listener, &event);
+}
+
 static void
 accept_one(struct scrape *scrape, uint64_t now_ms)
 {
     int fd = accept4(scrape->listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
 
+    if (fd < 0 && (errno == EMFILE || errno == ENFILE || errno == ENOMEM || errno == ENOBUFS)) {
+        rest(scrape, true);
+        scrape->rests_until_ms = now_ms + REST_MS;
+    }
     if (fd < 0) {
         return;
     }
@@ -389,6 +405,10 @@ bool
 scrape_work(struct scrape *scrape, uint64_t now_ms)
 {
     struct epoll_event events[EVENTS_MAX];
+
+    if (scrape->rests && now_ms >= scrape->rests_until_ms) {
+        rest(scrape, false);
+    }
     int count = epoll_wait(scrape->epoll, events, EVENTS_MAX, 0);
 
     for (int n = 0; n < count; n++) {
@@ -427,7 +447,8 @@ scrape_answer(struct scrape *scrape, struct span text, uint64_t now_ms)
 uint32_t
 scrape_wait_ms(const struct scrape *scrape, uint64_t now_ms)
 {
-    uint32_t wait = UINT32_MAX;
+    uint64_t rest_ms = scrape->rests_until_ms > now_ms ? scrape->rests_until_ms - now_ms : 0;
+    uint32_t wait = scrape->rests ? (uint32_t)rest_ms : UINT32_MAX;
 
     for (size_t n = 0; n < SCRAPE_CLIENTS_MAX; n++) {
         const struct client *client = &scrape->clients[n];

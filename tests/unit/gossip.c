@@ -1409,7 +1409,7 @@ END_TEST
 
 /* A peer that sends more than it may is cut off. */
 /* A chunk that is no chunk costs its log a while; one too many costs the session. */
-START_TEST(more_than_the_credit_ends_the_session)
+START_TEST(n10_more_than_the_credit_ends_the_session)
 {
     static uint8_t zeros[65536];
     uint8_t descriptor[DESCRIPTOR_BYTES];
@@ -1443,6 +1443,55 @@ START_TEST(more_than_the_credit_ends_the_session)
     ck_assert_uint_eq(first_of(FRAME_DENY)->mode, DENY_MALFORMED);
     const struct gossip_peer_status *status = gossip_status(nodes[0].gossip, &count);
     ck_assert_str_eq(status->last_error, "more was sent than the credit allowed");
+}
+END_TEST
+
+/* Virtual time until `entries` are on node 0, in rounds of a line; node 2 says whatever comes to its mind in each, if it floods. */
+static uint64_t
+rounds_until(size_t entries, bool floods)
+{
+    static const uint8_t garbage[] = { 0x0b, 0x00, 0xff, 0xff };
+    uint64_t rounds = 0;
+    size_t without;
+
+    while (holding_entries(&nodes[0].holding, &without) < entries) {
+        for (int n = 0; floods && n < 500; n++) {
+            gossip_receive(nodes[0].gossip, 2, span_of(garbage, sizeof garbage), now_ms);
+        }
+        run(5, NULL);
+        rounds++;
+        ck_assert_uint_lt(rounds, 10000);
+    }
+    return rounds;
+}
+
+START_TEST(n10_who_floods_keeps_nobody_else_waiting)
+{
+    size_t count;
+
+    add_node();
+    add_node();
+    add_node();
+    for (uint32_t peer = 1; peer < 3; peer++) {
+        share(0, peer, CONTROL);
+        share(0, peer, CASES);
+        connect_nodes(0, peer);
+    }
+    ck_assert(run(60 * 1000, all_know));
+    write_own(1, CASES, LANE_NORMAL, 500);
+    uint64_t quiet = rounds_until(500, false);
+    write_own(1, CASES, LANE_NORMAL, 500);
+    uint64_t flooded = rounds_until(1000, true);
+    ck_assert_uint_lt(flooded, quiet + 2);
+    expect_whole(0, 1000);
+    const struct gossip_peer_status *peers = gossip_status(nodes[0].gossip, &count);
+    ck_assert_uint_eq(count, 2);
+    for (size_t n = 0; n < count; n++) {
+        bool flooder = hash_equal(&peers[n].device_id, &nodes[2].device_id);
+
+        ck_assert_int_eq(peers[n].state == GOSSIP_REFUSED, flooder);
+        ck_assert_int_eq(peers[n].frames_malformed + peers[n].frames_stray > 0, flooder);
+    }
 }
 END_TEST
 
@@ -2708,7 +2757,8 @@ main(void)
         a_run_that_ends_on_one_branch_only_reaches_a_third_node,
         more_than_the_credit_comes_over_in_pieces,
         a_link_without_room_loses_nothing,
-        more_than_the_credit_ends_the_session,
+        n10_who_floods_keeps_nobody_else_waiting,
+        n10_more_than_the_credit_ends_the_session,
         an_author_that_is_unknown_is_asked_for_again,
         a_node_that_is_full_stops_its_peer_and_goes_on_later,
         u3_a_flipped_bit_is_refused_and_counted_and_the_session_lives,

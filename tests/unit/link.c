@@ -2,6 +2,7 @@
 #include "tests/support/fake_proxy.h"
 #include "tests/support/stranger.h"
 
+#include "node/resident.h"
 #include "sync/endpoint.h"
 #include "sync/link.h"
 
@@ -806,7 +807,7 @@ START_TEST(n3_other_mechanisms_and_older_protocols_and_garbage_are_cut_off_after
 }
 END_TEST
 
-START_TEST(a_silent_stranger_is_cut_off_after_the_handshake_time)
+START_TEST(n7_a_silent_stranger_is_cut_off_after_the_handshake_time)
 {
     struct link_options options = options_of(ada);
     struct stranger stranger;
@@ -890,7 +891,7 @@ disperse(pid_t pid)
     waitpid(pid, NULL, 0);
 }
 
-START_TEST(a_crowd_at_the_door_is_limited_and_does_not_keep_a_friend_out)
+START_TEST(n6_a_crowd_at_the_door_is_limited_and_does_not_keep_a_friend_out)
 {
     struct link_options options = options_of(ada);
 
@@ -929,13 +930,15 @@ START_TEST(without_file_descriptors_listening_rests_and_starts_again)
 }
 END_TEST
 
-START_TEST(a_header_that_declares_256_mebibytes_ends_the_connection)
+START_TEST(n7_a_header_that_declares_256_mebibytes_ends_the_connection)
 {
     static const uint8_t command[] = { 6, 0, 0, 0, 0, 0x10, 0, 0, 0 };
     static const uint8_t message[] = { 2, 0, 0, 0, 0, 0x10, 0, 0, 0 };
     struct stranger stranger;
     struct buf metadata = { 0 };
 
+    uint64_t before = resident_bytes();
+    ck_assert_uint_gt(before, 0);
     stranger_open(&stranger, ada->port, NULL);
     stranger_greet(&stranger, "CURVE");
     stranger_say(&stranger, command, sizeof command);
@@ -950,6 +953,8 @@ START_TEST(a_header_that_declares_256_mebibytes_ends_the_connection)
     ck_assert_soon_of(&stranger, stranger.ended);
     stranger_close(&stranger);
     buf_free(&metadata);
+    /* Nothing was set aside for what it declared. */
+    ck_assert_uint_lt(resident_bytes(), before + (16 << 20));
 }
 END_TEST
 
@@ -1083,7 +1088,7 @@ START_TEST(messages_in_parts_or_without_a_byte_are_refused_and_their_sender_cut_
 }
 END_TEST
 
-START_TEST(a_message_that_never_ends_is_cut_off)
+START_TEST(n7_a_message_that_never_ends_is_cut_off)
 {
     static uint8_t part[512 * 1024];
     struct stranger stranger;
@@ -1406,16 +1411,16 @@ SUITE_MAIN_WITH(
     what_came_before_the_line_broke_is_read_to_its_end, a_connection_on_which_nothing_is_said_stays,
     every_reason_has_words_of_its_own, n1_a_stranger_gets_not_one_byte_after_its_handshake_failed,
     n3_other_mechanisms_and_older_protocols_and_garbage_are_cut_off_after_the_greeting,
-    a_silent_stranger_is_cut_off_after_the_handshake_time, n2_with_a_handler_that_hangs_nobody_comes_in,
-    a_crowd_at_the_door_is_limited_and_does_not_keep_a_friend_out,
+    n7_a_silent_stranger_is_cut_off_after_the_handshake_time, n2_with_a_handler_that_hangs_nobody_comes_in,
+    n6_a_crowd_at_the_door_is_limited_and_does_not_keep_a_friend_out,
     without_file_descriptors_listening_rests_and_starts_again,
-    a_header_that_declares_256_mebibytes_ends_the_connection,
+    n7_a_header_that_declares_256_mebibytes_ends_the_connection,
     n4_a_device_that_claims_to_be_another_is_taken_for_itself,
     n8_a_recorded_connection_that_is_sent_again_is_not_heard,
     n4_two_keys_with_one_routing_id_are_never_confused,
     who_left_the_list_before_its_first_message_is_not_heard,
     messages_in_parts_or_without_a_byte_are_refused_and_their_sender_cut_off,
-    a_message_that_never_ends_is_cut_off,
+    n7_a_message_that_never_ends_is_cut_off,
     n4_an_identity_from_a_listener_without_a_handler_or_with_an_empty_one_is_never_believed,
     through_a_proxy_messages_go_both_ways_and_it_alone_knows_the_name,
     a_peer_with_a_proxy_is_never_dialled_past_it, a_proxy_that_refuses_is_asked_once_for_each_attempt,

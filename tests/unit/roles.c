@@ -38,7 +38,8 @@ static const struct {
     { "record.export", "crh---" },    { "stats.tables", "crh---" },     { "stats.table", "crh---" },
     { "snapshot.draft", "-rh---" },   { "snapshot.make", "-rh---" },    { "snapshot.list", "crh-a-" },
     { "snapshot.show", "crh-a-" },    { "snapshot.verify", "crh-a-" },  { "doctor", "crhoay" },
-    { "offices", "crhoa-" },          { "sync.lines", "crhoay" },
+    { "offices", "crhoa-" },          { "sync.lines", "crhoay" },       { "log.list", "--ho-y" },
+    { "log.watch", "--ho-y" },        { "metrics", "crhoay" },
 };
 
 START_TEST(every_cell_of_the_table_is_as_it_should_be)
