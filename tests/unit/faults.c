@@ -301,7 +301,7 @@ try_one(enum err (*ask)(void), unsigned nth, enum how how, bool for_ever)
 }
 
 static void
-sweep(const char *what, enum err (*ask)(void), unsigned calls_min)
+expect_nothing_lost(const char *what, enum err (*ask)(void), unsigned calls_min)
 {
     unsigned tries = 0;
 
@@ -328,19 +328,19 @@ sweep(const char *what, enum err (*ask)(void), unsigned calls_min)
 
 START_TEST(i4_whichever_write_of_a_new_record_fails_nothing_is_lost)
 {
-    sweep("a new record", ask_new, 5);
+    expect_nothing_lost("a new record", ask_new, 5);
 }
 END_TEST
 
 START_TEST(i4_whichever_write_of_a_change_fails_nothing_is_lost)
 {
-    sweep("a change", ask_change, 5);
+    expect_nothing_lost("a change", ask_change, 5);
 }
 END_TEST
 
 START_TEST(i4_whichever_write_of_a_start_fails_nothing_is_lost)
 {
-    sweep("a start and a change", ask_open, 5);
+    expect_nothing_lost("a start and a change", ask_open, 5);
 }
 END_TEST
 
