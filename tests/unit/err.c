@@ -11,7 +11,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
 #include <unistd.h>
 
 static char directory[64];
@@ -72,18 +71,34 @@ nothing_goes_wrong(void)
     return vault_open(directory, span_text("a word"), &out);
 }
 
+/* The linker puts these in the place of malloc and realloc: a limit of the system would end a sanitizer, too. */
+static bool refused;
+
+void *__real_malloc(size_t size);
+void *__real_realloc(void *old, size_t size);
+void *__wrap_malloc(size_t size);
+void *__wrap_realloc(void *old, size_t size);
+
+void *
+__wrap_malloc(size_t size)
+{
+    return refused ? NULL : __real_malloc(size);
+}
+
+void *
+__wrap_realloc(void *old, size_t size)
+{
+    return refused ? NULL : __real_realloc(old, size);
+}
+
 static enum err
 without_memory(void)
 {
-    struct rlimit before;
     struct key out;
 
-    ck_assert_int_eq(getrlimit(RLIMIT_AS, &before), 0);
-    struct rlimit little = before;
-    little.rlim_cur = 1 << 20;
-    ck_assert_int_eq(setrlimit(RLIMIT_AS, &little), 0);
+    refused = true;
     enum err err = vault_open(directory, span_text("a word"), &out);
-    ck_assert_int_eq(setrlimit(RLIMIT_AS, &before), 0);
+    refused = false;
     return err;
 }
 

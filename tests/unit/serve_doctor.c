@@ -85,7 +85,10 @@ START_TEST(o2_every_check_of_the_node_is_answered_and_a_new_one_has_only_notes)
     }
     json_array_foreach(json_object_get(served_granted(answer), "checks"), index, line)
     {
-        ck_assert_str_ne(text(line, "state"), "unknown");
+        /* A build that measures itself has no sandbox to tell of. */
+        ck_assert_msg(strcmp(text(line, "state"), "unknown") != 0 ||
+                          strcmp(text(line, "check"), "process") == 0,
+                      "nothing is known of %s", text(line, "check"));
         /* Of the process that runs this test nobody promised anything. */
         ck_assert_msg(text(line, "severity")[0] == '\0' || strcmp(text(line, "severity"), "note") == 0 ||
                           strcmp(text(line, "code"), "core-dumps") == 0 ||
