@@ -300,8 +300,10 @@ budget_json(struct call *call, const struct peer *peer, const struct gossip_peer
     return json;
 }
 
-void
-call_sync_budget(struct call *call)
+/* An object for each peer that is a member, and that this node meets or has met. */
+static json_t *
+each_member(struct call *call, json_t *(*one)(struct call *call, const struct peer *peer,
+                                              const struct gossip_peer_status *status))
 {
     const struct serve_options *options = call_options(call);
     size_t count = 0;
@@ -313,9 +315,16 @@ call_sync_budget(struct call *call)
         const struct gossip_peer_status *status = peer_status_of(all, count, &peer->device_id);
 
         if (peer_is_met(peer, status) && peer->member) {
-            (void)json_array_append_new(list, budget_json(call, peer, status));
+            (void)json_array_append_new(list, one(call, peer, status));
         }
     }
+    return list;
+}
+
+void
+call_sync_budget(struct call *call)
+{
+    json_t *list = each_member(call, budget_json);
     struct intake_absent absent;
     enum err err = replica_absent(call->replica, NULL, false, &absent);
     if (err != ERR_OK) {
@@ -354,20 +363,7 @@ line_json(struct call *call, const struct peer *peer, const struct gossip_peer_s
 void
 call_sync_lines(struct call *call)
 {
-    const struct serve_options *options = call_options(call);
-    size_t count = 0;
-    const struct gossip_peer_status *all = gossip_status(options->gossip, &count);
-    json_t *list = json_array();
-
-    for (size_t n = 0; n < peers_count(options->peers); n++) {
-        const struct peer *peer = peers_at(options->peers, n);
-        const struct gossip_peer_status *status = peer_status_of(all, count, &peer->device_id);
-
-        if (peer_is_met(peer, status) && peer->member) {
-            (void)json_array_append_new(list, line_json(call, peer, status));
-        }
-    }
-    call_ok(call, json_pack("{s:o}", "lines", list));
+    call_ok(call, json_pack("{s:o}", "lines", each_member(call, line_json)));
 }
 
 /* Change of a line what the request names. False: the call failed. */
