@@ -1037,8 +1037,15 @@ replica_rebuild(struct replica *replica, void (*progress)(void *self, uint64_t d
     uint64_t place = rebuild_place(txn);
     replica_end_read(replica, &txn);
     do {
+        uint64_t from = place;
+        size_t map_bytes = replica->map_bytes + replica->keys_map_bytes;
+
         err = rebuild_slice(replica, &place);
-        if (err == ERR_OK && progress != NULL) {
+        if (err == ERR_FULL && replica->map_bytes + replica->keys_map_bytes > map_bytes) {
+            /* The map was full, not the disk, and is larger now. */
+            place = from;
+            err = ERR_OK;
+        } else if (err == ERR_OK && progress != NULL) {
             progress(self, place - 1, last);
         }
     } while (err == ERR_OK && place <= last);

@@ -3,6 +3,7 @@
 #include "store/base/cbor.h"
 #include "store/base/log.h"
 #include "store/proof.h"
+#include "sync/replica_state.h"
 #include "tests/support/check.h"
 #include "tests/support/saves.h"
 #include "tests/support/silent.h"
@@ -977,6 +978,31 @@ START_TEST(a_turn_that_did_not_fit_into_the_map_fits_the_next_time)
 }
 END_TEST
 
+/* Everything derived has to fit a second time while the first is still there. */
+START_TEST(a_rebuild_that_does_not_fit_into_the_map_fits_the_next_time)
+{
+    test_organisation_office(&org, "KEN", false);
+    struct test_node *ken = test_organisation_enrol(&org, "KEN", LEVEL_ADMIN, NULL, 0);
+    struct table_stat before;
+    struct table_stat after;
+
+    ken->map_bytes = 4 << 20;
+    test_node_join(&org, ken);
+    struct ident cases = test_compartment(ken, "KEN", OWN_CASES);
+    /* Just so full that no turn would grow it. */
+    do {
+        (void)saves_person(ken, &cases, "a name");
+        table_env_stat(ken->replica->main_env, &before);
+    } while (before.file_bytes < before.map_bytes / 100 * 78);
+    ck_assert_uint_eq(before.map_bytes, ken->map_bytes);
+    ck_assert_int_eq(replica_rebuild(ken->replica, NULL, NULL), ERR_OK);
+    table_env_stat(ken->replica->main_env, &after);
+    ck_assert_uint_gt(after.map_bytes, before.map_bytes);
+    ck_assert(!replica_is_rebuilding(ken->replica));
+    (void)prove(ken);
+}
+END_TEST
+
 SUITE_MAIN_WITH(
     "replica", setup, teardown, a_lone_node_saves_and_reads_both_halves,
     two_nodes_that_exchange_hold_the_same, u12_no_clock_decides_a_conflict,
@@ -989,4 +1015,5 @@ SUITE_MAIN_WITH(
     a_record_that_is_to_be_rebuilt_is_told_until_it_is, a_record_that_was_rebuilt_has_a_place,
     a_rebuild_leaves_nothing_to_be_rebuilt, a_clock_is_followed_that_is_a_little_ahead_and_none_that_is_far,
     a_turn_signs_every_run_and_its_head, a_rebuild_gives_what_was_there_and_the_proof_finds_nothing,
-    a_turn_that_fails_leaves_nothing_behind, a_turn_that_did_not_fit_into_the_map_fits_the_next_time)
+    a_turn_that_fails_leaves_nothing_behind, a_turn_that_did_not_fit_into_the_map_fits_the_next_time,
+    a_rebuild_that_does_not_fit_into_the_map_fits_the_next_time)
