@@ -727,18 +727,23 @@ note_new(struct erase *erase, struct table_txn *txn)
     return count;
 }
 
+bool
+erase_is_followed(const struct erase *erase)
+{
+    return erase->followed && erase->generation == roster_generation(erase->options.roster);
+}
+
 enum err
 erase_follow(struct erase *erase, struct intake *intake, struct table_txn *main_txn,
              struct table_txn *keys_txn)
 {
-    uint64_t generation = roster_generation(erase->options.roster);
     struct known_records known = { .erase = erase };
 
-    if (erase->followed && erase->generation == generation) {
+    if (erase_is_followed(erase)) {
         return ERR_OK;
     }
     erase->followed = true;
-    erase->generation = generation;
+    erase->generation = roster_generation(erase->options.roster);
     if (note_new(erase, main_txn) == 0) {
         return table_error(main_txn);
     }
@@ -948,7 +953,7 @@ erase_compaction_waits(struct erase *erase)
 bool
 erase_wants_turn(const struct erase *erase)
 {
-    return erase->scanning || erase->owes ||
+    return erase->scanning || erase->owes || !erase_is_followed(erase) ||
            (erase->later && world_steady_ms(erase->options.world) >= erase->look_ms);
 }
 

@@ -66,8 +66,12 @@ void erase_take_receipt(struct erase *erase, struct table_txn *main_txn, const s
 
 /* --- when orders come --- */
 
-/* Erase at once what new orders name and a record key here leads to, and begin the scan for everything else. After
- * the roster has settled; nothing to do is cheap. ERR_MEMORY, or an error of the transactions. */
+/* True if nothing came through control since orders were last looked for. */
+bool erase_is_followed(const struct erase *erase);
+
+/* Erase at once what new orders name and a record key here leads to, and begin the scan for everything else. In a turn after that
+ * of the order: a crash that loses one of the two commits finds it, and goes on. Nothing to do is cheap. ERR_MEMORY, or an error of the
+ * transactions. */
 MUST_CHECK enum err erase_follow(struct erase *erase, struct intake *intake, struct table_txn *main_txn,
                                  struct table_txn *keys_txn);
 

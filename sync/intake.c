@@ -2125,10 +2125,6 @@ settle(struct intake *intake)
         queue_rebuild(intake);
     }
     (void)keyring_learn(intake->options.keyring, intake->options.roster, epoch_arrived, intake);
-    if (erase_follow(intake->options.erase, intake, intake->main_txn, intake->keys_txn) != ERR_OK) {
-        intake->failed = true;
-        return;
-    }
     for (uint32_t no = 1; no <= journal_branch_count(intake->options.journal) && !intake->failed; no++) {
         struct log_branch *branch = journal_branch(intake->options.journal, no);
 

@@ -882,8 +882,8 @@ fall_back(struct replica *replica, enum err why)
     return err == ERR_OK ? why : ERR_IO;
 }
 
-enum err
-replica_commit(struct replica *replica)
+static enum err
+commit_turn(struct replica *replica)
 {
     assert(replica->in_turn && replica->readers == 0);
     enum err err = intake_end(replica->intake);
@@ -919,6 +919,24 @@ replica_commit(struct replica *replica)
         replica->load_count = 0;
     }
     return ERR_OK;
+}
+
+enum err
+replica_commit(struct replica *replica)
+{
+    enum err err = commit_turn(replica);
+
+    if (err != ERR_OK || erase_is_followed(replica->erase)) {
+        return err;
+    }
+    /* What a new order names goes at once, but in a turn of its own: keys are committed first, and a crash between the two must find the
+     * order. A turn that does not fit is left to replica_tend: the order is safe. */
+    err = replica_begin(replica);
+    if (err == ERR_OK) {
+        err = erase_follow(replica->erase, replica->intake, replica->main_txn, replica->keys_txn);
+        err = err == ERR_OK ? commit_turn(replica) : fall_back(replica, err);
+    }
+    return err == ERR_FULL || err == ERR_MEMORY ? ERR_OK : err;
 }
 
 enum err
