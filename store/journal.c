@@ -486,22 +486,15 @@ tag_slot(struct journal *journal, uint32_t log_no, uint64_t seq)
     return &journal->tags[(seq ^ (uint64_t)log_no * 0x9e3779b1) % TAG_SLOTS];
 }
 
-/* `order` is NULL but of an erased entry. */
-static uint64_t
-append(struct journal *journal, struct table_txn *txn, struct log_branch *branch, const struct entry *entry,
-       enum entry_state state, uint8_t detail, const struct ident *order)
+/* Write the row of an entry. Of an erased one `order` says by which; else it is NULL. */
+static void
+row_put(struct table_txn *txn, const struct log_branch *branch, const struct entry *entry,
+        enum entry_state state, uint8_t detail, const struct ident *order)
 {
     uint8_t key[ENTRY_KEY_BYTES];
     uint8_t row[ENTRY_ROW_HEAD_BYTES + PAYLOAD_BYTES_MAX];
     bool stub = entry->payload.data == NULL || entry->kind == ENTRY_KEY || order != NULL;
 
-    assert(entry->seq == branch->next_seq);
-    /* The signature of the head is kept only where a run ends. */
-    if (branch->next_seq > branch->branch_first && !branch->head_unsigned &&
-        !run_breaks(&branch->run, entry->payload_size)) {
-        entry_key(key, branch->log_no, branch->next_seq - 1);
-        table_delete(txn, TABLE_SIG, span_of(key, sizeof key));
-    }
     row[0] = (uint8_t)(state | (stub ? STUB_BIT : 0));
     row[1] = detail;
     row[2] = (uint8_t)(entry->kind << 4 | entry->flags);
@@ -518,7 +511,24 @@ append(struct journal *journal, struct table_txn *txn, struct log_branch *branch
     }
     entry_key(key, branch->log_no, entry->seq);
     table_put(txn, TABLE_ENT, span_of(key, sizeof key), span_of(row, size));
+}
 
+/* `order` is NULL but of an erased entry. */
+static uint64_t
+append(struct journal *journal, struct table_txn *txn, struct log_branch *branch, const struct entry *entry,
+       enum entry_state state, uint8_t detail, const struct ident *order)
+{
+    uint8_t key[ENTRY_KEY_BYTES];
+
+    assert(entry->seq == branch->next_seq);
+    /* The signature of the head is kept only where a run ends. */
+    if (branch->next_seq > branch->branch_first && !branch->head_unsigned &&
+        !run_breaks(&branch->run, entry->payload_size)) {
+        entry_key(key, branch->log_no, branch->next_seq - 1);
+        table_delete(txn, TABLE_SIG, span_of(key, sizeof key));
+    }
+    row_put(txn, branch, entry, state, detail, order);
+    entry_key(key, branch->log_no, entry->seq);
     append_place(journal, txn, key);
     struct known_tag *known = tag_slot(journal, branch->log_no, entry->seq);
     *known = (struct known_tag){ .log_no = branch->log_no, .seq = entry->seq };
@@ -978,6 +988,236 @@ journal_erase(struct journal *journal, struct table_txn *txn, uint32_t log_no, u
     count_idle(journal, branch, stored.state, stored.detail, stored.entry.payload_size, false);
     count_state(branch, seq, stored.state, STATE_ERASED);
     return table_error(txn);
+}
+
+/* --- what was damaged --- */
+
+bool
+journal_is_whole(struct journal *journal, struct table_txn *txn, uint32_t log_no, const struct entry *entry)
+{
+    struct journal_entry stored = { .state = STATE_MERGED };
+    struct span row;
+
+    if (entry_row(txn, log_no, entry->seq, &row) != ERR_OK) {
+        return false;
+    }
+    entry_of_row(&stored, row, journal_branch(journal, log_no), entry->seq);
+    return stored.entry.kind == entry->kind && stored.entry.flags == entry->flags &&
+           stored.entry.payload_size == entry->payload_size &&
+           hash_equal(&stored.entry.payload_hash, &entry->payload_hash) &&
+           memcmp(stored.entry.epoch, entry->epoch, sizeof entry->epoch) == 0 &&
+           memcmp(stored.entry.salt, entry->salt, sizeof entry->salt) == 0 &&
+           memcmp(stored.entry.reference, entry->reference, sizeof entry->reference) == 0 &&
+           memcmp(row.data + ENTRY_ROW_TAG_AT, entry->id.bytes, 4) == 0;
+}
+
+bool
+journal_row_reads(struct table_txn *txn, uint32_t log_no, uint64_t seq)
+{
+    struct span row;
+
+    return entry_row(txn, log_no, seq, &row) == ERR_OK;
+}
+
+/* The id that a signature was kept for, which its author made: a row that was replaced proves nothing. */
+static bool
+signed_id(const struct log_branch *branch, struct table_txn *txn, uint64_t seq, struct hash *id_out)
+{
+    uint8_t key[ENTRY_KEY_BYTES];
+    struct span row;
+
+    entry_key(key, branch->log_no, seq);
+    if (table_get(txn, TABLE_SIG, span_of(key, sizeof key), &row) != ERR_OK ||
+        row.size != SIGNATURE_ROW_BYTES) {
+        return false;
+    }
+    memcpy(id_out->bytes, row.data, HASH_BYTES);
+    return crypto_verify(row.data + HASH_BYTES, branch->descriptor.sign_pk, "VIGIL1ENTRY", id_out);
+}
+
+bool
+journal_is_signed(struct journal *journal, struct table_txn *txn, uint32_t log_no, uint64_t seq)
+{
+    struct hash id;
+
+    return signed_id(journal_branch(journal, log_no), txn, seq, &id);
+}
+
+enum err
+journal_prove(struct journal *journal, struct table_txn *txn, uint32_t log_no, uint64_t seq,
+              const struct hash *id)
+{
+    const struct log_branch *branch = journal_branch(journal, log_no);
+    struct hash at = *id;
+    struct hash kept;
+
+    for (;; seq++) {
+        struct journal_entry next = { .state = STATE_MERGED };
+        struct span row;
+
+        if (signed_id(branch, txn, seq, &kept)) {
+            return hash_equal(&kept, &at) ? ERR_OK : ERR_INVALID;
+        }
+        if (seq + 1 == branch->next_seq) {
+            return hash_equal(&branch->head_id, &at) ? ERR_OK : ERR_INVALID;
+        }
+        if (entry_row(txn, log_no, seq + 1, &row) != ERR_OK) {
+            return ERR_CORRUPT;
+        }
+        entry_of_row(&next, row, branch, seq + 1);
+        next.entry.prev = at;
+        entry_identify(&next.entry, &branch->log_id);
+        if (memcmp(next.entry.id.bytes, row.data + ENTRY_ROW_TAG_AT, 4) != 0) {
+            return ERR_INVALID;
+        }
+        at = next.entry.id;
+    }
+}
+
+void
+journal_put_back(struct journal *journal, struct table_txn *txn, uint32_t log_no, const struct entry *entry,
+                 enum entry_state state, const struct ident *order)
+{
+    struct log_branch *branch = journal_branch(journal, log_no);
+
+    assert(entry->seq >= branch->branch_first && entry->seq < branch->next_seq);
+    assert((state == STATE_ERASED) == (order != NULL));
+    row_put(txn, branch, entry, state, 0, order);
+    /* What was computed by way of a row that is another now is computed anew. */
+    journal->walk.log_no = LOG_NONE;
+    tag_slot(journal, log_no, entry->seq)->log_no = LOG_NONE;
+    branch->dirty = true;
+}
+
+void
+journal_put_back_signature(struct table_txn *txn, uint32_t log_no, uint64_t seq, const struct hash *id,
+                           const uint8_t signature[SIGNATURE_BYTES])
+{
+    uint8_t key[ENTRY_KEY_BYTES];
+    uint8_t row[SIGNATURE_ROW_BYTES];
+
+    entry_key(key, log_no, seq);
+    memcpy(row, id->bytes, HASH_BYTES);
+    memcpy(row + HASH_BYTES, signature, SIGNATURE_BYTES);
+    table_put(txn, TABLE_SIG, span_of(key, sizeof key), span_of(row, sizeof row));
+}
+
+/* Which entries have a place: a bit for each of every branch, in the order of log_no. */
+struct placed {
+    uint64_t *first; /* by log_no - 1: the bit of branch_first */
+    uint8_t *bits;
+    uint64_t count;
+};
+
+/* Note that the entry has a place. False: there is no such entry, or it has one. */
+static bool
+placed_note(const struct journal *journal, const struct placed *placed, uint32_t log_no, uint64_t seq)
+{
+    if (log_no == LOG_NONE || log_no > journal->branch_count) {
+        return false;
+    }
+    const struct log_branch *branch = journal->branches[log_no - 1];
+    if (seq < branch->branch_first || seq >= branch->next_seq) {
+        return false;
+    }
+    uint64_t bit = placed->first[log_no - 1] + seq - branch->branch_first;
+    if ((placed->bits[bit / 8] >> (bit % 8) & 1) != 0) {
+        return false;
+    }
+    placed->bits[bit / 8] |= (uint8_t)(1u << (bit % 8));
+    return true;
+}
+
+/* The next entry without a place, from (*log_no, *seq) on. False: there is none. */
+static bool
+placed_next_without(const struct journal *journal, const struct placed *placed, uint32_t *log_no,
+                    uint64_t *seq)
+{
+    for (; *log_no <= journal->branch_count; ++*log_no, *seq = 0) {
+        const struct log_branch *branch = journal->branches[*log_no - 1];
+
+        *seq = *seq < branch->branch_first ? branch->branch_first : *seq;
+        for (; *seq < branch->next_seq; ++*seq) {
+            uint64_t bit = placed->first[*log_no - 1] + *seq - branch->branch_first;
+
+            if ((placed->bits[bit / 8] >> (bit % 8) & 1) == 0) {
+                return true;
+            }
+        }
+    }
+    return false;
+}
+
+enum err
+journal_mend_places(struct journal *journal, struct table_txn *txn, uint64_t *count_out)
+{
+    struct placed placed = { .first = calloc((size_t)journal->branch_count + 1, sizeof *placed.first) };
+    struct buf lost = { 0 }; /* places that name nothing, u64 each */
+    uint32_t log_no;
+    uint64_t seq;
+
+    *count_out = 0;
+    for (uint32_t n = 0; placed.first != NULL && n < journal->branch_count; n++) {
+        placed.first[n] = placed.count;
+        placed.count += journal->branches[n]->next_seq - journal->branches[n]->branch_first;
+    }
+    placed.bits = calloc((size_t)(placed.count / 8 + 1), 1);
+    bool failed = placed.first == NULL || placed.bits == NULL;
+    for (uint64_t place = 1; !failed && place <= journal->place_last; place++) {
+        enum err err = journal_at(txn, place, &log_no, &seq);
+
+        if (err != ERR_OK || (log_no != LOG_NONE && !placed_note(journal, &placed, log_no, seq))) {
+            uint8_t number[8];
+
+            bytes_write_u64(number, place);
+            buf_put_span(&lost, span_of(number, sizeof number));
+        }
+        failed = lost.failed;
+    }
+    log_no = 1;
+    seq = 0;
+    for (size_t at = 0; !failed && at < lost.size; at += 8, ++*count_out) {
+        uint8_t row[ENTRY_KEY_BYTES];
+        bool found = placed_next_without(journal, &placed, &log_no, &seq);
+
+        entry_key(row, found ? log_no : LOG_NONE, found ? seq : 0);
+        table_put(txn, TABLE_CHG, span_of(lost.data + at, 8), span_of(row, sizeof row));
+        seq += found;
+    }
+    for (; !failed && placed_next_without(journal, &placed, &log_no, &seq); seq++, ++*count_out) {
+        uint8_t row[ENTRY_KEY_BYTES];
+
+        entry_key(row, log_no, seq);
+        append_place(journal, txn, row);
+    }
+    free(placed.first);
+    free(placed.bits);
+    buf_free(&lost);
+    return failed ? ERR_MEMORY : table_error(txn);
+}
+
+void
+journal_recount(struct journal *journal, struct table_txn *txn)
+{
+    memset(journal->held, 0, sizeof journal->held);
+    journal->held_dirty = true;
+    for (uint32_t n = 0; n < journal->branch_count; n++) {
+        struct log_branch *branch = journal->branches[n];
+        bool counted = branch->held_count > 0 || branch->idle_bytes > 0;
+
+        branch->held_count = 0;
+        branch->idle_bytes = 0;
+        for (uint64_t seq = branch->branch_first; counted && seq < branch->next_seq; seq++) {
+            struct journal_entry stored = { .state = STATE_MERGED };
+            struct span row;
+
+            if (entry_row(txn, branch->log_no, seq, &row) == ERR_OK) {
+                entry_of_row(&stored, row, branch, seq);
+                count_idle(journal, branch, stored.state, stored.detail, stored.entry.payload_size, true);
+            }
+        }
+        branch->dirty = branch->dirty || counted;
+    }
 }
 
 enum err

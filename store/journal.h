@@ -117,6 +117,39 @@ MUST_CHECK enum err journal_set_state(struct journal *journal, struct table_txn 
 MUST_CHECK enum err journal_erase(struct journal *journal, struct table_txn *txn, uint32_t log_no,
                                   uint64_t seq, const struct ident *order);
 
+/* --- what was damaged here, and comes again --- */
+
+/* True if the row of the entry `seq` verifies and has the shape of one: what it says is not hashed. */
+bool journal_row_reads(struct table_txn *txn, uint32_t log_no, uint64_t seq);
+
+/* True if the row of an entry, whose id and hashes are set, verifies and says the same as it. */
+bool journal_is_whole(struct journal *journal, struct table_txn *txn, uint32_t log_no,
+                      const struct entry *entry);
+
+/* True if a signature is kept at this entry, and is its author's. */
+bool journal_is_signed(struct journal *journal, struct table_txn *txn, uint32_t log_no, uint64_t seq);
+
+/* Is the entry `seq` that `log_no` stores the one with this id? ERR_OK: what follows it hashes on from that to a signature, or to the
+ * head. ERR_INVALID: it is another. ERR_CORRUPT: what follows cannot be read, so nobody can tell. */
+MUST_CHECK enum err journal_prove(struct journal *journal, struct table_txn *txn, uint32_t log_no,
+                                  uint64_t seq, const struct hash *id);
+
+/* Write the row of an entry anew in the place that it had; it was proved. It counts in no sum: with another state than it had,
+ * follow by journal_recount. `order`: that it was erased by, with STATE_ERASED alone. Errors stay in `txn`. */
+void journal_put_back(struct journal *journal, struct table_txn *txn, uint32_t log_no,
+                      const struct entry *entry, enum entry_state state, const struct ident *order);
+
+/* The same of a signature, which was verified. */
+void journal_put_back_signature(struct table_txn *txn, uint32_t log_no, uint64_t seq, const struct hash *id,
+                                const uint8_t signature[SIGNATURE_BYTES]);
+
+/* Give every place that names no entry, or one that another place names, to an entry that has none, and new ones to what is left then: the
+ * order of arrival is lost between these alone. Gives how many were written. Errors stay in `txn`; ERR_MEMORY. */
+MUST_CHECK enum err journal_mend_places(struct journal *journal, struct table_txn *txn, uint64_t *count_out);
+
+/* Count what is held and what idles anew, from the rows of the branches that have any. */
+void journal_recount(struct journal *journal, struct table_txn *txn);
+
 /* Write the logs that changed in this turn. */
 void journal_flush(struct journal *journal, struct table_txn *txn);
 

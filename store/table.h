@@ -89,6 +89,11 @@ struct table_options {
  * ERR_IO, ERR_FULL, ERR_MEMORY. */
 MUST_CHECK enum err table_env_open(struct table_env **env_out, const struct table_options *options);
 
+/* Walk the pages of an environment as LMDB sees them, for no longer than `ms`, with no key: the way to the first and to the last row of each
+ * table, then row by row. Only in a child process: pages that are damaged may end it by a signal. ERR_BUSY: a process has it
+ * open, and it was not looked at. Other errors as table_env_open. `options->key` is not used. */
+MUST_CHECK enum err table_env_probe(const struct table_options *options, uint64_t ms);
+
 /* Takes a half-opened one, or none. No transaction may be open. Do not open the same
  * environment twice in a process, nor its files by other means: that drops LMDB's locks. */
 void table_env_close(struct table_env **env);

@@ -296,7 +296,7 @@ ask_for_payloads(struct gossip *gossip, struct conn *conn, struct part *part)
     }
     while (part->absent_asked < ABSENT_MAX && conn->want_count < WANTS_MAX &&
            store->absent(store->self, &part->id, wanted, &part->absent, &log_id, &seq)) {
-        session_want(conn, part, log_id.bytes, seq, seq + 1, WANT_PAYLOADS);
+        session_want(conn, part, log_id.bytes, seq, seq + 1, part->absent.whole ? WANT_WHOLE : WANT_PAYLOADS);
         part->absent_asked++;
     }
     part->absent_done = part->absent_asked == 0;

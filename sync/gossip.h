@@ -156,7 +156,7 @@ struct gossip_store {
     uint64_t (*visible)(void *self, const struct hash *log_id);
 
     /* The next entry of a compartment, after *cursor (all zero: the first), which moves on, of which only the header is here; `wanted`:
-     * of those alone that somebody asked for. False: there is no more. */
+     * of those alone that somebody asked for. Or one that is damaged here: cursor->whole. False: there is no more. */
     bool (*absent)(void *self, const struct ident *compartment, bool wanted, struct absent_cursor *cursor,
                    struct hash *log_id_out, uint64_t *seq_out);
 

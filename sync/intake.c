@@ -1020,29 +1020,59 @@ count_outcome(struct intake *intake, const struct log_branch *branch, const stru
     }
 }
 
-void
-intake_forget_waiting(struct intake *intake, const struct log_branch *branch, const struct entry *entry)
+enum { ENTRY_WAITS_MAX = 5 };
+
+/* What this entry may wait for, as rows of `pend` say it. Gives how many. */
+static size_t
+entry_waits(const struct intake *intake, const struct log_branch *branch, const struct entry *entry,
+            struct wait waits[ENTRY_WAITS_MAX])
 {
     const struct ident *compartment = &branch->descriptor.compartment;
     const struct epoch_keys *keys = keyring_find(intake->options.keyring, compartment, entry->epoch);
-    struct wait waits[5] = { wait_for_epoch(compartment, entry->epoch),
-                             { .reason = PEND_SCHEMA },
-                             wait_for_payload(compartment, PEND_PAYLOAD),
-                             wait_for_payload(compartment, PEND_WANTED) };
-    size_t count = 4;
+    uint8_t prefix[8];
+
+    waits[0] = wait_for_epoch(compartment, entry->epoch);
+    waits[1] = (struct wait){ .reason = PEND_SCHEMA };
+    waits[2] = wait_for_payload(compartment, PEND_PAYLOAD);
+    waits[3] = wait_for_payload(compartment, PEND_WANTED);
+    if (keys == NULL) {
+        return 4;
+    }
+    entry_reference_prefix(prefix, entry, &branch->log_id, keys);
+    waits[4] = wait_for_record(prefix);
+    return ENTRY_WAITS_MAX;
+}
+
+void
+intake_forget_waiting(struct intake *intake, const struct log_branch *branch, const struct entry *entry)
+{
+    struct wait waits[ENTRY_WAITS_MAX];
+    size_t count = entry_waits(intake, branch, entry, waits);
     uint8_t key[PEND_KEY_BYTES];
 
-    if (keys != NULL) {
-        uint8_t prefix[8];
-
-        entry_reference_prefix(prefix, entry, &branch->log_id, keys);
-        waits[count] = wait_for_record(prefix);
-        count++;
-    }
     for (size_t n = 0; n < count; n++) {
         pend_key(key, &waits[n], branch->log_no, entry->seq);
         (void)table_delete(intake->main_txn, TABLE_PEND, span_of(key, sizeof key));
     }
+}
+
+/* The state of an entry by the row that says it waits; STATE_MERGED: none does. */
+static enum entry_state
+waiting_state(struct intake *intake, const struct log_branch *branch, const struct entry *entry)
+{
+    struct wait waits[ENTRY_WAITS_MAX];
+    size_t count = entry_waits(intake, branch, entry, waits);
+    uint8_t key[PEND_KEY_BYTES];
+
+    for (size_t n = 0; n < count; n++) {
+        pend_key(key, &waits[n], branch->log_no, entry->seq);
+        if (table_has(intake->main_txn, TABLE_PEND, span_of(key, sizeof key))) {
+            return waits[n].reason == PEND_SCHEMA                                      ? STATE_NEEDS_SCHEMA
+                   : waits[n].reason == PEND_PAYLOAD || waits[n].reason == PEND_WANTED ? STATE_NEEDS_PAYLOAD
+                                                                                       : STATE_NEEDS_KEY;
+        }
+    }
+    return STATE_MERGED;
 }
 
 /* What the entry said no longer counts: its record is to be made anew without it, or wants its key from somebody else. */
@@ -1421,8 +1451,9 @@ next_absent(struct table_txn *txn, const struct ident *compartment, enum pend_re
     bool found =
         table_cursor_seek(&rows, span_of(from, sizeof from), &key, &value) && key.size == sizeof from;
     if (found) {
-        *cursor = (struct absent_cursor){ bytes_read_u32(key.data + 1 + WAIT_BYTES),
-                                          bytes_read_u64(key.data + 1 + WAIT_BYTES + 4) };
+        *cursor = (struct absent_cursor){ .log_no = bytes_read_u32(key.data + 1 + WAIT_BYTES),
+                                          .seq = bytes_read_u64(key.data + 1 + WAIT_BYTES + 4),
+                                          .whole = reason == PEND_MEND };
     }
     table_cursor_end(&rows);
     return found;
@@ -1432,16 +1463,25 @@ bool
 intake_next_absent(struct table_txn *txn, const struct ident *compartment, bool wanted,
                    struct absent_cursor *cursor)
 {
-    struct absent_cursor asked = *cursor;
-    struct absent_cursor other = *cursor;
-    bool has_asked = next_absent(txn, compartment, PEND_WANTED, &asked);
-    bool has_other = !wanted && next_absent(txn, compartment, PEND_PAYLOAD, &other);
-    bool asked_first = asked.log_no < other.log_no || (asked.log_no == other.log_no && asked.seq < other.seq);
+    static const enum pend_reason reasons[] = { PEND_MEND, PEND_WANTED, PEND_PAYLOAD };
+    struct absent_cursor first = *cursor;
+    bool found = false;
 
-    if (has_asked || has_other) {
-        *cursor = has_asked && (!has_other || asked_first) ? asked : other;
+    for (size_t n = 0; n < sizeof reasons / sizeof reasons[0]; n++) {
+        struct absent_cursor next = *cursor;
+
+        if ((wanted && reasons[n] == PEND_PAYLOAD) || !next_absent(txn, compartment, reasons[n], &next)) {
+            continue;
+        }
+        if (!found || next.log_no < first.log_no || (next.log_no == first.log_no && next.seq < first.seq)) {
+            first = next;
+        }
+        found = true;
     }
-    return has_asked || has_other;
+    if (found) {
+        *cursor = first;
+    }
+    return found;
 }
 
 /* The keys of all rows of one reason, after each other. */
@@ -1548,6 +1588,215 @@ intake_absent(struct intake *intake, const struct ident *record_id, bool want, s
     return failed ? ERR_MEMORY : table_error(intake->main_txn);
 }
 
+/* --- what was damaged here --- */
+
+void
+intake_note_damage(struct intake *intake, uint32_t log_no, uint64_t seq)
+{
+    struct log_branch *branch = journal_branch(intake->options.journal, log_no);
+    struct wait mend = wait_for_payload(&branch->descriptor.compartment, PEND_MEND);
+
+    pend_put(intake, &mend, log_no, seq);
+    branch->lacks |= LACKS_ENTRIES;
+}
+
+uint64_t
+intake_damage_count(struct table_txn *txn)
+{
+    struct buf keys = { 0 };
+
+    gather_waiting(txn, PEND_MEND, &keys);
+    uint64_t count = keys.size / PEND_KEY_BYTES;
+    buf_free(&keys);
+    return count;
+}
+
+/* True if the payload of a key entry is here as its header names it. */
+static bool
+key_payload_is_here(struct intake *intake, uint32_t log_no, const struct entry *entry)
+{
+    struct span payload;
+    struct hash hash;
+
+    if (keys_get_payload(intake->keys_txn, log_no, entry->seq, &payload) != ERR_OK) {
+        return false;
+    }
+    entry_hash_payload(&hash, payload);
+    return hash_equal(&hash, &entry->payload_hash);
+}
+
+/* Put one entry that was proved back into its place, as far as it is damaged. False: it was not, or came without what is lacking. */
+static bool
+mend_entry(struct intake *intake, struct log_branch *branch, const struct entry *entry)
+{
+    struct journal *journal = intake->options.journal;
+    const struct ident *order =
+        erase_order_of(intake->options.erase, &branch->descriptor.compartment, &branch->log_id, entry);
+    enum entry_state state = waiting_state(intake, branch, entry);
+    bool whole = journal_is_whole(journal, intake->main_txn, branch->log_no, entry);
+    bool lacks_key =
+        entry->kind == ENTRY_KEY && order == NULL && !key_payload_is_here(intake, branch->log_no, entry);
+
+    if (order != NULL && !whole) {
+        if (state != STATE_MERGED) {
+            intake_forget_waiting(intake, branch, entry);
+            branch->pending_count -= branch->pending_count > 0;
+            branch->absent_count -= state == STATE_NEEDS_PAYLOAD && branch->absent_count > 0;
+        }
+        journal_put_back(journal, intake->main_txn, branch->log_no, entry, STATE_ERASED, order);
+        return true;
+    }
+    if ((whole && !lacks_key) ||
+        (entry->payload.data == NULL && (lacks_key || state != STATE_NEEDS_PAYLOAD))) {
+        return false;
+    }
+    if (!whole) {
+        journal_put_back(journal, intake->main_txn, branch->log_no, entry, state, NULL);
+    }
+    if (lacks_key) {
+        keys_put_payload(intake->keys_txn, branch->log_no, entry->seq, entry->payload);
+    }
+    return true;
+}
+
+/* Keep the signature of a chunk once more where ours is damaged, and one is due: at the end of a run, and at the head. */
+static bool
+mend_signature(struct intake *intake, const struct log_branch *branch, const struct chunk *chunk)
+{
+    struct journal *journal = intake->options.journal;
+    const struct entry *last = &chunk->entries[chunk->entry_count - 1];
+    struct journal_entry next;
+    struct run run;
+
+    if (last->seq < branch->branch_first || last->seq >= branch->next_seq ||
+        journal_is_signed(journal, intake->main_txn, branch->log_no, last->seq)) {
+        return false;
+    }
+    if (last->seq + 1 < branch->next_seq &&
+        (journal_run_before(journal, intake->main_txn, branch->log_no, last->seq + 1, &run) != ERR_OK ||
+         journal_read(journal, intake->main_txn, branch->log_no, last->seq + 1, &next) != ERR_OK ||
+         !run_breaks(&run, next.entry.payload_size))) {
+        return false;
+    }
+    if (chunk_verify(chunk, branch->descriptor.sign_pk) != CHUNK_OK) {
+        return false;
+    }
+    journal_put_back_signature(intake->main_txn, branch->log_no, last->seq, &last->id, chunk->signature);
+    return true;
+}
+
+static bool
+is_mended(struct intake *intake, const struct log_branch *branch, const struct entry *entry)
+{
+    return journal_is_whole(intake->options.journal, intake->main_txn, branch->log_no, entry) &&
+           (entry->kind != ENTRY_KEY || key_payload_is_here(intake, branch->log_no, entry) ||
+            erase_order_of(intake->options.erase, &branch->descriptor.compartment, &branch->log_id, entry) !=
+                NULL);
+}
+
+/* True if damage of this branch is noted. */
+static bool
+is_noted(struct intake *intake, const struct log_branch *branch)
+{
+    struct wait mend = wait_for_payload(&branch->descriptor.compartment, PEND_MEND);
+    uint8_t prefix[PEND_KEY_BYTES];
+    struct table_cursor rows;
+    struct span key;
+    struct span value;
+
+    pend_key(prefix, &mend, branch->log_no, 0);
+    table_cursor_init(&rows, intake->main_txn, TABLE_PEND, span_of(prefix, PEND_KEY_BYTES - 8));
+    bool found = table_cursor_next(&rows, &key, &value);
+    table_cursor_end(&rows);
+    return found;
+}
+
+bool
+intake_damage_is_noted(struct intake *intake, uint32_t log_no)
+{
+    return is_noted(intake, journal_branch(intake->options.journal, log_no));
+}
+
+/* Of a branch that lacks something: put back what of it this chunk brings, once what is here proves that it is the same. Gives how
+ * many entries and signatures that were. */
+static uint32_t
+mend_branch(struct intake *intake, struct log_branch *branch, const struct chunk *chunk)
+{
+    struct journal *journal = intake->options.journal;
+    struct wait mend = wait_for_payload(&branch->descriptor.compartment, PEND_MEND);
+    uint64_t last = chunk->first_seq + chunk->entry_count - 1;
+    uint64_t end = last < branch->next_seq ? last + 1 : branch->next_seq;
+    bool mended[RUN_ENTRIES_MAX] = { false };
+    uint32_t count = 0;
+
+    if (end <= branch->branch_first || end <= chunk->first_seq ||
+        journal_prove(journal, intake->main_txn, branch->log_no, end - 1,
+                      &chunk->entries[end - 1 - chunk->first_seq].id) != ERR_OK) {
+        return 0;
+    }
+    uint64_t from = chunk->first_seq < branch->branch_first ? branch->branch_first : chunk->first_seq;
+    for (uint64_t seq = from; seq < end; seq++) {
+        mended[seq - from] = mend_entry(intake, branch, &chunk->entries[seq - chunk->first_seq]);
+        count += mended[seq - from];
+    }
+    for (uint64_t seq = from; seq < end && !intake->failed; seq++) {
+        if (mended[seq - from]) {
+            take_again(intake, branch->log_no, seq, NULL);
+            log_event("entry-mended", "log=%s seq=%llu", hash_short(&branch->log_id).text,
+                      (unsigned long long)seq);
+        }
+    }
+    if (count > 0 && branch->held_count > 0) {
+        journal_recount(journal, intake->main_txn);
+    }
+    count += mend_signature(intake, branch, chunk);
+    for (uint64_t seq = from; seq < end; seq++) {
+        const struct entry *entry = &chunk->entries[seq - chunk->first_seq];
+        uint8_t key[PEND_KEY_BYTES];
+
+        pend_key(key, &mend, branch->log_no, seq);
+        if (table_has(intake->main_txn, TABLE_PEND, span_of(key, sizeof key)) &&
+            is_mended(intake, branch, entry)) {
+            (void)table_delete(intake->main_txn, TABLE_PEND, span_of(key, sizeof key));
+        }
+    }
+    if (!is_noted(intake, branch)) {
+        branch->lacks = 0;
+    }
+    return count;
+}
+
+/* True if the entry `seq` of a branch is here and cannot be read: whether another is the same, nobody can tell. */
+static bool
+is_unreadable(struct intake *intake, const struct hash *log_id, uint64_t seq)
+{
+    struct journal *journal = intake->options.journal;
+
+    for (struct log_branch *branch = journal_log(journal, log_id); branch != NULL;
+         branch = branch->sibling == LOG_NONE ? NULL : journal_branch(journal, branch->sibling)) {
+        struct journal_entry stored;
+
+        if (seq >= branch->branch_first && seq < branch->next_seq &&
+            journal_read(journal, intake->main_txn, branch->log_no, seq, &stored) != ERR_OK) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static uint32_t
+mend(struct intake *intake, const struct hash *log_id, const struct chunk *chunk)
+{
+    struct journal *journal = intake->options.journal;
+    uint32_t count = 0;
+
+    for (struct log_branch *branch = journal_log(journal, log_id); branch != NULL;
+         branch = branch->sibling == LOG_NONE ? NULL : journal_branch(journal, branch->sibling)) {
+        count += branch->lacks != 0 ? mend_branch(intake, branch, chunk) : 0;
+    }
+    return count;
+}
+
 static struct intake_result
 take_chunk(struct intake *intake, const struct descriptor *descriptor, struct span bytes)
 {
@@ -1578,6 +1827,7 @@ take_chunk(struct intake *intake, const struct descriptor *descriptor, struct sp
     }
     chunk_identify(chunk, &log_id, &prev);
 
+    uint32_t mended = intake->narrow ? 0 : mend(intake, &log_id, chunk);
     /* What is here already is passed over; the rest follows on the branch where that ended. */
     size_t known = 0;
     uint32_t filled = 0;
@@ -1593,11 +1843,15 @@ take_chunk(struct intake *intake, const struct descriptor *descriptor, struct sp
     if (known == chunk->entry_count) {
         return (struct intake_result){ .verdict = filled > 0 ? VERDICT_TAKEN : VERDICT_SEEN,
                                        .new_count = filled,
+                                       .mended_count = mended,
                                        .log_no = branch->log_no,
                                        .last_seq = chunk->entries[known - 1].seq };
     }
     if (chunk_verify(chunk, descriptor->sign_pk) != CHUNK_OK) {
         return (struct intake_result){ .verdict = VERDICT_FORGED };
+    }
+    if (is_unreadable(intake, &log_id, chunk->entries[known].seq)) {
+        return (struct intake_result){ .verdict = VERDICT_LATER, .later = LATER_LIMIT };
     }
     if (!has_disk(intake, descriptor, bytes.size)) {
         return (struct intake_result){ .verdict = VERDICT_LATER, .later = LATER_FULL };
@@ -2075,8 +2329,39 @@ void
 intake_clear_derived(struct intake *intake)
 {
     record_clear_all(intake->main_txn);
-    table_clear(intake->main_txn, TABLE_PEND, span_of(NULL, 0));
+    /* All but what is known to be damaged: that is derived from nothing. */
+    for (uint8_t reason = 0; reason != PEND_MEND; reason++) {
+        table_clear(intake->main_txn, TABLE_PEND, span_of(&reason, 1));
+    }
     erase_clear_derived(intake->main_txn);
+}
+
+void
+intake_take_keys_again(struct intake *intake)
+{
+    struct journal *journal = intake->options.journal;
+
+    for (uint32_t no = 1; no <= journal_branch_count(journal); no++) {
+        const struct log_branch *branch = journal_branch(journal, no);
+
+        for (uint64_t seq = branch->branch_first; seq < branch->next_seq && !intake->failed; seq++) {
+            struct journal_entry stored;
+
+            if (journal_read(journal, intake->main_txn, no, seq, &stored) == ERR_OK &&
+                stored.entry.kind == ENTRY_KEY) {
+                take_again(intake, no, seq, NULL);
+            }
+        }
+    }
+}
+
+void
+intake_queue_record(struct intake *intake, uint32_t record_no)
+{
+    struct wait rebuild = { .reason = PEND_REBUILD };
+
+    bytes_write_u64(rebuild.bytes, record_no);
+    pend_put(intake, &rebuild, LOG_NONE, 0);
 }
 
 enum err
@@ -2299,7 +2584,15 @@ intake_recount_pending(struct intake *intake, struct table_txn *txn)
         if (key.size == PEND_KEY_BYTES && (key.data[0] == PEND_REBUILD || key.data[0] == PEND_REKEY)) {
             continue;
         }
-        if (value.data == NULL || log_no == 0 || log_no > journal_branch_count(intake->options.journal)) {
+        if (key.size == PEND_KEY_BYTES && key.data[0] == PEND_MEND && log_no > 0 &&
+            log_no <= journal_branch_count(intake->options.journal)) {
+            journal_branch(intake->options.journal, log_no)->lacks |= LACKS_ENTRIES;
+            continue;
+        }
+        if (value.data == NULL) {
+            continue; /* damaged: what it said is found again when all that is derived is made anew */
+        }
+        if (log_no == 0 || log_no > journal_branch_count(intake->options.journal)) {
             table_cursor_end(&cursor);
             return ERR_CORRUPT;
         }

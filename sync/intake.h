@@ -33,11 +33,13 @@ enum pend_reason {
         5, /* the entry that brought its key no longer counts: who wrote in it brings the key again */
     /* Its own payload, of which only the header came: compartment_id[0..8]. */
     PEND_PAYLOAD = 6,
-    PEND_WANTED = 7 /* and somebody here asked for it */
+    PEND_WANTED = 7, /* and somebody here asked for it */
+    /* The entry waits for nothing: its row, its payload or its signature is damaged here and is to come again: compartment_id[0..8]. */
+    PEND_MEND = 8
 };
 
-/* The next entry of a compartment whose payload is still to come, after *cursor (all zero: the first), which moves on; `wanted`: of those
- * alone that somebody asked for, else all. False: there is no more. */
+/* The next entry of a compartment whose payload is still to come, or all of it since it is damaged here (cursor->whole), after *cursor (all
+ * zero: the first), which moves on; `wanted`: of the former those alone that somebody asked for, else all. False: there is no more. */
 bool intake_next_absent(struct table_txn *txn, const struct ident *compartment, bool wanted,
                         struct absent_cursor *cursor);
 
@@ -57,7 +59,8 @@ struct intake_result {
     uint32_t log_no;   /* the branch it went to, or where its last entry is; 0 if none */
     uint64_t last_seq; /* of the chunk's last entry that is here */
     uint32_t new_count;
-    uint64_t idle_bytes; /* of payloads of those new that are held or wait */
+    uint32_t mended_count; /* that were damaged here, and are whole again */
+    uint64_t idle_bytes;   /* of payloads of those new that are held or wait */
 };
 
 /* Stable names for logs and status. */
@@ -187,6 +190,17 @@ MUST_CHECK enum err intake_forget_record(struct intake *intake, const struct ide
                                          const struct ident *record_id);
 /* Remove the rows by which an entry may wait: only its header is used. */
 void intake_forget_waiting(struct intake *intake, const struct log_branch *branch, const struct entry *entry);
+/* In a turn: note that something of an entry is damaged here, so that it is asked for and put back when it comes. Of a run the first
+ * alone need be noted: what follows in it comes with it. */
+void intake_note_damage(struct intake *intake, uint32_t log_no, uint64_t seq);
+/* True if any of a branch is noted. In a turn. */
+bool intake_damage_is_noted(struct intake *intake, uint32_t log_no);
+/* How many are noted. */
+uint64_t intake_damage_count(struct table_txn *txn);
+/* Take every key entry up again: a record key is damaged, and nobody can tell whose. In a turn. */
+void intake_take_keys_again(struct intake *intake);
+/* In a turn: make the record anew in one of the next turns. */
+void intake_queue_record(struct intake *intake, uint32_t record_no);
 /* Judge an entry once more that is here already: what it was judged by is gone. Errors show at the end of the turn. */
 void intake_judge_again(struct intake *intake, uint32_t log_no, uint64_t seq);
 

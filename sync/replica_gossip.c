@@ -168,12 +168,13 @@ entry_begins(struct replica *replica, const struct hash *log_id, uint64_t seq,
         if (seq < branch->branch_first || seq >= branch->next_seq) {
             continue;
         }
-        *present_out = true;
         if (seq + 1 == branch->next_seq) {
+            *present_out = true;
             found = memcmp(branch->head_id.bytes, entry_short, SHORT_BYTES) == 0;
-        } else {
-            found = journal_read(replica->journal, txn, no, seq, &entry) == ERR_OK &&
-                    memcmp(entry.entry.id.bytes, entry_short, SHORT_BYTES) == 0;
+        } else if (journal_read(replica->journal, txn, no, seq, &entry) == ERR_OK) {
+            /* One that is damaged is none that another could differ from. */
+            *present_out = true;
+            found = memcmp(entry.entry.id.bytes, entry_short, SHORT_BYTES) == 0;
         }
     }
     replica_end_read(replica, &txn);

@@ -38,8 +38,9 @@ struct taken {
     bool limited;          /* this log ends at a cut here: what is refused of it is never taken */
 };
 
-/* Where a walk over entries of which only the header is here stands; all zero: before the first. It means something only here. */
+/* Where a walk over entries that are to come stands; all zero: before the first. It means something only here. */
 struct absent_cursor {
     uint32_t log_no;
     uint64_t seq;
+    bool whole; /* of this one all is to come, since it is damaged here; else its payload */
 };

@@ -237,7 +237,7 @@ next_absent(const struct holding *holding, const struct ident *compartment, stru
 
             if (entry->payload.data == NULL && entry_is_long(entry) &&
                 entry->payload_size != holding->erased_bytes) {
-                *cursor = (struct absent_cursor){ (uint32_t)n + 1, k };
+                *cursor = (struct absent_cursor){ .log_no = (uint32_t)n + 1, .seq = k };
                 *log_id_out = held->log.log_id;
                 *seq_out = entry->seq;
                 return true;
