@@ -63,6 +63,11 @@ static const struct checkup_kind kinds[CODE_COUNT] = {
     [CODE_LOG_DAMAGED] = { "log-damaged", CHECK_STORE, SEVERITY_ALARM,
                            "entries of a log are here and cannot be read",
                            "stop the node, then vigild verify DIR; peers have what can be fetched again" },
+    [CODE_DAMAGE_NOTED] = { "damage-noted", CHECK_STORE, SEVERITY_WARNING,
+                            "they are damaged here, and every peer that holds them is asked for them",
+                            "let the node meet a peer; the log names each as damaged-entry, and as "
+                            "entry-mended "
+                            "when it has come" },
     [CODE_RESTORED] = { "restored", CHECK_STORE, SEVERITY_WARNING,
                         "it was restored from a backup, and consent may have been withdrawn since",
                         "let it meet a peer or import a bundle; where neither can be: vigil backup accept" },
@@ -74,9 +79,13 @@ static const struct checkup_kind kinds[CODE_COUNT] = {
                             "when the node may stop for it: vigild verify DIR" },
     [CODE_VERIFY_FINDINGS] = { "verify-findings", CHECK_VERIFY, SEVERITY_ALARM,
                                "the last vigild verify found that the store is not as it must be",
-                               "vigild verify DIR names each; in records or index vigild rebuild DIR mends "
-                               "them, else "
-                               "restore a backup; then verify once more" },
+                               "vigild verify DIR names each, and with --repair makes anew what is derived "
+                               "and has the rest come again from peers; then verify once more" },
+    [CODE_SCRUB_FINDINGS] = { "scrub-findings", CHECK_VERIFY, SEVERITY_WARNING,
+                              "the running node read through its store and found rows or files damaged",
+                              "the log names each; entries and files come again from peers, for the rest "
+                              "stop the "
+                              "node and: vigild verify DIR --repair; have the disk examined" },
     [CODE_MAP_FULL] = { "map-full", CHECK_MAP, SEVERITY_ALARM,
                         "the database could not be given a larger map, for want of address space or since a "
                         "reader "
@@ -405,13 +414,18 @@ check_store(const struct checkup_sink *sink, const struct checkup_facts *facts)
         checkup_found(sink, CODE_LOG_DAMAGED, "entries of %llu %s cannot be read",
                       number(facts->damaged_logs), plural(facts->damaged_logs, "log", "logs"));
     }
+    if (facts->damage_noted > 0) {
+        checkup_found(sink, CODE_DAMAGE_NOTED, "%llu %s to come again", number(facts->damage_noted),
+                      plural(facts->damage_noted, "entry is", "entries are"));
+    }
     if (facts->restored) {
         checkup_found(sink, CODE_RESTORED, "no record is shown before it has compared with somebody");
     }
     if (facts->rebuilding) {
         checkup_found(sink, CODE_REBUILDING, "not every record is made yet");
     }
-    if (facts->corrupt_rows == 0 && facts->damaged_logs == 0 && !facts->restored && !facts->rebuilding) {
+    if (facts->corrupt_rows == 0 && facts->damaged_logs == 0 && facts->damage_noted == 0 &&
+        !facts->restored && !facts->rebuilding) {
         checkup_well(sink, CHECK_STORE, "%llu entries, %llu records, and every row that was read verified",
                      number(facts->entries), number(facts->records));
     }
@@ -428,6 +442,16 @@ check_verify(const struct checkup_sink *sink, const struct checkup_facts *facts)
                       ago(facts->now_ms, facts->verified_ms).text);
     } else {
         checkup_well(sink, CHECK_VERIFY, "no findings %s", ago(facts->now_ms, facts->verified_ms).text);
+    }
+    if (facts->scrub_found > 0) {
+        checkup_found(sink, CODE_SCRUB_FINDINGS, "%llu damaged of %llu rows that this pass read so far",
+                      number(facts->scrub_found), number(facts->scrub_rows));
+    } else if (facts->scrub_findings > 0) {
+        checkup_found(sink, CODE_SCRUB_FINDINGS, "%llu damaged in the pass that ended %s",
+                      number(facts->scrub_findings), ago(facts->now_ms, facts->scrub_ended_ms).text);
+    } else if (facts->scrub_ended_ms > 0) {
+        checkup_well(sink, CHECK_VERIFY, "the running node read all of it, and nothing is damaged, %s",
+                     ago(facts->now_ms, facts->scrub_ended_ms).text);
     }
 }
 

@@ -58,10 +58,12 @@ enum checkup_code {
     CODE_CONFIG_WRONG,
     CODE_ROWS_DAMAGED,
     CODE_LOG_DAMAGED,
+    CODE_DAMAGE_NOTED,
     CODE_RESTORED,
     CODE_REBUILDING,
     CODE_VERIFY_NEVER,
     CODE_VERIFY_FINDINGS,
+    CODE_SCRUB_FINDINGS,
     CODE_MAP_FULL,
     CODE_READER_DEAD,
     CODE_READER_BEHIND,
@@ -186,6 +188,11 @@ struct checkup_facts {
     bool verified; /* vigild verify went through all of it once: */
     uint64_t verified_ms;
     uint64_t verify_findings;
+    uint64_t scrub_ended_ms; /* the last pass of the running node; 0: there was none */
+    uint64_t scrub_findings; /* of it */
+    uint64_t scrub_rows;     /* of the pass that is under way: read */
+    uint64_t scrub_found;    /* and found damaged */
+    uint64_t damage_noted;   /* entries that are asked for since they are damaged here */
 
     uint64_t map_used; /* bytes */
     uint64_t map_bytes;

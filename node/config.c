@@ -18,6 +18,8 @@ enum {
     HEARTBEAT_MS_DEFAULT = 30000,
     HEARTBEAT_MS_MAX = 3600000,
     MAP_MIB_DEFAULT = 1024,
+    SCRUB_DEFAULT = 100,
+    SCRUB_MAX = 10000,
     MAP_MIB_MIN = 16,
     MAP_MIB_MAX = 1 << 20,
     FILE_BYTES_MAX = 1 << 20,
@@ -207,6 +209,12 @@ check_heartbeat(cfg_t *cfg, cfg_opt_t *opt)
 }
 
 static int
+check_scrub(cfg_t *cfg, cfg_opt_t *opt)
+{
+    return check_range(cfg, opt, 0, SCRUB_MAX);
+}
+
+static int
 check_map(cfg_t *cfg, cfg_opt_t *opt)
 {
     return check_range(cfg, opt, MAP_MIB_MIN, MAP_MIB_MAX);
@@ -281,6 +289,7 @@ take_values(cfg_t *cfg, struct config *config)
     config->handshake_ms = cfg_getint(cfg, "handshake_ms");
     config->heartbeat_ms = cfg_getint(cfg, "heartbeat_ms");
     config->map_mib = cfg_getint(cfg, "map_mib");
+    config->scrub = cfg_getint(cfg, "scrub");
     (void)sandbox_mode_parse(cfg_getstr(cfg, "sandbox"), &config->sandbox);
     (void)log_level_parse(cfg_getstr(cfg, "log_level"), &config->log_level);
     size_t count = cfg_size(cfg, "peer");
@@ -473,6 +482,7 @@ config_read(const char *path, struct config *config_out, struct config_fault *fa
         CFG_INT("handshake_ms", HANDSHAKE_MS_DEFAULT, CFGF_NONE),
         CFG_INT("heartbeat_ms", HEARTBEAT_MS_DEFAULT, CFGF_NONE),
         CFG_INT("map_mib", MAP_MIB_DEFAULT, CFGF_NONE),
+        CFG_INT("scrub", SCRUB_DEFAULT, CFGF_NONE),
         CFG_STR("sandbox", "on", CFGF_NONE),
         CFG_STR("metrics", "", CFGF_NONE),
         CFG_STR("log_level", "info", CFGF_NONE),
@@ -498,6 +508,7 @@ config_read(const char *path, struct config *config_out, struct config_fault *fa
     cfg_set_validate_func(cfg, "handshake_ms", check_handshake);
     cfg_set_validate_func(cfg, "heartbeat_ms", check_heartbeat);
     cfg_set_validate_func(cfg, "map_mib", check_map);
+    cfg_set_validate_func(cfg, "scrub", check_scrub);
     cfg_set_validate_func(cfg, "sandbox", check_sandbox);
     cfg_set_validate_func(cfg, "metrics", check_metrics);
     cfg_set_validate_func(cfg, "log_level", check_level);
@@ -591,6 +602,7 @@ config_compare(const struct config *before, const struct config *after, struct c
     note(changes_out, "handshake_ms", handshake);
     note(changes_out, "heartbeat_ms", heartbeat);
     note(changes_out, "map_mib", map);
+    note(changes_out, "scrub", before->scrub != after->scrub);
     note(changes_out, "sandbox", sandbox);
     note(changes_out, "folders", folders);
     note(changes_out, "metrics", metrics);
@@ -659,6 +671,11 @@ config_write_example(const char *name, const char *listen, struct buf *out)
     buf_printf(out, "handshake_ms = %d\nheartbeat_ms = %d\n\n", HANDSHAKE_MS_DEFAULT, HEARTBEAT_MS_DEFAULT);
     buf_printf(out, "# What the database may hold before it doubles, in MiB.\nmap_mib = %d\n\n",
                MAP_MIB_DEFAULT);
+    buf_printf(
+        out,
+        "# How many rows a second are read to look for damage, while nothing else is to be done; 0: none.\n"
+        "scrub = %d\n\n",
+        SCRUB_DEFAULT);
     buf_put_text(
         out, "# What keeps a process that was taken over from the rest of the machine: on, best-effort "
              "(as much as this\n"

@@ -37,6 +37,7 @@ struct config {
     long handshake_ms;
     long heartbeat_ms;        /* 0: none */
     long map_mib;             /* what the database may grow to before it is doubled */
+    long scrub;               /* rows a second that are looked at for damage; 0: none */
     enum log_level log_level; /* what is less important is not logged */
     enum sandbox_mode sandbox;
     bool sandbox_fixed; /* by an option of the command, whatever the file says */

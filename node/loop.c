@@ -9,6 +9,7 @@
 #include "store/base/log.h"
 #include "sync/gossip.h"
 #include "sync/restore.h"
+#include "sync/scrub.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -36,6 +37,9 @@ enum {
     STATED_ENDPOINT_S = 400 * 24 * 3600,
     HOUR_MS = 3600 * 1000,
     REWRITE_MS_MAX = 6 * 3600 * 1000, /* of a large replica on a slow disk */
+    SCRUB_SLICE_MS = 1000,
+    SCRUB_KEEP_MS = 60 * 1000,
+    SCRUB_PAUSE_MS = 24 * 3600 * 1000, /* between a pass and the next */
 };
 
 struct loop {
@@ -73,6 +77,10 @@ struct loop {
     uint64_t *grown_next; /* by log_no: how far each log had come at the last look */
     uint32_t grown_room;
     bool grown_once; /* what is new since the start is news */
+    struct scrub *scrub;
+    uint64_t scrub_ms; /* of the steady clock: its next slice */
+    uint64_t scrub_keep_ms;
+    uint64_t scrub_pass_ms; /* the next pass */
 };
 
 /* --- net --- */
@@ -821,6 +829,54 @@ keep_contacts(struct loop *loop, bool all)
 }
 
 /* The part between begin and commit. */
+/* --- looking for damage --- */
+
+static void
+tell_damage(void *self, const struct scrub_finding *finding)
+{
+    (void)self;
+    if (finding->stage == SCRUB_ENTRIES) {
+        log_event("damaged-entry", "log=%u seq=%llu device=%s compartment=%s what=%s", finding->log_no,
+                  (unsigned long long)finding->seq, hash_short(finding->device_id).text,
+                  ident_short(finding->compartment).text, finding->signature_only ? "signature" : "entry");
+    } else if (finding->stage == SCRUB_TABLES) {
+        log_event("damaged-row", "table=%d record=%u", (int)finding->table, finding->record_no);
+    } else {
+        log_event("damaged-file", "file=%s chunk=%u", hash_short(finding->file).text, finding->chunk);
+    }
+}
+
+/* A restored replica shows nothing before it has compared: until then it has other work. */
+static bool
+scrub_is_due(const struct loop *loop)
+{
+    return loop->options.config->scrub > 0 && !loop->restored && !loop->tend_due && !loop->frames_left &&
+           !loop->more_to_send && steady_ms(loop) >= loop->scrub_ms;
+}
+
+/* A second's worth of rows. */
+static void
+scrub_slice(struct loop *loop)
+{
+    const struct scrub_options options = { .mend = true,
+                                           .hurt_only = steady_ms(loop) < loop->scrub_pass_ms,
+                                           .found = tell_damage };
+    struct scrub_status before = scrub_status(loop->scrub);
+    bool ended = scrub_step(loop->scrub, (uint32_t)loop->options.config->scrub, &options);
+    struct scrub_status after = scrub_status(loop->scrub);
+    uint64_t now_ms = steady_ms(loop);
+
+    loop->scrub_pass_ms = ended ? now_ms + SCRUB_PAUSE_MS : loop->scrub_pass_ms;
+    if (ended || after.findings != before.findings ||
+        (after.rows != before.rows && now_ms >= loop->scrub_keep_ms)) {
+        scrub_keep(loop->scrub);
+        loop->scrub_keep_ms = now_ms + SCRUB_KEEP_MS;
+    }
+    if (ended && after.ended_findings > 0) {
+        log_event("scrub-ended", "findings=%llu", (unsigned long long)after.ended_findings);
+    }
+}
+
 static enum err
 fill_turn(struct loop *loop, struct channel_frame *frame, bool pending)
 {
@@ -841,6 +897,12 @@ fill_turn(struct loop *loop, struct channel_frame *frame, bool pending)
     }
     if (loop->channel_open) {
         receive(loop, frame, pending);
+    }
+    if (!pending && scrub_is_due(loop)) {
+        loop->scrub_ms = steady_ms(loop) + SCRUB_SLICE_MS;
+        if (!replica_turn_is_narrow(replica)) {
+            scrub_slice(loop);
+        }
     }
     return replica_commit(replica);
 }
@@ -906,7 +968,8 @@ work(struct loop *loop)
         gossip_rights_changed(loop->gossip);
     }
     loop->tend_due = loop->tend_due || replica_tend_is_due(loop->options.replica);
-    if (pending || tend_is_due(loop) || serve_has_writes(loop->serve) || confirm_is_due(loop)) {
+    if (pending || tend_is_due(loop) || serve_has_writes(loop->serve) || confirm_is_due(loop) ||
+        scrub_is_due(loop)) {
         err = turn(loop, &frame, pending);
     }
     return err;
@@ -995,6 +1058,11 @@ wait_ms(const struct loop *loop, uint64_t most)
     }
     wait = least(wait, gossip_wait_ms(loop->gossip, steady_ms(loop)));
     wait = least(wait, serve_wait_ms(loop->serve));
+    if (loop->options.config->scrub > 0 && !loop->restored && !loop->tend_due) {
+        uint64_t now_ms = steady_ms(loop);
+
+        wait = least(wait, loop->scrub_ms > now_ms ? loop->scrub_ms - now_ms : 0);
+    }
     wait = least(wait, dial_wait_ms(loop));
     wait = loop->channel_open ? least(wait, pulse_wait_ms(&loop->pulse, steady_ms(loop))) : wait;
     if (loop->more_to_send && loop->channel_open &&
@@ -1237,6 +1305,10 @@ loop_open(struct loop **loop_out, const struct loop_options *options)
         err = tend_first(loop);
     }
     if (err == ERR_OK) {
+        loop->scrub_ms = steady_ms(loop) + SCRUB_SLICE_MS;
+        err = scrub_open(&loop->scrub, options->replica);
+    }
+    if (err == ERR_OK) {
         follow_roster(loop);
         err = spawn_start(&loop->spawn, steady_ms(loop), &fd);
     }
@@ -1275,6 +1347,7 @@ loop_close(struct loop **loop_in)
     if (loop->signals >= 0) {
         (void)close(loop->signals);
     }
+    scrub_close(&loop->scrub);
     free(loop->grown_next);
     free(loop);
     *loop_in = NULL;

@@ -10,7 +10,6 @@
 #include "node/system_log.h"
 #include "store/base/log.h"
 #include "store/base/usage.h"
-#include "store/proof.h"
 #include "sync/ceremony.h"
 #include "sync/endpoint.h"
 
@@ -98,6 +97,15 @@ parse_option(int key, char *text, struct argp_state *state)
         return 0;
     case OPTION_PASSPHRASE_FD:
         arguments->ask.fd = parse_descriptor(state, text);
+        return 0;
+    case OPTION_FULL:
+        arguments->full = true;
+        return 0;
+    case OPTION_REPAIR:
+        arguments->repair = true;
+        return 0;
+    case OPTION_DRY_RUN:
+        arguments->dry_run = true;
         return 0;
     case OPTION_CHANNEL:
         arguments->channel = (int)parse_number(state, text, 3, 1 << 20);
@@ -197,14 +205,29 @@ static const struct argp run_argp = {
     NULL
 };
 
+static const struct argp_option verify_options[] = {
+    { "full", OPTION_FULL, NULL, 0, "Read every piece of every evidence file, too", 1 },
+    { "repair", OPTION_REPAIR, NULL, 0,
+      "Make what is derived anew, and have what else is damaged come again from peers when the node runs",
+      2 },
+    { "dry-run", OPTION_DRY_RUN, NULL, 0, "With --repair: say what it would do, and change nothing", 3 },
+    { "sandbox", OPTION_SANDBOX, "MODE", 0, "on, best-effort or off, whatever node.conf says", 4 },
+    { "passphrase-fd", OPTION_PASSPHRASE_FD, "N", 0,
+      "Read the passphrase from descriptor N, up to the first newline; without this it is asked for at the "
+      "terminal",
+      9 },
+    { 0 },
+};
+
 static const struct argp verify_argp = {
-    node_options,
+    verify_options,
     parse_option,
     "DIR",
     "Check every row, signature and invariant of a node that does not run.\v"
     "Prints the digest of each compartment and what was found; exits 5 if anything was.\n\n"
-    "Example:\n"
-    "  vigild verify /var/lib/vigil",
+    "Examples:\n"
+    "  vigild verify /var/lib/vigil\n"
+    "  vigild verify /var/lib/vigil --full --repair --dry-run",
     NULL,
     NULL,
     NULL
@@ -600,6 +623,8 @@ open_node(struct arguments *arguments, const struct world *world, enum sandbox_r
         close_node(node);
         return false;
     }
+    opened = opened && (role != SANDBOX_STORE ||
+                        probe_store(arguments->directory, node->config.sandbox, world, &fault));
     opened = opened && (role == SANDBOX_ROLES || enter_sandbox(arguments, role, node, &fault)) &&
              setup_unlock(&node->setup, arguments->directory, buf_span(&passphrase), &fault) &&
              setup_open(&node->setup, world, node->config.map_mib, &fault);
@@ -664,131 +689,6 @@ do_run(struct arguments *arguments, struct real_world *world)
                                               .version = VIGIL_VERSION,
                                               .starter = node.starter.fd,
                                               .sandbox = node.sandbox });
-    close_node(&node);
-    return status;
-}
-
-/* --- verify and rebuild --- */
-
-static enum err
-proof_begin(void *self, struct table_txn **main_txn, struct table_txn **keys_txn)
-{
-    return replica_borrow(self, main_txn, keys_txn);
-}
-
-static void
-proof_abandon(void *self, struct table_txn **main_txn, struct table_txn **keys_txn)
-{
-    replica_give_back(self, main_txn, keys_txn);
-}
-
-static void
-print_finding(void *self, enum proof_part part, const char *what)
-{
-    (void)self;
-    (void)printf("finding        %s: %s\n", proof_part_name(part), what);
-}
-
-void
-print_progress(void *self, uint64_t done, uint64_t all)
-{
-    static uint64_t shown;
-    uint64_t percent = all == 0 ? 100 : done * 100 / all;
-
-    (void)self;
-    if (isatty(STDERR_FILENO) == 1 && percent != shown) {
-        shown = percent;
-        (void)fprintf(stderr, "\r%3llu %%%s", (unsigned long long)percent, percent == 100 ? "\n" : "");
-    }
-}
-
-void
-print_digests(struct replica *replica)
-{
-    size_t room = roster_compartment_count(replica_roster(replica));
-    struct replica_compartment *held = calloc(room + 1, sizeof *held);
-    size_t count = held == NULL ? 0 : replica_compartments(replica, held, room);
-
-    for (size_t n = 0; n < count && n < room; n++) {
-        char hex[2 * sizeof held[n].digest + 1];
-
-        bytes_hex(hex, span_of(held[n].digest, sizeof held[n].digest));
-        (void)printf("digest         %s  %llu entries, %llu records  %s\n", hex,
-                     (unsigned long long)held[n].entries, (unsigned long long)held[n].records, held[n].name);
-    }
-    free(held);
-}
-
-static int
-verify(struct replica *replica)
-{
-    struct proof proof;
-    uint64_t findings = 0;
-    const struct proof_options options = { .self = replica,
-                                           .begin = proof_begin,
-                                           .abandon = proof_abandon,
-                                           .finding = print_finding,
-                                           .progress = print_progress,
-                                           .journal = replica_journal(replica),
-                                           .codebook = replica_codebook(replica),
-                                           .source = replica_source(replica) };
-    enum err err = proof_run(&options, &proof);
-
-    if (err != ERR_OK) {
-        return complain_of(err, "the check could not be finished", err_text(err),
-                           "look at the disk, then try again");
-    }
-    print_digests(replica);
-    for (int part = 0; part < PROOF_PART_COUNT; part++) {
-        (void)printf("checked        %llu %s\n", (unsigned long long)proof.checked[part],
-                     proof_part_name((enum proof_part)part));
-        findings += proof.findings[part];
-    }
-    struct replica_unnamed unnamed;
-    if (replica_count_unnamed(replica, &unnamed) == ERR_OK && unnamed.count > 0) {
-        (void)printf("note           %llu files in blobs/ that no record names, %llu bytes: left by a crash, "
-                     "opened by "
-                     "nothing; the node removes them when it runs\n",
-                     (unsigned long long)unnamed.count, (unsigned long long)unnamed.bytes);
-    }
-    /* It is kept for vigil doctor; what was found is the same without that. */
-    err = replica_note_verified(replica, findings);
-    if (err != ERR_OK) {
-        (void)fprintf(stderr, "vigild: when this was checked could not be kept: %s\n", err_text(err));
-    }
-    if (findings > 0) {
-        (void)printf("\n%llu findings\n", (unsigned long long)findings);
-        return complain_of(ERR_CORRUPT, "the replica is not as it must be", "the findings above",
-                           "findings in records or index: vigild rebuild DIR; any other: restore a backup");
-    }
-    (void)printf("\nno findings\n");
-    return STATUS_DONE;
-}
-
-static int
-rebuild(struct replica *replica)
-{
-    enum err err = replica_rebuild(replica, print_progress, NULL);
-
-    if (err != ERR_OK) {
-        return complain_of(err, "the rebuild could not be finished", err_text(err),
-                           "start it again: it goes on where it was");
-    }
-    print_digests(replica);
-    (void)printf("\nviews and indexes are new\n");
-    return STATUS_DONE;
-}
-
-static int
-do_offline(struct arguments *arguments, struct real_world *world, int (*step)(struct replica *replica))
-{
-    struct node node;
-    int status = STATUS_DONE;
-
-    if (!open_node(arguments, &world->world, SANDBOX_CHECK, &node, &status)) {
-        return status;
-    }
-    status = step(node.setup.replica);
     close_node(&node);
     return status;
 }
@@ -923,7 +823,7 @@ run_command(const char *command, struct arguments *arguments, int argc, char **a
     if (argp == &run_argp) {
         return do_run(arguments, &world);
     }
-    return do_offline(arguments, &world, argp == &verify_argp ? verify : rebuild);
+    return argp == &verify_argp ? do_verify(arguments, &world) : do_rebuild(arguments, &world);
 }
 
 int

@@ -1,6 +1,7 @@
 /* main.h - vigild's commands: what its files share; nobody else includes it.
  *
- *     main.c           init, run, passphrase, verify, rebuild, config
+ *     main.c           init, run, passphrase, config
+ *     main_verify.c    verify, rebuild, and the look at the pages before run
  *     main_backup.c    backup, restore
  *     main_self_test.c self-test
  */
@@ -33,6 +34,9 @@ struct arguments {
     const char *evidence; /* which evidence files; NULL: all */
     bool verify;
     bool example;
+    bool full; /* of verify, and the next two */
+    bool repair;
+    bool dry_run;
     unsigned long key_memory_mib; /* 0: measure */
     int channel;
     bool sandbox_said;
@@ -56,6 +60,9 @@ enum {
     OPTION_KEY,
     OPTION_VERIFY,
     OPTION_EXAMPLE,
+    OPTION_FULL,
+    OPTION_REPAIR,
+    OPTION_DRY_RUN,
 };
 
 /* Options and the directory, as every command has them. */
@@ -88,6 +95,16 @@ void close_node(struct node *node);
 /* Progress for a person: on a terminal, and no more often than it changes. */
 void print_progress(void *self, uint64_t done, uint64_t all);
 void print_digests(struct replica *replica);
+
+/* --- main_verify.c --- */
+
+int do_verify(struct arguments *arguments, struct real_world *world);
+int do_rebuild(struct arguments *arguments, struct real_world *world);
+
+/* Have a child look at the pages of main/ and keys/, for a few seconds at most: damage that ends a process is to end that one. One thread,
+ * and no sandbox yet. False: they are damaged, and `fault` says how that showed. */
+bool probe_store(const char *directory, enum sandbox_mode mode, const struct world *world,
+                 struct setup_fault *fault);
 
 /* --- main_backup.c --- */
 

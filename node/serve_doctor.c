@@ -7,6 +7,7 @@
 
 #include "store/base/world.h"
 #include "store/shelf.h"
+#include "sync/scrub.h"
 #include "sync/gossip.h"
 #include "sync/held.h"
 
@@ -36,7 +37,14 @@ checkup_read_store(struct call *call, struct checkup_facts *facts)
     struct table_env *const envs[] = { replica_env(call->replica), replica_keys_env(call->replica) };
     const struct journal *journal = replica_journal(call->replica);
     struct replica_verified verified = { 0 };
+    struct scrub_status scrub;
 
+    scrub_read_status(call->txn, &scrub);
+    facts->scrub_ended_ms = scrub.ended_ms;
+    facts->scrub_findings = scrub.ended_findings;
+    facts->scrub_rows = scrub.rows;
+    facts->scrub_found = scrub.findings;
+    facts->damage_noted = scrub.noted;
     /* First, so that a row of it that does not verify is counted below. */
     facts->verified = replica_last_verified(call->txn, &verified);
     facts->verified_ms = verified.at_ms;

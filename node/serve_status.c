@@ -3,6 +3,7 @@
 #include "node/codebook_json.h"
 
 #include "store/base/world.h"
+#include "sync/scrub.h"
 #include "sync/gossip.h"
 #include "sync/policy.h"
 
@@ -335,6 +336,19 @@ sandbox_json(const struct status *status)
                      status->sandbox_missing[0] == '\0', "missing", status->sandbox_missing);
 }
 
+/* What the node found when it read through its store. */
+static json_t *
+scrub_json(struct call *call)
+{
+    struct scrub_status scrub;
+
+    scrub_read_status(call->txn, &scrub);
+    return json_pack("{s:o,s:I,s:I,s:o,s:I,s:I}", "began", time_json(scrub.began_ms), "rows",
+                     (json_int_t)scrub.rows, "findings", (json_int_t)scrub.findings, "ended",
+                     scrub.ended_ms == 0 ? json_null() : time_json(scrub.ended_ms), "ended_findings",
+                     (json_int_t)scrub.ended_findings, "noted", (json_int_t)scrub.noted);
+}
+
 void
 call_status(struct call *call)
 {
@@ -385,6 +399,7 @@ call_status(struct call *call)
         (void)json_object_set_new(ok, "restored", restored ? time_json(made_ms) : json_null());
         (void)json_object_set_new(ok, "arriving", arriving_json(call, held, count));
         (void)json_object_set_new(ok, "sandbox", sandbox_json(status));
+        (void)json_object_set_new(ok, "scrub", scrub_json(call));
     }
     if (ok != NULL && alarms != NULL) {
         (void)json_object_update(ok, alarms);

@@ -179,10 +179,13 @@ START_TEST(o2_each_code_comes_of_what_it_is_for_and_alone)
 
     FACT(CODE_ROWS_DAMAGED, facts.corrupt_rows = 1);
     FACT(CODE_LOG_DAMAGED, facts.damaged_logs = 1);
+    FACT(CODE_DAMAGE_NOTED, facts.damage_noted = 2);
     FACT(CODE_RESTORED, facts.restored = true);
     FACT(CODE_REBUILDING, facts.rebuilding = true);
     FACT(CODE_VERIFY_NEVER, facts.verified = false);
     FACT(CODE_VERIFY_FINDINGS, facts.verify_findings = 3);
+    FACT(CODE_SCRUB_FINDINGS, facts.scrub_found = 2);
+    FACT(CODE_SCRUB_FINDINGS, facts.scrub_findings = 2);
     FACT(CODE_MAP_FULL, facts.map_full = true);
     FACT(CODE_READER_DEAD, facts.readers_dead = 1);
     FACT(CODE_READER_BEHIND, facts.readers_behind = 1);

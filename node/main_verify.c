@@ -1,0 +1,502 @@
+/* main_verify.c - vigild verify and rebuild: look into a replica that does not run, and mend it. */
+#include "node/main.h"
+
+#include "store/proof.h"
+#include "sync/scrub.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+enum { PROBE_MS = 2000, PROBE_S_MAX = 4, REPAIR_ROWS = 4096 };
+
+/* --- a child that may die of what it reads --- */
+
+/* False: the child ended by a signal, or not at all, and `fault` says so. */
+static bool
+await_child(pid_t child, const char *directory, int *status_out, struct setup_fault *fault)
+{
+    int status = 0;
+    char why[160];
+
+    while (waitpid(child, &status, 0) < 0) {
+        if (errno != EINTR) {
+            setup_fault_set(fault, ERR_IO, strerror(errno), "look at the system log", "a child was lost");
+            return false;
+        }
+    }
+    if (WIFEXITED(status)) {
+        *status_out = WEXITSTATUS(status);
+        return true;
+    }
+    int ended_by = WIFSIGNALED(status) ? WTERMSIG(status) : 0;
+    if (ended_by == SIGSYS) {
+        setup_fault_set(fault, ERR_DENIED, "it made a call that its sandbox forbids",
+                        "report it, with the version of the kernel and of vigild",
+                        "the process that reads the database was ended");
+        return false;
+    }
+    (void)snprintf(why, sizeof why, "reading it ended a process: %s",
+                   ended_by == SIGALRM ? "it came to no end" : strsignal(ended_by));
+    setup_fault_set(fault, ERR_CORRUPT, why,
+                    "have the disk examined, then restore a backup; what peers hold comes from them",
+                    "%s: pages of the database are damaged", directory);
+    return false;
+}
+
+/* What the probe found, as the child's exit status. */
+static int
+probe(const char *directory, const struct world *world)
+{
+    static const struct {
+        const char *name;
+        enum table_set set;
+    } envs[] = { { "main", TABLE_SET_MAIN }, { "keys", TABLE_SET_KEYS } };
+    char path[SETUP_PATH_BYTES];
+
+    for (size_t n = 0; n < sizeof envs / sizeof envs[0]; n++) {
+        (void)snprintf(path, sizeof path, "%s/%s", directory, envs[n].name);
+        enum err err = table_env_probe(
+            &(struct table_options){ .path = path, .set = envs[n].set, .world = world }, PROBE_MS / 2);
+        if (err == ERR_CORRUPT) {
+            return STATUS_INVALID;
+        }
+        /* Anything else is told by the opening that follows, with its reason. */
+    }
+    return STATUS_DONE;
+}
+
+bool
+probe_store(const char *directory, enum sandbox_mode mode, const struct world *world,
+            struct setup_fault *fault)
+{
+    const struct sandbox_options options = { .role = SANDBOX_CHECK, .mode = mode, .directory = directory };
+    struct sandbox_state sandbox;
+    int status = STATUS_DONE;
+
+    (void)fflush(NULL);
+    pid_t child = fork();
+    if (child < 0) {
+        setup_fault_set(fault, ERR_IO, strerror(errno), "look at the system log",
+                        "no process can be started");
+        return false;
+    }
+    if (child == 0) {
+        (void)prctl(PR_SET_PDEATHSIG, SIGKILL);
+        (void)alarm(PROBE_S_MAX);
+        /* Where there can be no sandbox, the process that waits says so. */
+        _exit(sandbox_enter(&options, &sandbox) ? probe(directory, world) : STATUS_DONE);
+    }
+    if (!await_child(child, directory, &status, fault)) {
+        return false;
+    }
+    if (status != STATUS_DONE) {
+        setup_fault_set(fault, ERR_CORRUPT, "its pages do not hang together, or are of another file",
+                        "have the disk examined, then restore a backup; what peers hold comes from them",
+                        "%s: pages of the database are damaged", directory);
+    }
+    return status == STATUS_DONE;
+}
+
+/* --- verify --- */
+
+static enum err
+proof_begin(void *self, struct table_txn **main_txn, struct table_txn **keys_txn)
+{
+    return replica_borrow(self, main_txn, keys_txn);
+}
+
+static void
+proof_abandon(void *self, struct table_txn **main_txn, struct table_txn **keys_txn)
+{
+    replica_give_back(self, main_txn, keys_txn);
+}
+
+static void
+print_finding(void *self, enum proof_part part, const char *what)
+{
+    (void)self;
+    (void)printf("finding        %s: %s\n", proof_part_name(part), what);
+}
+
+void
+print_progress(void *self, uint64_t done, uint64_t all)
+{
+    static uint64_t shown;
+    uint64_t percent = all == 0 ? 100 : done * 100 / all;
+
+    (void)self;
+    if (isatty(STDERR_FILENO) == 1 && percent != shown) {
+        shown = percent;
+        (void)fprintf(stderr, "\r%3llu %%%s", (unsigned long long)percent, percent == 100 ? "\n" : "");
+    }
+}
+
+void
+print_digests(struct replica *replica)
+{
+    size_t room = roster_compartment_count(replica_roster(replica));
+    struct replica_compartment *held = calloc(room + 1, sizeof *held);
+    size_t count = held == NULL ? 0 : replica_compartments(replica, held, room);
+
+    for (size_t n = 0; n < count && n < room; n++) {
+        char hex[2 * sizeof held[n].digest + 1];
+
+        bytes_hex(hex, span_of(held[n].digest, sizeof held[n].digest));
+        (void)printf("digest         %s  %llu entries, %llu records  %s\n", hex,
+                     (unsigned long long)held[n].entries, (unsigned long long)held[n].records, held[n].name);
+    }
+    free(held);
+}
+
+/* What a look at everything came to. */
+struct look {
+    struct replica *replica;
+    bool tell;        /* each finding */
+    uint64_t entries; /* damaged, or their signatures or keys */
+    uint64_t derived; /* rows that are made anew */
+    uint64_t places;  /* of the order of arrival, among them */
+    uint64_t others;  /* rows that nothing here is made from */
+    uint64_t files;   /* pieces */
+};
+
+static const char *
+compartment_name(struct replica *replica, const struct ident *id)
+{
+    const struct roster_compartment *compartment = roster_compartment(replica_roster(replica), id);
+
+    return compartment == NULL ? "a compartment that is not known here" : compartment->name;
+}
+
+static void
+look_found(void *self, const struct scrub_finding *finding)
+{
+    struct look *look = self;
+
+    if (finding->stage == SCRUB_FILES) {
+        look->files++;
+        if (look->tell) {
+            (void)printf("damaged        piece %u of file %s\n", finding->chunk,
+                         hash_short(finding->file).text);
+        }
+        return;
+    }
+    if (finding->stage == SCRUB_ENTRIES) {
+        look->entries++;
+        if (look->tell) {
+            (void)printf("damaged        %s %u:%llu, of device %s, in %s\n",
+                         finding->signature_only ? "signature of entry" : "entry", finding->log_no,
+                         (unsigned long long)finding->seq, hash_short(finding->device_id).text,
+                         compartment_name(look->replica, finding->compartment));
+        }
+        return;
+    }
+    bool derived = finding->table == TABLE_CHG || finding->table == TABLE_KEYS_RECORD ||
+                   (finding->table >= TABLE_REC && finding->table <= TABLE_PEND);
+    look->places += finding->table == TABLE_CHG;
+    look->derived += derived;
+    look->others += !derived && finding->table != TABLE_KEYS_PAYLOAD;
+    if (look->tell) {
+        (void)printf("damaged        a row of table %d%s\n", (int)finding->table,
+                     derived ? ", which is made anew from the journal" : "");
+    }
+}
+
+/* Go once through all of it, in turns that are given up unless `mend`. */
+static enum err
+look_at_all(struct look *look, bool mend)
+{
+    const struct scrub_options options = { .mend = mend, .self = look, .found = look_found };
+    struct scrub *scrub = NULL;
+    enum err err = scrub_open(&scrub, look->replica);
+    bool ended = false;
+
+    if (err != ERR_OK) {
+        return err;
+    }
+    scrub_restart(scrub);
+    while (err == ERR_OK && !ended) {
+        err = replica_begin(look->replica);
+        if (err != ERR_OK) {
+            break;
+        }
+        if (replica_turn_is_narrow(look->replica)) {
+            err = replica_abort(look->replica);
+            err = err == ERR_OK ? ERR_FULL : err;
+            break;
+        }
+        ended = scrub_step(scrub, REPAIR_ROWS, &options);
+        if (ended && mend) {
+            scrub_keep(scrub);
+        }
+        err = mend ? replica_commit(look->replica) : replica_abort(look->replica);
+    }
+    scrub_close(&scrub);
+    return err;
+}
+
+static enum err
+mend_places(struct replica *replica)
+{
+    uint64_t count = 0;
+    enum err err = replica_begin(replica);
+
+    if (err != ERR_OK) {
+        return err;
+    }
+    err = scrub_mend_places(replica, &count);
+    if (err != ERR_OK) {
+        enum err after = replica_abort(replica);
+        return after == ERR_OK ? err : after;
+    }
+    (void)printf("mended         %llu places in the order of arrival\n", (unsigned long long)count);
+    return replica_commit(replica);
+}
+
+/* Prove it; *findings_out: how many. */
+static enum err
+prove(struct replica *replica, struct proof *proof, uint64_t *findings_out)
+{
+    const struct proof_options options = { .self = replica,
+                                           .begin = proof_begin,
+                                           .abandon = proof_abandon,
+                                           .finding = print_finding,
+                                           .progress = print_progress,
+                                           .journal = replica_journal(replica),
+                                           .codebook = replica_codebook(replica),
+                                           .source = replica_source(replica) };
+    enum err err = proof_run(&options, proof);
+
+    *findings_out = 0;
+    for (int part = 0; part < PROOF_PART_COUNT; part++) {
+        *findings_out += proof->findings[part];
+    }
+    return err;
+}
+
+static uint64_t
+noted(struct replica *replica)
+{
+    struct scrub_status status = { .noted = 0 };
+    struct table_txn *txn = NULL;
+
+    if (replica_begin_read(replica, &txn) == ERR_OK) {
+        scrub_read_status(txn, &status);
+        replica_end_read(replica, &txn);
+    }
+    return status.noted;
+}
+
+static void
+print_checked(struct replica *replica, const struct proof *proof)
+{
+    struct replica_unnamed unnamed;
+
+    print_digests(replica);
+    for (int part = 0; part < PROOF_PART_COUNT; part++) {
+        (void)printf("checked        %llu %s\n", (unsigned long long)proof->checked[part],
+                     proof_part_name((enum proof_part)part));
+    }
+    if (replica_count_unnamed(replica, &unnamed) == ERR_OK && unnamed.count > 0) {
+        (void)printf("note           %llu files in blobs/ that no record names, %llu bytes: left by a crash, "
+                     "opened by "
+                     "nothing; the node removes them when it runs\n",
+                     (unsigned long long)unnamed.count, (unsigned long long)unnamed.bytes);
+    }
+}
+
+/* It is kept for vigil doctor; what was found is the same without that. */
+static void
+note_verified(struct replica *replica, uint64_t findings)
+{
+    enum err err = replica_note_verified(replica, findings);
+
+    if (err != ERR_OK) {
+        (void)fprintf(stderr, "vigild: when this was checked could not be kept: %s\n", err_text(err));
+    }
+}
+
+/* What is damaged, by its names: after findings, and with --full, which reads the files too. */
+static enum err
+name_damage(const struct arguments *arguments, struct look *look, uint64_t *findings)
+{
+    if (*findings == 0 && !arguments->full) {
+        return ERR_OK;
+    }
+    look->tell = true;
+    enum err err = look_at_all(look, false);
+    /* What the proof found already is not counted twice. */
+    if (*findings == 0) {
+        *findings = look->entries + look->derived + look->others;
+    }
+    *findings += look->files;
+    return err;
+}
+
+static void
+print_plan(const struct look *look)
+{
+    (void)printf(
+        "\nrepair         notes %llu entries as damaged here: each comes again from a peer, and is put in "
+        "its place\n",
+        (unsigned long long)look->entries);
+    (void)printf("repair         makes the lists, sums and indexes of every record anew from the journal\n");
+    if (look->files > 0) {
+        (void)printf("repair         has %llu pieces of evidence files come again from a peer\n",
+                     (unsigned long long)look->files);
+    }
+    if (look->others > 0) {
+        (void)printf("repair         leaves %llu rows that nothing here can be made from: restore a backup\n",
+                     (unsigned long long)look->others);
+    }
+}
+
+static int
+fail_check(enum err err)
+{
+    return complain_of(err, "the check could not be finished", err_text(err),
+                       "look at the disk, then try again");
+}
+
+static int
+repair(struct look *found, struct proof *proof)
+{
+    struct look look = { .replica = found->replica };
+    uint64_t findings = 0;
+    enum err err = look_at_all(&look, true);
+
+    /* An entry that no place names would be in no view. */
+    err = err == ERR_OK ? mend_places(look.replica) : err;
+    err = err == ERR_OK ? replica_rebuild(look.replica, print_progress, NULL) : err;
+    if (err != ERR_OK) {
+        return complain_of(err, "the repair could not be finished", err_text(err),
+                           "start it again: it goes on where it was");
+    }
+    uint64_t wait = noted(look.replica);
+    (void)printf("repaired       views and indexes are new; %llu entries wait for a peer\n\n",
+                 (unsigned long long)wait);
+    err = prove(look.replica, proof, &findings);
+    if (err != ERR_OK) {
+        return fail_check(err);
+    }
+    note_verified(look.replica, findings);
+    if (findings == 0 && wait == 0 && found->files == 0) {
+        (void)printf("no findings\n");
+        return STATUS_DONE;
+    }
+    (void)printf("\n%llu findings are left\n", (unsigned long long)findings);
+    return complain_of(
+        ERR_CORRUPT, "not all of it could be made whole here",
+        found->others > 0 ? "some rows are made from nothing that is here"
+                          : "what is damaged is to come again from a peer",
+        "vigild run DIR, and let it meet a peer; vigil doctor says when nothing is waited for; "
+        "what no peer holds is in a backup");
+}
+
+static int
+verify(struct arguments *arguments, struct replica *replica)
+{
+    struct look look = { .replica = replica };
+    struct proof proof;
+    uint64_t findings = 0;
+    enum err err = prove(replica, &proof, &findings);
+
+    if (err == ERR_OK) {
+        err = name_damage(arguments, &look, &findings);
+    }
+    if (err != ERR_OK) {
+        return fail_check(err);
+    }
+    print_checked(replica, &proof);
+    if (arguments->full) {
+        (void)printf("checked        every piece of the evidence files\n");
+    }
+    if (findings > 0 && arguments->repair) {
+        print_plan(&look);
+        if (!arguments->dry_run) {
+            return repair(&look, &proof);
+        }
+    }
+    note_verified(replica, findings);
+    if (findings > 0) {
+        (void)printf("\n%llu findings\n", (unsigned long long)findings);
+        return complain_of(
+            ERR_CORRUPT, "the replica is not as it must be", "the findings above",
+            "vigild verify DIR --repair makes anew what is derived, and has the rest come again "
+            "from peers");
+    }
+    (void)printf("\nno findings\n");
+    return STATUS_DONE;
+}
+
+static int
+rebuild(struct arguments *arguments, struct replica *replica)
+{
+    enum err err = replica_rebuild(replica, print_progress, NULL);
+
+    (void)arguments;
+    if (err != ERR_OK) {
+        return complain_of(err, "the rebuild could not be finished", err_text(err),
+                           "start it again: it goes on where it was");
+    }
+    print_digests(replica);
+    (void)printf("\nviews and indexes are new\n");
+    return STATUS_DONE;
+}
+
+static int
+work_offline(struct arguments *arguments, struct real_world *world,
+             int (*step)(struct arguments *arguments, struct replica *replica))
+{
+    struct node node;
+    int status = STATUS_DONE;
+
+    if (!open_node(arguments, &world->world, SANDBOX_CHECK, &node, &status)) {
+        return status;
+    }
+    status = step(arguments, node.setup.replica);
+    close_node(&node);
+    return status;
+}
+
+/* In a child, which damaged pages may end: who waits tells what it was. */
+static int
+do_offline(struct arguments *arguments, struct real_world *world,
+           int (*step)(struct arguments *arguments, struct replica *replica))
+{
+    struct setup_fault fault;
+    int status = STATUS_DONE;
+
+    (void)fflush(NULL);
+    pid_t child = fork();
+    if (child < 0) {
+        return complain_of(ERR_IO, "no process can be started", strerror(errno), "look at the system log");
+    }
+    if (child == 0) {
+        (void)prctl(PR_SET_PDEATHSIG, SIGKILL);
+        exit(work_offline(arguments, world, step));
+    }
+    return await_child(child, arguments->directory, &status, &fault) ? status : complain(&fault);
+}
+
+int
+do_verify(struct arguments *arguments, struct real_world *world)
+{
+    if (arguments->dry_run && !arguments->repair) {
+        (void)complain_of(ERR_INVALID, "--dry-run says what --repair would do", "--repair was not said",
+                          "vigild verify DIR --repair --dry-run");
+        return STATUS_USAGE;
+    }
+    return do_offline(arguments, world, verify);
+}
+
+int
+do_rebuild(struct arguments *arguments, struct real_world *world)
+{
+    return do_offline(arguments, world, rebuild);
+}
