@@ -859,6 +859,7 @@ static void
 scrub_slice(struct loop *loop)
 {
     const struct scrub_options options = { .mend = true,
+                                           .hurt_first = true,
                                            .hurt_only = steady_ms(loop) < loop->scrub_pass_ms,
                                            .found = tell_damage };
     struct scrub_status before = scrub_status(loop->scrub);

@@ -422,7 +422,9 @@ verify(struct arguments *arguments, struct replica *replica)
             return repair(&look, &proof);
         }
     }
-    note_verified(replica, findings);
+    if (!arguments->dry_run) {
+        note_verified(replica, findings);
+    }
     if (findings > 0) {
         (void)printf("\n%llu findings\n", (unsigned long long)findings);
         return complain_of(

@@ -772,6 +772,14 @@ read_entry(struct journal *journal, struct table_txn *txn, uint32_t log_no, uint
         return err;
     }
     err = walk_to(journal, txn, log_no, seq, &out->entry.prev);
+    if (err == ERR_CORRUPT && journal->walk.log_no != LOG_NONE) {
+        /* What is damaged may lie between the last walk's end and the signature that is nearer. */
+        journal->walk.log_no = LOG_NONE;
+        err = walk_to(journal, txn, log_no, seq, &out->entry.prev);
+        if (err == ERR_OK) {
+            err = entry_row(txn, branch->log_no, seq, &row);
+        }
+    }
     if (err != ERR_OK) {
         return err;
     }

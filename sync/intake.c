@@ -1717,6 +1717,30 @@ intake_damage_is_noted(struct intake *intake, uint32_t log_no)
     return is_noted(intake, journal_branch(intake->options.journal, log_no));
 }
 
+/* Take up what was put back, and what comes behind it up to the next signature: it could not be read either, so it is in nothing that was
+ * made anew meanwhile. */
+static void
+take_mended(struct intake *intake, const struct log_branch *branch, uint64_t from, uint64_t end,
+            const bool mended[RUN_ENTRIES_MAX])
+{
+    bool follows = false;
+
+    for (uint64_t seq = from; seq < branch->next_seq && !intake->failed; seq++) {
+        if (seq < end && mended[seq - from]) {
+            log_event("entry-mended", "log=%s seq=%llu", hash_short(&branch->log_id).text,
+                      (unsigned long long)seq);
+            follows = true;
+        }
+        if (follows) {
+            take_again(intake, branch->log_no, seq, NULL);
+        }
+        if (seq + 1 >= end &&
+            (!follows || journal_is_signed(intake->options.journal, intake->main_txn, branch->log_no, seq))) {
+            return;
+        }
+    }
+}
+
 /* Of a branch that lacks something: put back what of it this chunk brings, once what is here proves that it is the same. Gives how
  * many entries and signatures that were. */
 static uint32_t
@@ -1739,13 +1763,7 @@ mend_branch(struct intake *intake, struct log_branch *branch, const struct chunk
         mended[seq - from] = mend_entry(intake, branch, &chunk->entries[seq - chunk->first_seq]);
         count += mended[seq - from];
     }
-    for (uint64_t seq = from; seq < end && !intake->failed; seq++) {
-        if (mended[seq - from]) {
-            take_again(intake, branch->log_no, seq, NULL);
-            log_event("entry-mended", "log=%s seq=%llu", hash_short(&branch->log_id).text,
-                      (unsigned long long)seq);
-        }
-    }
+    take_mended(intake, branch, from, end, mended);
     if (count > 0 && branch->held_count > 0) {
         journal_recount(journal, intake->main_txn);
     }

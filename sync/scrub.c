@@ -452,7 +452,7 @@ scrub_step(struct scrub *scrub, uint32_t rows, const struct scrub_options *optio
     while (done < rows) {
         uint32_t some = 0;
 
-        if (options->mend && step_hurt(scrub, options)) {
+        if (options->hurt_first && step_hurt(scrub, options)) {
             some = 1;
         } else if (options->hurt_only) {
             break;

@@ -32,9 +32,10 @@ struct scrub_finding {
 };
 
 struct scrub_options {
-    bool mend;      /* note what is damaged, in the turn; else only tell */
-    bool hurt_only; /* look at no more than logs of which somebody could not read something, with `mend` */
-    void *self;     /* of `found`, which may be NULL */
+    bool mend;       /* note what is damaged, in the turn; else only tell */
+    bool hurt_first; /* with `mend`: begin with logs of which somebody could not read something */
+    bool hurt_only;  /* and look at nothing else */
+    void *self;      /* of `found`, which may be NULL */
     void (*found)(void *self, const struct scrub_finding *finding);
 };
 
