@@ -286,7 +286,9 @@ ask_for_payloads(struct gossip *gossip, struct conn *conn, struct part *part)
     struct hash log_id;
     uint64_t seq;
 
-    if (!part->equal || conn->allowance != GOSSIP_ALL ||
+    /* What cannot be read here cannot be sent either, so that both may never come to be equal without it. */
+    bool hurt = part->told && (part->told_flags & DIGEST_LACKS_ENTRIES) != 0;
+    if ((!part->equal && !hurt) || conn->allowance != GOSSIP_ALL ||
         (gossip->now_ms < part->absent_ms && (part->absent_done || part->absent_asked > 0))) {
         return;
     }

@@ -324,6 +324,21 @@ refuse_later(struct gossip *gossip, struct conn *conn, struct part *part, struct
     heard->refused = part->retries + 1;
 }
 
+/* A log that could not be read here can be again: whoever lacks some of it gets it. */
+static void
+send_on(struct gossip *gossip, const struct part *mended, const struct hash *log_id)
+{
+    for (size_t n = 0; n < gossip->conn_count; n++) {
+        struct conn *conn = gossip->conns[n];
+
+        for (size_t k = 0; k < conn->part_count; k++) {
+            if (conn->parts[k].shared && ident_equal(&conn->parts[k].id, &mended->id)) {
+                flows_rewind(&conn->parts[k].flows, log_id, UINT64_MAX);
+            }
+        }
+    }
+}
+
 static void
 receive_chunk(struct gossip *gossip, struct conn *conn, const struct chunk_item *item)
 {
@@ -398,6 +413,9 @@ receive_chunk(struct gossip *gossip, struct conn *conn, const struct chunk_item 
         break;
     case VERDICT_SEEN:
         status->chunks_seen++;
+        if (taken.mended) {
+            send_on(gossip, part, log_id);
+        }
         break;
     case VERDICT_FORK:
         status->chunks_later++;

@@ -470,6 +470,7 @@ store_take(void *self, const struct hash *device_id, const struct gossip_log *lo
     }
     *taken_out =
         (struct taken){ .verdict = result.verdict, .later = result.later, .entry_count = result.new_count };
+    taken_out->mended = result.mended_count > 0;
     taken_out->limited = result.later == LATER_LIMIT && limit_applies(replica->roster, &log->descriptor);
     if (result.verdict == VERDICT_TAKEN && is_own_log(replica, &log->descriptor)) {
         replica->own_entries += result.new_count; /* the anchor file is to know of them */

@@ -35,6 +35,7 @@ struct taken {
                               the log is forked here, of the chunk's last entry that is here; 0: none */
     uint64_t visible_next; /* the same for opened, merged and indexed; never more than durable_next */
     uint32_t entry_count;  /* entries that were new here */
+    bool mended;           /* entries that were damaged here are whole again: their log can be read on */
     bool limited;          /* this log ends at a cut here: what is refused of it is never taken */
 };
 
