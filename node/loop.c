@@ -40,6 +40,9 @@ enum {
     SCRUB_SLICE_MS = 1000,
     SCRUB_KEEP_MS = 60 * 1000,
     SCRUB_PAUSE_MS = 24 * 3600 * 1000, /* between a pass and the next */
+    SCRUB_AGAIN_MS =
+        3600 *
+        1000, /* after one that found something: what came again is looked at, and what came before it */
 };
 
 struct loop {
@@ -81,6 +84,7 @@ struct loop {
     uint64_t scrub_ms; /* of the steady clock: its next slice */
     uint64_t scrub_keep_ms;
     uint64_t scrub_pass_ms; /* the next pass */
+    bool damage_found;      /* and peers are not asked for it yet */
 };
 
 /* --- net --- */
@@ -828,13 +832,14 @@ keep_contacts(struct loop *loop, bool all)
     }
 }
 
-/* The part between begin and commit. */
 /* --- looking for damage --- */
 
 static void
 tell_damage(void *self, const struct scrub_finding *finding)
 {
-    (void)self;
+    struct loop *loop = self;
+
+    loop->damage_found = true;
     if (finding->stage == SCRUB_ENTRIES) {
         log_event("damaged-entry", "log=%u seq=%llu device=%s compartment=%s what=%s", finding->log_no,
                   (unsigned long long)finding->seq, hash_short(finding->device_id).text,
@@ -861,13 +866,16 @@ scrub_slice(struct loop *loop)
     const struct scrub_options options = { .mend = true,
                                            .hurt_first = true,
                                            .hurt_only = steady_ms(loop) < loop->scrub_pass_ms,
+                                           .self = loop,
                                            .found = tell_damage };
     struct scrub_status before = scrub_status(loop->scrub);
     bool ended = scrub_step(loop->scrub, (uint32_t)loop->options.config->scrub, &options);
     struct scrub_status after = scrub_status(loop->scrub);
     uint64_t now_ms = steady_ms(loop);
 
-    loop->scrub_pass_ms = ended ? now_ms + SCRUB_PAUSE_MS : loop->scrub_pass_ms;
+    if (ended) {
+        loop->scrub_pass_ms = now_ms + (after.ended_findings > 0 ? SCRUB_AGAIN_MS : SCRUB_PAUSE_MS);
+    }
     if (ended || after.findings != before.findings ||
         (after.rows != before.rows && now_ms >= loop->scrub_keep_ms)) {
         scrub_keep(loop->scrub);
@@ -878,6 +886,7 @@ scrub_slice(struct loop *loop)
     }
 }
 
+/* The part between begin and commit. */
 static enum err
 fill_turn(struct loop *loop, struct channel_frame *frame, bool pending)
 {
@@ -940,6 +949,10 @@ turn(struct loop *loop, struct channel_frame *frame, bool pending)
         return err;
     }
     note_turn(steady_ms(loop) - begun_ms);
+    if (loop->damage_found) {
+        loop->damage_found = false;
+        gossip_ask_again(loop->gossip, steady_ms(loop));
+    }
     loop->restored = loop->restored && replica_is_restored(loop->options.replica, NULL);
     loop->answered = loop->restored && replica_is_answered(loop->options.replica);
     tell_growth(loop);

@@ -204,6 +204,17 @@ gossip_compare(struct gossip *gossip, const struct hash *device_id, uint64_t now
     }
 }
 
+void
+gossip_ask_again(struct gossip *gossip, uint64_t now_ms)
+{
+    gossip->now_ms = now_ms;
+    for (size_t n = 0; n < gossip->conn_count; n++) {
+        for (size_t k = 0; k < gossip->conns[n]->part_count; k++) {
+            gossip->conns[n]->parts[k].absent_ms = now_ms;
+        }
+    }
+}
+
 size_t
 gossip_ask_beyond(struct gossip *gossip, const struct hash *device_id, const struct ident *compartment,
                   uint64_t now_ms)

@@ -233,6 +233,10 @@ uint64_t gossip_wait_ms(const struct gossip *gossip, uint64_t now_ms);
 /* Ask for a comparison with a peer (NULL: all) now instead of when its time comes. */
 void gossip_compare(struct gossip *gossip, const struct hash *device_id, uint64_t now_ms);
 
+/* What is to come again has changed, since something was found damaged: ask each peer that is here for it now instead of when its time
+ * comes. */
+void gossip_ask_again(struct gossip *gossip, uint64_t now_ms);
+
 /* Ask a peer (NULL: all) that is connected for what it keeps of a compartment beyond the cuts of its logs. Gives how many are
  * asked; what comes is taken in like anything else. It must be a compartment in which we have admin. */
 size_t gossip_ask_beyond(struct gossip *gossip, const struct hash *device_id, const struct ident *compartment,
