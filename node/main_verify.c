@@ -4,6 +4,7 @@
 #include "store/proof.h"
 #include "sync/scrub.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <signal.h>
 #include <stdio.h>
@@ -49,26 +50,46 @@ await_child(pid_t child, const char *directory, int *status_out, struct setup_fa
     return false;
 }
 
+/* The one folder of keys, which has another name after each erasure. False: there is none, or a crash left another beside it, and which
+ * of them is in use only an open lock tells. */
+static bool
+find_keys(const char *directory, char path_out[SETUP_PATH_BYTES])
+{
+    const struct dirent *entry;
+    size_t count = 0;
+    DIR *all = opendir(directory);
+
+    while (all != NULL && (entry = readdir(all)) != NULL) {
+        if (strcmp(entry->d_name, "keys") == 0 || strncmp(entry->d_name, "keys-", 5) == 0) {
+            (void)snprintf(path_out, SETUP_PATH_BYTES, "%s/%s", directory, entry->d_name);
+            count++;
+        }
+    }
+    if (all != NULL) {
+        (void)closedir(all);
+    }
+    return count == 1;
+}
+
+/* True if one environment was found damaged. Anything else is told by the opening that follows, with its reason. */
+static bool
+is_damaged(const char *path, enum table_set set, const struct world *world)
+{
+    const struct table_options options = { .path = path, .set = set, .world = world };
+
+    return table_env_probe(&options, PROBE_MS / 2) == ERR_CORRUPT;
+}
+
 /* What the probe found, as the child's exit status. */
 static int
 probe(const char *directory, const struct world *world)
 {
-    static const struct {
-        const char *name;
-        enum table_set set;
-    } envs[] = { { "main", TABLE_SET_MAIN }, { "keys", TABLE_SET_KEYS } };
     char path[SETUP_PATH_BYTES];
 
-    for (size_t n = 0; n < sizeof envs / sizeof envs[0]; n++) {
-        (void)snprintf(path, sizeof path, "%s/%s", directory, envs[n].name);
-        enum err err = table_env_probe(
-            &(struct table_options){ .path = path, .set = envs[n].set, .world = world }, PROBE_MS / 2);
-        if (err == ERR_CORRUPT) {
-            return STATUS_INVALID;
-        }
-        /* Anything else is told by the opening that follows, with its reason. */
-    }
-    return STATUS_DONE;
+    (void)snprintf(path, sizeof path, "%s/main", directory);
+    bool damaged = is_damaged(path, TABLE_SET_MAIN, world) ||
+                   (find_keys(directory, path) && is_damaged(path, TABLE_SET_KEYS, world));
+    return damaged ? STATUS_INVALID : STATUS_DONE;
 }
 
 bool

@@ -362,6 +362,15 @@ step_table(struct scrub *scrub, uint32_t rows, const struct scrub_options *optio
 
 /* --- files --- */
 
+/* Whatever the line: it was here. An entry names it, since it was looked for among those that are named. */
+static void
+ask_for_file(struct scrub *scrub)
+{
+    if (shelf_wish(scrub->replica->main_txn, &scrub->address, WISH_ASKED) != ERR_OK) {
+        log_event("scrub-cannot-ask", "file=%s", hash_short(&scrub->address).text);
+    }
+}
+
 static void
 chunk_damaged(struct scrub *scrub, const struct scrub_options *options, uint32_t chunk)
 {
@@ -369,6 +378,7 @@ chunk_damaged(struct scrub *scrub, const struct scrub_options *options, uint32_t
          &(struct scrub_finding){ .stage = SCRUB_FILES, .file = &scrub->address, .chunk = chunk });
     if (options->mend) {
         shelf_lose_chunk(scrub->replica->main_txn, &scrub->address, chunk);
+        ask_for_file(scrub);
     }
 }
 
@@ -377,10 +387,11 @@ static void
 file_damaged(struct scrub *scrub, const struct scrub_options *options)
 {
     tell(scrub, options, &(struct scrub_finding){ .stage = SCRUB_FILES, .file = &scrub->address });
-    /* An entry names it, since it was looked for among those that are named. */
-    if (options->mend && (shelf_wish(scrub->replica->main_txn, &scrub->address, WISH_AWAY) != ERR_OK ||
-                          shelf_wish(scrub->replica->main_txn, &scrub->address, WISH_ASKED) != ERR_OK)) {
-        log_event("scrub-cannot-ask", "file=%s", hash_short(&scrub->address).text);
+    if (options->mend) {
+        if (shelf_wish(scrub->replica->main_txn, &scrub->address, WISH_AWAY) != ERR_OK) {
+            log_event("scrub-cannot-ask", "file=%s", hash_short(&scrub->address).text);
+        }
+        ask_for_file(scrub);
     }
 }
 
@@ -426,7 +437,7 @@ step_file(struct scrub *scrub, uint32_t rows, const struct scrub_options *option
             continue;
         }
         err = blob_read_chunk(file, scrub->chunk, sealed);
-        if (err == ERR_CORRUPT || err == ERR_ABSENT) {
+        if (err == ERR_CORRUPT || err == ERR_ABSENT || err == ERR_IO) {
             chunk_damaged(scrub, options, scrub->chunk);
             damaged++;
         }

@@ -10,9 +10,13 @@
 #include "store/shelf.h"
 #include "sync/gossip.h"
 #include "sync/replica_state.h"
+#include "sync/scrub.h"
 
+#include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 enum {
     CONTENT_CHUNKS = 301,
@@ -936,21 +940,145 @@ START_TEST(who_asks_for_more_than_is_remembered_is_told_nothing_of_it)
 }
 END_TEST
 
-SUITE_MAIN_WITH("gossip_blob", setup, teardown, a_file_comes_after_its_record_and_both_know_who_holds_it,
-                what_came_before_a_cut_is_not_sent_again,
-                two_that_never_meet_get_a_file_through_who_cannot_open_it,
-                text_comes_before_files_which_have_their_tenth,
-                what_does_not_match_is_refused_and_not_asked_for_there_again_in_the_session,
-                who_says_much_and_sends_nothing_is_asked_later_and_another_now,
-                a_silent_holder_is_asked_again_after_a_while,
-                a_holder_that_has_it_no_longer_says_so_and_is_forgotten,
-                what_is_put_away_while_it_comes_stops_and_goes_on_when_it_is_wanted,
-                what_came_by_another_way_is_not_sent_to_its_end,
-                a_file_whose_record_is_erased_while_it_comes_stops_and_leaves_nothing,
-                a_line_that_is_no_lan_brings_a_large_file_when_it_is_asked_for,
-                a_metered_session_brings_what_was_asked_for_and_then_ends,
-                a_metered_peer_is_told_of_a_file_once_and_again_when_it_may_have_forgotten,
-                what_a_peer_was_told_of_files_and_what_it_said_on_a_stick_are_kept_apart,
-                a_budget_that_is_kept_for_urgent_news_stops_a_file,
-                pieces_that_nobody_asked_for_are_left_and_cost_credit,
-                who_asks_for_more_than_is_remembered_is_told_nothing_of_it)
+/* Another byte in the file that hq holds, `at` from its beginning. */
+static void
+spoil_file(size_t at)
+{
+    char hex[2 * HASH_BYTES + 1];
+    char path[300];
+    uint8_t byte;
+
+    bytes_hex(hex, hash_span(&made.address));
+    (void)snprintf(path, sizeof path, "%s/blobs/%s", hq.node->directory, hex);
+    int file = open(path, O_RDWR | O_CLOEXEC);
+    ck_assert_int_eq(pread(file, &byte, 1, (off_t)at), 1);
+    byte ^= 16;
+    ck_assert_int_eq(pwrite(file, &byte, 1, (off_t)at), 1);
+    ck_assert_int_eq(close(file), 0);
+}
+
+/* hq reads through all that it holds, once. Gives how much of it is damaged. */
+static uint64_t
+scrub_hq(void)
+{
+    const struct scrub_options options = { .mend = true };
+    struct scrub *scrub = NULL;
+    bool ended = false;
+
+    ck_assert_int_eq(scrub_open(&scrub, hq.node->replica), ERR_OK);
+    scrub_restart(scrub);
+    while (!ended) {
+        saves_begin(hq.node);
+        ended = scrub_step(scrub, 100, &options);
+        saves_commit(hq.node);
+    }
+    uint64_t findings = scrub_status(scrub).ended_findings;
+    scrub_close(&scrub);
+    return findings;
+}
+
+/* Of the chunks one comes again, over a line that brings nothing so large unasked. */
+START_TEST(i9_a_damaged_piece_of_a_file_comes_again_and_no_other)
+{
+    enum { DAMAGED = 200 };
+
+    use_line(PROFILE_WAN);
+    join(&hq, &ken);
+    add_picture();
+    run(10 * 1000, NULL);
+    wish(&hq, WISH_ASKED);
+    ck_assert(run(MINUTE_MS, hq_has_all));
+    ck_assert_uint_eq(scrub_hq(), 0);
+    spoil_file(blob_file_bytes(CONTENT_CHUNKS) - (CONTENT_CHUNKS - DAMAGED) * BLOB_SEALED_BYTES + 7);
+    ck_assert_uint_eq(scrub_hq(), 1);
+    ck_assert_uint_eq(shelf_of(&hq).held, CONTENT_CHUNKS - 1);
+    ck_assert(run(MINUTE_MS, hq_has_all));
+    expect_whole(&hq);
+    for (size_t n = 0; n < CONTENT_CHUNKS; n++) {
+        ck_assert_uint_eq(came[n], n == DAMAGED ? 2 : 1);
+    }
+    ck_assert_uint_eq(scrub_hq(), 0);
+}
+END_TEST
+
+/* What pieces are checked by is damaged: what it names comes again. */
+START_TEST(i9_a_file_whose_head_or_page_is_damaged_comes_again)
+{
+    join(&hq, &ken);
+    add_picture();
+    ck_assert(run(MINUTE_MS, hq_has_all));
+    /* The head is the first of it, then come the pages. */
+    for (size_t at = 20; at < 20 + 10 * HASH_BYTES; at += 9 * HASH_BYTES) {
+        spoil_file(at);
+        ck_assert_uint_ge(scrub_hq(), 1);
+        ck_assert(!has_all(&hq));
+        ck_assert(run(2 * MINUTE_MS, hq_has_all));
+        expect_whole(&hq);
+        ck_assert_uint_eq(scrub_hq(), 0);
+    }
+}
+END_TEST
+
+static uint64_t
+noted_at_hq(void)
+{
+    struct table_txn *txn = NULL;
+
+    ck_assert_int_eq(replica_begin_read(hq.node->replica, &txn), ERR_OK);
+    uint64_t noted = intake_damage_count(txn);
+    replica_end_read(hq.node->replica, &txn);
+    return noted;
+}
+
+static bool
+hq_is_healed(void)
+{
+    return noted_at_hq() == 0;
+}
+
+/* Peers were asked for all that was lacking, and are asked again in minutes: what is found damaged meanwhile does not wait for that. */
+START_TEST(i9_what_is_found_damaged_is_asked_for_at_once)
+{
+    enum { FEW_S = 20 };
+    struct table_cursor cursor;
+    struct span key;
+    struct span value;
+
+    join(&hq, &ken);
+    add_picture();
+    write_text();
+    ck_assert(run(MINUTE_MS, hq_has_all));
+    run(FEW_S * 1000, NULL);
+    saves_begin(hq.node);
+    table_cursor_init(&cursor, hq.node->replica->main_txn, TABLE_ENT, span_of(NULL, 0));
+    while (table_cursor_next(&cursor, &key, &value)) {
+        table_put(hq.node->replica->main_txn, TABLE_ENT, key, span_text("x"));
+    }
+    table_cursor_end(&cursor);
+    saves_commit(hq.node);
+    ck_assert_uint_gt(scrub_hq(), 0);
+    ck_assert(!run(FEW_S * 1000, hq_is_healed));
+    gossip_ask_again(hq.gossip, now_ms());
+    ck_assert(run(FEW_S * 1000, hq_is_healed));
+    ck_assert_uint_eq(scrub_hq(), 0);
+}
+END_TEST
+
+SUITE_MAIN_WITH(
+    "gossip_blob", setup, teardown, a_file_comes_after_its_record_and_both_know_who_holds_it,
+    what_came_before_a_cut_is_not_sent_again, two_that_never_meet_get_a_file_through_who_cannot_open_it,
+    text_comes_before_files_which_have_their_tenth,
+    what_does_not_match_is_refused_and_not_asked_for_there_again_in_the_session,
+    who_says_much_and_sends_nothing_is_asked_later_and_another_now,
+    a_silent_holder_is_asked_again_after_a_while, a_holder_that_has_it_no_longer_says_so_and_is_forgotten,
+    what_is_put_away_while_it_comes_stops_and_goes_on_when_it_is_wanted,
+    what_came_by_another_way_is_not_sent_to_its_end,
+    a_file_whose_record_is_erased_while_it_comes_stops_and_leaves_nothing,
+    a_line_that_is_no_lan_brings_a_large_file_when_it_is_asked_for,
+    a_metered_session_brings_what_was_asked_for_and_then_ends,
+    a_metered_peer_is_told_of_a_file_once_and_again_when_it_may_have_forgotten,
+    what_a_peer_was_told_of_files_and_what_it_said_on_a_stick_are_kept_apart,
+    a_budget_that_is_kept_for_urgent_news_stops_a_file, pieces_that_nobody_asked_for_are_left_and_cost_credit,
+    who_asks_for_more_than_is_remembered_is_told_nothing_of_it,
+    i9_a_damaged_piece_of_a_file_comes_again_and_no_other,
+    i9_a_file_whose_head_or_page_is_damaged_comes_again, i9_what_is_found_damaged_is_asked_for_at_once)
