@@ -1712,6 +1712,17 @@ is_noted(struct intake *intake, const struct log_branch *branch)
 }
 
 bool
+intake_entry_is_noted(struct intake *intake, uint32_t log_no, uint64_t seq)
+{
+    const struct log_branch *branch = journal_branch(intake->options.journal, log_no);
+    struct wait mend = wait_for_payload(&branch->descriptor.compartment, PEND_MEND);
+    uint8_t key[PEND_KEY_BYTES];
+
+    pend_key(key, &mend, log_no, seq);
+    return table_has(intake->main_txn, TABLE_PEND, span_of(key, sizeof key));
+}
+
+bool
 intake_damage_is_noted(struct intake *intake, uint32_t log_no)
 {
     return is_noted(intake, journal_branch(intake->options.journal, log_no));

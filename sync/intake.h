@@ -193,7 +193,8 @@ void intake_forget_waiting(struct intake *intake, const struct log_branch *branc
 /* In a turn: note that something of an entry is damaged here, so that it is asked for and put back when it comes. Of a run the first
  * alone need be noted: what follows in it comes with it. */
 void intake_note_damage(struct intake *intake, uint32_t log_no, uint64_t seq);
-/* True if any of a branch is noted. In a turn. */
+/* True if this entry is noted; or any of a branch. In a turn. */
+bool intake_entry_is_noted(struct intake *intake, uint32_t log_no, uint64_t seq);
 bool intake_damage_is_noted(struct intake *intake, uint32_t log_no);
 /* How many are noted. */
 uint64_t intake_damage_count(struct table_txn *txn);

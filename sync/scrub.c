@@ -158,10 +158,21 @@ tell(struct scrub *scrub, const struct scrub_options *options, const struct scru
 
 /* --- entries --- */
 
+/* True if it was told, and waits to come again. */
+static bool
+is_known(struct scrub *scrub, const struct scrub_options *options, const struct log_branch *branch,
+         uint64_t seq)
+{
+    return options->mend && intake_entry_is_noted(scrub->replica->intake, branch->log_no, seq);
+}
+
 static void
 entry_damaged(struct scrub *scrub, const struct scrub_options *options, const struct log_branch *branch,
               uint64_t seq, bool signature_only, bool note)
 {
+    if (is_known(scrub, options, branch, seq)) {
+        return;
+    }
     tell(scrub, options,
          &(struct scrub_finding){ .stage = SCRUB_ENTRIES,
                                   .log_no = branch->log_no,
@@ -191,17 +202,17 @@ key_is_damaged(struct scrub *scrub, const struct journal_entry *stored)
 }
 
 /* The first entry of a run that cannot be read was met: what follows in the run hashes on from it, so of the others the rows alone are
- * looked at. Gives where the next run begins. */
+ * looked at, and told unless they were before. Gives where the next run begins. */
 static uint64_t
 pass_run(struct scrub *scrub, const struct scrub_options *options, const struct log_branch *branch,
-         uint64_t seq)
+         uint64_t seq, bool known)
 {
     for (seq++; seq < branch->next_seq; seq++) {
         if (journal_is_signed(scrub->replica->journal, scrub->replica->main_txn, branch->log_no, seq - 1)) {
             break;
         }
         scrub->status.rows++;
-        if (!journal_row_reads(scrub->replica->main_txn, branch->log_no, seq)) {
+        if (!known && !journal_row_reads(scrub->replica->main_txn, branch->log_no, seq)) {
             entry_damaged(scrub, options, branch, seq, false, false);
         }
     }
@@ -235,8 +246,10 @@ look_at_entry(struct scrub *scrub, const struct scrub_options *options, const st
 
     if (journal_read(scrub->replica->journal, scrub->replica->main_txn, branch->log_no, seq, &stored) !=
         ERR_OK) {
+        bool known = is_known(scrub, options, branch, seq);
+
         entry_damaged(scrub, options, branch, seq, false, true);
-        return pass_run(scrub, options, branch, seq);
+        return pass_run(scrub, options, branch, seq, known);
     }
     if (key_is_damaged(scrub, &stored)) {
         entry_damaged(scrub, options, branch, seq, false, true);

@@ -32,7 +32,7 @@ struct scrub_finding {
 };
 
 struct scrub_options {
-    bool mend;       /* note what is damaged, in the turn; else only tell */
+    bool mend;       /* note, in the turn, what was not noted yet, and tell that; else tell all of it */
     bool hurt_first; /* with `mend`: begin with logs of which somebody could not read something */
     bool hurt_only;  /* and look at nothing else */
     void *self;      /* of `found`, which may be NULL */

@@ -84,6 +84,32 @@ print_disk(FILE *to, const json_t *disk)
     output_printf(to, "%-14s %s used of %s mapped, %s free on the disk\n", "Disk", used, map, room);
 }
 
+/* What the node found when it read through its store; nothing before it began. */
+static void
+print_scrub(FILE *to, const json_t *scrub)
+{
+    json_int_t findings = json_integer_value(json_object_get(scrub, "findings"));
+    json_int_t before = json_integer_value(json_object_get(scrub, "ended_findings"));
+    json_int_t noted = json_integer_value(json_object_get(scrub, "noted"));
+    const char *ended = json_string_value(json_object_get(scrub, "ended"));
+    json_int_t rows = json_integer_value(json_object_get(scrub, "rows"));
+    char time[32];
+
+    if (ended != NULL) {
+        output_time(time, ended);
+        output_printf(to, "%-14s all was read by %s, and %lld of it damaged\n", "Scrub", time,
+                      (long long)before);
+    }
+    if (rows > 0) {
+        output_printf(to, "%-14s %lld rows read %s, and %lld damaged\n", ended == NULL ? "Scrub" : "",
+                      (long long)rows, ended == NULL ? "so far" : "since", (long long)findings);
+    }
+    if (noted > 0) {
+        output_printf(to, "%-14s %lld entries are to come again from peers\n",
+                      ended == NULL && rows == 0 ? "Scrub" : "", (long long)noted);
+    }
+}
+
 static void
 print_clock(FILE *to, const json_t *clock)
 {
@@ -231,6 +257,7 @@ print_status(FILE *to, const json_t *status)
     print_arriving(to, json_object_get(status, "arriving"));
     print_net(to, json_object_get(status, "net"));
     print_disk(to, json_object_get(status, "disk"));
+    print_scrub(to, json_object_get(status, "scrub"));
     print_clock(to, json_object_get(status, "clock"));
     json_array_foreach(json_object_get(status, "warnings"), index, warning)
     {

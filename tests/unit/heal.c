@@ -222,6 +222,9 @@ START_TEST(i9_entries_that_are_damaged_are_named_and_come_again)
     ck_assert_uint_eq(scrub_all(hq, false), spoiled);
     ck_assert_uint_eq(scrub_all(hq, true), spoiled);
     ck_assert_uint_gt(kept(hq).noted, 0);
+    /* Once. */
+    ck_assert_uint_eq(scrub_all(hq, true), 0);
+    ck_assert_uint_eq(scrub_all(hq, false), spoiled);
     /* It is told to peers, and known after a new start. */
     test_node_close(hq);
     test_node_open(hq);
