@@ -5,6 +5,7 @@
 #include "node/loop.h"
 #include "node/net.h"
 #include "node/notify.h"
+#include "node/probe.h"
 #include "node/restoring.h"
 #include "node/setup.h"
 #include "node/system_log.h"

@@ -100,12 +100,6 @@ void print_digests(struct replica *replica);
 
 int do_verify(struct arguments *arguments, struct real_world *world);
 int do_rebuild(struct arguments *arguments, struct real_world *world);
-
-/* Have a child look at the pages of main/ and keys/, for a few seconds at most: damage that ends a process is to end that one. One thread,
- * and no sandbox yet. False: they are damaged, and `fault` says how that showed. */
-bool probe_store(const char *directory, enum sandbox_mode mode, const struct world *world,
-                 struct setup_fault *fault);
-
 /* --- main_backup.c --- */
 
 extern const struct argp backup_argp;

@@ -40,6 +40,22 @@ record_find(struct table_txn *txn, const struct ident *compartment, const struct
     return ERR_OK;
 }
 
+enum err
+record_look_up(struct table_txn *txn, const struct ident *compartment, const struct ident *record_id,
+               uint32_t *record_no_out)
+{
+    uint8_t key[RECORD_HASH_BYTES];
+    enum err err = record_find(txn, compartment, record_id, record_no_out);
+
+    if (err == ERR_ABSENT) {
+        record_hash(txn, compartment, record_id, key);
+        if (table_check_absent(txn, TABLE_REC, span_of(key, sizeof key)) != ERR_OK) {
+            err = ERR_CORRUPT;
+        }
+    }
+    return err;
+}
+
 uint32_t
 record_last(struct table_txn *txn)
 {

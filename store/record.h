@@ -49,7 +49,11 @@ MUST_CHECK enum err record_find(struct table_txn *txn, const struct ident *compa
 MUST_CHECK enum err record_intern(struct table_txn *txn, const struct ident *compartment,
                                   const struct ident *record_id, uint32_t *record_no_out);
 
-/* And back. ERR_ABSENT, ERR_CORRUPT. */
+/* As record_find, for who tells people: ERR_CORRUPT too where its row may be hidden by one that was damaged. */
+MUST_CHECK enum err record_look_up(struct table_txn *txn, const struct ident *compartment,
+                                   const struct ident *record_id, uint32_t *record_no_out);
+
+/* From the number to the record. ERR_ABSENT, ERR_CORRUPT. */
 MUST_CHECK enum err record_name(struct table_txn *txn, uint32_t record_no, struct ident *compartment_out,
                                 struct ident *record_id_out);
 

@@ -100,6 +100,10 @@ load(struct view *view, struct span prefix)
     if (err == ERR_OK) {
         err = table_error(view->txn);
     }
+    /* A view with a value less would be another answer. */
+    if (err == ERR_OK) {
+        err = table_check_range(view->txn, TABLE_CELL, prefix);
+    }
     if (err == ERR_OK && view->found_count > 1) {
         qsort(view->found, view->found_count, sizeof *view->found, found_order);
     }
@@ -335,6 +339,9 @@ read_row(struct table_txn *txn, enum table_id table, uint32_t record_no, struct 
 
     bytes_write_u32(key, record_no);
     enum err err = table_read(txn, table, span_of(key, sizeof key), &row);
+    if (err == ERR_ABSENT && table_check_absent(txn, table, span_of(key, sizeof key)) != ERR_OK) {
+        err = ERR_CORRUPT;
+    }
     if (err == ERR_OK) {
         *row_out = arena_copy_buf(arena, &row);
         err = arena->failed ? ERR_MEMORY : ERR_OK;

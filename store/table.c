@@ -717,46 +717,105 @@ fail:
     return err;
 }
 
+/* What the rows that were met say of the map. */
+struct probe {
+    const struct world *world;
+    uint64_t until_ms;
+    size_t page_bytes;
+    uintptr_t map;  /* where page 0 would be; 0: not known yet */
+    uintptr_t page; /* of the row that was met last; 0: none was */
+    size_t leaves;  /* how often it was another: rows of a page lie together */
+};
+
 /* Every byte of what a cursor gives is looked at: a page that is not in the file shows only then. */
-static unsigned
+static void
 touch(const MDB_val *value)
 {
-    const uint8_t *bytes = value->mv_data;
-    unsigned sum = 0;
+    const volatile uint8_t *bytes = value->mv_data;
 
     for (size_t n = 0; n < value->mv_size; n++) {
-        sum += bytes[n];
+        (void)bytes[n];
     }
-    return sum;
+}
+
+/* True if the page that this lies in is where its number, with which it begins, says: else it was written to the place of another, and rows
+ * that verify would be found there and others not at all. */
+static bool
+is_in_place(struct probe *probe, const void *at)
+{
+    uintptr_t page = (uintptr_t)at - (uintptr_t)at % probe->page_bytes;
+    size_t number;
+
+    memcpy(&number, (const void *)page, sizeof number);
+    uintptr_t map = page - number * probe->page_bytes;
+    probe->map = probe->map == 0 ? map : probe->map;
+    return map == probe->map;
+}
+
+/* A row, whose value may take pages of its own. */
+static bool
+probe_row(struct probe *probe, const MDB_val *key, const MDB_val *value)
+{
+    uintptr_t at = (uintptr_t)key->mv_data;
+    uintptr_t page = at - at % probe->page_bytes;
+    uintptr_t end = page + probe->page_bytes;
+    bool beside = (uintptr_t)value->mv_data < page || (uintptr_t)value->mv_data >= end;
+
+    if (at + key->mv_size > end || (!beside && (uintptr_t)value->mv_data + value->mv_size > end)) {
+        return false;
+    }
+    touch(key);
+    touch(value);
+    probe->leaves += page != probe->page;
+    probe->page = page;
+    return is_in_place(probe, key->mv_data) && (!beside || is_in_place(probe, value->mv_data));
+}
+
+/* All rows one after the other, for as long as there is time. MDB_CORRUPTED: they are other than their table says, or on other pages. */
+static int
+probe_rows(MDB_cursor *cursor, const MDB_stat *stat, struct probe *probe)
+{
+    size_t count = 0;
+    MDB_val value;
+    MDB_val key;
+
+    int rc = mdb_cursor_get(cursor, &key, &value, MDB_LAST);
+    if (rc == MDB_SUCCESS) {
+        rc = probe_row(probe, &key, &value) ? mdb_cursor_get(cursor, &key, &value, MDB_FIRST) : MDB_CORRUPTED;
+    }
+    probe->page = 0;
+    probe->leaves = 0;
+    while (rc == MDB_SUCCESS && world_steady_ms(probe->world) < probe->until_ms) {
+        count++;
+        rc = probe_row(probe, &key, &value) ? mdb_cursor_get(cursor, &key, &value, MDB_NEXT) : MDB_CORRUPTED;
+    }
+    if (rc == MDB_NOTFOUND) {
+        rc = count == stat->ms_entries && probe->leaves == stat->ms_leaf_pages ? MDB_SUCCESS : MDB_CORRUPTED;
+    }
+    return rc;
 }
 
 static int
-probe_table(MDB_txn *txn, const char *name, const struct world *world, uint64_t until_ms)
+probe_table(MDB_txn *txn, const char *name, struct probe *probe)
 {
-    static volatile unsigned seen; /* so that no reading is left out */
     MDB_cursor *cursor = NULL;
-    MDB_val value;
-    MDB_val key;
+    MDB_stat stat;
     MDB_dbi dbi;
 
     int rc = open_dbi(txn, name, 0, &dbi);
+    if (rc == MDB_SUCCESS) {
+        rc = mdb_stat(txn, dbi, &stat);
+    }
     if (rc == MDB_SUCCESS) {
         rc = mdb_cursor_open(txn, dbi, &cursor);
     }
     if (rc != MDB_SUCCESS) {
         return rc;
     }
-    rc = mdb_cursor_get(cursor, &key, &value, MDB_LAST);
-    if (rc == MDB_SUCCESS) {
-        seen += touch(&key) + touch(&value);
-        rc = mdb_cursor_get(cursor, &key, &value, MDB_FIRST);
-    }
-    while (rc == MDB_SUCCESS && world_steady_ms(world) < until_ms) {
-        seen += touch(&key) + touch(&value);
-        rc = mdb_cursor_get(cursor, &key, &value, MDB_NEXT);
-    }
+    probe->page_bytes = stat.ms_psize;
+    rc = probe_rows(cursor, &stat, probe);
     mdb_cursor_close(cursor);
-    return rc == MDB_NOTFOUND ? MDB_SUCCESS : rc;
+    return rc;
 }
 
 enum err
@@ -768,7 +827,7 @@ table_env_probe(const struct table_options *options, uint64_t ms)
                              .read_only = true,
                              .world = options->world,
                              .path = (char *)(uintptr_t)options->path };
-    uint64_t until_ms = world_steady_ms(options->world) + ms;
+    struct probe probe = { .world = options->world, .until_ms = world_steady_ms(options->world) + ms };
     bool made = false;
     MDB_txn *txn;
 
@@ -790,7 +849,7 @@ table_env_probe(const struct table_options *options, uint64_t ms)
 
         for (size_t n = 0; n < TABLE_COUNT && rc == MDB_SUCCESS; n++) {
             if (kinds[n].set == env.set) {
-                rc = probe_table(txn, kinds[n].name, options->world, until_ms);
+                rc = probe_table(txn, kinds[n].name, &probe);
             }
         }
         mdb_txn_abort(txn);
@@ -1819,6 +1878,67 @@ table_cursor_last(struct table_cursor *cursor, struct span *key_out, struct span
         rc = mdb_cursor_get(cursor->lmdb, &key, &stored, MDB_LAST);
     }
     return cursor_give(cursor, rc, MDB_PREV, &key, &stored, key_out, value_out);
+}
+
+/* True if the row under the LMDB cursor verifies. */
+static bool
+is_genuine(struct table_cursor *cursor, const MDB_val *key, const MDB_val *stored)
+{
+    struct span value;
+
+    return key->mv_size > 0 && key->mv_size <= TABLE_KEY_BYTES_MAX &&
+           cursor_verify(cursor, span_of_val(key), span_of_val(stored), &value) && value.data != NULL;
+}
+
+/* What is around the rows that begin with `prefix`, and with `all` these rows too. */
+static enum err
+check_around(struct table_txn *txn, enum table_id table, struct span prefix, bool all)
+{
+    struct table_cursor cursor;
+    MDB_val key;
+    MDB_val stored;
+    bool good = true;
+
+    assert(prefix.size > 0);
+    table_cursor_init(&cursor, txn, table, prefix);
+    if (!cursor_open(&cursor)) {
+        return txn->error;
+    }
+    /* The row before: one that should be behind it was met by the search where it does not belong. */
+    int rc = cursor_place(&cursor, prefix, false, &key, &stored);
+    if (rc == MDB_SUCCESS || rc == MDB_NOTFOUND) {
+        good = rc == MDB_NOTFOUND || span_compare(span_of_val(&key), prefix) >= 0;
+        rc = mdb_cursor_get(cursor.lmdb, &key, &stored, rc == MDB_SUCCESS ? MDB_PREV : MDB_LAST);
+    }
+    if (rc == MDB_SUCCESS) {
+        good = good && span_compare(span_of_val(&key), prefix) < 0 && is_genuine(&cursor, &key, &stored);
+        rc = mdb_cursor_get(cursor.lmdb, &key, &stored, MDB_NEXT);
+    } else if (rc == MDB_NOTFOUND) {
+        rc = mdb_cursor_get(cursor.lmdb, &key, &stored, MDB_FIRST);
+    }
+    while (good && rc == MDB_SUCCESS && has_prefix(span_of_val(&key), prefix)) {
+        good = !all || is_genuine(&cursor, &key, &stored);
+        rc = mdb_cursor_get(cursor.lmdb, &key, &stored, MDB_NEXT);
+    }
+    if (rc == MDB_SUCCESS) {
+        good = good && span_compare(span_of_val(&key), prefix) > 0 && is_genuine(&cursor, &key, &stored);
+    } else if (rc != MDB_NOTFOUND) {
+        fail_txn(txn, rc);
+    }
+    table_cursor_end(&cursor);
+    return txn->error != ERR_OK ? txn->error : good ? ERR_OK : ERR_CORRUPT;
+}
+
+enum err
+table_check_range(struct table_txn *txn, enum table_id table, struct span prefix)
+{
+    return check_around(txn, table, prefix, false);
+}
+
+enum err
+table_check_absent(struct table_txn *txn, enum table_id table, struct span key)
+{
+    return check_around(txn, table, key, true);
 }
 
 enum err

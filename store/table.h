@@ -193,6 +193,14 @@ void table_clear(struct table_txn *txn, enum table_id table, struct span prefix)
 
 uint64_t table_count(struct table_txn *txn, enum table_id table);
 
+/* Is it sure that no row is hidden among those that begin with `prefix`, or where they would be? A row whose key was damaged stays where it was:
+ * what lies before, between and behind them is to verify and to be in order. The rows themselves are not looked at. ERR_CORRUPT: it is not
+ * sure. */
+MUST_CHECK enum err table_check_range(struct table_txn *txn, enum table_id table, struct span prefix);
+
+/* The same of one row that was not found, and of what begins as its key does. */
+MUST_CHECK enum err table_check_absent(struct table_txn *txn, enum table_id table, struct span key);
+
 /* Walk a whole table: every row verifies and is found by its key, keys ascend, and there are as many
  * as LMDB counts.
  * ERR_CORRUPT: not so. A file whose pages are crafted can crash LMDB: for a file that left

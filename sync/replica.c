@@ -1198,7 +1198,7 @@ read_half(struct replica *replica, struct table_txn *txn, const struct ident *co
     if (view == NULL) {
         return ERR_MEMORY;
     }
-    enum err err = record_find(txn, compartment, record_id, &record_no);
+    enum err err = record_look_up(txn, compartment, record_id, &record_no);
     if (err == ERR_OK && replica->in_turn && intake_touched(replica->intake, record_no)) {
         err = intake_bring_up_to_date(replica->intake);
     }
