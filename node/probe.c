@@ -107,6 +107,7 @@ probe_store(const char *directory, enum sandbox_mode mode, const struct world *w
     }
     if (child == 0) {
         (void)prctl(PR_SET_PDEATHSIG, SIGKILL);
+        (void)signal(SIGALRM, SIG_DFL);
         (void)alarm(PROBE_S_MAX);
         /* Where there can be no sandbox, the process that waits says so. */
         _exit(sandbox_enter(&options, &sandbox) ? probe(directory, world) : PROBE_DONE);

@@ -557,6 +557,85 @@ START_TEST(a_flipped_bit_anywhere_behind_the_first_pages_is_never_a_wrong_value)
 }
 END_TEST
 
+/* Flip one bit of the `at`th byte of the key whose row has this value, and of each copy that older pages have. */
+static void
+flip_in_key(const char *key, const char *value, size_t at)
+{
+    static uint8_t bytes[1 << 20];
+    char row[64];
+
+    int length = snprintf(row, sizeof row, "%s%s", key, value);
+    int file = open(file_of("data.mdb"), O_RDONLY | O_CLOEXEC);
+    ssize_t size = read(file, bytes, sizeof bytes);
+    close(file);
+    ck_assert_int_gt(size, 0);
+    for (uint8_t *found = memmem(bytes, (size_t)size, row, (size_t)length); found != NULL;
+         found = memmem(found + 1, (size_t)(bytes + size - found) - 1, row, (size_t)length)) {
+        write_byte((size_t)(found - bytes) + at, found[at] ^ 8);
+    }
+}
+
+static enum err
+check_range(const char *prefix)
+{
+    ck_assert_int_eq(table_begin_read(env, &txn), ERR_OK);
+    enum err err = table_check_range(txn, TABLE_CELL, span_text(prefix));
+    table_abort(&txn);
+    return err;
+}
+
+static enum err
+check_absent(const char *key)
+{
+    ck_assert_int_eq(table_begin_read(env, &txn), ERR_OK);
+    enum err err = table_check_absent(txn, TABLE_CELL, span_text(key));
+    table_abort(&txn);
+    return err;
+}
+
+/* The first of them, one within, the last, the only one: wherever the damaged key sends whoever looks for it, what is beside the others tells. */
+START_TEST(i1_a_row_that_a_damaged_key_hides_is_missed)
+{
+    static const struct {
+        const char *key;
+        const char *value;
+    } rows[] = { { "aa1", "first row" },  { "aa2", "second row" }, { "bb1", "third row" },
+                 { "bb2", "fourth row" }, { "bb3", "fifth row" },  { "cc1", "sixth row" },
+                 { "dd1", "seventh row" } };
+
+    begin();
+    for (size_t n = 0; n < sizeof rows / sizeof rows[0]; n++) {
+        put(TABLE_CELL, rows[n].key, rows[n].value);
+    }
+    commit();
+    ck_assert_int_eq(check_range("bb"), ERR_OK);
+    ck_assert_int_eq(check_range("zz"), ERR_OK);
+    ck_assert_int_eq(check_range("a"), ERR_OK);
+    ck_assert_int_eq(check_absent("bb4"), ERR_OK);
+    ck_assert_int_eq(check_absent("0"), ERR_OK);
+    for (size_t n = 2; n < 6; n++) {
+        for (size_t at = 0; at < 3; at++) {
+            char prefix[3] = { rows[n].key[0], rows[n].key[1], '\0' };
+
+            table_env_close(&env);
+            flip_in_key(rows[n].key, rows[n].value, at);
+            open_again();
+            if (at < 2) {
+                ck_assert_int_eq(check_range(prefix), ERR_CORRUPT);
+            }
+            ck_assert_int_eq(check_absent(rows[n].key), ERR_CORRUPT);
+            ck_assert_int_eq(check_range("aa1"), ERR_OK);
+            table_env_close(&env);
+            char damaged[4] = { rows[n].key[0], rows[n].key[1], rows[n].key[2], '\0' };
+            damaged[at] ^= 8;
+            flip_in_key(damaged, rows[n].value, at);
+            open_again();
+            ck_assert_int_eq(check_range(prefix), ERR_OK);
+        }
+    }
+}
+END_TEST
+
 /* Read whatever an opening gives and close it: in a child, so that a SIGBUS would be seen. */
 static enum answer
 answer_of_child(void)
@@ -1716,6 +1795,7 @@ main(void)
     tcase_add_test(tests, i10_a_second_opening_is_refused_until_the_first_has_closed);
     tcase_add_test(tests, a_flipped_bit_of_a_stored_row_is_never_a_wrong_value);
     tcase_add_test(tests, a_flipped_bit_anywhere_behind_the_first_pages_is_never_a_wrong_value);
+    tcase_add_test(tests, i1_a_row_that_a_damaged_key_hides_is_missed);
     tcase_add_test(tests, a_truncated_file_is_refused_at_every_page);
     tcase_add_test(tests, a_zeroed_page_or_two_pages_swapped_never_give_a_wrong_value);
     tcase_add_test(tests, a_row_moved_to_another_key_or_table_does_not_verify);
