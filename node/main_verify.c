@@ -289,6 +289,12 @@ repair(struct look *found, struct proof *proof)
         return complain_of(err, "the repair could not be finished", err_text(err),
                            "start it again: it goes on where it was");
     }
+    /* How it is now, for vigil doctor. */
+    struct look after = { .replica = found->replica };
+    err = look_at_all(&after, true);
+    if (err != ERR_OK) {
+        return fail_check(err);
+    }
     uint64_t wait = noted(look.replica);
     (void)printf("repaired       views and indexes are new; %llu entries wait for a peer\n\n",
                  (unsigned long long)wait);
