@@ -851,12 +851,19 @@ tell_damage(void *self, const struct scrub_finding *finding)
     }
 }
 
-/* A restored replica shows nothing before it has compared: until then it has other work. */
+/* A restored replica shows nothing before it has compared: until then it has other work. On a full disk it waits: its turns would use up what
+ * is set aside for an erasure. */
 static bool
-scrub_is_due(const struct loop *loop)
+scrub_is_due(struct loop *loop)
 {
-    return loop->options.config->scrub > 0 && !loop->restored && !loop->tend_due && !loop->frames_left &&
-           !loop->more_to_send && steady_ms(loop) >= loop->scrub_ms;
+    bool due = loop->options.config->scrub > 0 && !loop->restored && !loop->tend_due && !loop->frames_left &&
+               !loop->more_to_send && steady_ms(loop) >= loop->scrub_ms;
+
+    if (due && replica_is_full(loop->options.replica)) {
+        loop->scrub_ms = steady_ms(loop) + SCRUB_SLICE_MS;
+        due = false;
+    }
+    return due;
 }
 
 /* A second's worth of rows. */

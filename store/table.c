@@ -1286,6 +1286,12 @@ check_reserve(const struct table_env *env)
     return (uint64_t)fs.f_bavail * fs.f_frsize < reserve ? ERR_FULL : ERR_OK;
 }
 
+bool
+table_env_is_full(const struct table_env *env)
+{
+    return check_reserve(env) != ERR_OK;
+}
+
 static enum err
 begin_write(struct table_env *env, bool reserved, struct table_txn **txn_out)
 {

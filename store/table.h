@@ -109,6 +109,9 @@ struct table_stat {
 
 void table_env_stat(struct table_env *env, struct table_stat *stat_out);
 
+/* True if the disk has so little left that table_begin_write would give ERR_FULL, or does not say. */
+bool table_env_is_full(const struct table_env *env);
+
 /* Bytes that the environment's disk has left for us; 0 if it does not say. */
 uint64_t table_env_room(const struct table_env *env);
 

@@ -809,6 +809,12 @@ replica_begin(struct replica *replica)
 }
 
 bool
+replica_is_full(const struct replica *replica)
+{
+    return replica->main_env == NULL || table_env_is_full(replica->main_env);
+}
+
+bool
 replica_in_turn(const struct replica *replica)
 {
     return replica->in_turn;

@@ -69,6 +69,9 @@ MUST_CHECK enum err replica_found(struct replica *replica, struct span statement
 MUST_CHECK enum err replica_begin(struct replica *replica);
 bool replica_turn_is_narrow(const struct replica *replica);
 
+/* True if a turn that is begun now would be a narrow one, and use up what is set aside for it: what can wait had better. */
+bool replica_is_full(const struct replica *replica);
+
 /* Finish what the turn touched and make it durable: keys/ first, then main/. After an error nothing of the turn
  * happened; the replica opens and reads itself again and goes on. ERR_IO: the disk failed, or it cannot be
  * opened again; every later turn gives ERR_IO too: close it, open it, verify. */
