@@ -18,6 +18,7 @@ static const char *const check_names[CHECK_COUNT] = {
     [CHECK_CLOCK] = "clock",
     [CHECK_CERTIFICATE] = "certificate",
     [CHECK_EPOCHS] = "epochs",
+    [CHECK_NETWORK] = "network",
     [CHECK_PEERS] = "peers",
     [CHECK_FORKS] = "forks",
     [CHECK_HELD] = "held",
@@ -137,12 +138,70 @@ static const struct checkup_kind kinds[CODE_COUNT] = {
                           "used any "
                           "more: nobody can write there",
                           "let a node with admin there run, and meet it: vigil sync now" },
-    [CODE_NET_DOWN] = { "net-down", CHECK_PEERS, SEVERITY_WARNING,
-                        "the process that meets the network ended, or cannot listen",
+    [CODE_NET_DOWN] = { "net-down", CHECK_NETWORK, SEVERITY_WARNING,
+                        "the process that meets the network ended, or could not be started",
                         "vigil status says how often; look into the log of the node" },
+    [CODE_NET_SANDBOX] = { "net-sandbox", CHECK_NETWORK, SEVERITY_WARNING,
+                           "node.conf asks for a sandbox, and this kernel does not give all of it",
+                           "use a kernel with Landlock and seccomp (Linux 5.13 or later); sandbox = "
+                           "best-effort in node.conf does with what there is" },
+    [CODE_NET_DOOR_OPEN] = { "net-door-open", CHECK_NETWORK, SEVERITY_ALARM,
+                             "the libzmq of this machine does not ask who may come in, so the process ended "
+                             "rather than listen",
+                             "install the libzmq of the distribution, and start the node again" },
+    [CODE_NET_FORBIDDEN] = { "net-forbidden", CHECK_NETWORK, SEVERITY_ALARM,
+                             "somebody may have tried to take the process that meets the network over; it "
+                             "was ended by the kernel",
+                             "keep the log of the node, and tell headquarters; it holds no case and no key "
+                             "but that of its lines" },
+    [CODE_NET_MALFORMED] = { "net-malformed", CHECK_NETWORK, SEVERITY_ALARM,
+                             "the process that meets the network was taken over, or is of another version "
+                             "than the node",
+                             "keep the log of the node, and start it again; if it comes again, tell "
+                             "headquarters" },
+    [CODE_NET_STARTER_GONE] = { "net-starter-gone", CHECK_NETWORK, SEVERITY_WARNING,
+                                "the process that starts the one that meets the network ended",
+                                "start the node again" },
+    [CODE_LISTEN_FAILED] = { "listen-failed", CHECK_NETWORK, SEVERITY_WARNING,
+                             "another program has the port, or this machine has no such address (yet)",
+                             "ss -ltnp shows who has it; mend listen in node.conf, or start the node again "
+                             "once the address is there" },
+    [CODE_FILES_SPENT] = { "files-spent", CHECK_NETWORK, SEVERITY_WARNING,
+                           "more connections at one time than the limit on open files allows: listening "
+                           "rests for seconds",
+                           "raise the limit (LimitNOFILE= of the service), and look at who knocks: vigil "
+                           "metrics" },
+    [CODE_DOOR_CROWDED] = { "door-crowded", CHECK_NETWORK, SEVERITY_WARNING,
+                            "a crowd of strangers knocks; those beyond the limit are cut off at once, "
+                            "members among them",
+                            "let a firewall admit the addresses of members alone, or none: the node can call "
+                            "by itself" },
+    [CODE_DOOR_REFUSED] = { "door-refused", CHECK_NETWORK, SEVERITY_NOTE,
+                            "scanners knock at every open port; a member is refused too while the news of it "
+                            "has not come",
+                            "nothing, unless a member does not get in: then vigil peer add --statements "
+                            "FILE" },
+    [CODE_PEERS_TOO_MANY] = { "peers-too-many", CHECK_NETWORK, SEVERITY_WARNING,
+                              "this node calls, or is called by, more devices than it serves at one time",
+                              "let some of them meet another node, and remove their addresses: vigil peer "
+                              "remove" },
+    [CODE_CALL_IMPOSSIBLE] = { "call-impossible", CHECK_NETWORK, SEVERITY_WARNING,
+                               "an address of a peer or of its proxy is of a kind that cannot be called",
+                               "vigil peer list shows the addresses; name a right one with vigil peer add" },
+    [CODE_MESSAGES_DROPPED] = { "messages-dropped", CHECK_NETWORK, SEVERITY_NOTE,
+                                "a line ended while something was on its way: the next session sends it "
+                                "again",
+                                "nothing, unless lines end often: vigil sync lines says why they did" },
+    [CODE_METRICS_UNSERVED] = { "metrics-unserved", CHECK_NETWORK, SEVERITY_WARNING,
+                                "another program has that port",
+                                "set metrics in node.conf to a port that is free; vigil metrics prints the "
+                                "same" },
     [CODE_PEER_UNREACHABLE] = { "peer-unreachable", CHECK_PEERS, SEVERITY_WARNING,
                                 "the peer is off, its address is another, or the line between is down",
                                 "ask its operator whether it runs; vigil peer list shows its address" },
+    [CODE_PROXY_FAILED] = { "proxy-failed", CHECK_PEERS, SEVERITY_WARNING,
+                            "the proxy is off, or does not reach the peer; it is never called past its proxy",
+                            "see that the proxy runs at that address: vigil peer list shows it" },
     [CODE_PEER_REFUSED] = { "peer-refused", CHECK_PEERS, SEVERITY_WARNING,
                             "one of the two ended the session: a certificate, a version or a message was "
                             "wrong",
@@ -500,6 +559,8 @@ check_process(const struct checkup_sink *sink, const struct checkup_facts *facts
     }
     if (!facts->memory_locks) {
         checkup_found(sink, CODE_MEMORY_UNLOCKED, "memory cannot be locked here");
+    } else if (facts->net.memory_unlocked) {
+        checkup_found(sink, CODE_MEMORY_UNLOCKED, "the net process cannot lock memory");
     }
     if (!held->known) {
         checkup_unknown(sink, CHECK_PROCESS, "whether it is in a sandbox: the kernel does not say");
@@ -510,7 +571,9 @@ check_process(const struct checkup_sink *sink, const struct checkup_facts *facts
                       held->seccomp == 0
                           ? "no filter of system calls is in force"
                           : "a filter is in force, and a program that it starts may gain rights");
-    } else if (!held->dumpable && facts->memory_locks) {
+    } else if (facts->net.sandbox_in_part) {
+        checkup_found(sink, CODE_SANDBOX_OFF, "the sandbox of the net process is not whole");
+    } else if (!held->dumpable && facts->memory_locks && !facts->net.memory_unlocked) {
         checkup_well(sink, CHECK_PROCESS,
                      "it is in its sandbox, dumps no core, and its memory can be locked");
     }
@@ -616,7 +679,8 @@ check_peer(const struct checkup_sink *sink, const struct checkup_facts *facts,
         checkup_well(sink, CHECK_PEERS, "%.64s is called when its line may be used; last contact %s%s",
                      peer->name, heard.text, lag.text);
     } else if (peer->why[0] != '\0' || peer->unanswered) {
-        checkup_found(sink, CODE_PEER_UNREACHABLE, "%.64s: %.90s; last contact %s%s", peer->name,
+        checkup_found(sink, peer->proxy_failed ? CODE_PROXY_FAILED : CODE_PEER_UNREACHABLE,
+                      "%.64s: %.90s; last contact %s%s", peer->name,
                       peer->why[0] != '\0' ? peer->why : "it does not answer", heard.text, lag.text);
     } else {
         checkup_well(sink, CHECK_PEERS, "%.64s is being called; last contact %s%s", peer->name, heard.text,
@@ -624,12 +688,78 @@ check_peer(const struct checkup_sink *sink, const struct checkup_facts *facts,
     }
 }
 
+/* Why it does not run, if it does not. */
+static void
+check_net_ended(const struct checkup_sink *sink, const struct checkup_net *net)
+{
+    if (net->starter_gone) {
+        checkup_found(sink, CODE_NET_STARTER_GONE, "what starts the net process has ended");
+    } else if (net->no_sandbox) {
+        checkup_found(sink, CODE_NET_SANDBOX,
+                      "the net process has no whole sandbox, and does not go on without");
+    } else if (!net->runs) {
+        checkup_found(sink, CODE_NET_DOWN, "the net process is not running, and is started again soon");
+    }
+}
+
+/* What happened so many times since the start. False: it never did. */
+static bool
+check_times(const struct checkup_sink *sink, enum checkup_code code, uint64_t count, const char *what)
+{
+    if (count > 0) {
+        checkup_found(sink, code, "%s, %llu %s since the start", what, number(count),
+                      plural(count, "time", "times"));
+    }
+    return count > 0;
+}
+
+static void
+check_door(const struct checkup_sink *sink, const struct checkup_net *net)
+{
+    bool crowded = check_times(sink, CODE_DOOR_CROWDED, net->crowded,
+                               "a connection was one more than may stand at one time");
+
+    if (net->refused > net->crowded) {
+        checkup_found(
+            sink, CODE_DOOR_REFUSED,
+            "%llu %s refused at the door since the start, %llu with a key that is not on the roster",
+            number(net->refused - net->crowded),
+            plural(net->refused - net->crowded, "connection was", "connections were"),
+            number(net->strangers));
+    } else if (!crowded && net->runs && !net->cannot_listen) {
+        checkup_well(sink, CHECK_NETWORK, "the net process runs, and nobody was refused at the door");
+    }
+}
+
+static void
+check_network(const struct checkup_sink *sink, const struct checkup_facts *facts)
+{
+    const struct checkup_net *net = &facts->net;
+
+    check_net_ended(sink, net);
+    (void)check_times(sink, CODE_NET_DOOR_OPEN, net->doors_open, "its self-test let a stranger in");
+    (void)check_times(sink, CODE_NET_FORBIDDEN, net->forbidden,
+                      "the net process made a call that it never makes, and was ended");
+    (void)check_times(sink, CODE_NET_MALFORMED, net->malformed,
+                      "the net process told what it never tells, and was ended");
+    if (net->cannot_listen) {
+        checkup_found(sink, CODE_LISTEN_FAILED,
+                      "the address in node.conf cannot be listened on: nobody can call");
+    }
+    (void)check_times(sink, CODE_FILES_SPENT, net->files_spent, "file descriptors ran out");
+    check_door(sink, net);
+    (void)check_times(sink, CODE_PEERS_TOO_MANY, net->peers_too_many, "there were too many peers");
+    (void)check_times(sink, CODE_CALL_IMPOSSIBLE, net->calls_impossible, "a peer could not be called at all");
+    (void)check_times(sink, CODE_MESSAGES_DROPPED, net->messages_dropped,
+                      "a message for a device that had just gone was dropped");
+    if (net->metrics_unserved) {
+        checkup_found(sink, CODE_METRICS_UNSERVED, "metrics cannot be shown at the address in node.conf");
+    }
+}
+
 static void
 check_peers(const struct checkup_sink *sink, const struct checkup_facts *facts)
 {
-    if (!facts->net_runs) {
-        checkup_found(sink, CODE_NET_DOWN, "the net process is not running, and is started again soon");
-    }
     for (size_t n = 0; n < facts->peer_count; n++) {
         check_peer(sink, facts, &facts->peers[n]);
     }
@@ -765,6 +895,7 @@ checkup_node(const struct checkup_sink *sink, const struct checkup_facts *facts)
     check_clock(sink, facts);
     check_certificate(sink, facts);
     check_epochs(sink, facts);
+    check_network(sink, facts);
     check_peers(sink, facts);
     check_forks(sink, facts);
     check_held(sink, facts);

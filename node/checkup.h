@@ -31,6 +31,7 @@ enum checkup_check {
     CHECK_CLOCK,
     CHECK_CERTIFICATE,
     CHECK_EPOCHS,
+    CHECK_NETWORK,
     CHECK_PEERS,
     CHECK_FORKS,
     CHECK_HELD,
@@ -78,7 +79,21 @@ enum checkup_code {
     CODE_EPOCH_OLD,
     CODE_EPOCH_NONE,
     CODE_NET_DOWN,
+    CODE_NET_SANDBOX,
+    CODE_NET_DOOR_OPEN,
+    CODE_NET_FORBIDDEN,
+    CODE_NET_MALFORMED,
+    CODE_NET_STARTER_GONE,
+    CODE_LISTEN_FAILED,
+    CODE_FILES_SPENT,
+    CODE_DOOR_CROWDED,
+    CODE_DOOR_REFUSED,
+    CODE_PEERS_TOO_MANY,
+    CODE_CALL_IMPOSSIBLE,
+    CODE_MESSAGES_DROPPED,
+    CODE_METRICS_UNSERVED,
     CODE_PEER_UNREACHABLE,
+    CODE_PROXY_FAILED,
     CODE_PEER_REFUSED,
     CODE_PEER_NONE,
     CODE_FORK_OWN,
@@ -154,6 +169,7 @@ struct checkup_peer {
     bool rests;           /* its line is one that does not stand, and it is not its time */
     bool refused;         /* the session ended with an error */
     bool unanswered;      /* it was called long enough ago, and did not answer */
+    bool proxy_failed;    /* it was to be called through a proxy, and that is what failed */
     const char *why;      /* the reason of the last failure, in words; "": none */
     uint64_t heard_ms;    /* wall clock of the last contact; 0: never */
     uint64_t waiting_in;  /* entries */
@@ -173,6 +189,27 @@ struct checkup_fork {
     const char *compartment;
     uint64_t seq;
     bool own;
+};
+
+/* The net process, and what it told. Numbers count from the start of the node on. */
+struct checkup_net {
+    bool runs;
+    bool starter_gone;     /* nothing can be started again */
+    bool no_sandbox;       /* it ended, since it was to have a sandbox and cannot */
+    bool sandbox_in_part;  /* the one that runs has one that is not whole */
+    bool memory_unlocked;  /* and keeps its key in memory that may be swapped */
+    bool cannot_listen;    /* at the address of node.conf */
+    bool metrics_unserved; /* likewise */
+    uint64_t doors_open;   /* times that its self-test let a stranger in */
+    uint64_t forbidden;    /* times that it made a call that it never makes */
+    uint64_t malformed;    /* times that it told what it never tells */
+    uint64_t files_spent;
+    uint64_t crowded;   /* connections beyond the most that may stand */
+    uint64_t refused;   /* connections and messages at the door, those included */
+    uint64_t strangers; /* of them, with a key that is not on the roster */
+    uint64_t peers_too_many;
+    uint64_t calls_impossible;
+    uint64_t messages_dropped;
 };
 
 /* Sums are of the whole node. What is lent lives as long as the judging takes. */
@@ -218,7 +255,7 @@ struct checkup_facts {
     const struct checkup_epoch *epochs;
     size_t epoch_count;
 
-    bool net_runs;
+    struct checkup_net net;
     const struct checkup_peer *peers;
     size_t peer_count;
 

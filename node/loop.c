@@ -1,6 +1,7 @@
 #include "node/loop.h"
 
 #include "node/channel.h"
+#include "node/net.h"
 #include "node/notify.h"
 #include "node/pulse.h"
 #include "node/recent.h"
@@ -36,6 +37,7 @@ enum {
     STOP_MS_MAX = 2000, /* to say goodbye to peers */
     STATED_ENDPOINT_S = 400 * 24 * 3600,
     HOUR_MS = 3600 * 1000,
+    TELL_AGAIN_MS = 10 * 60 * 1000,   /* lines of the log about one thing that net tells again and again */
     REWRITE_MS_MAX = 6 * 3600 * 1000, /* of a large replica on a slow disk */
     SCRUB_SLICE_MS = 1000,
     SCRUB_KEEP_MS = 60 * 1000,
@@ -43,6 +45,12 @@ enum {
     SCRUB_AGAIN_MS =
         3600 *
         1000, /* after one that found something: what came again is looked at, and what came before it */
+};
+
+/* What net tells for one reason, and is not in the log yet. */
+struct untold {
+    uint64_t count;
+    uint64_t next_ms; /* when there may be a line of it again */
 };
 
 struct loop {
@@ -66,6 +74,7 @@ struct loop {
     struct buf metrics; /* as they were told last */
     uint64_t metrics_ms;
     bool metrics_due;
+    struct untold untold[LINK_REASON_COUNT];
     uint64_t follow_ms;   /* when peers were looked at last */
     uint64_t generation;  /* of the roster, as net knows it */
     uint64_t rights_hour; /* of the wall clock, when rights were last looked at: certificates end */
@@ -294,6 +303,10 @@ loop_sockets_path(char *out, size_t room, const char *directory)
     (void)snprintf(out, room, "%s/sockets", directory);
 }
 
+/* What a net process says of itself once, when it begins: what the one before said is over. */
+static const enum link_reason of_one_net[] = { LINK_CANNOT_LISTEN, LINK_MEMORY_NOT_LOCKED,
+                                               LINK_SANDBOX_INCOMPLETE, LINK_METRICS_NOT_SERVED };
+
 /* Take over a channel to a new net process, and tell it everything. */
 static enum err
 channel_begin(struct loop *loop, int fd)
@@ -310,6 +323,9 @@ channel_begin(struct loop *loop, int fd)
     }
     loop->channel_open = true;
     pulse_begin(&loop->pulse);
+    for (size_t n = 0; n < sizeof of_one_net / sizeof of_one_net[0]; n++) {
+        status_settle(&loop->status, reason_text(of_one_net[n]));
+    }
     loop->status.net_pid = loop->spawn.pid;
     memcpy(first.secret_key, identity->transport_secret, sizeof first.secret_key);
     loop_sockets_path(first.directory, sizeof first.directory, loop->options.directory);
@@ -362,6 +378,7 @@ take_pulse(struct loop *loop)
     }
     if (pulse_is_lost(&loop->pulse)) {
         log_event("net-silent", NULL);
+        status_net_ended(&loop->status, NET_SILENT);
         spawn_stop(&loop->spawn);
         channel_end(loop);
         return;
@@ -371,12 +388,28 @@ take_pulse(struct loop *loop)
     }
 }
 
+static enum net_ending
+ending_of(int status)
+{
+    if (WIFSIGNALED(status)) {
+        return WTERMSIG(status) == SIGSYS ? NET_FORBIDDEN : NET_DIED;
+    }
+    return WEXITSTATUS(status) == NET_EXIT_DOOR_OPEN    ? NET_DOOR_OPEN
+           : WEXITSTATUS(status) == NET_EXIT_NO_SANDBOX ? NET_NO_SANDBOX
+                                                        : NET_DIED;
+}
+
 static void
 tell_death(struct loop *loop)
 {
     int status = loop->spawn.status;
+    enum net_ending ending = ending_of(status);
 
-    if (WIFSIGNALED(status) && WTERMSIG(status) == SIGSYS) {
+    status_net_ended(&loop->status, ending);
+    if (ending == NET_DOOR_OPEN) {
+        status_warn(&loop->status, reason_text(LINK_DOOR_OPEN), 1);
+    }
+    if (ending == NET_FORBIDDEN) {
         log_event("net-forbidden", NULL);
         status_warn(&loop->status,
                     "the network process made a call that it never makes, and was ended: a peer may have "
@@ -396,6 +429,7 @@ watch_net(struct loop *loop)
     if (loop->channel_open && (loop->channel.closed || loop->channel.failed)) {
         if (loop->channel.failed) {
             log_event("net-malformed", NULL);
+            status_net_ended(&loop->status, NET_MALFORMED);
             spawn_stop(&loop->spawn);
         }
         channel_end(loop);
@@ -453,12 +487,42 @@ on_up(struct loop *loop, const struct hash *device_id)
     mind_lines(loop);
 }
 
+/* True if a line of the log is due. `count_out` are all since the last one. */
+static bool
+is_to_tell(struct loop *loop, enum link_reason reason, uint64_t count, uint64_t *count_out)
+{
+    struct untold *untold = &loop->untold[reason];
+    uint64_t now_ms = steady_ms(loop);
+
+    untold->count += count;
+    *count_out = untold->count;
+    if (now_ms < untold->next_ms) {
+        return false;
+    }
+    *untold = (struct untold){ .next_ms = now_ms + TELL_AGAIN_MS };
+    return true;
+}
+
+/* An attempt to reach a peer failed, and not as the one before. */
+static void
+tell_unreachable(const struct peer *peer, enum link_reason reason)
+{
+    bool ours = reason == LINK_HUNG_UP || reason == LINK_OFF_ROSTER || reason == LINK_DUPLICATE ||
+                reason == LINK_KEYS_RENEWED;
+
+    if (!ours && peer->state != PEER_UP && strcmp(peer->reason, reason_text(reason)) != 0) {
+        log_event("peer-unreachable", "peer=%s why=\"%s\"", hash_short(&peer->device_id).text,
+                  reason_text(reason));
+    }
+}
+
 static void
 on_down(struct loop *loop, const struct hash *device_id, enum link_reason reason)
 {
     struct peer *peer = peers_by_device(loop->peers, device_id);
 
     if (peer != NULL) {
+        tell_unreachable(peer, reason);
         peer_went(loop, peer, reason_text(reason));
         peer->proxy_failed = reason_is_of_proxy(reason);
         if (reason == LINK_HUNG_UP || reason == LINK_OFF_ROSTER) {
@@ -497,10 +561,12 @@ static void
 on_frame(struct loop *loop, const struct channel_frame *frame)
 {
     struct peer *peer;
+    uint64_t count;
 
     switch (frame->type) {
     case CHANNEL_READY:
         loop->status.net_ready = true;
+        loop->status.net_ending = NET_RUNS;
         (void)snprintf(loop->status.listening, sizeof loop->status.listening, "%.*s",
                        (int)frame->endpoint.size,
                        frame->endpoint.size == 0 ? "" : (const char *)frame->endpoint.data);
@@ -523,16 +589,24 @@ on_frame(struct loop *loop, const struct channel_frame *frame)
         break;
     case CHANNEL_REFUSED:
         status_refused(&loop->status, reason_text(frame->reason), frame->count);
+        if (is_to_tell(loop, frame->reason, frame->count, &count)) {
+            log_event("door-refused", "count=%llu reason=\"%s\"", (unsigned long long)count,
+                      reason_text(frame->reason));
+        }
         break;
     case CHANNEL_SCRAPED:
         loop->metrics_due = true;
         break;
     case CHANNEL_PONG:
         pulse_heard(&loop->pulse);
+        loop->status.net_ending = NET_RUNS;
         break;
     case CHANNEL_WARN:
         status_warn(&loop->status, reason_text(frame->reason), frame->count);
-        log_event("net-warning", "reason=\"%s\"", reason_text(frame->reason));
+        if (is_to_tell(loop, frame->reason, frame->count, &count)) {
+            log_event("net-warning", "count=%llu reason=\"%s\"", (unsigned long long)count,
+                      reason_text(frame->reason));
+        }
         break;
     default:
         break; /* the decoder lets nothing else through */

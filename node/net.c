@@ -18,10 +18,6 @@
 enum {
     RETRY_MS = 20,       /* between attempts to send what waits */
     IDLE_MS = 60 * 1000, /* the link wakes by itself when something is due */
-    STATUS_OK = 0,
-    STATUS_FAILED = 1,
-    STATUS_DOOR_OPEN = 3,
-    STATUS_NO_SANDBOX = 4,
 };
 
 /* What waits for one device: length u32 and bytes, again and again. */
@@ -199,7 +195,7 @@ enter_sandbox(struct net *net, const struct channel_config *config)
 
     if (!sandbox_enter(&options, &state)) {
         log_event("net-sandbox-refused", "missing=\"%s\"", state.missing);
-        stop(net, STATUS_NO_SANDBOX);
+        stop(net, NET_EXIT_NO_SANDBOX);
     }
     net->memory_locks = crypto_memory_locks();
     if (!state.whole && sandbox_is_built_in() && config->sandbox != SANDBOX_OFF) {
@@ -230,7 +226,7 @@ take_config(struct net *net, struct channel_config *config)
     crypto_wipe(config, sizeof *config);
     if (err != ERR_OK) {
         log_event("net-start-failed", "error=%s", err_code(err));
-        stop(net, STATUS_FAILED);
+        stop(net, NET_EXIT_FAILED);
     }
     if (!net->memory_locks) {
         channel_put_warn(&net->channel, LINK_MEMORY_NOT_LOCKED, 1);
@@ -248,7 +244,7 @@ take_roster(struct net *net, const struct channel_frame *frame)
     /* With an old list somebody might stay who was told to leave. */
     if (guests == NULL || link_set_allowed(net->link, guests, (size_t)frame->count) != ERR_OK) {
         log_event("net-roster-unusable", NULL);
-        stop(net, STATUS_FAILED);
+        stop(net, NET_EXIT_FAILED);
     }
     free(guests);
 }
@@ -261,7 +257,7 @@ take_listen(struct net *net, struct span endpoint)
     enum err err = endpoint.size == 0 ? ERR_OK : link_listen(net->link, endpoint, bound);
     if (err == ERR_DENIED) {
         log_event("net-door-open", NULL);
-        stop(net, STATUS_DOOR_OPEN);
+        stop(net, NET_EXIT_DOOR_OPEN);
     }
     if (err != ERR_OK) {
         channel_put_warn(&net->channel, LINK_CANNOT_LISTEN, 1);
@@ -302,7 +298,7 @@ take_order(struct net *net, struct channel_frame *frame)
     /* The key comes first, and once. */
     if ((net->link == NULL) != (frame->type == CHANNEL_CONFIG)) {
         log_event("net-order-unusable", "type=%d", (int)frame->type);
-        stop(net, STATUS_FAILED);
+        stop(net, NET_EXIT_FAILED);
     }
     switch (frame->type) {
     case CHANNEL_CONFIG:
@@ -353,10 +349,10 @@ take_orders(struct net *net)
     }
     if (net->channel.failed) {
         log_event("net-order-unusable", NULL);
-        stop(net, STATUS_FAILED);
+        stop(net, NET_EXIT_FAILED);
     }
     if (net->channel.closed) {
-        stop(net, STATUS_OK);
+        stop(net, NET_EXIT_DONE);
     }
 }
 
@@ -436,7 +432,7 @@ net_main(int fd)
     if (!close_all_but(fd) || !drop_privileges() || crypto_start() != ERR_OK ||
         channel_open(&net.channel, fd, CHANNEL_NET) != ERR_OK) {
         log_event("net-start-failed", NULL);
-        _exit(STATUS_FAILED);
+        _exit(NET_EXIT_FAILED);
     }
     while (net.link == NULL) {
         struct pollfd item = { .fd = fd, .events = POLLIN };

@@ -16,8 +16,14 @@
 
 enum { NET_HELD_BYTES = 8 * 1024 * 1024 };
 
+/* How it exits. */
+enum {
+    NET_EXIT_DONE = 0,       /* the store closed the channel */
+    NET_EXIT_FAILED = 1,     /* it could not start, or the store spoke nonsense */
+    NET_EXIT_DOOR_OPEN = 3,  /* the self-test let a stranger in */
+    NET_EXIT_NO_SANDBOX = 4, /* it was to have one, and cannot */
+};
+
 /* Run it over `fd` until the channel closes. Gives up every privilege that it has no need of,
- * and closes every descriptor but `fd` and stderr. Never returns: it exits with 0 when the store
- * closed the channel, 1 when it could not start or the store spoke nonsense, 3 when the self-test
- * let a stranger in, 4 when it was to have a sandbox and cannot. */
+ * and closes every descriptor but `fd` and stderr. Never returns: it exits as above. */
 _Noreturn void net_main(int fd);

@@ -10,6 +10,7 @@
 #include "sync/scrub.h"
 #include "sync/gossip.h"
 #include "sync/held.h"
+#include "sync/reason.h"
 
 #include <string.h>
 
@@ -145,6 +146,7 @@ read_peers(struct call *call, struct checkup_facts *facts)
             .rests = peer->line.profile >= PROFILE_METERED && peer->called_ms == 0,
             .refused = status != NULL && status->state == GOSSIP_REFUSED,
             .unanswered = peer->called_ms != 0 && now_ms > peer->called_ms + PEER_REDIAL_MS,
+            .proxy_failed = peer->proxy_failed,
             .why = peer->state == PEER_UP ? status == NULL ? "" : status->last_error : peer->reason,
             .heard_ms = peers_last_heard(options->peers, &peer->device_id).at_ms,
             .waiting_in = progress.waiting_in,
@@ -152,8 +154,33 @@ read_peers(struct call *call, struct checkup_facts *facts)
         };
     }
     facts->peers = peers;
-    facts->net_runs = options->status->net_pid != 0;
     return true;
+}
+
+static void
+read_net(const struct status *status, struct checkup_net *net_out)
+{
+    *net_out = (struct checkup_net){
+        .runs = status->net_pid != 0,
+        .starter_gone = status->starter_gone,
+        .no_sandbox = status->net_ending == NET_NO_SANDBOX,
+        .sandbox_in_part = status_warned_count(status, reason_text(LINK_SANDBOX_INCOMPLETE)) > 0,
+        .memory_unlocked = status_warned_count(status, reason_text(LINK_MEMORY_NOT_LOCKED)) > 0,
+        .cannot_listen = status_warned_count(status, reason_text(LINK_CANNOT_LISTEN)) > 0,
+        .metrics_unserved = status_warned_count(status, reason_text(LINK_METRICS_NOT_SERVED)) > 0,
+        .doors_open = status->net_endings[NET_DOOR_OPEN],
+        .forbidden = status->net_endings[NET_FORBIDDEN],
+        .malformed = status->net_endings[NET_MALFORMED],
+        .files_spent = status_warned_count(status, reason_text(LINK_NO_FILES)),
+        .crowded = status_refused_count(status, reason_text(LINK_CROWDED)),
+        .strangers = status_refused_count(status, reason_text(LINK_STRANGER)),
+        .peers_too_many = status_warned_count(status, reason_text(LINK_TOO_MANY_PEERS)),
+        .calls_impossible = status_warned_count(status, reason_text(LINK_BAD_ORDER)),
+        .messages_dropped = status_warned_count(status, reason_text(LINK_NOT_SENT)),
+    };
+    for (unsigned n = 0; n < status->door_count; n++) {
+        net_out->refused += status->door[n].count;
+    }
 }
 
 /* Those that nobody has dealt with. What is lent by `forks` stays there. */
@@ -259,6 +286,7 @@ call_doctor(struct call *call)
     facts.confinement.known = facts.confinement.known && sandbox_is_built_in();
     facts.sandbox_missing =
         options->status->sandbox_missing[0] == '\0' ? NULL : options->status->sandbox_missing;
+    read_net(options->status, &facts.net);
     checkup_read_store(call, &facts);
     read_clocks(ahead, &facts);
     checkup_read_waiting(call, &facts);

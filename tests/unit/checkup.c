@@ -49,7 +49,7 @@ healthy(void)
         .apart_most = "",
         .epochs = &epoch,
         .epoch_count = 1,
-        .net_runs = true,
+        .net = { .runs = true },
         .peers = &peer,
         .peer_count = 1,
         .search_known = true,
@@ -201,9 +201,25 @@ START_TEST(o2_each_code_comes_of_what_it_is_for_and_alone)
     FACT(CODE_CERTIFICATE_ENDING, facts.until_s = (facts.now_ms + 30 * day_ms) / 1000 - 1);
     FACT(CODE_EPOCH_OLD, facts.epochs = &old);
     FACT(CODE_EPOCH_NONE, facts.epochs = &none);
-    FACT(CODE_NET_DOWN, facts.net_runs = false);
+    FACT(CODE_SANDBOX_OFF, facts.net.sandbox_in_part = true);
+    FACT(CODE_MEMORY_UNLOCKED, facts.net.memory_unlocked = true);
+    FACT(CODE_NET_DOWN, facts.net.runs = false);
+    FACT(CODE_NET_SANDBOX, (facts.net.runs = false, facts.net.no_sandbox = true));
+    FACT(CODE_NET_DOOR_OPEN, facts.net.doors_open = 1);
+    FACT(CODE_NET_FORBIDDEN, facts.net.forbidden = 1);
+    FACT(CODE_NET_MALFORMED, facts.net.malformed = 1);
+    FACT(CODE_NET_STARTER_GONE, (facts.net.runs = false, facts.net.starter_gone = true));
+    FACT(CODE_LISTEN_FAILED, facts.net.cannot_listen = true);
+    FACT(CODE_FILES_SPENT, facts.net.files_spent = 1);
+    FACT(CODE_DOOR_CROWDED, (facts.net.crowded = 5, facts.net.refused = 5));
+    FACT(CODE_DOOR_REFUSED, (facts.net.strangers = 1, facts.net.refused = 4));
+    FACT(CODE_PEERS_TOO_MANY, facts.net.peers_too_many = 1);
+    FACT(CODE_CALL_IMPOSSIBLE, facts.net.calls_impossible = 1);
+    FACT(CODE_MESSAGES_DROPPED, facts.net.messages_dropped = 1);
+    FACT(CODE_METRICS_UNSERVED, facts.net.metrics_unserved = true);
     PEER(CODE_PEER_UNREACHABLE, .why = "nobody listens there");
     PEER(CODE_PEER_UNREACHABLE, .why = "", .unanswered = true);
+    PEER(CODE_PROXY_FAILED, .why = "the proxy hung up", .proxy_failed = true);
     PEER(CODE_PEER_REFUSED, .up = true, .refused = true, .why = "its version is too old");
     FACT(CODE_PEER_NONE, facts.peer_count = 0);
     FACT(CODE_FORK_OWN, (facts.forks = &own, facts.fork_count = 1));

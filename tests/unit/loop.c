@@ -299,6 +299,98 @@ connect_lost(void)
     ck_assert_uint_eq(heard.hangups, 0);
 }
 
+/* --- what the log says of what net tells ------------------------------------------ */
+
+enum { LINES_MAX = 64 };
+
+static struct {
+    char text[LINES_MAX][256];
+    size_t count;
+} lines;
+
+static void
+keep_line(void *self, enum log_level level, const char *line)
+{
+    (void)self;
+    (void)level;
+    ck_assert_uint_lt(lines.count, LINES_MAX);
+    (void)snprintf(lines.text[lines.count++], sizeof lines.text[0], "%s", line);
+}
+
+/* How many lines begin so. */
+static size_t
+count_lines(const char *text)
+{
+    size_t found = 0;
+
+    for (size_t n = 0; n < lines.count; n++) {
+        found += strncmp(lines.text[n], text, strlen(text)) == 0;
+    }
+    return found;
+}
+
+START_TEST(refusals_at_the_door_are_told_once_with_their_count_and_not_in_a_flood)
+{
+    channel_put_ready(&net, span_text(""));
+    lines.count = 0;
+    log_watch(keep_line, NULL);
+    channel_put_refused(&net, LINK_STRANGER, 3);
+    one_turn();
+    for (int n = 0; n < 500; n++) {
+        channel_put_refused(&net, LINK_STRANGER, 1);
+        channel_put_warn(&net, LINK_NOT_SENT, 1);
+    }
+    channel_put_refused(&net, LINK_NO_HANDSHAKE, 1);
+    one_turn();
+    log_watch(NULL, NULL);
+    ck_assert_uint_eq(
+        count_lines("event=door-refused count=3 reason=\"a transport key that is not on the roster\""), 1);
+    ck_assert_uint_eq(
+        count_lines("event=door-refused count=1 reason=\"a connection that did not finish a handshake\""), 1);
+    ck_assert_uint_eq(
+        count_lines(
+            "event=net-warning count=1 reason=\"a message for a device that is not connected was dropped\""),
+        1);
+    ck_assert_uint_eq(count_lines("event=door-refused"), 2);
+    ck_assert_uint_eq(count_lines("event=net-warning"), 1);
+}
+END_TEST
+
+static size_t
+count_of_lost(const char *event, enum link_reason reason)
+{
+    char line[256];
+
+    (void)snprintf(line, sizeof line, "event=%s peer=%s why=\"%s\"", event,
+                   hash_short(&lost->identity.device_id).text, reason_text(reason));
+    return count_lines(line);
+}
+
+START_TEST(why_a_peer_is_not_reached_is_told_once_for_each_reason)
+{
+    channel_put_ready(&net, span_text(""));
+    lines.count = 0;
+    log_watch(keep_line, NULL);
+    for (int n = 0; n < 20; n++) {
+        channel_put_down(&net, &lost->identity.device_id, LINK_NOBODY_LISTENS);
+    }
+    channel_put_down(&net, &lost->identity.device_id, LINK_NO_ANSWER);
+    channel_put_down(&net, &lost->identity.device_id, LINK_DUPLICATE);
+    one_turn();
+    ck_assert_uint_eq(count_of_lost("peer-unreachable", LINK_NOBODY_LISTENS), 1);
+    ck_assert_uint_eq(count_of_lost("peer-unreachable", LINK_NO_ANSWER), 1);
+    ck_assert_uint_eq(count_lines("event=peer-unreachable"), 2);
+    /* One that was connected went: that is told as such. */
+    connect_lost();
+    channel_put_down(&net, &lost->identity.device_id, LINK_DISCONNECTED);
+    one_turn();
+    log_watch(NULL, NULL);
+    ck_assert_uint_eq(count_lines("event=peer-up"), 1);
+    ck_assert_uint_eq(count_of_lost("peer-down", LINK_DISCONNECTED), 1);
+    ck_assert_uint_eq(count_lines("event=peer-unreachable"), 2);
+}
+END_TEST
+
 START_TEST(a_member_is_heard_over_a_live_connection)
 {
     uint64_t from = say_more();
@@ -360,6 +452,8 @@ main(int argc, char **argv)
         return be_net();
     }
     const TTest *const tests[] = {
+        refusals_at_the_door_are_told_once_with_their_count_and_not_in_a_flood,
+        why_a_peer_is_not_reached_is_told_once_for_each_reason,
         a_member_is_heard_over_a_live_connection,
         a_revoked_device_is_dropped_at_its_next_message,
         the_turn_that_brings_a_revocation_ends_the_connection,

@@ -3,6 +3,7 @@
 #include "node/checkup.h"
 #include "store/base/log.h"
 #include "store/base/world.h"
+#include "sync/reason.h"
 #include "tests/support/check.h"
 #include "tests/support/saves.h"
 #include "tests/support/served.h"
@@ -169,6 +170,71 @@ START_TEST(what_the_daemon_saw_go_wrong_is_told)
 }
 END_TEST
 
+/* Each thing that net can tell has its code, comes of that alone, and is over when net says so. */
+START_TEST(what_net_tells_is_found_by_its_code)
+{
+    static const struct {
+        enum link_reason reason;
+        const char *code;
+    } warned[] = {
+        { LINK_CANNOT_LISTEN, "listen-failed" },         { LINK_NO_FILES, "files-spent" },
+        { LINK_TOO_MANY_PEERS, "peers-too-many" },       { LINK_NOT_SENT, "messages-dropped" },
+        { LINK_MEMORY_NOT_LOCKED, "memory-unlocked" },   { LINK_BAD_ORDER, "call-impossible" },
+        { LINK_METRICS_NOT_SERVED, "metrics-unserved" },
+    };
+    static const struct {
+        enum net_ending ending;
+        const char *code;
+    } endings[] = {
+        { NET_NO_SANDBOX, "net-sandbox" },
+        { NET_DOOR_OPEN, "net-door-open" },
+        { NET_FORBIDDEN, "net-forbidden" },
+        { NET_MALFORMED, "net-malformed" },
+    };
+
+    for (size_t n = 0; n < sizeof warned / sizeof warned[0]; n++) {
+        ck_assert(!finds(warned[n].code));
+        status_warn(&ken.status, reason_text(warned[n].reason), 3);
+        ck_assert_msg(finds(warned[n].code), "%s is not found", warned[n].code);
+        status_settle(&ken.status, reason_text(warned[n].reason));
+        ck_assert_msg(!finds(warned[n].code), "%s does not end", warned[n].code);
+    }
+    for (size_t n = 0; n < sizeof endings / sizeof endings[0]; n++) {
+        ck_assert(!finds(endings[n].code));
+        status_net_ended(&ken.status, endings[n].ending);
+        ck_assert_msg(finds(endings[n].code), "%s is not found", endings[n].code);
+    }
+    ken.status.net_ending = NET_RUNS;
+    ck_assert(!finds("net-sandbox"));
+    /* What may have been an attack stays told, though another process runs. */
+    ck_assert(finds("net-forbidden"));
+    ken.status.starter_gone = true;
+    ck_assert(finds("net-starter-gone"));
+}
+END_TEST
+
+START_TEST(who_is_refused_at_the_door_is_counted_and_a_crowd_is_told_apart)
+{
+    json_t *answer;
+
+    ck_assert(!finds("door-refused"));
+    status_refused(&ken.status, reason_text(LINK_NO_HANDSHAKE), 40);
+    status_refused(&ken.status, reason_text(LINK_STRANGER), 2);
+    answer = served_ask(&ken, "{'id':1,'do':'doctor'}");
+    const json_t *line = find_line(answer, "code", "door-refused");
+    ck_assert_ptr_nonnull(line);
+    ck_assert_str_eq(
+        text(line, "what"),
+        "42 connections were refused at the door since the start, 2 with a key that is not on the "
+        "roster");
+    ck_assert_str_eq(text(line, "severity"), "note");
+    json_decref(answer);
+    ck_assert(!finds("door-crowded"));
+    status_refused(&ken.status, reason_text(LINK_CROWDED), 1);
+    ck_assert(finds("door-crowded"));
+}
+END_TEST
+
 START_TEST(a_peer_that_does_not_answer_is_named_with_the_reason)
 {
     json_t *peer =
@@ -230,6 +296,8 @@ SUITE_MAIN_WITH("serve_doctor", setup, teardown,
                 the_last_verify_is_kept_with_what_it_found,
                 a_clock_that_runs_away_is_doubted_and_before_that_the_certificate_ends,
                 an_old_epoch_is_found_until_an_admin_has_made_another, what_the_daemon_saw_go_wrong_is_told,
+                what_net_tells_is_found_by_its_code,
+                who_is_refused_at_the_door_is_counted_and_a_crowd_is_told_apart,
                 a_peer_that_does_not_answer_is_named_with_the_reason,
                 an_index_that_is_behind_is_told_until_the_node_has_read,
                 entries_that_are_held_are_counted_by_whose_they_are)
