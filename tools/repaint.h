@@ -1,6 +1,7 @@
 /* repaint.h - a page that is shown again and again, until somebody has seen enough.
  *
- *     a terminal      cursor home, each line over the one before, the rest cleared; no longer than the terminal is high
+ *     a terminal      cursor home, each row over the one before, the rest cleared; a line that is too wide goes on in the next
+ *                     row, and the page is no longer than the terminal is high
  *     anything else   one page after the other, with an empty line between
  *
  * Plain ANSI and no library: what was on the terminal before stays above. SIGINT and SIGTERM end it as a person means it, with
@@ -24,7 +25,7 @@ struct repaint {
     unsigned long pages;
 };
 
-/* Catch the signals. */
+/* Catch the signals, and that of another size of the terminal. */
 void repaint_begin(struct repaint *repaint, FILE *to, bool terminal, bool spaced);
 /* Give them back as they were. A page that was begun is dropped. */
 void repaint_end(struct repaint *repaint);
@@ -35,8 +36,8 @@ FILE *repaint_page(struct repaint *repaint);
 /* Show it. ERR_MEMORY: it is not whole. ERR_IO: it did not reach its place. */
 MUST_CHECK enum err repaint_show(struct repaint *repaint);
 
-/* Wait so long. False: somebody has seen enough. */
+/* Wait so long, or until the terminal has another size. False: somebody has seen enough. */
 bool repaint_wait(unsigned seconds);
 
-/* Write a page over the one before on a terminal of so many rows (0: not known), of which the last stays free. */
-void repaint_write(FILE *to, const char *page, unsigned rows);
+/* Write a page over the one before on a terminal of so many rows, of which the last stays free, and columns (0: not known). */
+void repaint_write(FILE *to, const char *page, unsigned rows, unsigned columns);

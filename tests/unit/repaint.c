@@ -2,6 +2,7 @@
 #include "tests/support/check.h"
 #include "tools/repaint.h"
 
+#include <locale.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -34,22 +35,45 @@ text(void)
 
 START_TEST(each_line_clears_what_was_in_its_place_and_the_rest_of_the_screen_goes)
 {
-    repaint_write(to, "one\ntwo\n", 0);
-    ck_assert_str_eq(text(), "\033[Hone\033[K\ntwo\033[K\n\033[J");
+    repaint_write(to, "one\ntwo\n", 0, 0);
+    ck_assert_str_eq(text(), "\033[Hone\033[K\ntwo\033[K\n\033[0m\033[J");
 }
 END_TEST
 
 START_TEST(a_page_is_no_longer_than_the_terminal_is_high)
 {
-    repaint_write(to, "1\n2\n3\n4\n", 3);
-    ck_assert_str_eq(text(), "\033[H1\033[K\n2\033[K\n\033[J");
+    repaint_write(to, "1\n2\n3\n4\n", 3, 80);
+    ck_assert_str_eq(text(), "\033[H1\033[K\n2\033[K\n\033[0m\033[J");
 }
 END_TEST
 
 START_TEST(a_last_line_without_an_end_is_shown)
 {
-    repaint_write(to, "one", 24);
-    ck_assert_str_eq(text(), "\033[Hone\033[K\n\033[J");
+    repaint_write(to, "one", 24, 80);
+    ck_assert_str_eq(text(), "\033[Hone\033[K\n\033[0m\033[J");
+}
+END_TEST
+
+START_TEST(a_line_that_is_too_wide_goes_on_in_the_next_row)
+{
+    repaint_write(to, "abcdef\nxy\n", 4, 4);
+    ck_assert_str_eq(text(), "\033[Habcd\nef\033[K\nxy\033[K\n\033[0m\033[J");
+}
+END_TEST
+
+START_TEST(rows_are_counted_as_the_terminal_has_them)
+{
+    repaint_write(to, "abcdef\nxy\n", 3, 4);
+    ck_assert_str_eq(text(), "\033[Habcd\nef\033[K\n\033[0m\033[J");
+}
+END_TEST
+
+START_TEST(colours_take_no_room_and_wide_characters_two)
+{
+    ck_assert_ptr_nonnull(setlocale(LC_CTYPE, "C.UTF-8"));
+    repaint_write(to, "\033[31mab\033[0mcd\n\xe6\x97\xa5\xe6\x9c\xac\xe8\xaa\x9e\n", 9, 4);
+    ck_assert_str_eq(
+        text(), "\033[H\033[31mab\033[0mcd\n\xe6\x97\xa5\xe6\x9c\xac\n\xe8\xaa\x9e\033[K\n\033[0m\033[J");
 }
 END_TEST
 
@@ -124,6 +148,8 @@ END_TEST
 SUITE_MAIN_WITH("repaint", setup, teardown,
                 each_line_clears_what_was_in_its_place_and_the_rest_of_the_screen_goes,
                 a_page_is_no_longer_than_the_terminal_is_high, a_last_line_without_an_end_is_shown,
+                a_line_that_is_too_wide_goes_on_in_the_next_row, rows_are_counted_as_the_terminal_has_them,
+                colours_take_no_room_and_wide_characters_two,
                 what_is_no_terminal_gets_page_after_page_and_no_escape,
                 a_signal_ends_the_waiting_and_is_then_what_it_was,
                 a_page_that_does_not_reach_its_place_is_an_error)
