@@ -115,7 +115,7 @@ static const struct checkup_kind kinds[CODE_COUNT] = {
                                  "is not "
                                  "to be believed",
                                  "compare the clock with a watch; if it is right, have the certificate "
-                                 "renewed" },
+                                 "renewed: vigil-org renew" },
     [CODE_CLOCK_APART] = { "clock-apart", CHECK_CLOCK, SEVERITY_WARNING,
                            "the clock of that device is ahead, or this one is behind",
                            "compare both with a watch" },
@@ -128,8 +128,8 @@ static const struct checkup_kind kinds[CODE_COUNT] = {
     [CODE_CERTIFICATE_ENDING] = { "certificate-ending", CHECK_CERTIFICATE, SEVERITY_WARNING,
                                   "a certificate is given for a time, and after it no peer lets the device "
                                   "in",
-                                  "have the device certified anew from its request file: vigil-org enrol; "
-                                  "then import the news" },
+                                  "where the keys of the office are: vigil-org renew DIR --office CODE; then "
+                                  "on each node: vigil peer add --statements FILE" },
     [CODE_EPOCH_OLD] = { "epoch-old", CHECK_EPOCHS, SEVERITY_WARNING,
                          "a device with admin there makes a new one every 90 days, and none has",
                          "let a node with admin there run, or on one: vigil epoch rotate COMPARTMENT" },

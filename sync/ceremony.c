@@ -443,7 +443,10 @@ struct likeness {
     bool failed;
 };
 
-/* Until when an office is certified, and the random part, may differ. */
+/* Two people who say the same apart say it within this time; one that goes on so much longer is another: it renews. */
+static const uint64_t said_apart_s = UINT64_C(365) * 24 * 3600;
+
+/* Until when an office is certified may differ somewhat, and the random part. */
 static void
 compare_statement(void *self, const struct hash *id, uint32_t type, struct span stmt)
 {
@@ -457,7 +460,7 @@ compare_statement(void *self, const struct hash *id, uint32_t type, struct span 
     }
     candidate.org = other.org;
     memcpy(candidate.random, other.random, sizeof candidate.random);
-    if (type == STATEMENT_OFFICE) {
+    if (type == STATEMENT_OFFICE && candidate.office.until <= other.office.until + said_apart_s) {
         candidate.office.until = other.office.until;
     }
     enum err err = statement_encode(&again, &candidate);

@@ -194,6 +194,15 @@ MUST_CHECK enum err ceremony_rotate(struct ceremony *ceremony, const char *code,
                                     const struct request *requests, size_t request_count, enum level level,
                                     uint32_t roles, ceremony_fault *fault_out);
 
+/* Certify the devices of an office that stand, each with all that its certificates give it and nothing more, for the full time from
+ * now on; no request is needed. Where the certificate of the office itself ends before theirs would, roots certify it, too: under the
+ * same key, with the same compartments and grants. ERR_ABSENT: no such office is in force, or its key is not at hand. ERR_INVALID:
+ * a device was certified by two signatures, and has to be enrolled anew; nothing was signed. */
+MUST_CHECK enum err ceremony_renew(struct ceremony *ceremony, const char *code, ceremony_fault *fault_out);
+
+/* Whether ceremony_renew would have roots certify this office. */
+bool ceremony_office_ends(const struct ceremony *ceremony, const struct roster_office *office);
+
 /* --- the codebook --- */
 
 /* Put a codebook in force, signed by roots: its encoding, whose version is above that of the one in force. ERR_INVALID: it is none, or

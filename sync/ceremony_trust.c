@@ -993,7 +993,7 @@ grant_order(const void *a, const void *b)
                          &((const struct ceremony_grant *)b)->compartment);
 }
 
-/* Certify a device under another key of its office, with all that it had. */
+/* Certify a device under a key of its office, with all that it had. */
 static enum err
 certify_again(struct ceremony *ceremony, const struct key_pair *office, struct certified *device,
               ceremony_fault *fault_out)
@@ -1037,16 +1037,16 @@ struct office_copy {
     bool revoked;
 };
 
-/* Have the roots certify another key with all that the office has. */
+/* Have the roots certify a key, another one or the same, with all that the office has. */
 static enum err
-certify_office_again(struct ceremony *ceremony, const struct office_copy *office, const struct key_pair *pair,
-                     ceremony_fault *fault_out)
+certify_office_again(struct ceremony *ceremony, const struct office_copy *office,
+                     const uint8_t public_key[SIGN_PK_BYTES], ceremony_fault *fault_out)
 {
     enum { OFFICE_DAYS = 730 };
     struct statement statement = { .type = STATEMENT_OFFICE };
     struct buf items = { 0 };
 
-    memcpy(statement.office.office_pk, pair->public_key, SIGN_PK_BYTES);
+    memcpy(statement.office.office_pk, public_key, SIGN_PK_BYTES);
     statement.office.code = span_text(office->code);
     statement.office.name = span_text(office->name);
     memcpy(statement.office.own, office->own, sizeof statement.office.own);
@@ -1080,24 +1080,44 @@ revoke_office_key(struct ceremony *ceremony, const struct office_copy *office, u
     return err;
 }
 
+/* ERR_INVALID: a device signed its certificate itself, and would have to sign the next. */
+static enum err
+all_can_be_certified(const struct certified_list *devices, const char *what, ceremony_fault *fault_out)
+{
+    for (size_t n = 0; n < devices->count; n++) {
+        if (!devices->items[n].possession) {
+            return ceremony_fail(fault_out, ERR_INVALID, what,
+                                 "one of its devices cannot be certified without that device",
+                                 "enrol that device with a new request first");
+        }
+    }
+    return ERR_OK;
+}
+
+static void
+copy_office(struct office_copy *out, const struct roster_office *office)
+{
+    *out = (struct office_copy){ .until = office->until, .revoked = office->revoked };
+    memcpy(out->office_pk, office->office_pk, SIGN_PK_BYTES);
+    (void)snprintf(out->code, sizeof out->code, "%s", office->code);
+    (void)snprintf(out->name, sizeof out->name, "%s", office->name);
+    memcpy(out->own, office->own, sizeof out->own);
+}
+
 /* Everything but the devices of requests, with the office's devices as they are listed. */
 static enum err
 rotate(struct ceremony *ceremony, const struct office_copy *office, uint32_t reason,
        struct certified_list *devices, const struct key_pair **pair_out, ceremony_fault *fault_out)
 {
-    for (size_t n = 0; n < devices->count; n++) {
-        if (!devices->items[n].possession) {
-            return ceremony_fail(fault_out, ERR_INVALID, "the office has no new key",
-                                 "one of its devices cannot be certified without that device",
-                                 "enrol that device with a new request first");
-        }
+    enum err err = all_can_be_certified(devices, "the office has no new key", fault_out);
+    if (err == ERR_OK) {
+        err = ceremony_open_roots(ceremony, fault_out);
     }
-    enum err err = ceremony_open_roots(ceremony, fault_out);
     if (err == ERR_OK) {
         err = ceremony_office_key_make(ceremony, office->code, pair_out, fault_out);
     }
     if (err == ERR_OK) {
-        err = certify_office_again(ceremony, office, *pair_out, fault_out);
+        err = certify_office_again(ceremony, office, (*pair_out)->public_key, fault_out);
     }
     for (size_t n = 0; n < devices->count && err == ERR_OK; n++) {
         err = certify_again(ceremony, *pair_out, &devices->items[n], fault_out);
@@ -1123,12 +1143,7 @@ ceremony_rotate(struct ceremony *ceremony, const char *code, uint32_t reason, co
         return ceremony_fail(fault_out, ERR_EXISTS, "the office has no new key",
                              "another new key of it waits for signatures", "sign that first: vigil-org sign");
     }
-    memcpy(office.office_pk, before->office_pk, SIGN_PK_BYTES);
-    (void)snprintf(office.code, sizeof office.code, "%s", before->code);
-    (void)snprintf(office.name, sizeof office.name, "%s", before->name);
-    memcpy(office.own, before->own, sizeof office.own);
-    office.until = before->until;
-    office.revoked = before->revoked;
+    copy_office(&office, before);
     memcpy(devices.office_pk, before->office_pk, SIGN_PK_BYTES);
     roster_each(ceremony->roster, STATEMENT_DEVICE, note_certificate, &devices);
     enum err err = devices.failed ? ceremony_no_memory(fault_out)
@@ -1138,5 +1153,46 @@ ceremony_rotate(struct ceremony *ceremony, const char *code, uint32_t reason, co
         err = ceremony_certify(ceremony, code, pair->public_key, &requests[n], level, roles, NULL, 0,
                                fault_out);
     }
+    return err;
+}
+
+bool
+ceremony_office_ends(const struct ceremony *ceremony, const struct roster_office *office)
+{
+    return office->until < ceremony_days_from_now(ceremony, DEVICE_DAYS);
+}
+
+enum err
+ceremony_renew(struct ceremony *ceremony, const char *code, ceremony_fault *fault_out)
+{
+    static const char what[] = "nothing was renewed";
+    const struct roster_office *before = ceremony_office_in_force(ceremony, code);
+    struct certified_list devices = { .ceremony = ceremony };
+    const struct key_pair *pair = NULL;
+    struct office_copy office;
+
+    if (before == NULL) {
+        return ceremony_fail(fault_out, ERR_ABSENT, what, "no office of this code is in force",
+                             "check the code; one whose key was revoked is brought back with recover");
+    }
+    bool ends = ceremony_office_ends(ceremony, before);
+    copy_office(&office, before);
+    memcpy(devices.office_pk, before->office_pk, SIGN_PK_BYTES);
+    roster_each(ceremony->roster, STATEMENT_DEVICE, note_certificate, &devices);
+    enum err err =
+        devices.failed ? ceremony_no_memory(fault_out) : all_can_be_certified(&devices, what, fault_out);
+    if (err == ERR_OK) {
+        err = ceremony_key_office(ceremony, office.code, office.office_pk, &pair, fault_out);
+    }
+    if (err == ERR_OK && ends) {
+        err = ceremony_open_roots(ceremony, fault_out);
+    }
+    if (err == ERR_OK && ends) {
+        err = certify_office_again(ceremony, &office, office.office_pk, fault_out);
+    }
+    for (size_t n = 0; n < devices.count && err == ERR_OK; n++) {
+        err = certify_again(ceremony, pair, &devices.items[n], fault_out);
+    }
+    certified_free(&devices);
     return err;
 }

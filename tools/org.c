@@ -368,9 +368,9 @@ static const struct org_command show_command = { "show", "print who belongs to i
                                                  &show_argp, do_show };
 
 static const struct org_command *const commands[] = {
-    &init_command,    &enrol_command,    &welcome_command, &show_command,  &sign_command,
-    &merge_command,   &revoke_command,   &extend_command,  &roots_command, &rotate_command,
-    &recover_command, &codebook_command, &open_command,    &print_command, &read_command,
+    &init_command,     &enrol_command,  &welcome_command, &show_command,   &sign_command,    &merge_command,
+    &revoke_command,   &extend_command, &roots_command,   &rotate_command, &recover_command, &renew_command,
+    &codebook_command, &open_command,   &print_command,   &read_command,
 };
 
 enum { COMMAND_COUNT = sizeof commands / sizeof commands[0] };

@@ -2,7 +2,7 @@
  *
  *     org.c        init, enrol, welcome, show, and the program itself
  *     org_sign.c   sign, merge                  signatures of people apart
- *     org_trust.c  revoke, extend, roots, rotate, recover
+ *     org_trust.c  revoke, extend, roots, rotate, recover, renew
  *     org_codebook.c codebook
  *     org_backup.c open
  *     org_paper.c  print, read
@@ -97,7 +97,7 @@ struct org_command {
 
 extern const struct org_command sign_command, merge_command;
 extern const struct org_command revoke_command, extend_command, roots_command, rotate_command,
-    recover_command;
+    recover_command, renew_command;
 extern const struct org_command codebook_command, open_command, print_command, read_command;
 
 /* A parser of argp for commands with and without the options on passphrases; `input` is a struct arguments. */

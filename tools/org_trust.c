@@ -805,3 +805,85 @@ do_recover(struct arguments *arguments)
 const struct org_command rotate_command = { "rotate", "give an office a new key", &rotate_argp, do_rotate };
 const struct org_command recover_command = { "recover", "bring back an office whose key is lost",
                                              &recover_argp, do_recover };
+
+/* --- renew --- */
+
+static const struct argp_option renew_options[] = {
+    { "office", OPTION_OFFICE, "CODE", 0, "Code of the office", 0 },
+    KEY_OPTION,
+    SAFETY_OPTIONS,
+    { 0 },
+};
+
+static const struct argp renew_argp = {
+    renew_options,
+    org_parse,
+    "DIR",
+    "Certify the devices of an office anew before their certificates end, or after.\v"
+    "Each keeps what it had: its levels, roles and name. No request is needed. A device that is in use no "
+    "more is "
+    "revoked first: vigil-org revoke. Where the certificate of the office itself would end before theirs, "
+    "roots sign "
+    "another one for the same key. DIR/organisation.statements is the news for all nodes, the renewed ones "
+    "too: vigil peer add --statements FILE.\n\n"
+    "Examples:\n"
+    "  vigil-org renew ceremony --office KEN --dry-run\n"
+    "  vigil-org renew ceremony --office KEN",
+    org_children,
+    NULL,
+    NULL
+};
+
+static int
+renew_in(struct org_session *session)
+{
+    const struct arguments *arguments = session->arguments;
+    const struct roster *roster = ceremony_roster(session->ceremony);
+    const struct roster_office *office = office_of_code(roster, arguments->office);
+    ceremony_fault fault = { NULL, NULL, NULL };
+
+    if (office == NULL || office->revoked) {
+        return org_complain(ERR_ABSENT, arguments->office, "nothing was renewed",
+                            "no office of this code is in force", "check the code");
+    }
+    if (ceremony_office_ends(session->ceremony, office)) {
+        (void)printf("%-14s %s, %s, by roots: it ends ", "office", office->code, office->name);
+        org_print_day(office->until);
+        (void)putchar('\n');
+    }
+    for (size_t n = 0; n < roster_device_count(roster); n++) {
+        const struct roster_device *device = roster_device_at(roster, n);
+        if (device->office == office) {
+            (void)printf("%-14s %s: it ends ", "certify anew", device->name);
+            org_print_day(device->until);
+            (void)putchar('\n');
+        }
+    }
+    int code = arguments->dry_run ? STATUS_DONE : org_confirm(arguments, "Sign this?");
+    if (code != STATUS_DONE || arguments->dry_run) {
+        return code;
+    }
+    enum err err = ceremony_renew(session->ceremony, arguments->office, &fault);
+    return err == ERR_OK ? org_save(session) : org_complain_step(session, err, arguments->directory, &fault);
+}
+
+static int
+do_renew(struct arguments *arguments)
+{
+    struct org_session session = { .ceremony = NULL };
+
+    if (arguments->office == NULL || arguments->file_count > 0) {
+        return org_complain_usage(NULL, "nothing was renewed",
+                                  arguments->office == NULL ? "--office is missing" : "it takes no request",
+                                  "see vigil-org renew --help");
+    }
+    int code = org_open(&session, arguments);
+    if (code == STATUS_DONE) {
+        code = renew_in(&session);
+    }
+    org_close(&session);
+    return code;
+}
+
+const struct org_command renew_command = { "renew", "certify the devices of an office for longer",
+                                           &renew_argp, do_renew };

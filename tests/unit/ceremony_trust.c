@@ -895,6 +895,62 @@ START_TEST(an_office_goes_on_under_a_new_key_and_loses_nothing)
 }
 END_TEST
 
+/* Each device keeps what it had, no more and no less, under the key that certified it; the office goes on as long. */
+START_TEST(a_renewed_office_and_its_devices_keep_what_they_had_for_longer)
+{
+    struct ceremony *ceremony = found_in_room(1, 1);
+    struct applicant ken = apply("ken-1");
+    struct applicant reader = apply("ken-2");
+    struct applicant gone = apply("ken-3");
+    struct applicant ugandan = apply("uga-1");
+    struct ceremony_cuts cuts;
+    bool by_roots = false;
+
+    enrol(ceremony, "UGA", &ugandan, LEVEL_ADMIN);
+    enrol(ceremony, "KEN", &ken, LEVEL_ADMIN);
+    ck_assert_int_eq(
+        ceremony_device(ceremony, "KEN", &reader.request, LEVEL_READ, ROLE_REVIEW, NULL, 0, &fault), ERR_OK);
+    enrol(ceremony, "KEN", &gone, LEVEL_ADMIN);
+    ck_assert_int_eq(ceremony_plan_revoke(ceremony, gone.sign.public_key, REVOKE_LOST, NULL, NULL, 0, &cuts),
+                     ERR_OK);
+    ck_assert_int_eq(ceremony_revoke(ceremony, &cuts, false, &by_roots, &fault), ERR_OK);
+    ceremony_cuts_free(&cuts);
+    const struct roster *roster = ceremony_roster(ceremony);
+    struct roster_office office = *roster_office_by_code(roster, "KEN");
+    uint64_t device_until = roster_device_by_sign_pk(roster, reader.sign.public_key)->until;
+    uint64_t uganda_until = roster_device_by_sign_pk(roster, ugandan.sign.public_key)->until;
+
+    ck_assert_int_eq(ceremony_renew(ceremony, "SOM", &fault), ERR_ABSENT);
+    /* Eleven months on the office has a year left, and a month: its own certificate stays. */
+    test_world_pass(&world, UINT64_C(335) * 86400000);
+    ck_assert(!ceremony_office_ends(ceremony, roster_office_by_code(roster, "KEN")));
+    ck_assert_int_eq(ceremony_renew(ceremony, "KEN", &fault), ERR_OK);
+    ck_assert_uint_eq(roster_office_by_code(roster, "KEN")->until, office.until);
+    ck_assert_uint_ge(roster_device_by_sign_pk(roster, reader.sign.public_key)->until,
+                      device_until + UINT64_C(335) * 86400);
+    ck_assert_int_eq(level_of(ceremony, &ken, "KEN:cases"), LEVEL_ADMIN);
+    ck_assert_int_eq(level_of(ceremony, &reader, "KEN:cases"), LEVEL_READ);
+    ck_assert_uint_eq(roster_device_by_sign_pk(roster, reader.sign.public_key)->roles, ROLE_REVIEW);
+    ck_assert_str_eq(roster_device_by_sign_pk(roster, reader.sign.public_key)->name, "ken-2");
+    /* Who was revoked stays so, and other offices see to theirs. */
+    ck_assert(!lives(ceremony, &gone));
+    ck_assert_uint_eq(roster_device_by_sign_pk(roster, ugandan.sign.public_key)->until, uganda_until);
+    ck_assert_uint_eq(roster_office_count(roster), 2);
+
+    /* Then the office's own ends before theirs would. */
+    test_world_pass(&world, UINT64_C(335) * 86400000);
+    ck_assert(ceremony_office_ends(ceremony, roster_office_by_code(roster, "KEN")));
+    ck_assert_int_eq(ceremony_renew(ceremony, "KEN", &fault), ERR_OK);
+    ck_assert_uint_eq(ceremony_missing(ceremony), 0);
+    ck_assert_uint_ge(roster_office_by_code(roster, "KEN")->until, office.until + UINT64_C(600) * 86400);
+    ck_assert_mem_eq(roster_office_by_code(roster, "KEN")->office_pk, office.office_pk, SIGN_PK_BYTES);
+    ck_assert_mem_eq(roster_office_by_code(roster, "KEN")->own, office.own, sizeof office.own);
+    ck_assert_uint_eq(roster_office_count(roster), 2);
+    ck_assert_int_eq(level_of(ceremony, &reader, "KEN:cases"), LEVEL_READ);
+    save(&ceremony);
+}
+END_TEST
+
 /* Of several certificates of a device, each compartment has the highest level that one of them gives. */
 START_TEST(a_new_key_certifies_each_device_as_it_was_certified)
 {
@@ -1090,5 +1146,6 @@ SUITE_MAIN_WITH(
     roots_are_named_by_number_or_by_the_beginning_of_their_key, a_set_of_roots_that_cannot_be_is_refused,
     an_office_goes_on_under_a_new_key_and_loses_nothing, a_new_key_certifies_each_device_as_it_was_certified,
     a_device_of_an_office_with_a_new_key_can_be_revoked,
+    a_renewed_office_and_its_devices_keep_what_they_had_for_longer,
     k4_a_lost_device_is_revoked_and_replaced_offline_by_people_apart, k5_one_root_alone_recovers_nothing,
     k5_a_wrong_passphrase_or_key_file_is_told_clearly)
