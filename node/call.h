@@ -455,7 +455,8 @@ json_t *peers_json(struct call *call);
  * that is known of. */
 json_t *arriving_json(struct call *call, const struct replica_compartment *held, size_t held_count);
 
-/* The event of a place, and the next place to look at; NULL: nothing there for people. */
+/* The event of a place; NULL: nothing there for people. Where memory ran out, json_memory_lacked or the call's arena says so, and what is given is not
+ * to be told. */
 json_t *place_json(struct call *call, uint64_t place);
 
 /* --- facts about this node, for the doctor and for metrics: serve_doctor.c --- */

@@ -1337,8 +1337,16 @@ tell_places(struct serve *serve, struct watch *watch, struct call *call)
     for (int n = 0; n < WATCH_PLACES_MAX && watch->place < last && !watch->ended &&
                     api_has_room(serve->options.api, watch->client_no);
          n++) {
+        (void)json_memory_lacked(); /* before this place is no matter of it */
+        json_t *event = place_json(call, watch->place + 1);
+        if (json_memory_lacked() || call->arena.failed) {
+            /* Nobody would miss what was left out: it is told in a later turn, whole. */
+            json_decref(event);
+            arena_reset(&call->arena);
+            break;
+        }
         watch->place++;
-        tell_event(serve, watch, place_json(call, watch->place));
+        tell_event(serve, watch, event);
     }
 }
 

@@ -1,5 +1,6 @@
 /* serve_status.c - how the node is: its counts, its digests, its codebook, its people, its journal. */
 #include "node/call.h"
+#include "node/json_memory.h"
 #include "node/codebook_json.h"
 
 #include "store/base/world.h"
@@ -461,6 +462,20 @@ call_journal_watch(struct call *call)
     }
 }
 
+/* What of a record an event says. Where it cannot be read its kind is not known. */
+static void
+kind_of_record(struct call *call, uint32_t record_no, struct record_summary *summary)
+{
+    enum err err = record_summary_read(call->txn, call->codebook, record_no, &call->arena, summary);
+
+    if (err != ERR_OK) {
+        summary->kind = 0;
+    }
+    if (err == ERR_MEMORY) {
+        json_memory_note();
+    }
+}
+
 /* A record that is another than its entries told before; null: it is gone, or any may be. */
 static json_t *
 touched_json(struct call *call, uint64_t place, uint32_t record_no)
@@ -470,9 +485,8 @@ touched_json(struct call *call, uint64_t place, uint32_t record_no)
     struct record_summary summary = { .kind = 0 };
     bool known = record_no != 0 && record_name(call->txn, record_no, &compartment, &record_id) == ERR_OK;
 
-    if (known &&
-        record_summary_read(call->txn, call->codebook, record_no, &call->arena, &summary) != ERR_OK) {
-        summary.kind = 0;
+    if (known) {
+        kind_of_record(call, record_no, &summary);
     }
     json_t *event = json_pack("{s:I,s:o,s:s,s:n}", "place", (json_int_t)place, "record",
                               known ? hex_json(ident_span(&record_id)) : json_null(), "kind",
@@ -501,15 +515,17 @@ place_json(struct call *call, uint64_t place)
         }
         err = replica_open_entry(call->replica, log_no, seq, &call->arena, &entry, &record_id);
     }
+    if (err == ERR_MEMORY) {
+        json_memory_note();
+    }
     if (err != ERR_OK) {
         return NULL; /* carried, held, or waiting: it has a place of its own once it counts */
     }
     const struct log_branch *branch = journal_branch(replica_journal(call->replica), log_no);
     uint32_t record_no = 0;
     struct record_summary summary = { .kind = 0 };
-    if (record_find(call->txn, &branch->descriptor.compartment, &record_id, &record_no) == ERR_OK &&
-        record_summary_read(call->txn, call->codebook, record_no, &call->arena, &summary) != ERR_OK) {
-        summary.kind = 0;
+    if (record_find(call->txn, &branch->descriptor.compartment, &record_id, &record_no) == ERR_OK) {
+        kind_of_record(call, record_no, &summary);
     }
     json_t *event = json_pack(
         "{s:I,s:o,s:s,s:o}", "place", (json_int_t)place, "record", hex_json(ident_span(&record_id)), "kind",
