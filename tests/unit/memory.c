@@ -4,12 +4,15 @@
 #include "tests/support/served.h"
 #include "tests/support/silent.h"
 
+#include "node/api.h"
+#include "node/client.h"
 #include "node/json_memory.h"
 #include "store/base/log.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 static long left = -1; /* allocations until one fails; -1: none does */
 static bool failed;
@@ -243,5 +246,125 @@ START_TEST(i6_a_save_happens_whole_or_not_at_all)
 }
 END_TEST
 
+/* --- who follows the journal --- */
+
+enum { WAIT_MS = 20000 };
+
+/* A node with a socket, on the replica of ken, which goes on serving; and who follows it. */
+struct line {
+    char directory[40];
+    struct api *api;
+    struct serve *serve;
+    struct client *client;
+};
+
+static void
+line_turn(struct line *line)
+{
+    api_gather(line->api);
+    serve_take(line->serve);
+    serve_answer(line->serve);
+    api_flush(line->api);
+}
+
+/* Follow what comes behind a place. */
+static void
+line_follow(struct line *line, json_int_t after)
+{
+    struct client_fault fault;
+    int64_t id;
+
+    client_close(&line->client);
+    ck_assert_int_eq(client_open(&line->client, line->directory, &fault), ERR_OK);
+    ck_assert_int_eq(client_send(line->client, json_pack("{s:s,s:I}", "do", "journal.watch", "after", after),
+                                 WAIT_MS, &id, &fault),
+                     ERR_OK);
+    line_turn(line);
+}
+
+/* Hear until `record` is told. False: the connection was closed, as anybody notices. `after` goes along with what is heard. */
+static bool
+line_hears(struct line *line, const char *record, json_int_t *after)
+{
+    for (int turns = 0; turns < 1000; turns++) {
+        struct client_answer answer = { 0 };
+        struct client_fault fault;
+
+        line_turn(line);
+        enum err err = client_receive(line->client, 0, &answer, &fault);
+        if (err == ERR_BUSY) {
+            continue;
+        }
+        if (err != ERR_OK) {
+            return false;
+        }
+        const char *of = json_string_value(json_object_get(answer.event, "record"));
+        bool here = of != NULL && strcmp(of, record) == 0;
+        json_int_t place = json_integer_value(json_object_get(answer.event, "place"));
+        ck_assert_int_gt(place, *after);
+        *after = place;
+        client_answer_free(&answer);
+        if (here) {
+            return true;
+        }
+    }
+    ck_abort_msg("what was saved is never told");
+    return false;
+}
+
+START_TEST(i6_who_follows_the_journal_is_told_all_of_it_or_hung_up_on)
+{
+    struct line line = { .directory = "/tmp/vigil-memory-XXXXXX" };
+    json_int_t after = (json_int_t)journal_place_last(replica_journal(ken.node->replica));
+    long told_later = 0;
+    long nth = 0;
+
+    ck_assert_ptr_nonnull(mkdtemp(line.directory));
+    ck_assert_int_eq(api_open(&line.api, line.directory), ERR_OK);
+    line.serve = serve_new(&(struct serve_options){ .replica = ken.node->replica,
+                                                    .gossip = ken.gossip,
+                                                    .peers = ken.peers,
+                                                    .api = line.api,
+                                                    .status = &ken.status,
+                                                    .config = &ken.config,
+                                                    .world = &ken.node->world.world,
+                                                    .version = "test",
+                                                    .directory = ken.node->directory });
+    ck_assert_ptr_nonnull(line.serve);
+    line_follow(&line, after);
+    for (bool ended = false; !ended; nth++) {
+        char record[40];
+        json_t *answer =
+            served_ask(&ken,
+                       "{'id':1,'do':'record.save','kind':'case','set':{'title':'March %ld','status':"
+                       "'draft'}}",
+                       nth);
+
+        (void)snprintf(record, sizeof record, "%s",
+                       json_string_value(served_member(served_granted(answer), "record")));
+        json_decref(answer);
+        failed = false;
+        left = nth;
+        serve_answer(line.serve);
+        left = -1;
+        ended = !failed;
+        bool told = line_hears(&line, record, &after);
+        ck_assert_msg(told || !ended, "hung up without need");
+        told_later += told && !ended;
+        if (!told) {
+            line_follow(&line, after);
+            ck_assert(line_hears(&line, record, &after));
+        }
+    }
+    ck_assert_int_gt(nth, 10);
+    ck_assert_int_gt(told_later, 3);
+    client_close(&line.client);
+    serve_free(&line.serve);
+    api_close(&line.api);
+    ck_assert_int_eq(rmdir(line.directory), 0);
+}
+END_TEST
+
 SUITE_MAIN_WITH("memory", setup, teardown, i6_what_is_read_is_whole_or_refused,
-                i6_a_save_happens_whole_or_not_at_all)
+                i6_a_save_happens_whole_or_not_at_all,
+                i6_who_follows_the_journal_is_told_all_of_it_or_hung_up_on)
