@@ -4,6 +4,7 @@
 #include "store/vault.h"
 
 #include <dirent.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -35,6 +36,29 @@ __wrap_crypto_passphrase_key(struct key *out, struct span words, const uint8_t s
         spent[spent_count++] = (struct vault_work){ .passes = passes, .memory_bytes = memory_bytes };
     }
     return __real_crypto_passphrase_key(out, words, salt, passes, memory_bytes);
+}
+
+/* What the disk takes of one write, and in all before it is full: the linker puts this in the place of write. */
+static size_t write_bytes_max = SIZE_MAX;
+static size_t write_bytes_left = SIZE_MAX;
+
+ssize_t __real_write(int file, const void *bytes, size_t size);
+ssize_t __wrap_write(int file, const void *bytes, size_t size);
+
+ssize_t
+__wrap_write(int file, const void *bytes, size_t size)
+{
+    size = size < write_bytes_max ? size : write_bytes_max;
+    if (write_bytes_left == SIZE_MAX) {
+        return __real_write(file, bytes, size);
+    }
+    if (write_bytes_left == 0) {
+        errno = ENOSPC;
+        return -1;
+    }
+    size = size < write_bytes_left ? size : write_bytes_left;
+    write_bytes_left -= size;
+    return __real_write(file, bytes, size);
 }
 
 static const char *
@@ -581,6 +605,41 @@ START_TEST(an_anchor_comes_back_whole)
 }
 END_TEST
 
+/* A disk may take less of a write than it was given, and say so. */
+START_TEST(i4_an_anchor_of_which_the_disk_took_a_part_is_never_taken_for_whole)
+{
+    struct anchor_log logs[3];
+    struct anchor anchor;
+    struct anchor got;
+
+    fill_anchor(&anchor, logs, 2);
+    for (size_t bytes = 1; bytes <= 64; bytes *= 4) {
+        /* So many at a time: the rest is written as well. */
+        write_bytes_max = bytes;
+        enum err err = anchor_write(directory, &storage_key, &anchor, &world.world);
+        write_bytes_max = SIZE_MAX;
+        ck_assert_int_eq(err, ERR_OK);
+        ck_assert_int_eq(anchor_read(directory, &storage_key, &got), ERR_OK);
+        ck_assert_uint_eq(got.log_count, 2);
+        anchor_free(&got);
+    }
+    /* Part of it, and then the disk is full: the one before stays as it was, and nothing lies beside it. */
+    fill_anchor(&anchor, logs, 3);
+    for (size_t bytes = 0; bytes < 160; bytes += 20) {
+        write_bytes_max = 20;
+        write_bytes_left = bytes;
+        enum err err = anchor_write(directory, &storage_key, &anchor, &world.world);
+        write_bytes_max = SIZE_MAX;
+        write_bytes_left = SIZE_MAX;
+        ck_assert_int_eq(err, ERR_FULL);
+        ck_assert_int_eq(anchor_read(directory, &storage_key, &got), ERR_OK);
+        ck_assert_uint_eq(got.log_count, 2);
+        anchor_free(&got);
+        ck_assert_int_eq(access(path_of(".anchor.new"), F_OK), -1);
+    }
+}
+END_TEST
+
 /* The content of the anchor file, opened. */
 static void
 anchor_content(struct buf *content)
@@ -793,8 +852,8 @@ SUITE_MAIN_WITH(
     c10_files_are_for_their_owner_alone_whatever_the_umask,
     c10_a_symlink_at_the_target_is_refused_and_followed_by_nobody, i4_a_failing_disk_leaves_the_old_file,
     a_leftover_beside_the_file_is_written_over, a_plain_file_is_read_up_to_a_limit_and_nothing_but_files_are,
-    an_anchor_comes_back_whole, an_anchor_out_of_shape_is_refused,
-    a_wrapping_key_is_replaced_whole_with_its_generation,
+    an_anchor_comes_back_whole, i4_an_anchor_of_which_the_disk_took_a_part_is_never_taken_for_whole,
+    an_anchor_out_of_shape_is_refused, a_wrapping_key_is_replaced_whole_with_its_generation,
     w2_the_bytes_of_a_replaced_wrapping_key_are_overwritten, a_wrapping_key_of_another_shape_is_refused,
     folders_of_other_generations_are_cleared_and_nothing_else_is, w5_a_reserve_takes_room_and_gives_it_back,
     c1_no_secret_lies_open_in_any_file, c8_calibration_stays_within_the_bounds_of_a_lock)
