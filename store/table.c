@@ -725,6 +725,8 @@ struct probe {
     uintptr_t map;  /* where page 0 would be; 0: not known yet */
     uintptr_t page; /* of the row that was met last; 0: none was */
     size_t leaves;  /* how often it was another: rows of a page lie together */
+    uint8_t *taken; /* a bit for each page that is free, or was met already */
+    size_t page_count;
 };
 
 /* Every byte of what a cursor gives is looked at: a page that is not in the file shows only then. */
@@ -750,6 +752,53 @@ is_in_place(struct probe *probe, const void *at)
     uintptr_t map = page - number * probe->page_bytes;
     probe->map = probe->map == 0 ? map : probe->map;
     return map == probe->map;
+}
+
+/* Take page `number` for the first time. False: there is none, or somebody has it already. */
+static bool
+take_page(struct probe *probe, size_t number)
+{
+    if (number >= probe->page_count || (probe->taken[number / 8] >> number % 8 & 1) != 0) {
+        return false;
+    }
+    probe->taken[number / 8] |= (uint8_t)(1 << number % 8);
+    return true;
+}
+
+/* The pages that are free, as LMDB's own table of them says (lmdb.h calls it the freelist; mdb_stat -f reads it so). A row that lies in one
+ * is of a time that is over: an old page above it was written to the place of the one in use. */
+static int
+take_free_pages(MDB_txn *txn, struct probe *probe)
+{
+    MDB_cursor *cursor = NULL;
+    MDB_val key;
+    MDB_val value;
+    size_t count;
+    size_t number;
+
+    int rc = mdb_cursor_open(txn, 0, &cursor);
+    if (rc == MDB_SUCCESS) {
+        rc = mdb_cursor_get(cursor, &key, &value, MDB_FIRST);
+    }
+    while (rc == MDB_SUCCESS && world_steady_ms(probe->world) < probe->until_ms) {
+        if (value.mv_size < sizeof count) {
+            rc = MDB_CORRUPTED;
+            break;
+        }
+        memcpy(&count, value.mv_data, sizeof count);
+        if (count > value.mv_size / sizeof number - 1) {
+            rc = MDB_CORRUPTED;
+        }
+        for (size_t n = 1; rc == MDB_SUCCESS && n <= count; n++) {
+            memcpy(&number, (const uint8_t *)value.mv_data + n * sizeof number, sizeof number);
+            rc = take_page(probe, number) ? MDB_SUCCESS : MDB_CORRUPTED;
+        }
+        if (rc == MDB_SUCCESS) {
+            rc = mdb_cursor_get(cursor, &key, &value, MDB_NEXT);
+        }
+    }
+    mdb_cursor_close(cursor);
+    return rc == MDB_NOTFOUND ? MDB_SUCCESS : rc;
 }
 
 /* A row, whose value may take pages of its own. */
@@ -786,8 +835,12 @@ probe_rows(MDB_cursor *cursor, const MDB_stat *stat, struct probe *probe)
     probe->page = 0;
     probe->leaves = 0;
     while (rc == MDB_SUCCESS && world_steady_ms(probe->world) < probe->until_ms) {
+        uintptr_t met = probe->page;
+
         count++;
-        rc = probe_row(probe, &key, &value) ? mdb_cursor_get(cursor, &key, &value, MDB_NEXT) : MDB_CORRUPTED;
+        bool good = probe_row(probe, &key, &value) &&
+                    (probe->page == met || take_page(probe, (probe->page - probe->map) / probe->page_bytes));
+        rc = good ? mdb_cursor_get(cursor, &key, &value, MDB_NEXT) : MDB_CORRUPTED;
     }
     if (rc == MDB_NOTFOUND) {
         rc = count == stat->ms_entries && probe->leaves == stat->ms_leaf_pages ? MDB_SUCCESS : MDB_CORRUPTED;
@@ -845,13 +898,18 @@ table_env_probe(const struct table_options *options, uint64_t ms)
         err = err_of(mdb_txn_begin(env.lmdb, NULL, MDB_RDONLY, &txn));
     }
     if (err == ERR_OK) {
-        int rc = MDB_SUCCESS;
+        MDB_envinfo info;
+        int rc = mdb_env_info(env.lmdb, &info);
 
+        probe.page_count = info.me_last_pgno + 1;
+        probe.taken = calloc(probe.page_count / 8 + 1, 1);
+        rc = rc != MDB_SUCCESS ? rc : probe.taken == NULL ? ENOMEM : take_free_pages(txn, &probe);
         for (size_t n = 0; n < TABLE_COUNT && rc == MDB_SUCCESS; n++) {
             if (kinds[n].set == env.set) {
                 rc = probe_table(txn, kinds[n].name, &probe);
             }
         }
+        free(probe.taken);
         mdb_txn_abort(txn);
         err = rc == MDB_NOTFOUND ? ERR_CORRUPT : err_of(rc);
     }
