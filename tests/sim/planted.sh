@@ -191,7 +191,7 @@ plant DUE_IN_MEMORY sync/erase.c '/^due_set(/,/^}/s/table_put(.*/(void)txn;/'
 plant LEFTOVERS_STAY store/vault.c '/^wrap_clear(/,/^}/s/if (is_other_folder(.*/if (false) {/'
 plant RECEIPT_EARLY sync/erase.c '/^erase_progress_of(/,/^}/s/ \&\& !erase->due//'
 plant KEYS_REWRITTEN_ONCE sync/replica_erase.c '/^rewrite(/,/^}/s/ || replica->keys_rewritten_at != destroyed//'
-plant MAIN_COMMITTED_FIRST sync/replica.c '/^replica_commit(/,/^}/{
+plant MAIN_COMMITTED_FIRST sync/replica.c '/^commit_turn(/,/^}/{
 s/table_commit(&replica->keys_txn)/table_commit(\&replica->the_other)/
 s/table_commit(&replica->main_txn)/table_commit(\&replica->keys_txn)/
 s/the_other/main_txn/
