@@ -1,6 +1,7 @@
 #include "tests/support/disk/recorder.h"
 
-#include <check.h>
+#include "tests/support/check.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <ftw.h>
@@ -72,7 +73,7 @@ grown(void *items, size_t count, size_t size)
 {
     void *more = realloc(items, (count + 1) * size);
 
-    ck_assert_ptr_nonnull(more);
+    EXPECT(more != NULL);
     memset((char *)more + count * size, 0, size);
     return more;
 }
@@ -82,7 +83,7 @@ copied(const char *text)
 {
     char *copy = strdup(text);
 
-    ck_assert_ptr_nonnull(copy);
+    EXPECT(copy != NULL);
     return copy;
 }
 
@@ -671,7 +672,7 @@ resize(struct buf *content, size_t size)
     if (size > had) {
         uint8_t *more = buf_extend(content, size - had);
 
-        ck_assert_ptr_nonnull(more);
+        EXPECT(more != NULL);
         memset(more, 0, size - had);
     }
     content->size = size;
@@ -719,7 +720,7 @@ content_at(int file, size_t moment, enum recorder_loss loss, struct dice *dice, 
             resize(content, (size_t)event->at);
         }
     }
-    ck_assert(!content->failed);
+    EXPECT(!content->failed);
 }
 
 static int
@@ -736,14 +737,14 @@ store(const char *path, struct span content)
 {
     int file = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
 
-    ck_assert_int_ge(file, 0);
+    EXPECT(file >= 0);
     while (content.size > 0) {
         ssize_t written = write(file, content.data, content.size);
 
-        ck_assert_int_gt(written, 0);
+        EXPECT(written > 0);
         content = span_of(content.data + written, content.size - (size_t)written);
     }
-    ck_assert_int_eq(close(file), 0);
+    EXPECT(close(file) == 0);
 }
 
 void
@@ -754,12 +755,12 @@ recorder_image(size_t moment, enum recorder_loss loss, const struct world *world
     size_t count;
     char path[PATH_MAX];
 
-    ck_assert(!tape.on);
+    EXPECT(!tape.on);
     world_random(world, &dice.state, sizeof dice.state);
     if (access(to, F_OK) == 0) {
-        ck_assert_int_eq(nftw(to, remove_one, 16, FTW_DEPTH | FTW_PHYS), 0);
+        EXPECT(nftw(to, remove_one, 16, FTW_DEPTH | FTW_PHYS) == 0);
     }
-    ck_assert_int_eq(mkdir(to, 0700), 0);
+    EXPECT(mkdir(to, 0700) == 0);
     struct name *names = names_at(moment, loss, &dice, &count);
     for (size_t n = 0; n < count; n++) {
         if (names[n].path == NULL || !has_folder(names, n, names[n].path)) {
@@ -767,7 +768,7 @@ recorder_image(size_t moment, enum recorder_loss loss, const struct world *world
         }
         (void)snprintf(path, sizeof path, "%s/%s", to, names[n].path);
         if (names[n].file == FOLDER) {
-            ck_assert_int_eq(mkdir(path, 0700), 0);
+            EXPECT(mkdir(path, 0700) == 0);
         } else {
             content_at(names[n].file, moment, loss, &dice, &content);
             store(path, buf_span(&content));
