@@ -164,8 +164,8 @@ static const struct checkup_kind kinds[CODE_COUNT] = {
                                 "start the node again" },
     [CODE_LISTEN_FAILED] = { "listen-failed", CHECK_NETWORK, SEVERITY_WARNING,
                              "another program has the port, or this machine has no such address (yet)",
-                             "ss -ltnp shows who has it; mend listen in node.conf, or start the node again "
-                             "once the address is there" },
+                             "ss -ltnp shows who has it; make it free, or mend listen in node.conf: it is "
+                             "tried again every 5 seconds" },
     [CODE_FILES_SPENT] = { "files-spent", CHECK_NETWORK, SEVERITY_WARNING,
                            "more connections at one time than the limit on open files allows: listening "
                            "rests for seconds",

@@ -567,6 +567,7 @@ on_frame(struct loop *loop, const struct channel_frame *frame)
     case CHANNEL_READY:
         loop->status.net_ready = true;
         loop->status.net_ending = NET_RUNS;
+        status_settle(&loop->status, reason_text(LINK_CANNOT_LISTEN));
         (void)snprintf(loop->status.listening, sizeof loop->status.listening, "%.*s",
                        (int)frame->endpoint.size,
                        frame->endpoint.size == 0 ? "" : (const char *)frame->endpoint.data);

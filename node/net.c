@@ -17,6 +17,7 @@
 
 enum {
     RETRY_MS = 20,       /* between attempts to send what waits */
+    LISTEN_MS = 5000,    /* and to listen where the port is taken, or the address not there yet */
     IDLE_MS = 60 * 1000, /* the link wakes by itself when something is due */
 };
 
@@ -33,6 +34,8 @@ struct net {
     struct scrape *scrape; /* NULL: metrics are not served */
     struct waiting waiting[LINK_PEERS_MAX];
     size_t waiting_count;
+    char listen[ENDPOINT_BYTES]; /* what cannot be listened on yet */
+    uint64_t listen_ms;          /* when to try again; 0: nothing waits for it */
     bool memory_locks;
 };
 
@@ -249,8 +252,9 @@ take_roster(struct net *net, const struct channel_frame *frame)
     free(guests);
 }
 
-static void
-take_listen(struct net *net, struct span endpoint)
+/* Listen there, and say so; nowhere if it is empty. Errors as link_listen. */
+static enum err
+try_to_listen(struct net *net, struct span endpoint)
 {
     char bound[ENDPOINT_BYTES] = "";
 
@@ -259,11 +263,36 @@ take_listen(struct net *net, struct span endpoint)
         log_event("net-door-open", NULL);
         stop(net, NET_EXIT_DOOR_OPEN);
     }
+    if (err == ERR_OK) {
+        channel_put_ready(&net->channel, span_text(bound));
+    }
+    return err;
+}
+
+static void
+take_listen(struct net *net, struct span endpoint)
+{
+    enum err err = try_to_listen(net, endpoint);
+
     if (err != ERR_OK) {
         channel_put_warn(&net->channel, LINK_CANNOT_LISTEN, 1);
+    }
+    if ((err == ERR_BUSY || err == ERR_IO) && endpoint.size < sizeof net->listen) {
+        (void)snprintf(net->listen, sizeof net->listen, "%.*s", (int)endpoint.size,
+                       (const char *)endpoint.data);
+        net->listen_ms = now_ms() + LISTEN_MS;
+    }
+}
+
+/* A port comes free, and the address of a tunnel comes late. */
+static void
+listen_again(struct net *net)
+{
+    if (net->listen_ms == 0 || now_ms() < net->listen_ms) {
         return;
     }
-    channel_put_ready(&net->channel, span_text(bound));
+    bool listens = try_to_listen(net, span_text(net->listen)) == ERR_OK;
+    net->listen_ms = listens ? 0 : now_ms() + LISTEN_MS;
 }
 
 static void
@@ -406,7 +435,9 @@ turn(struct net *net)
 
         timeout_ms = scrape_ms < timeout_ms ? scrape_ms : timeout_ms;
     }
+    timeout_ms = net->listen_ms != 0 && LISTEN_MS < timeout_ms ? LISTEN_MS : timeout_ms;
     short ready = link_wait(net->link, timeout_ms, net->channel.fd, events);
+    listen_again(net);
     if (ready != 0) {
         channel_read(&net->channel);
         take_orders(net);

@@ -9,6 +9,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <netinet/in.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
@@ -33,7 +34,7 @@ struct office {
     struct hash device_id;
     char endpoint[ENDPOINT_BYTES];
     uint64_t counts[CHANNEL_SCRAPED + 1]; /* frames, by type */
-    enum link_reason reason;           /* the last */
+    enum link_reason reason;              /* the last */
     bool has_room;
     struct buf last; /* the message that came last */
 };
@@ -396,6 +397,29 @@ START_TEST(an_order_that_cannot_be_carried_out_is_answered_with_a_warning)
 }
 END_TEST
 
+START_TEST(a_port_that_is_taken_is_listened_on_once_it_is_free)
+{
+    struct sockaddr_in address = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+    socklen_t size = sizeof address;
+    char endpoint[ENDPOINT_BYTES];
+    int taken = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+    ck_assert_int_ge(taken, 0);
+    ck_assert_int_eq(bind(taken, (const struct sockaddr *)&address, sizeof address), 0);
+    ck_assert_int_eq(listen(taken, 1), 0);
+    ck_assert_int_eq(getsockname(taken, (struct sockaddr *)&address, &size), 0);
+    (void)snprintf(endpoint, sizeof endpoint, "tcp://127.0.0.1:%u", (unsigned)ntohs(address.sin_port));
+    channel_put_listen(&ben.channel, span_text(endpoint));
+    ck_assert_soon(ben.counts[CHANNEL_WARN] == 1);
+    ck_assert_uint_eq(ben.counts[CHANNEL_READY], 1);
+    ck_assert_int_eq(close(taken), 0);
+    ck_assert_soon(ben.counts[CHANNEL_READY] == 2);
+    ck_assert_str_eq(strrchr(ben.endpoint, ':'), strrchr(endpoint, ':'));
+    /* It was told of once, however often it was tried. */
+    ck_assert_uint_eq(ben.counts[CHANNEL_WARN], 1);
+}
+END_TEST
+
 /* ada's store takes nothing: ada's net stops reading, ben's net runs full and says so, ben's
  * store stops, and in the end everything has arrived in order. */
 START_TEST(a_store_that_does_not_read_stops_the_sender_and_nothing_is_lost)
@@ -446,6 +470,7 @@ main(int argc, char **argv)
                                    net_ends_when_the_store_does,
                                    net_ends_on_an_order_that_makes_no_sense,
                                    an_order_that_cannot_be_carried_out_is_answered_with_a_warning,
+                                   a_port_that_is_taken_is_listened_on_once_it_is_free,
                                    a_store_that_does_not_read_stops_the_sender_and_nothing_is_lost };
 
     if (argc == 4 && strcmp(argv[1], "net") == 0 && strcmp(argv[2], "--channel") == 0) {
