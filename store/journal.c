@@ -796,6 +796,10 @@ enum err
 journal_read(struct journal *journal, struct table_txn *txn, uint32_t log_no, uint64_t seq,
              struct journal_entry *out)
 {
+    /* Rows that name an entry outlive a damaged row of its log. */
+    if (log_no == LOG_NONE || log_no > journal->branch_count) {
+        return ERR_CORRUPT;
+    }
     enum err err = read_entry(journal, txn, log_no, seq, out);
 
     if ((err == ERR_CORRUPT || err == ERR_ABSENT) && seq < journal_branch(journal, log_no)->next_seq) {

@@ -132,6 +132,18 @@ START_TEST(ids_are_found_again_after_reopening)
 }
 END_TEST
 
+/* A row that names an entry may outlive the row of its log. */
+START_TEST(i1_an_entry_of_a_log_that_is_not_here_is_damage_and_no_reason_to_end)
+{
+    struct journal_entry entry;
+
+    (void)write_entry(journal_begin_log(journal, &descriptor), 1, 40);
+    ck_assert_int_eq(journal_read(journal, txn, journal_branch_count(journal) + 1, 0, &entry), ERR_CORRUPT);
+    ck_assert_int_eq(journal_read(journal, txn, LOG_NONE, 0, &entry), ERR_CORRUPT);
+    ck_assert_int_eq(journal_read(journal, txn, 1, 0, &entry), ERR_OK);
+}
+END_TEST
+
 START_TEST(signatures_are_kept_at_run_ends_and_at_the_tip_only)
 {
     struct log_branch *branch = journal_begin_log(journal, &descriptor);
@@ -390,6 +402,7 @@ START_TEST(w5_the_bytes_of_a_damaged_entry_are_destroyed_too)
 END_TEST
 
 SUITE_MAIN_WITH("journal", setup, teardown, ids_are_found_again_after_reopening,
+                i1_an_entry_of_a_log_that_is_not_here_is_damage_and_no_reason_to_end,
                 signatures_are_kept_at_run_ends_and_at_the_tip_only, a_fork_is_read_along_either_branch,
                 a_forks_run_is_counted_along_its_own_way, arrival_order_is_kept,
                 what_is_pending_holds_the_visible_mark_back,
