@@ -36,6 +36,7 @@ enum {
     UNREACHABLE_MS = 2000,  /* a host that is off shows after 3 s; a refusal after one round trip */
     REPORT_MS = 60 * 1000,  /* refusals of one sort are told at most once a minute */
     WATCH_MS = 1000,        /* how often backlogs and ages are looked at */
+    LEAVE_MS = 5000,        /* who was hung up on goes by itself until then */
     LISTEN_AGAIN_MS = 5000, /* rest after running out of file descriptors */
     ROUTING_ID_BYTES = 5,   /* what libzmq assigns: a zero byte and a number */
     SOCKETS_MAX = 3 * LINK_PEERS_MAX + 16, /* a dialled peer needs three */
@@ -47,7 +48,8 @@ static const uint64_t REKEY_BYTES_DEFAULT = UINT64_C(1) << 30;
 
 /* An open file descriptor at our door. */
 struct visitor {
-    uint64_t bytes; /* of messages read from it */
+    uint64_t bytes;    /* of messages read from it */
+    uint64_t leave_ms; /* it was hung up on: it is shown out then, if it has not gone; 0: it was not */
     bool open;
     bool spoke;
 };
@@ -440,13 +442,27 @@ read_door(struct link *link)
     link->monitor_ready = false;
 }
 
+/* Who is hung up on in order hears the last word first, which libzmq may not have written yet, and goes by itself: else it would take the
+ * line for broken and call again at once. */
+static void
+let_leave(struct link *link, int fd)
+{
+    struct visitor *visitor = visitor_of(link, fd);
+
+    if (visitor != NULL) {
+        visitor->leave_ms = now_ms() + LEAVE_MS;
+    }
+}
+
 static void
 close_inbound(struct link *link, struct peer *peer, enum link_reason reason)
 {
     if (!peer->in.open) {
         return;
     }
-    if (!peer->in.closing) {
+    if (!peer->in.closing && reason == LINK_HUNG_UP) {
+        let_leave(link, peer->in.fd);
+    } else if (!peer->in.closing) {
         show_out(link, peer->in.fd);
     }
     peer_retire(peer);
@@ -1391,10 +1407,14 @@ has_backlog_out(const struct outbound *out)
 }
 
 static void
-watch_visitors(struct link *link)
+watch_visitors(struct link *link, uint64_t now)
 {
     for (size_t fd = 0; fd < link->visitor_room; fd++) {
-        if (link->visitors[fd].open && has_backlog((int)fd, link->visitors[fd].bytes)) {
+        const struct visitor *visitor = &link->visitors[fd];
+
+        if (visitor->open && visitor->leave_ms != 0 && now >= visitor->leave_ms) {
+            show_out(link, (int)fd);
+        } else if (visitor->open && has_backlog((int)fd, link->visitors[fd].bytes)) {
             show_out(link, (int)fd);
             count(link, LINK_OVERRAN);
         }
@@ -1481,7 +1501,7 @@ pass_time(struct link *link)
         for (size_t i = 0; i < link->peer_count; i++) {
             watch_peer(link, link->peers[i], now);
         }
-        watch_visitors(link);
+        watch_visitors(link, now);
         listen_again(link, now);
         link->something_to_tell = true;
     }

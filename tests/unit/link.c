@@ -1061,6 +1061,35 @@ START_TEST(n8_a_frame_that_is_sent_again_ends_its_connection_and_nothing_else)
 }
 END_TEST
 
+/* Else whoever called would take the line for broken, and call again at once: on one that is paid for by the byte, for ever. */
+START_TEST(the_last_word_before_a_hang_up_arrives)
+{
+    enum { TIMES = 30 };
+    struct buf metadata = { 0 };
+    struct link_options options = options_of(ada);
+
+    open_node(ada, &options);
+    allow(ada, ben, NULL);
+    listen_at(ada, "tcp://127.0.0.1:*");
+    stranger_property(&metadata, "Socket-Type", "DEALER");
+    for (uint64_t n = 1; n <= TIMES; n++) {
+        struct stranger stranger;
+
+        shake(&stranger, ada, ben->pair.secret_key, buf_span(&metadata));
+        ck_assert_soon_of(&stranger, stranger.heard.size > STRANGER_WELCOME);
+        ck_assert(stranger_send(&stranger, span_text("once"), false));
+        ck_assert_soon_of(&stranger, ada->messages == n);
+        size_t before = stranger.heard.size;
+        ck_assert_int_eq(link_send(ada->link, &ben->device_id, span_text("goodbye")), ERR_OK);
+        link_hangup(ada->link, &ben->device_id, LINK_HUNG_UP);
+        ck_assert_soon_of(&stranger, stranger.heard.size > before || stranger.ended);
+        ck_assert_uint_gt(stranger.heard.size, before);
+        stranger_close(&stranger);
+    }
+    buf_free(&metadata);
+}
+END_TEST
+
 START_TEST(n4_two_keys_with_one_routing_id_are_never_confused)
 {
     struct stranger first;
@@ -1460,7 +1489,7 @@ SUITE_MAIN_WITH(
     n4_a_device_that_claims_to_be_another_is_taken_for_itself,
     n8_a_recorded_connection_that_is_sent_again_is_not_heard,
     n8_a_frame_that_is_sent_again_ends_its_connection_and_nothing_else,
-    n4_two_keys_with_one_routing_id_are_never_confused,
+    the_last_word_before_a_hang_up_arrives, n4_two_keys_with_one_routing_id_are_never_confused,
     who_left_the_list_before_its_first_message_is_not_heard,
     messages_in_parts_or_without_a_byte_are_refused_and_their_sender_cut_off,
     n7_a_message_that_never_ends_is_cut_off,
