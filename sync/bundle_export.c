@@ -1,6 +1,7 @@
 #include "sync/bundle_export.h"
 
 #include "store/base/log.h"
+#include "store/base/sorted.h"
 #include "store/base/world.h"
 #include "sync/pocket.h"
 #include "sync/replica_state.h"
@@ -217,22 +218,12 @@ said_next(struct replica *replica, struct table_txn *txn, const struct bundle_kn
 {
     uint32_t log_no = journal_find(replica->journal, txn, &tip->log_id, tip->seq, &tip->entry_id);
     uint64_t next = 0;
-    size_t low = 0;
-    size_t high = said->count;
+    size_t first;
+    size_t count = sorted_run(SORTED_BY(struct heads_tip, said->tips, said->count, log_short),
+                              span_of(tip->log_id.bytes, SHORT_BYTES), &first);
 
-    while (low < high) {
-        size_t middle = low + (high - low) / 2;
-
-        if (memcmp(said->tips[middle].log_short, tip->log_id.bytes, SHORT_BYTES) < 0) {
-            low = middle + 1;
-        } else {
-            high = middle;
-        }
-    }
-    for (; log_no != LOG_NONE && low < said->count &&
-           memcmp(said->tips[low].log_short, tip->log_id.bytes, SHORT_BYTES) == 0;
-         low++) {
-        const struct heads_tip *theirs = &said->tips[low];
+    for (size_t n = first; log_no != LOG_NONE && n < first + count; n++) {
+        const struct heads_tip *theirs = &said->tips[n];
         struct journal_entry stored;
 
         if (theirs->seq > tip->seq) {
@@ -250,20 +241,12 @@ said_next(struct replica *replica, struct table_txn *txn, const struct bundle_kn
 static uint64_t
 agreed_next(const struct checkpoint *agreed, const struct tip *tip)
 {
-    size_t low = 0;
-    size_t high = agreed->count;
+    size_t first;
+    size_t count = sorted_run(SORTED_BY(struct checkpoint_tip, agreed->tips, agreed->count, log_id),
+                              hash_span(&tip->log_id), &first);
 
-    while (low < high) {
-        size_t middle = low + (high - low) / 2;
-
-        if (hash_compare(&agreed->tips[middle].log_id, &tip->log_id) < 0) {
-            low = middle + 1;
-        } else {
-            high = middle;
-        }
-    }
-    for (; low < agreed->count && hash_equal(&agreed->tips[low].log_id, &tip->log_id); low++) {
-        const struct checkpoint_tip *row = &agreed->tips[low];
+    for (size_t n = first; n < first + count; n++) {
+        const struct checkpoint_tip *row = &agreed->tips[n];
 
         if (row->branch_first == tip->branch_first &&
             memcmp(row->branch_id, tip->branch_id, SHORT_BYTES) == 0) {

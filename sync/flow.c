@@ -1,4 +1,5 @@
 #include "sync/flow.h"
+#include "store/base/sorted.h"
 
 #include <assert.h>
 #include <stdlib.h>
@@ -50,22 +51,7 @@ follow_in_place(struct flows *flows, const struct frontier *frontier, bool *chan
 size_t
 flows_log(const struct flows *flows, const struct hash *log_id, size_t *first)
 {
-    size_t low = 0;
-    size_t high = flows->count;
-
-    while (low < high) {
-        size_t middle = low + (high - low) / 2;
-        if (hash_compare(&flows->rows[middle].log_id, log_id) < 0) {
-            low = middle + 1;
-        } else {
-            high = middle;
-        }
-    }
-    *first = low;
-    while (low < flows->count && hash_equal(&flows->rows[low].log_id, log_id)) {
-        low++;
-    }
-    return low - *first;
+    return sorted_run(SORTED_BY(struct flow, flows->rows, flows->count, log_id), hash_span(log_id), first);
 }
 
 /* The row of a tip that had none: a new log, or a branch that got its name by a fork. Of a fork the peer has below it

@@ -1,4 +1,5 @@
 #include "sync/frontier.h"
+#include "store/base/sorted.h"
 
 #include <assert.h>
 #include <stdlib.h>
@@ -61,46 +62,22 @@ frontier_free(struct frontier *frontier)
     memset(frontier, 0, sizeof *frontier);
 }
 
-/* The first place whose log_id is not below `log_id`. */
-static size_t
-lower_bound(const struct frontier *frontier, const uint8_t *log_id, size_t size)
+static struct sorted
+by_log(const struct frontier *frontier)
 {
-    size_t low = 0;
-    size_t high = frontier->count;
-
-    while (low < high) {
-        size_t middle = low + (high - low) / 2;
-        if (memcmp(frontier->tips[middle].log_id.bytes, log_id, size) < 0) {
-            low = middle + 1;
-        } else {
-            high = middle;
-        }
-    }
-    return low;
+    return SORTED_BY(struct tip, frontier->tips, frontier->count, log_id);
 }
 
 size_t
 frontier_log(const struct frontier *frontier, const struct hash *log_id, size_t *first)
 {
-    size_t at = lower_bound(frontier, log_id->bytes, HASH_BYTES);
-    size_t end = at;
-
-    *first = at;
-    while (end < frontier->count && hash_equal(&frontier->tips[end].log_id, log_id)) {
-        end++;
-    }
-    return end - at;
+    return sorted_run(by_log(frontier), hash_span(log_id), first);
 }
 
 const struct tip *
 frontier_find(const struct frontier *frontier, const uint8_t log_short[SHORT_BYTES])
 {
-    size_t at = lower_bound(frontier, log_short, SHORT_BYTES);
-
-    if (at == frontier->count || memcmp(frontier->tips[at].log_id.bytes, log_short, SHORT_BYTES) != 0) {
-        return NULL;
-    }
-    return &frontier->tips[at];
+    return sorted_find(by_log(frontier), span_of(log_short, SHORT_BYTES));
 }
 
 bool
@@ -707,21 +684,14 @@ front_view(const struct front *front, const struct checkpoint *checkpoints, size
 uint64_t
 peer_view_has(const struct peer_view *view, const struct tip *tip, bool forked)
 {
-    size_t low = 0;
-    size_t high = view->count;
+    size_t first;
+    size_t count = sorted_run(SORTED_BY(struct peer_tip, view->tips, view->count, log_id),
+                              hash_span(&tip->log_id), &first);
     uint64_t least = 0;
     uint64_t most = 0;
 
-    while (low < high) {
-        size_t middle = low + (high - low) / 2;
-        if (memcmp(view->tips[middle].log_id, tip->log_id.bytes, HASH_BYTES) < 0) {
-            low = middle + 1;
-        } else {
-            high = middle;
-        }
-    }
-    for (; low < view->count && memcmp(view->tips[low].log_id, tip->log_id.bytes, HASH_BYTES) == 0; low++) {
-        const struct peer_tip *peer = &view->tips[low];
+    for (size_t n = first; n < first + count; n++) {
+        const struct peer_tip *peer = &view->tips[n];
         if (forked && peer->forked && peer->branch_first == tip->branch_first &&
             memcmp(peer->branch_id, tip->branch_id, SHORT_BYTES) == 0) {
             return peer->seq_next;

@@ -1,4 +1,5 @@
 #include "sync/roster_state.h"
+#include "store/base/sorted.h"
 #include "store/codebook.h"
 
 #include <assert.h>
@@ -313,137 +314,50 @@ roster_write(const struct roster *roster, const struct hash *id, struct buf *out
 const struct roster_office *
 state_office(const struct state *state, const uint8_t *office_pk)
 {
-    size_t low = 0;
-    size_t high = state->office_count;
-
-    while (low < high) {
-        size_t middle = low + (high - low) / 2;
-        int order = memcmp(state->offices[middle].office_pk, office_pk, SIGN_PK_BYTES);
-        if (order == 0) {
-            return &state->offices[middle];
-        }
-        if (order < 0) {
-            low = middle + 1;
-        } else {
-            high = middle;
-        }
-    }
-    return NULL;
+    return sorted_find(SORTED_BY(struct roster_office, state->offices, state->office_count, office_pk),
+                       span_of(office_pk, SIGN_PK_BYTES));
 }
 
 const struct roster_device *
 state_device(const struct state *state, const struct hash *device_id)
 {
-    size_t low = 0;
-    size_t high = state->device_count;
-
-    while (low < high) {
-        size_t middle = low + (high - low) / 2;
-        int order = hash_compare(&state->devices[middle].device_id, device_id);
-        if (order == 0) {
-            return &state->devices[middle];
-        }
-        if (order < 0) {
-            low = middle + 1;
-        } else {
-            high = middle;
-        }
-    }
-    return NULL;
-}
-
-/* The device whose key, at `offset` in it, is this; `places` are sorted by that key. */
-static const struct roster_device *
-device_by_key(const struct state *state, const uint32_t *places, size_t offset, const uint8_t *key)
-{
-    size_t low = 0;
-    size_t high = state->device_count;
-
-    while (low < high) {
-        size_t middle = low + (high - low) / 2;
-        const struct roster_device *device = &state->devices[places[middle]];
-        int order = memcmp((const uint8_t *)device + offset, key, 32);
-        if (order == 0) {
-            return device;
-        }
-        if (order < 0) {
-            low = middle + 1;
-        } else {
-            high = middle;
-        }
-    }
-    return NULL;
+    return sorted_find(SORTED_BY(struct roster_device, state->devices, state->device_count, device_id),
+                       hash_span(device_id));
 }
 
 const struct roster_device *
 state_device_by_sign_pk(const struct state *state, const uint8_t *sign_pk)
 {
-    return device_by_key(state, state->by_sign_pk, offsetof(struct roster_device, sign_pk), sign_pk);
+    return sorted_find(
+        SORTED_AT(struct roster_device, state->devices, state->device_count, sign_pk, state->by_sign_pk),
+        span_of(sign_pk, SIGN_PK_BYTES));
 }
 
 const struct roster_compartment *
 state_compartment(const struct state *state, const struct ident *id)
 {
-    size_t low = 0;
-    size_t high = state->compartment_count;
-
-    while (low < high) {
-        size_t middle = low + (high - low) / 2;
-        int order = ident_compare(&state->compartments[middle].id, id);
-        if (order == 0) {
-            return &state->compartments[middle];
-        }
-        if (order < 0) {
-            low = middle + 1;
-        } else {
-            high = middle;
-        }
-    }
-    return NULL;
+    return sorted_find(
+        SORTED_BY(struct roster_compartment, state->compartments, state->compartment_count, id),
+        ident_span(id));
 }
 
 const struct roster_epoch *
 state_epoch(const struct state *state, const struct hash *epoch_id)
 {
-    size_t low = 0;
-    size_t high = state->epoch_count;
-
-    while (low < high) {
-        size_t middle = low + (high - low) / 2;
-        const struct roster_epoch *epoch = &state->epochs[state->epochs_by_id[middle]];
-        int order = hash_compare(&epoch->epoch_id, epoch_id);
-        if (order == 0) {
-            return epoch;
-        }
-        if (order < 0) {
-            low = middle + 1;
-        } else {
-            high = middle;
-        }
-    }
-    return NULL;
+    return sorted_find(
+        SORTED_AT(struct roster_epoch, state->epochs, state->epoch_count, epoch_id, state->epochs_by_id),
+        hash_span(epoch_id));
 }
 
 enum level
 state_office_level(const struct state *state, size_t office, const struct ident *compartment)
 {
     const struct office_state *here = &state->office_states[office];
-    size_t low = 0;
-    size_t high = here->grant_count;
+    const struct statement_grant *grant =
+        sorted_find(SORTED_BY(struct statement_grant, here->grants, here->grant_count, compartment),
+                    ident_span(compartment));
 
-    while (low < high) {
-        size_t middle = low + (high - low) / 2;
-        int order = ident_compare(&here->grants[middle].compartment, compartment);
-        if (order == 0) {
-            return here->grants[middle].level;
-        }
-        if (order < 0) {
-            low = middle + 1;
-        } else {
-            high = middle;
-        }
-    }
-    return LEVEL_NONE;
+    return grant == NULL ? LEVEL_NONE : grant->level;
 }
 
 size_t
@@ -592,30 +506,22 @@ roster_device_by_sign_pk(const struct roster *roster, const uint8_t sign_pk[SIGN
 const struct roster_device *
 roster_device_by_transport_pk(const struct roster *roster, const uint8_t transport_pk[32])
 {
-    return if_living(device_by_key(roster->state, roster->state->by_transport_pk,
-                                   offsetof(struct roster_device, transport_pk), transport_pk));
+    const struct state *state = roster->state;
+
+    return if_living(sorted_find(SORTED_AT(struct roster_device, state->devices, state->device_count,
+                                           transport_pk, state->by_transport_pk),
+                                 span_of(transport_pk, 32)));
 }
 
 const struct roster_device *
 roster_device_by_certificate(const struct roster *roster, const uint8_t certificate[8])
 {
     const struct state *state = roster->state;
-    size_t low = 0;
-    size_t high = state->certificate_name_count;
+    const struct certificate_name *name = sorted_find(
+        SORTED_BY(struct certificate_name, state->certificate_names, state->certificate_name_count, stmt_id),
+        span_of(certificate, 8));
 
-    while (low < high) {
-        size_t middle = low + (high - low) / 2;
-        if (memcmp(state->certificate_names[middle].stmt_id.bytes, certificate, 8) < 0) {
-            low = middle + 1;
-        } else {
-            high = middle;
-        }
-    }
-    if (low == state->certificate_name_count ||
-        memcmp(state->certificate_names[low].stmt_id.bytes, certificate, 8) != 0) {
-        return NULL;
-    }
-    return &state->devices[state->certificate_names[low].device];
+    return name == NULL ? NULL : &state->devices[name->device];
 }
 
 static const struct question living = { .asking = ASK_LIVING };
@@ -755,33 +661,14 @@ roster_compartment(const struct roster *roster, const struct ident *id)
     return state_compartment(roster->state, id);
 }
 
-/* The first compartment that is not below these bytes. */
-static size_t
-compartment_from(const struct state *state, const uint8_t *prefix, size_t prefix_bytes)
-{
-    size_t low = 0;
-    size_t high = state->compartment_count;
-
-    while (low < high) {
-        size_t middle = low + (high - low) / 2;
-        if (memcmp(state->compartments[middle].id.bytes, prefix, prefix_bytes) < 0) {
-            low = middle + 1;
-        } else {
-            high = middle;
-        }
-    }
-    return low;
-}
-
 const struct roster_compartment *
 roster_compartment_by_tag(const struct roster *roster, const uint8_t tag[8])
 {
     const struct state *state = roster->state;
-    size_t at = compartment_from(state, tag, 8);
 
-    return at < state->compartment_count && memcmp(state->compartments[at].id.bytes, tag, 8) == 0
-               ? &state->compartments[at]
-               : NULL;
+    return sorted_find(
+        SORTED_BY(struct roster_compartment, state->compartments, state->compartment_count, id),
+        span_of(tag, 8));
 }
 
 /* The one compartment whose id in hex begins like this. */
@@ -889,23 +776,11 @@ size_t
 roster_epochs_of(const struct roster *roster, const struct ident *compartment, size_t *count_out)
 {
     const struct state *state = roster->state;
-    size_t low = 0;
-    size_t high = state->epoch_count;
+    size_t first;
 
-    while (low < high) {
-        size_t middle = low + (high - low) / 2;
-        if (ident_compare(&state->epochs[middle].compartment, compartment) < 0) {
-            low = middle + 1;
-        } else {
-            high = middle;
-        }
-    }
-    size_t to = low;
-    while (to < state->epoch_count && ident_equal(&state->epochs[to].compartment, compartment)) {
-        to++;
-    }
-    *count_out = to - low;
-    return low;
+    *count_out = sorted_run(SORTED_BY(struct roster_epoch, state->epochs, state->epoch_count, compartment),
+                            ident_span(compartment), &first);
+    return first;
 }
 
 size_t

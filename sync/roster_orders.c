@@ -1,4 +1,5 @@
 #include "sync/roster_state.h"
+#include "store/base/sorted.h"
 #include "store/entry.h"
 
 #include <assert.h>
@@ -201,23 +202,12 @@ const struct roster_erase_key *
 roster_erase_keys_of(const struct roster *roster, const struct ident *compartment, size_t *count_out)
 {
     const struct state *state = roster->state;
-    size_t low = 0;
-    size_t high = state->erase_key_count;
+    size_t first;
 
-    while (low < high) {
-        size_t middle = low + (high - low) / 2;
-        if (ident_compare(&state->erase_keys[middle].compartment, compartment) < 0) {
-            low = middle + 1;
-        } else {
-            high = middle;
-        }
-    }
-    size_t to = low;
-    while (to < state->erase_key_count && ident_equal(&state->erase_keys[to].compartment, compartment)) {
-        to++;
-    }
-    *count_out = to - low;
-    return to == low ? NULL : &state->erase_keys[low];
+    *count_out =
+        sorted_run(SORTED_BY(struct roster_erase_key, state->erase_keys, state->erase_key_count, compartment),
+                   ident_span(compartment), &first);
+    return *count_out == 0 ? NULL : &state->erase_keys[first];
 }
 
 /* --- fork proofs --- */

@@ -1,4 +1,5 @@
 #include "sync/roster_state.h"
+#include "store/base/sorted.h"
 
 #include <assert.h>
 #include <stdlib.h>
@@ -10,23 +11,11 @@
 static const struct roster_revocation *
 revocations_of(const struct revocations *revocations, const uint8_t *key, size_t *count_out)
 {
-    size_t low = 0;
-    size_t high = revocations->count;
+    size_t first;
 
-    while (low < high) {
-        size_t middle = low + (high - low) / 2;
-        if (memcmp(revocations->all[middle].key, key, SIGN_PK_BYTES) < 0) {
-            low = middle + 1;
-        } else {
-            high = middle;
-        }
-    }
-    size_t to = low;
-    while (to < revocations->count && memcmp(revocations->all[to].key, key, SIGN_PK_BYTES) == 0) {
-        to++;
-    }
-    *count_out = to - low;
-    return to == low ? NULL : &revocations->all[low];
+    *count_out = sorted_run(SORTED_BY(struct roster_revocation, revocations->all, revocations->count, key),
+                            span_of(key, SIGN_PK_BYTES), &first);
+    return *count_out == 0 ? NULL : &revocations->all[first];
 }
 
 static int

@@ -1,4 +1,5 @@
 #include "sync/roster_state.h"
+#include "store/base/sorted.h"
 #include "store/codebook.h"
 
 #include <assert.h>
@@ -78,22 +79,9 @@ shown_before(uint64_t a_until, const struct hash *a_id, uint64_t b_until, const 
 bool
 kept_signed_by(const struct kept *kept, const uint8_t *sign_pk)
 {
-    size_t low = 0;
-    size_t high = kept->signature_count;
-
-    while (low < high) {
-        size_t middle = low + (high - low) / 2;
-        int order = memcmp(kept->signatures[middle].sign_pk, sign_pk, SIGN_PK_BYTES);
-        if (order == 0) {
-            return true;
-        }
-        if (order < 0) {
-            low = middle + 1;
-        } else {
-            high = middle;
-        }
-    }
-    return false;
+    return sorted_find(
+               SORTED_BY(struct statement_signature, kept->signatures, kept->signature_count, sign_pk),
+               span_of(sign_pk, SIGN_PK_BYTES)) != NULL;
 }
 
 /* How many of these keys signed. */

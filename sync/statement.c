@@ -1,5 +1,6 @@
 #include "sync/statement.h"
 #include "store/base/cbor.h"
+#include "store/base/sorted.h"
 #include "sync/update.h"
 
 #include <assert.h>
@@ -153,23 +154,8 @@ static const uint8_t *
 list_find(const struct statement_list *list, size_t item_bytes, size_t first_at, const uint8_t *first,
           size_t first_bytes)
 {
-    size_t low = 0;
-    size_t high = list->count;
-
-    while (low < high) {
-        size_t middle = low + (high - low) / 2;
-        const uint8_t *item = list->items + middle * item_bytes;
-        int order = memcmp(item + first_at, first, first_bytes);
-        if (order == 0) {
-            return item;
-        }
-        if (order < 0) {
-            low = middle + 1;
-        } else {
-            high = middle;
-        }
-    }
-    return NULL;
+    return sorted_find((struct sorted){ list->items, list->count, item_bytes, first_at, NULL },
+                       span_of(first, first_bytes));
 }
 
 enum level

@@ -1,4 +1,5 @@
 #include "sync/zap.h"
+#include "store/base/sorted.h"
 
 #include <assert.h>
 #include <stdlib.h>
@@ -99,53 +100,28 @@ zap_list_free(struct zap_list *list)
 const struct hash *
 zap_list_device(const struct zap_list *list, const uint8_t curve_pk[CURVE_PK_BYTES])
 {
-    size_t low = 0;
-    size_t high = list->count;
+    const struct zap_guest *guest = sorted_find(
+        SORTED_BY(struct zap_guest, list->by_key, list->count, curve_pk), span_of(curve_pk, CURVE_PK_BYTES));
 
-    while (low < high) {
-        size_t middle = low + (high - low) / 2;
-        int order = memcmp(list->by_key[middle].curve_pk, curve_pk, CURVE_PK_BYTES);
-        if (order == 0) {
-            return &list->by_key[middle].device_id;
-        }
-        if (order < 0) {
-            low = middle + 1;
-        } else {
-            high = middle;
-        }
-    }
-    return NULL;
+    return guest == NULL ? NULL : &guest->device_id;
 }
 
-/* The first of the rows of `device_id` in by_device, or where it would stand. */
+/* The rows of a device in by_device: each is a key of its own. */
 static size_t
-first_row(const struct zap_list *list, const struct hash *device_id)
+rows_of(const struct zap_list *list, const struct hash *device_id, size_t *first_out)
 {
-    size_t low = 0;
-    size_t high = list->count;
-
-    while (low < high) {
-        size_t middle = low + (high - low) / 2;
-        if (hash_compare(&list->by_device[middle].device_id, device_id) < 0) {
-            low = middle + 1;
-        } else {
-            high = middle;
-        }
-    }
-    return low;
-}
-
-static bool
-row_is_of(const struct zap_list *list, size_t row, const struct hash *device_id)
-{
-    return row < list->count && hash_equal(&list->by_device[row].device_id, device_id);
+    return sorted_run(SORTED_BY(struct zap_guest, list->by_device, list->count, device_id),
+                      hash_span(device_id), first_out);
 }
 
 bool
 zap_list_has(const struct zap_list *list, const struct hash *device_id, const uint8_t *curve_pk)
 {
-    for (size_t row = first_row(list, device_id); row_is_of(list, row, device_id); row++) {
-        if (curve_pk == NULL || memcmp(list->by_device[row].curve_pk, curve_pk, CURVE_PK_BYTES) == 0) {
+    size_t first;
+    size_t count = rows_of(list, device_id, &first);
+
+    for (size_t n = first; n < first + count; n++) {
+        if (curve_pk == NULL || memcmp(list->by_device[n].curve_pk, curve_pk, CURVE_PK_BYTES) == 0) {
             return true;
         }
     }
@@ -204,8 +180,10 @@ zap_user_id_verify(struct hash *device_out, const struct zap_list *list, const s
         return false;
     }
     memcpy(device_id.bytes, proof, HASH_BYTES);
-    for (size_t row = first_row(list, &device_id); row_is_of(list, row, &device_id); row++) {
-        mac_of(mac, mac_key, &device_id, list->by_device[row].curve_pk);
+    size_t first;
+    size_t count = rows_of(list, &device_id, &first);
+    for (size_t n = first; n < first + count; n++) {
+        mac_of(mac, mac_key, &device_id, list->by_device[n].curve_pk);
         if (crypto_equal(mac, proof + HASH_BYTES, ZAP_MAC_BYTES)) {
             *device_out = device_id;
             return true;
