@@ -31,35 +31,6 @@ list_request(const struct command *command, struct client_fault *fault)
     return request;
 }
 
-/* Ask for page after page, until there is no more or `limit` rows have come. */
-static bool
-fetch_pages(struct command *command, json_t *request, const char *list, size_t limit, json_t *rows,
-            struct client_fault *fault)
-{
-    json_t *next = NULL;
-    bool good = true;
-
-    do {
-        json_t *ok = NULL;
-        json_t *page = json_deep_copy(request);
-        if (next != NULL) {
-            (void)json_object_set_new(page, "after", next);
-            next = NULL;
-        }
-        good = command_ask(command, page, &ok, fault);
-        (void)json_array_extend(rows, json_object_get(ok, list));
-        if (json_is_string(json_object_get(ok, "next"))) {
-            next = json_incref(json_object_get(ok, "next"));
-        }
-        json_decref(ok);
-    } while (good && next != NULL && (limit == 0 || json_array_size(rows) < limit));
-    json_decref(next);
-    while (limit > 0 && json_array_size(rows) > limit) {
-        (void)json_array_remove(rows, json_array_size(rows) - 1);
-    }
-    return good;
-}
-
 /* What the event is about: the number of the record, or its id where it has none any more, or the conditions. */
 static void
 name_subject(json_t *row)
@@ -96,7 +67,8 @@ run_list(struct command *command)
     json_t *rows = json_array();
     json_t *request = list_request(command, &fault);
     if (request == NULL || !args_number(command, OPT_LIMIT, 1, 100000000, 0, &limit, &fault) ||
-        !fetch_pages(command, request, "events", (size_t)limit, rows, &fault)) {
+        !command_ask_pages(command, request, &(struct command_pages){ "events", limit, 0 }, rows, NULL,
+                           &fault)) {
         json_decref(request);
         json_decref(rows);
         return command_fail(command, &fault, "cannot list the audit log");
@@ -132,7 +104,8 @@ run_verify(struct command *command)
     size_t index;
     json_t *row;
 
-    bool good = fetch_pages(command, request, "logs", 0, rows, &fault);
+    bool good =
+        command_ask_pages(command, request, &(struct command_pages){ "logs", 0, 0 }, rows, NULL, &fault);
     json_decref(request);
     if (!good) {
         json_decref(rows);

@@ -74,31 +74,14 @@ fetch_board(struct command *command, const char *name, long limit, json_t **ok_o
             struct client_fault *fault)
 {
     json_t *rows = json_array();
-    json_t *next = NULL;
-    bool good = true;
+    json_t *request =
+        json_pack("{s:s,s:s,s:b}", "do", "board", "name", name, "names", args_has(command, OPT_NAMES));
+    bool good = request != NULL
+                    ? command_ask_pages(command, request, &(struct command_pages){ "rows", limit, 1000 },
+                                        rows, ok_out, fault)
+                    : fault_set(fault, "usage", "vigil board lists them", "the name is not UTF-8");
 
-    do {
-        json_decref(*ok_out);
-        *ok_out = NULL;
-        json_t *request = json_pack(
-            "{s:s,s:s,s:b,s:I}", "do", "board", "name", name, "names", args_has(command, OPT_NAMES), "limit",
-            (json_int_t)(limit - (long)json_array_size(rows) < 1000 ? limit - (long)json_array_size(rows)
-                                                                    : 1000));
-        if (request == NULL) {
-            good = fault_set(fault, "usage", "vigil board lists them", "the name is not UTF-8");
-            break;
-        }
-        if (next != NULL) {
-            (void)json_object_set_new(request, "after", next);
-            next = NULL;
-        }
-        good = command_ask(command, request, ok_out, fault);
-        (void)json_array_extend(rows, json_object_get(*ok_out, "rows"));
-        if (json_is_string(json_object_get(*ok_out, "next"))) {
-            next = json_incref(json_object_get(*ok_out, "next"));
-        }
-    } while (good && next != NULL && (long)json_array_size(rows) < limit);
-    json_decref(next);
+    json_decref(request);
     if (good) {
         (void)json_object_set(*ok_out, "rows", rows);
     }

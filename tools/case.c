@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { NOTE_BYTES_MAX = 512 << 10, PAGE_RECORDS = 500 };
+enum { NOTE_BYTES_MAX = 512 << 10, PAGE_ROWS = 500 };
 
 /* `case` is one kind; `record` asks for it. NULL: none was given. */
 static const char *
@@ -310,44 +310,6 @@ run_history(struct command *command)
     return status;
 }
 
-/* Ask for page after page of `request` until `limit` (0: all) records are in `rows`. */
-static bool
-fetch_all(struct command *command, const json_t *request, long limit, json_t *rows, json_int_t *total_out,
-          struct client_fault *fault)
-{
-    json_t *next = NULL;
-    bool good = true;
-
-    do {
-        json_int_t left = limit - (json_int_t)json_array_size(rows);
-        json_t *ok = NULL;
-        json_t *page = json_deep_copy(request);
-        (void)json_object_set_new(page, "limit",
-                                  json_integer(limit == 0 || left > PAGE_RECORDS ? PAGE_RECORDS : left));
-        if (next != NULL) {
-            (void)json_object_set_new(page, "after", next);
-            next = NULL;
-        }
-        good = command_ask(command, page, &ok, fault);
-        if (good) {
-            size_t before = json_array_size(rows);
-            (void)json_array_extend(rows, json_object_get(ok, "records"));
-            json_t *cursor = json_object_get(ok, "next");
-            /* A page without a record ends it, whatever the cursor says. */
-            if (cursor != NULL && !json_is_null(cursor) && json_array_size(rows) > before) {
-                next = json_incref(cursor);
-            }
-            *total_out = json_integer_value(json_object_get(ok, "total"));
-            json_decref(ok);
-        }
-    } while (good && next != NULL && (limit == 0 || (long)json_array_size(rows) < limit));
-    json_decref(next);
-    while (limit != 0 && (long)json_array_size(rows) > limit) {
-        (void)json_array_remove(rows, json_array_size(rows) - 1);
-    }
-    return good;
-}
-
 /* The columns of --columns, cut apart in `names`, which is changed; or the usual ones. */
 static size_t
 list_columns(const struct command *command, char *names, struct output_column *columns, size_t columns_max)
@@ -535,12 +497,21 @@ print_list(struct command *command, json_t *rows, json_int_t total)
     return status;
 }
 
+/* How many there are in all: an answer counts those of its own page and those behind it. */
+static json_int_t
+total_of(const json_t *rows, const json_t *last)
+{
+    size_t before = json_array_size(rows) - json_array_size(json_object_get(last, "records"));
+
+    return (json_int_t)before + json_integer_value(json_object_get(last, "total"));
+}
+
 static enum exit_status
 run_list(struct command *command)
 {
     struct client_fault fault;
     const char *kind = kind_of(command);
-    json_int_t total = 0;
+    json_t *last = NULL;
     long limit = 0;
 
     if (!need_kind(command, &fault) || !args_number(command, OPT_LIMIT, 1, 100000000, 0, &limit, &fault)) {
@@ -550,11 +521,13 @@ run_list(struct command *command)
     json_t *rows = json_array();
     enum exit_status status = STATUS_DONE;
     if (request == NULL || !check_columns(command, kind, &fault) || !typed_filter(command, request, &fault) ||
-        !fetch_all(command, request, limit, rows, &total, &fault)) {
+        !command_ask_pages(command, request, &(struct command_pages){ "records", limit, PAGE_ROWS }, rows,
+                           &last, &fault)) {
         status = command_fail(command, &fault, "cannot list");
     } else {
-        status = print_list(command, rows, total);
+        status = print_list(command, rows, total_of(rows, last));
     }
+    json_decref(last);
     json_decref(rows);
     json_decref(request);
     return status;

@@ -51,6 +51,43 @@ command_ask(struct command *command, json_t *request, json_t **ok_out, struct cl
     return client_call(command->client, request, command->wait_ms, ok_out, fault_out) == ERR_OK;
 }
 
+bool
+command_ask_pages(struct command *command, const json_t *request, const struct command_pages *pages,
+                  json_t *rows, json_t **last_out, struct client_fault *fault_out)
+{
+    json_t *answer = NULL;
+    bool good = true;
+    bool more = true;
+
+    while (good && more) {
+        json_t *page = json_deep_copy(request);
+        long left = pages->limit == 0 ? pages->page : pages->limit - (long)json_array_size(rows);
+
+        if (pages->page > 0) {
+            (void)json_object_set_new(page, "limit", json_integer(left < pages->page ? left : pages->page));
+        }
+        if (answer != NULL) {
+            (void)json_object_set(page, "after", json_object_get(answer, "next"));
+        }
+        json_decref(answer);
+        answer = NULL;
+        good = command_ask(command, page, &answer, fault_out);
+        (void)json_array_extend(rows, json_object_get(answer, pages->list));
+        const json_t *next = json_object_get(answer, "next");
+        more = next != NULL && !json_is_null(next) &&
+               (pages->limit == 0 || (long)json_array_size(rows) < pages->limit);
+    }
+    while (pages->limit > 0 && (long)json_array_size(rows) > pages->limit) {
+        (void)json_array_remove(rows, json_array_size(rows) - 1);
+    }
+    if (last_out == NULL) {
+        json_decref(answer);
+    } else {
+        *last_out = answer;
+    }
+    return good;
+}
+
 enum exit_status
 command_ask_peers(struct command *command, const char *call, const char *none, const char *what_comes)
 {

@@ -198,6 +198,20 @@ MUST_CHECK bool command_connect(struct command *command, struct client_fault *fa
 MUST_CHECK bool command_ask(struct command *command, json_t *request, json_t **ok_out,
                             struct client_fault *fault_out);
 
+/* What is to be asked for page by page. */
+struct command_pages {
+    const char *list; /* the member of an answer whose items are the rows */
+    long limit;       /* so many rows; 0: all of them */
+    long page;        /* ask for at most so many at once; 0: as many as the node gives */
+};
+
+/* Ask `request` (lent) again and again, "after" what the last answer gave as "next", until one gives none or there are enough rows. An answer may have no
+ * rows, and more may follow. `rows`, an array of the caller's, is added to. `last_out`, if not NULL, is the last answer, a reference; NULL where none
+ * came. False, and `fault_out`: as command_ask; `rows` has what had come. */
+MUST_CHECK bool command_ask_pages(struct command *command, const json_t *request,
+                                  const struct command_pages *pages, json_t *rows, json_t **last_out,
+                                  struct client_fault *fault_out);
+
 /* Ask the node to ask its peers for more, or the one that the first word names, and say how many were asked and
  * `what_comes`. STATUS_AGAIN: nobody was, because of `none`. */
 enum exit_status command_ask_peers(struct command *command, const char *call, const char *none,

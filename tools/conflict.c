@@ -6,44 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-static bool
-fetch_page(struct command *command, json_int_t limit, json_t *after, json_t **ok_out,
-           struct client_fault *fault)
-{
-    json_t *request = json_pack("{s:s}", "do", "conflict.list");
-
-    if (limit > 0) {
-        (void)json_object_set_new(request, "limit", json_integer(limit));
-    }
-    if (after != NULL) {
-        (void)json_object_set(request, "after", after);
-    }
-    return command_ask(command, request, ok_out, fault);
-}
-
-static bool
-fetch_all(struct command *command, long limit, json_t *rows, struct client_fault *fault)
-{
-    enum { PAGE = 500 };
-    json_t *after = NULL;
-    bool good = true;
-    bool more = true;
-
-    while (good && more) {
-        json_int_t left = limit == 0 ? PAGE : limit - (json_int_t)json_array_size(rows);
-        json_t *ok = NULL;
-        size_t before = json_array_size(rows);
-        good = fetch_page(command, left < PAGE ? left : PAGE, after, &ok, fault);
-        (void)json_array_extend(rows, json_object_get(ok, "conflicts"));
-        json_decref(after);
-        after = json_incref(json_object_get(ok, "next"));
-        more = after != NULL && !json_is_null(after) && json_array_size(rows) > before &&
-               (limit == 0 || (long)json_array_size(rows) < limit);
-        json_decref(ok);
-    }
-    json_decref(after);
-    return good;
-}
+enum { PAGE_ROWS = 500 };
 
 static enum exit_status
 run_list(struct command *command)
@@ -56,8 +19,12 @@ run_list(struct command *command)
     long limit = 0;
 
     json_t *rows = json_array();
-    if (!args_number(command, OPT_LIMIT, 1, 100000000, 0, &limit, &fault) ||
-        !fetch_all(command, limit, rows, &fault)) {
+    json_t *request = json_pack("{s:s}", "do", "conflict.list");
+    bool good = args_number(command, OPT_LIMIT, 1, 100000000, 0, &limit, &fault) &&
+                command_ask_pages(command, request, &(struct command_pages){ "conflicts", limit, PAGE_ROWS },
+                                  rows, NULL, &fault);
+    json_decref(request);
+    if (!good) {
         json_decref(rows);
         return command_fail(command, &fault, "cannot list the conflicts");
     }

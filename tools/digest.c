@@ -38,30 +38,16 @@ run_digest(struct command *command)
 
 /* --- The frontier, for the ceremony ------------------------------------------ */
 
-/* The node looks at some entries a call; false, and `fault`: it refused. */
+/* Where logs end before the time of --before; false, and `fault`: the node refused. */
 static bool
 find_cuts(struct command *command, json_t *cuts, struct client_fault *fault)
 {
-    json_t *next = NULL;
-    bool good = true;
+    json_t *request = json_pack("{s:s, s:s, s:s}", "do", "frontier.cut", "device",
+                                args_value(command, OPT_DEVICE), "before", args_value(command, OPT_BEFORE));
+    bool good =
+        command_ask_pages(command, request, &(struct command_pages){ "cuts", 0, 0 }, cuts, NULL, fault);
 
-    do {
-        json_t *ok = NULL;
-        json_t *request =
-            json_pack("{s:s, s:s, s:s}", "do", "frontier.cut", "device", args_value(command, OPT_DEVICE),
-                      "before", args_value(command, OPT_BEFORE));
-        if (next != NULL) {
-            (void)json_object_set_new(request, "after", next);
-            next = NULL;
-        }
-        good = command_ask(command, request, &ok, fault);
-        (void)json_array_extend(cuts, json_object_get(ok, "cuts"));
-        if (json_is_string(json_object_get(ok, "next"))) {
-            next = json_incref(json_object_get(ok, "next"));
-        }
-        json_decref(ok);
-    } while (good && next != NULL);
-    json_decref(next);
+    json_decref(request);
     return good;
 }
 

@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { PAGE = 500, LIMIT_DEFAULT = 50 };
+enum { PAGE_ROWS = 500, LIMIT_DEFAULT = 50 };
 
 /* --- Listing ----------------------------------------------------------------- */
 
@@ -24,31 +24,6 @@ list_request(const struct command *command, struct client_fault *fault)
         return NULL;
     }
     return request;
-}
-
-/* Page after page into `pairs`, until there is no more or `limit` have come; `last_out` is the last answer. */
-static bool
-fetch_pairs(struct command *command, json_t *request, long limit, json_t *pairs, json_t **last_out,
-            struct client_fault *fault)
-{
-    const json_t *next = NULL;
-    bool good = true;
-
-    do {
-        long wanted = limit - (long)json_array_size(pairs);
-        json_t *page = json_deep_copy(request);
-
-        (void)json_object_set_new(page, "limit", json_integer(wanted < PAGE ? wanted : PAGE));
-        if (next != NULL) {
-            (void)json_object_set_new(page, "after", json_deep_copy(next));
-        }
-        json_decref(*last_out);
-        *last_out = NULL;
-        good = command_ask(command, page, last_out, fault);
-        (void)json_array_extend(pairs, json_object_get(*last_out, "pairs"));
-        next = json_object_get(*last_out, "next");
-    } while (good && json_is_string(next) && (long)json_array_size(pairs) < limit);
-    return good;
 }
 
 static const char *
@@ -186,7 +161,8 @@ run_list(struct command *command)
     json_t *request = list_request(command, &fault);
     bool good = request != NULL &&
                 args_number(command, OPT_LIMIT, 1, 100000000, LIMIT_DEFAULT, &limit, &fault) &&
-                fetch_pairs(command, request, limit, pairs, &last, &fault);
+                command_ask_pages(command, request, &(struct command_pages){ "pairs", limit, PAGE_ROWS },
+                                  pairs, &last, &fault);
     json_decref(request);
     if (!good) {
         json_decref(last);

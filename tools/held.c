@@ -29,34 +29,6 @@ list_request(const struct command *command, struct client_fault *fault)
     return request;
 }
 
-/* The node looks at some entries a call, so that nobody waits for it; a call may give none, and more may follow. */
-static bool
-fetch_all(struct command *command, json_t *request, long limit, json_t *rows, struct client_fault *fault)
-{
-    json_t *next = NULL;
-    bool good = true;
-
-    do {
-        json_t *ok = NULL;
-        json_t *page = json_deep_copy(request);
-        if (next != NULL) {
-            (void)json_object_set_new(page, "after", next);
-            next = NULL;
-        }
-        good = command_ask(command, page, &ok, fault);
-        (void)json_array_extend(rows, json_object_get(ok, "entries"));
-        if (json_is_string(json_object_get(ok, "next"))) {
-            next = json_incref(json_object_get(ok, "next"));
-        }
-        json_decref(ok);
-    } while (good && next != NULL && (limit == 0 || (long)json_array_size(rows) < limit));
-    json_decref(next);
-    while (limit > 0 && (long)json_array_size(rows) > limit) {
-        (void)json_array_remove(rows, json_array_size(rows) - 1);
-    }
-    return good;
-}
-
 static enum exit_status
 run_list(struct command *command)
 {
@@ -70,7 +42,8 @@ run_list(struct command *command)
     json_t *rows = json_array();
     json_t *request = list_request(command, &fault);
     if (request == NULL || !args_number(command, OPT_LIMIT, 1, 100000000, 0, &limit, &fault) ||
-        !fetch_all(command, request, limit, rows, &fault)) {
+        !command_ask_pages(command, request, &(struct command_pages){ "entries", limit, 0 }, rows, NULL,
+                           &fault)) {
         json_decref(request);
         json_decref(rows);
         return command_fail(command, &fault, "cannot list what is held");

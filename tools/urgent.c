@@ -43,34 +43,6 @@ word_rows(json_t *rows)
     }
 }
 
-static bool
-fetch_all(struct command *command, bool all, long limit, json_t *rows, struct client_fault *fault)
-{
-    json_t *next = NULL;
-    bool good = true;
-
-    do {
-        json_t *request = json_pack("{s:s,s:b}", "do", "urgent.list", "all", all);
-        json_t *ok = NULL;
-
-        if (next != NULL) {
-            (void)json_object_set_new(request, "after", next);
-            next = NULL;
-        }
-        good = command_ask(command, request, &ok, fault);
-        (void)json_array_extend(rows, json_object_get(ok, "cases"));
-        if (json_is_string(json_object_get(ok, "next"))) {
-            next = json_incref(json_object_get(ok, "next"));
-        }
-        json_decref(ok);
-    } while (good && next != NULL && (limit == 0 || (long)json_array_size(rows) < limit));
-    json_decref(next);
-    while (limit > 0 && (long)json_array_size(rows) > limit) {
-        (void)json_array_remove(rows, json_array_size(rows) - 1);
-    }
-    return good;
-}
-
 static enum exit_status
 run_list(struct command *command)
 {
@@ -85,8 +57,12 @@ run_list(struct command *command)
     struct client_fault fault;
     long limit = 0;
 
-    if (!args_number(command, OPT_LIMIT, 1, 100000000, 0, &limit, &fault) ||
-        !fetch_all(command, args_has(command, OPT_ALL), limit, rows, &fault)) {
+    json_t *request = json_pack("{s:s,s:b}", "do", "urgent.list", "all", args_has(command, OPT_ALL));
+    bool good =
+        args_number(command, OPT_LIMIT, 1, 100000000, 0, &limit, &fault) &&
+        command_ask_pages(command, request, &(struct command_pages){ "cases", limit, 0 }, rows, NULL, &fault);
+    json_decref(request);
+    if (!good) {
         json_decref(rows);
         return command_fail(command, &fault, "cannot list urgent cases");
     }

@@ -452,7 +452,7 @@ START_TEST(pages_are_fetched_until_there_are_no_more)
           "{\"id\":$ID,\"ok\":{\"records\":[{\"number\":\"A\",\"id\":\"1\"},{\"number\":\"B\",\"id\":\"2\"}],"
           "\"next\":\"B\",\"total\":3}}" },
         { "{\"do\":\"record.list\",\"after\":\"B\"}",
-          "{\"id\":$ID,\"ok\":{\"records\":[{\"number\":\"\",\"id\":\"3\"}],\"next\":null,\"total\":3}}" },
+          "{\"id\":$ID,\"ok\":{\"records\":[{\"number\":\"\",\"id\":\"3\"}],\"next\":null,\"total\":1}}" },
         { "{\"do\":\"record.list\",\"limit\":1}", "{\"id\":$ID,\"ok\":{\"records\":[{\"number\":\"A\",\"id\":"
                                                   "\"1\"}],\"next\":\"A\",\"total\":3}}" }));
     ck_assert_int_eq(RUN("case", "list"), 0);
@@ -460,6 +460,21 @@ START_TEST(pages_are_fetched_until_there_are_no_more)
     ck_assert_int_eq(RUN("case", "list", "--limit", "1", "--json"), 0);
     ck_assert_str_eq(out, "{\"number\":\"A\",\"id\":\"1\"}\n");
     ck_assert_uint_eq(fake_api_end(&api), 3);
+}
+END_TEST
+
+START_TEST(how_many_there_are_in_all_is_told_on_the_last_page_as_on_the_first)
+{
+    answer(STEPS(
+        { "{\"do\":\"record.list\",\"kind\":\"case\",\"limit\":3}",
+          "{\"id\":$ID,\"ok\":{\"records\":[{\"number\":\"A\",\"id\":\"1\"},{\"number\":\"B\",\"id\":\"2\"}],"
+          "\"next\":\"B\",\"total\":5}}" },
+        { "{\"do\":\"record.list\",\"kind\":\"case\",\"limit\":1,\"after\":\"B\"}",
+          "{\"id\":$ID,\"ok\":{\"records\":[{\"number\":\"C\",\"id\":\"3\"}],\"next\":\"C\",\"total\":3}"
+          "}" }));
+    ck_assert_int_eq(RUN("case", "list", "--limit", "3"), 0);
+    ck_assert_ptr_nonnull(strstr(err, "3 of 5 shown"));
+    ck_assert_uint_eq(fake_api_end(&api), 2);
 }
 END_TEST
 
@@ -1086,6 +1101,7 @@ SUITE_MAIN("vigil", o1_each_exit_status_is_reached, findings_end_with_six_only_w
            what_is_typed_becomes_the_request_of_the_api, a_confidential_value_is_refused_on_the_command_line,
            a_dash_takes_a_line_of_standard_input, a_count_shows_what_is_most_first,
            a_dry_run_shows_the_request_and_changes_nothing, pages_are_fetched_until_there_are_no_more,
+           how_many_there_are_in_all_is_told_on_the_last_page_as_on_the_first,
            a_column_that_no_row_has_is_refused_before_anything_is_listed, records_of_a_file_name_each_other,
            after_a_refused_record_the_rest_waits_unless_told_otherwise,
            a_node_that_goes_away_during_a_file_is_told, a_record_is_shown_whole_with_every_sibling,
