@@ -1,13 +1,11 @@
 #include "node/casework/following.h"
+#include "node/casework/trail.h"
 
 #include <stdlib.h>
 
 enum {
-    SLICE = 64, /* records, or places, at a time */
+    SLICE = 64, /* records at a time */
     SLICE_BYTES = 1 << 20,
-    REST_MS = 100,
-    PATIENCE_MS = 500, /* while the journal does not rest */
-    RETRY_MS = 60 * 1000,
 };
 
 /* A record that is to be read again. */
@@ -19,16 +17,11 @@ struct due {
 };
 
 struct following {
-    bool begun;
-    uint32_t next_no; /* of the first reading: the next record; UINT32_MAX: all are read */
-    uint64_t place;   /* of the journal: read up to here */
-    struct due due[SLICE];
+    struct trail trail; /* begun with the first reading, followed once that has ended */
+    uint32_t next_no;   /* of the first reading: the next record; UINT32_MAX: all are read */
+    struct due due[TRAIL_SLICE];
     size_t due_count;
     struct arena arena;
-    uint64_t seen_place; /* as it was looked at last */
-    uint64_t rest_ms;    /* since when the journal rests */
-    uint64_t read_ms;    /* when a slice was read last, or nothing was to be read */
-    uint64_t retry_ms;   /* not before then: the last slice failed */
 };
 
 struct following *
@@ -45,6 +38,7 @@ following_free(struct following **following_in)
     if (following == NULL) {
         return;
     }
+    trail_free(&following->trail);
     arena_free(&following->arena);
     free(following);
     *following_in = NULL;
@@ -54,13 +48,11 @@ following_free(struct following **following_in)
 static enum err
 begin(struct following *following, struct replica *replica, const struct following_reader *reader)
 {
-    following->begun = false;
-    following->due_count = 0;
+    following_restart(following);
     enum err err = reader->begin(reader->self);
     if (err == ERR_OK) {
-        following->begun = true;
+        trail_begin(&following->trail, replica);
         following->next_no = 1;
-        following->place = journal_place_last(replica_journal(replica));
     }
     return err;
 }
@@ -110,30 +102,6 @@ note_record(struct following *following, const struct roster *roster, struct tab
 }
 
 static enum err
-note_entry(struct following *following, struct replica *replica, struct table_txn *txn, uint32_t log_no,
-           uint64_t seq)
-{
-    const struct log_branch *branch = journal_branch(replica_journal(replica), log_no);
-    struct signed_change change;
-    struct ident record_id;
-    uint32_t record_no;
-
-    if (branch->descriptor.lane == LANE_CONTROL) {
-        return ERR_OK; /* keys and statements: what they open has a place of its own */
-    }
-    enum err err = replica_open_entry(replica, log_no, seq, &following->arena, &change, &record_id);
-    if (err == ERR_OK) {
-        err = record_find(txn, &branch->descriptor.compartment, &record_id, &record_no);
-    }
-    arena_reset(&following->arena);
-    if (err == ERR_MEMORY || err == ERR_IO) {
-        return err;
-    }
-    /* What is carried, held or waits says nothing yet. */
-    return err == ERR_OK ? note_record(following, replica_roster(replica), txn, record_no) : ERR_OK;
-}
-
-static enum err
 note_first_records(struct following *following, struct replica *replica, struct table_txn *txn)
 {
     uint32_t last = record_last(txn);
@@ -153,24 +121,16 @@ static enum err
 note_places(struct following *following, struct replica *replica, struct table_txn *txn,
             const struct following_reader *reader)
 {
-    uint64_t last = journal_place_last(replica_journal(replica));
-    enum err err = ERR_OK;
+    struct trail *trail = &following->trail;
+    bool again = false;
 
-    for (int n = 0; n < SLICE && err == ERR_OK && following->place < last; n++) {
-        uint32_t log_no = LOG_NONE;
-        uint64_t seq = 0;
-
-        err = journal_at(txn, following->place + 1, &log_no, &seq);
-        if (err == ERR_OK && log_no == LOG_NONE && seq == 0) {
-            return begin(following, replica, reader); /* any may be another */
-        }
-        if (err == ERR_OK) {
-            err = log_no == LOG_NONE ? note_record(following, replica_roster(replica), txn, (uint32_t)seq)
-                                     : note_entry(following, replica, txn, log_no, seq);
-        } else if (err == ERR_CORRUPT || err == ERR_ABSENT) {
-            err = ERR_OK; /* one place less is known; what it named is found by what it said before */
-        }
-        following->place += err == ERR_OK;
+    enum err err = trail->due_count > 0 ? ERR_OK : trail_read(trail, replica, txn, &again);
+    if (err == ERR_OK && again) {
+        return begin(following, replica, reader); /* any may be another */
+    }
+    while (err == ERR_OK && trail->due_count > 0) {
+        err = note_record(following, replica_roster(replica), txn, trail->due[trail->due_count - 1]);
+        trail->due_count -= err == ERR_OK;
     }
     return err;
 }
@@ -204,7 +164,7 @@ read_due(struct following *following, struct replica *replica, const struct foll
     enum err err = ERR_OK;
     size_t all = 0;
 
-    while (following->due_count > 0 && all < SLICE_BYTES && err == ERR_OK) {
+    for (int n = 0; n < SLICE && following->due_count > 0 && all < SLICE_BYTES && err == ERR_OK; n++) {
         size_t bytes = 0;
 
         err = read_record(following, replica, &following->due[following->due_count - 1], reader, &bytes);
@@ -217,29 +177,28 @@ read_due(struct following *following, struct replica *replica, const struct foll
 bool
 following_is_behind(const struct following *following, struct replica *replica)
 {
-    return !following->begun || following->next_no != UINT32_MAX || following->due_count > 0 ||
-           following->place < journal_place_last(replica_journal(replica));
+    return following->next_no != UINT32_MAX || following->due_count > 0 ||
+           trail_is_behind(&following->trail, replica);
 }
 
 uint64_t
 following_left(const struct following *following, struct replica *replica)
 {
-    uint64_t last = journal_place_last(replica_journal(replica));
+    const struct trail *trail = &following->trail;
+    uint64_t left = following->due_count + trail->due_count;
     struct table_txn *txn = NULL;
-    uint64_t records = 0;
 
-    if (following->begun && following->next_no == UINT32_MAX) {
-        return last - following->place + following->due_count;
+    if (trail->begun) {
+        left += journal_place_last(replica_journal(replica)) - trail->place;
     }
-    if (replica_begin_read(replica, &txn) == ERR_OK) {
-        uint32_t record_last_no = record_last(txn);
+    if ((!trail->begun || following->next_no != UINT32_MAX) && replica_begin_read(replica, &txn) == ERR_OK) {
+        uint32_t last = record_last(txn);
+        uint32_t next = trail->begun ? following->next_no : 1;
 
-        records = !following->begun                     ? record_last_no
-                  : following->next_no > record_last_no ? 0
-                                                        : record_last_no - following->next_no + 1;
+        left += next > last ? 0 : last - next + 1;
         replica_end_read(replica, &txn);
     }
-    return records + following->due_count + (following->begun ? last - following->place : 0);
+    return left;
 }
 
 enum err
@@ -252,8 +211,7 @@ following_read(struct following *following, struct replica *replica, const struc
     if (!following_is_behind(following, replica)) {
         return ERR_ABSENT;
     }
-    following->read_ms = now_ms;
-    if (!following->begun) {
+    if (!following->trail.begun) {
         err = begin(following, replica, reader);
     }
     if (err == ERR_OK && following->due_count == 0) {
@@ -267,53 +225,41 @@ following_read(struct following *following, struct replica *replica, const struc
     if (err == ERR_OK) {
         err = read_due(following, replica, reader);
     }
-    following->retry_ms = err == ERR_OK ? 0 : now_ms + RETRY_MS;
+    trail_note(&following->trail, now_ms, err);
     return err;
 }
 
 void
 following_retry(struct following *following, uint64_t now_ms)
 {
-    following->retry_ms = now_ms + RETRY_MS;
+    trail_note(&following->trail, now_ms, ERR_BUSY);
 }
 
 uint64_t
 following_place(const struct following *following)
 {
-    return following->place;
+    return following->trail.place;
 }
 
 void
 following_resume(struct following *following, uint64_t place)
 {
-    following->begun = true;
+    following_restart(following);
+    following->trail.begun = true;
+    following->trail.place = place;
     following->next_no = UINT32_MAX;
-    following->place = place;
-    following->due_count = 0;
 }
 
 void
 following_restart(struct following *following)
 {
-    following->begun = false;
+    following->trail.begun = false;
+    following->trail.due_count = 0;
     following->due_count = 0;
 }
 
 uint64_t
 following_due_ms(struct following *following, struct replica *replica, bool more, uint64_t now_ms)
 {
-    uint64_t last = journal_place_last(replica_journal(replica));
-
-    if (!more && !following_is_behind(following, replica)) {
-        following->read_ms = now_ms;
-        return UINT64_MAX;
-    }
-    if (last != following->seen_place) {
-        following->seen_place = last;
-        following->rest_ms = now_ms;
-    }
-    uint64_t rested = following->rest_ms + REST_MS;
-    uint64_t waited = following->read_ms + PATIENCE_MS;
-    uint64_t due = rested < waited ? rested : waited;
-    return due > following->retry_ms ? due : following->retry_ms;
+    return trail_due_ms(&following->trail, replica, more || following_is_behind(following, replica), now_ms);
 }
