@@ -579,7 +579,20 @@ touch(struct bundle_import *import, const struct hash *address)
     import->touched_count++;
 }
 
-/* A piece of a file. Heads and pages count only where they are refused: they come more than once. */
+void
+bundle_file_counts_add(struct bundle_file_counts *counts, enum blob_piece piece, enum parcel_verdict verdict)
+{
+    uint64_t *const places[] = {
+        [PARCEL_TAKEN] = &counts->taken,       [PARCEL_SEEN] = &counts->held,
+        [PARCEL_REFUSED] = &counts->refused,   [PARCEL_LATER] = &counts->waiting,
+        [PARCEL_UNWANTED] = &counts->unwanted, [PARCEL_FULL] = &counts->full,
+    };
+
+    if (piece == BLOB_CHUNK || verdict == PARCEL_REFUSED) {
+        (*places[verdict])++;
+    }
+}
+
 static void
 take_file(struct bundle_import *import, struct span body)
 {
@@ -590,8 +603,7 @@ take_file(struct bundle_import *import, struct span body)
         counts->refused++;
         return;
     }
-    bool is_chunk = frame.blob.piece == BLOB_CHUNK;
-    current(import)->file_bytes += is_chunk ? frame.blob.bytes.size : 0;
+    current(import)->file_bytes += frame.blob.piece == BLOB_CHUNK ? frame.blob.bytes.size : 0;
     if (import->sink == NULL) {
         return;
     }
@@ -604,14 +616,7 @@ take_file(struct bundle_import *import, struct span body)
         touch(import, &frame.blob.address);
     }
     import->piece_taken = import->piece_taken || verdict == PARCEL_TAKEN;
-    counts->refused += verdict == PARCEL_REFUSED ? 1 : 0;
-    if (is_chunk) {
-        counts->taken += verdict == PARCEL_TAKEN ? 1 : 0;
-        counts->held += verdict == PARCEL_SEEN ? 1 : 0;
-        counts->waiting += verdict == PARCEL_LATER ? 1 : 0;
-        counts->unwanted += verdict == PARCEL_UNWANTED ? 1 : 0;
-        counts->full += verdict == PARCEL_FULL ? 1 : 0;
-    }
+    bundle_file_counts_add(counts, frame.blob.piece, verdict);
 }
 
 /* --- pieces --- */

@@ -91,6 +91,10 @@ struct bundle_file_counts {
     uint64_t full;     /* there was no room on the disk */
 };
 
+/* Count what became of a piece. Heads and pages count only where they are refused: they come more than once. */
+void bundle_file_counts_add(struct bundle_file_counts *counts, enum blob_piece piece,
+                            enum parcel_verdict verdict);
+
 /* What became of entries. */
 struct bundle_counts {
     uint64_t taken; /* new here */

@@ -63,9 +63,8 @@ take_piece(struct taking *taking, struct span body)
         counts->refused++;
         return;
     }
-    bool is_chunk = frame.blob.piece == BLOB_CHUNK;
     if (taking->replica == NULL) {
-        counts->held += is_chunk ? 1 : 0;
+        bundle_file_counts_add(counts, frame.blob.piece, PARCEL_SEEN);
         return;
     }
     const struct ident *compartment = compartment_of(taking, frame.blob.tag);
@@ -73,14 +72,7 @@ take_piece(struct taking *taking, struct span body)
                                       ? PARCEL_UNWANTED
                                       : parcel_take_carried(taking->replica, compartment, &frame.blob);
     taking->taken += verdict == PARCEL_TAKEN ? 1 : 0;
-    counts->refused += verdict == PARCEL_REFUSED ? 1 : 0;
-    if (is_chunk) {
-        counts->taken += verdict == PARCEL_TAKEN ? 1 : 0;
-        counts->held += verdict == PARCEL_SEEN ? 1 : 0;
-        counts->waiting += verdict == PARCEL_LATER ? 1 : 0;
-        counts->unwanted += verdict == PARCEL_UNWANTED ? 1 : 0;
-        counts->full += verdict == PARCEL_FULL ? 1 : 0;
-    }
+    bundle_file_counts_add(counts, frame.blob.piece, verdict);
 }
 
 static void
