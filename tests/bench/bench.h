@@ -15,6 +15,7 @@ struct bench {
     uint64_t cases;         /* of the list */
     uint64_t start_entries; /* in the replica that is opened */
     uint64_t saves;         /* one by one */
+    uint64_t unlocks;       /* tries of each passphrase */
     char directory[256];    /* where the replicas of this run are made */
     bool failed;            /* something was not the same, or could not be done */
 };
@@ -64,3 +65,4 @@ void list_measure(struct bench *bench);
 void find_measure(struct bench *bench);
 void import_measure(struct bench *bench);
 void stats_measure(struct bench *bench);
+void unlock_measure(struct bench *bench);

@@ -1,7 +1,7 @@
 /* main.c - bench: every figure that was promised, measured, beside its limit.
  *
  *     bench                  the whole table
- *     bench pull ...         one or more groups of it: pull start save wire list find import stats
+ *     bench pull ...         one or more groups of it: pull start save wire list find import stats unlock
  *     bench lines N          the workload's JSON lines
  *     bench size N           bytes of an entry inside a chunk, and where they go
  *     bench open N           entries a second that one core takes apart, hashes, verifies and opens
@@ -26,6 +26,7 @@ static const struct group {
     { "wire", "on the wire", wire_measure },   { "start", "starting", start_measure },
     { "list", "listing", list_measure },       { "find", "searching", find_measure },
     { "import", "importing", import_measure }, { "stats", "counting", stats_measure },
+    { "unlock", "unlocking", unlock_measure },
 };
 
 enum { GROUP_COUNT = sizeof groups / sizeof groups[0] };
@@ -35,7 +36,7 @@ usage(const char *name)
 {
     (void)fprintf(stderr,
                   "usage: %s [--quick|--full] [--n ENTRIES] [--dir DIR] "
-                  "[pull|save|wire|start|list|find|import|stats ...]\n"
+                  "[pull|save|wire|start|list|find|import|stats|unlock ...]\n"
                   "       %s lines|size|open COUNT\n",
                   name, name);
     return 2;
@@ -53,7 +54,9 @@ parts(const char *name, uint64_t count)
 int
 main(int argc, char **argv)
 {
-    struct bench bench = { .entries = 100000, .cases = 100000, .start_entries = 200000, .saves = 1000 };
+    struct bench bench = {
+        .entries = 100000, .cases = 100000, .start_entries = 200000, .saves = 1000, .unlocks = 100
+    };
     bool wanted[GROUP_COUNT] = { false };
     bool all = true;
 
@@ -70,6 +73,7 @@ main(int argc, char **argv)
             bench.cases = 5000;
             bench.start_entries = 20000;
             bench.saves = 200;
+            bench.unlocks = 9;
         } else if (strcmp(argv[n], "--full") == 0) {
             bench.start_entries = 1000000;
         } else if (strcmp(argv[n], "--n") == 0 && value != NULL && strtoull(value, NULL, 10) > 0) {
