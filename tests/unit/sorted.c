@@ -23,6 +23,8 @@ first_rows(size_t count)
 
 START_TEST(every_place_is_that_of_looking_at_each_row)
 {
+    size_t looked = 0;
+
     for (size_t count = 0; count <= ROWS; count++) {
         for (uint32_t n = 0; n < 1 << 12; n++) {
             uint8_t key[3] = { (uint8_t)(n >> 8 == 15 ? 200 : n >> 8), n >> 4 & 15, n & 15 };
@@ -41,9 +43,11 @@ START_TEST(every_place_is_that_of_looking_at_each_row)
                 EXPECT(first == before);
                 EXPECT(sorted_find(first_rows(count), span_of(key, size)) ==
                        (same == 0 ? NULL : &rows[before]));
+                looked++;
             }
         }
     }
+    ck_assert_uint_eq(looked, (ROWS + 1) * (1 << 12) * 3);
 }
 END_TEST
 
