@@ -1,4 +1,5 @@
 #include "store/journal.h"
+#include "store/base/sorted.h"
 
 #include <assert.h>
 #include <stdlib.h>
@@ -33,6 +34,12 @@ struct walk {
     struct hash before; /* of the entry before it: the same entry is often read again */
 };
 
+/* A node that holds many compartments asks for the branches of one all the time. */
+struct compartment_logs {
+    struct ident compartment;
+    uint32_t last; /* log_no of the branch that came last */
+};
+
 enum { TAG_SLOTS = 4096 };
 
 /* The first bytes of an id. What an entry names, it names by these, and most of it was written or named not long before. */
@@ -49,6 +56,8 @@ struct journal {
     uint32_t *slots;     /* open addressing by the first bytes of log_id: log_no of the first branch, or 0 */
     uint32_t slot_count; /* a power of two */
     uint32_t log_count;
+    struct compartment_logs *compartments; /* ascending */
+    size_t compartment_count;
     uint64_t place_last;
     uint64_t place_flushed; /* the last one of the turns before: who follows may have seen it */
     uint64_t held[JOURNAL_DETAILS_MAX];
@@ -121,10 +130,43 @@ branch_new(struct journal *journal)
     return branch;
 }
 
-/* Make a branch findable: a log's first branch by its id, others as siblings behind it. */
+static struct sorted
+by_compartment(const struct journal *journal)
+{
+    return SORTED_BY(struct compartment_logs, journal->compartments, journal->compartment_count, compartment);
+}
+
+/* Put a branch before the others of its compartment. False: no memory. */
+static bool
+join_compartment(struct journal *journal, struct log_branch *branch)
+{
+    const struct ident *compartment = &branch->descriptor.compartment;
+    size_t at;
+
+    if (sorted_run(by_compartment(journal), ident_span(compartment), &at) == 0) {
+        struct compartment_logs *all =
+            realloc(journal->compartments, (journal->compartment_count + 1) * sizeof *all);
+
+        if (all == NULL) {
+            return false;
+        }
+        memmove(all + at + 1, all + at, (journal->compartment_count - at) * sizeof *all);
+        all[at] = (struct compartment_logs){ *compartment, LOG_NONE };
+        journal->compartments = all;
+        journal->compartment_count++;
+    }
+    branch->neighbour = journal->compartments[at].last;
+    journal->compartments[at].last = branch->log_no;
+    return true;
+}
+
+/* Make a branch findable: a log's first branch by its id, others as siblings behind it, all by their compartment. */
 static bool
 branch_register(struct journal *journal, struct log_branch *branch)
 {
+    if (!join_compartment(journal, branch)) {
+        return false;
+    }
     if (branch->parent != LOG_NONE) {
         struct log_branch *first = journal_log(journal, &branch->log_id);
 
@@ -297,6 +339,7 @@ journal_close(struct journal **journal_in)
     }
     free(journal->branches);
     free(journal->slots);
+    free(journal->compartments);
     free(journal);
     *journal_in = NULL;
 }
@@ -340,6 +383,21 @@ journal_branch(const struct journal *journal, uint32_t log_no)
 {
     assert(log_no >= 1 && log_no <= journal->branch_count);
     return journal->branches[log_no - 1];
+}
+
+const struct log_branch *
+journal_next_of(const struct journal *journal, const struct ident *compartment,
+                const struct log_branch *before)
+{
+    uint32_t next = LOG_NONE;
+
+    if (before != NULL) {
+        next = before->neighbour;
+    } else {
+        const struct compartment_logs *logs = sorted_find(by_compartment(journal), ident_span(compartment));
+        next = logs == NULL ? LOG_NONE : logs->last;
+    }
+    return next == LOG_NONE ? NULL : journal_branch(journal, next);
 }
 
 uint32_t
@@ -1300,11 +1358,9 @@ journal_idle_bytes(const struct journal *journal, const struct hash *device_id,
 {
     uint64_t bytes = 0;
 
-    for (uint32_t n = 0; n < journal->branch_count; n++) {
-        const struct log_branch *branch = journal->branches[n];
-
-        if (branch->idle_bytes > 0 && hash_equal(&branch->device_id, device_id) &&
-            ident_equal(&branch->descriptor.compartment, compartment)) {
+    for (const struct log_branch *branch = NULL;
+         (branch = journal_next_of(journal, compartment, branch)) != NULL;) {
+        if (branch->idle_bytes > 0 && hash_equal(&branch->device_id, device_id)) {
             bytes += branch->idle_bytes;
         }
     }
@@ -1348,14 +1404,11 @@ journal_entry_count(const struct journal *journal, const struct ident *compartme
 {
     uint64_t count = 0;
 
-    for (uint32_t n = 0; n < journal->branch_count; n++) {
-        const struct log_branch *branch = journal->branches[n];
-
+    for (const struct log_branch *branch = NULL;
+         (branch = journal_next_of(journal, compartment, branch)) != NULL;) {
         uint64_t end = branch->next_seq < branch->limit_next ? branch->next_seq : branch->limit_next;
 
-        if (end > branch->branch_first && ident_equal(&branch->descriptor.compartment, compartment)) {
-            count += end - branch->branch_first;
-        }
+        count += end > branch->branch_first ? end - branch->branch_first : 0;
     }
     return count;
 }
@@ -1365,12 +1418,9 @@ journal_pending_count(const struct journal *journal, const struct ident *compart
 {
     uint64_t count = 0;
 
-    for (uint32_t n = 0; n < journal->branch_count; n++) {
-        const struct log_branch *branch = journal->branches[n];
-
-        if (ident_equal(&branch->descriptor.compartment, compartment)) {
-            count += branch->pending_count;
-        }
+    for (const struct log_branch *branch = NULL;
+         (branch = journal_next_of(journal, compartment, branch)) != NULL;) {
+        count += branch->pending_count;
     }
     return count;
 }

@@ -60,7 +60,8 @@ struct log_branch {
     uint64_t limit_was;    /* of sync/limit.c, while it computes */
     uint64_t told_was;
     uint64_t limit_work;
-    uint32_t sibling; /* log_no of the next branch of the same log */
+    uint32_t sibling;   /* log_no of the next branch of the same log */
+    uint32_t neighbour; /* log_no of the branch of the same compartment that came before it */
     bool
         head_unsigned; /* appended since it was opened, and its signature not kept: there is none to drop; not stored */
     bool dirty;    /* to be written at the end of the turn */
@@ -77,6 +78,9 @@ void journal_close(struct journal **journal);
  * next journal_begin_log or journal_branch. */
 struct log_branch *journal_log(const struct journal *journal, const struct hash *log_id);
 struct log_branch *journal_branch(const struct journal *journal, uint32_t log_no);
+/* Each branch of a compartment, the last that came first: after NULL, or after the one given last. NULL: there are no more. */
+const struct log_branch *journal_next_of(const struct journal *journal, const struct ident *compartment,
+                                         const struct log_branch *before);
 uint32_t journal_branch_count(const struct journal *journal); /* log_nos run from 1 to this */
 
 /* A log whose id starts with these 8 bytes, NULL if none. */

@@ -102,12 +102,8 @@ store_flags(void *self, const struct ident *compartment)
     const struct roster_device *own = roster_device(replica->roster, &replica->identity.device_id);
     uint8_t flags = 0;
 
-    for (uint32_t no = 1; no <= journal_branch_count(replica->journal); no++) {
-        const struct log_branch *branch = journal_branch(replica->journal, no);
-
-        if (!ident_equal(&branch->descriptor.compartment, compartment)) {
-            continue;
-        }
+    for (const struct log_branch *branch = NULL;
+         (branch = journal_next_of(replica->journal, compartment, branch)) != NULL;) {
         flags |= branch->pending_count > 0 ? DIGEST_WORKING : 0;
         flags |= (branch->lacks & LACKS_ENTRIES) != 0 ? DIGEST_LACKS_ENTRIES : 0;
         flags |=

@@ -5,6 +5,7 @@
 #include "tests/support/check.h"
 #include "tests/support/world.h"
 
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -129,6 +130,54 @@ START_TEST(ids_are_found_again_after_reopening)
     }
     struct journal_entry beyond;
     ck_assert_int_eq(journal_read(journal, txn, branch->log_no, LONG_LOG, &beyond), ERR_ABSENT);
+}
+END_TEST
+
+/* The branches of a compartment, in hex of how many entries each has, the last that came first. */
+static const char *
+branches_of(uint8_t compartment)
+{
+    static char text[40];
+    struct ident id = { { compartment } };
+    size_t size = 0;
+
+    text[0] = '\0';
+    for (const struct log_branch *branch = NULL;
+         (branch = journal_next_of(journal, &id, branch)) != NULL && size + 2 < sizeof text;) {
+        size += (size_t)snprintf(text + size, sizeof text - size, "%" PRIx64,
+                                 branch->next_seq - branch->branch_first);
+    }
+    return text;
+}
+
+START_TEST(a_compartment_gives_its_branches_and_no_others)
+{
+    static const uint8_t order[] = { 5, 2, 9, 5, 2, 5 };
+
+    ck_assert_str_eq(branches_of(5), "");
+    for (unsigned n = 0; n < sizeof order; n++) {
+        descriptor.compartment = (struct ident){ { order[n] } };
+        descriptor.incarnation[0] = (uint8_t)n;
+        descriptor_log_id(&descriptor, &log_id);
+        struct log_branch *branch = journal_begin_log(journal, &descriptor);
+        for (unsigned entry = 0; entry <= n; entry++) {
+            (void)write_entry(branch, 1, 20);
+        }
+    }
+    /* A branch of the last log, which leaves it behind its second entry. */
+    struct log_branch *fork = journal_begin_branch(journal, txn, journal_log(journal, &log_id)->log_no, 2);
+    (void)write_entry(fork, 3, 30);
+    for (int times = 0; times < 2; times++) {
+        ck_assert_str_eq(branches_of(5), "1641");
+        ck_assert_str_eq(branches_of(2), "52");
+        ck_assert_str_eq(branches_of(9), "3");
+        ck_assert_str_eq(branches_of(1), "");
+        ck_assert_str_eq(branches_of(10), "");
+        ck_assert_uint_eq(journal_entry_count(journal, &(struct ident){ { 5 } }), 12);
+        ck_assert_uint_eq(journal_entry_count(journal, &(struct ident){ { 4 } }), 0);
+        close_journal();
+        open_journal();
+    }
 }
 END_TEST
 
@@ -402,6 +451,7 @@ START_TEST(w5_the_bytes_of_a_damaged_entry_are_destroyed_too)
 END_TEST
 
 SUITE_MAIN_WITH("journal", setup, teardown, ids_are_found_again_after_reopening,
+                a_compartment_gives_its_branches_and_no_others,
                 i1_an_entry_of_a_log_that_is_not_here_is_damage_and_no_reason_to_end,
                 signatures_are_kept_at_run_ends_and_at_the_tip_only, a_fork_is_read_along_either_branch,
                 a_forks_run_is_counted_along_its_own_way, arrival_order_is_kept,
