@@ -278,29 +278,47 @@ replica_import(struct replica *replica, struct span statements, size_t *count_ou
 
 /* --- epochs --- */
 
-/* The living devices with admin in a compartment that make its epochs: those of the office it belongs to or, where that has
- * none left, anybody's. Gives how many have a lower id than `own`; false: `own` is none of them. */
 static bool
-epoch_rank(const struct replica *replica, const struct roster_device *own,
-           const struct roster_compartment *compartment, size_t *rank_out)
+is_of_owner(const struct roster_compartment *compartment, const struct roster_device *device)
 {
-    const struct roster *roster = replica->roster;
-    bool office_has_one = false;
-    size_t rank[2] = { 0, 0 }; /* among all, and among those of the office */
+    return compartment->owner != NULL && device->office->house == compartment->owner->house;
+}
+
+/* The epochs of a compartment are made by the living devices with admin in it: those of the office it belongs to or, where that has none
+ * left, anybody's. */
+static bool
+makes_epochs(const struct roster *roster, const struct roster_device *own,
+             const struct roster_compartment *compartment)
+{
+    if (!policy_may(roster, own, OPERATION_EPOCH, &compartment->id)) {
+        return false;
+    }
+    for (size_t n = 0; n < roster_device_count(roster) && !is_of_owner(compartment, own); n++) {
+        const struct roster_device *device = roster_device_at(roster, n);
+
+        if (is_of_owner(compartment, device) &&
+            policy_may(roster, device, OPERATION_EPOCH, &compartment->id)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* How many of those that make its epochs, as `own` does, have a lower id. */
+static size_t
+epoch_rank(const struct roster *roster, const struct roster_device *own,
+           const struct roster_compartment *compartment)
+{
+    bool all = !is_of_owner(compartment, own);
+    size_t rank = 0;
 
     for (size_t n = 0; n < roster_device_count(roster); n++) {
         const struct roster_device *device = roster_device_at(roster, n);
-        bool of_office = compartment->owner != NULL && device->office->house == compartment->owner->house;
 
-        if (policy_may(roster, device, OPERATION_EPOCH, &compartment->id)) {
-            office_has_one = office_has_one || of_office;
-            rank[0] += device->index < own->index;
-            rank[1] += of_office && device->index < own->index;
-        }
+        rank += device->index < own->index && (all || is_of_owner(compartment, device)) &&
+                policy_may(roster, device, OPERATION_EPOCH, &compartment->id);
     }
-    bool own_of_office = compartment->owner != NULL && own->office->house == compartment->owner->house;
-    *rank_out = rank[office_has_one];
-    return policy_may(roster, own, OPERATION_EPOCH, &compartment->id) && (own_of_office || !office_has_one);
+    return rank;
 }
 
 static const char epoch_row[] =
@@ -404,7 +422,6 @@ static bool
 should_make_epoch(struct replica *replica, const struct roster_device *own,
                   const struct roster_compartment *compartment)
 {
-    size_t rank = 0;
     size_t epoch_count = 0;
 
     if (compartment->role == COMPARTMENT_CONTROL) {
@@ -414,14 +431,16 @@ should_make_epoch(struct replica *replica, const struct roster_device *own,
     if (compartment->current == NULL && epoch_count > 0) {
         return policy_may(replica->roster, own, OPERATION_EPOCH, &compartment->id);
     }
-    if (!epoch_rank(replica, own, compartment, &rank)) {
+    if (!makes_epochs(replica->roster, own, compartment)) {
         return false;
     }
     if (compartment->current == NULL) {
         return first_epoch_is_due(replica, own, compartment);
     }
     /* The others follow one by one, should the first not be there. */
-    return epoch_age_ms(replica, compartment->current) >= EPOCH_MS_MAX + rank * EPOCH_STAGGER_MS;
+    uint64_t age_ms = epoch_age_ms(replica, compartment->current);
+    return age_ms >= EPOCH_MS_MAX &&
+           age_ms >= EPOCH_MS_MAX + epoch_rank(replica->roster, own, compartment) * EPOCH_STAGGER_MS;
 }
 
 static enum err

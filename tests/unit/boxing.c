@@ -539,6 +539,66 @@ START_TEST(nobody_waits_for_an_admin_that_was_revoked)
 }
 END_TEST
 
+/* How many epochs of KEN's case compartment a node knows of. */
+static size_t
+epochs_of_cases(struct test_node *node)
+{
+    const struct roster *roster = replica_roster(node->replica);
+    size_t epochs = 0;
+
+    for (size_t n = 0; n < roster_compartment_count(roster); n++) {
+        const struct roster_compartment *compartment = roster_compartment_at(roster, n);
+
+        if (compartment->role == COMPARTMENT_CASES && strcmp(compartment->owner->code, "KEN") == 0) {
+            (void)roster_epochs_of(roster, &compartment->id, &epochs);
+        }
+    }
+    return epochs;
+}
+
+/* Let so much time pass for each of them, and let each do what is due, with nobody heard. Gives how many have made the second epoch. */
+static size_t
+have_made_another(struct test_node *const *nodes, size_t count, uint64_t ms)
+{
+    size_t made = 0;
+
+    for (size_t n = 0; n < count; n++) {
+        test_world_pass(&nodes[n]->world, ms);
+        test_node_tend(nodes[n]);
+        made += epochs_of_cases(nodes[n]) == 2;
+    }
+    return made;
+}
+
+START_TEST(an_old_epoch_is_made_anew_by_one_of_its_office_and_a_day_later_by_the_next)
+{
+    enum { OFFICE = 3 };
+    const uint64_t day_ms = UINT64_C(24) * 60 * MINUTE_MS;
+    struct test_node *hq;
+
+    test_organisation_office(&org, "HQ", true);
+    begin(OFFICE);
+    hq = test_organisation_enrol(&org, "HQ", LEVEL_ADMIN, NULL, 0);
+    test_node_found(&org, hq);
+    test_node_give(admins[0], hq, false);
+    ck_assert_uint_eq(have_made_another(admins, OFFICE, 0), 0);
+    ck_assert_uint_eq(have_made_another(&hq, 1, 0), 0);
+    ck_assert_uint_eq(have_made_another(admins, OFFICE, 90 * day_ms - 1), 0);
+    ck_assert_uint_eq(have_made_another(admins, OFFICE, 60 * MINUTE_MS), 1);
+    for (size_t n = 0; n < OFFICE; n++) {
+        const struct roster *roster = replica_roster(admins[n]->replica);
+
+        ck_assert_uint_eq(
+            epochs_of_cases(admins[n]),
+            roster_device_at(roster, 0) == roster_device(roster, &admins[n]->identity.device_id) ? 2 : 1);
+    }
+    ck_assert_uint_eq(have_made_another(admins, OFFICE, day_ms), 2);
+    ck_assert_uint_eq(have_made_another(admins, OFFICE, day_ms), 3);
+    /* Headquarters may, and leaves it to the office as long as somebody is there. */
+    ck_assert_uint_eq(have_made_another(&hq, 1, 120 * day_ms), 0);
+}
+END_TEST
+
 SUITE_MAIN_WITH("boxing", setup, teardown,
                 of_31_admins_the_one_who_brings_the_newcomer_boxes_at_once_and_nobody_else,
                 of_31_admins_the_maker_boxes_at_once_and_nobody_else,
@@ -553,4 +613,5 @@ SUITE_MAIN_WITH("boxing", setup, teardown,
                 of_many_admins_that_join_apart_one_makes_the_epoch_of_shared_and_boxes_it_for_all,
                 nobody_waits_for_ever_for_who_was_certified_first,
                 who_holds_the_same_of_control_as_somebody_else_waits_a_hold_less,
-                where_somebody_is_to_write_in_shared_nobody_waits, nobody_waits_for_an_admin_that_was_revoked)
+                where_somebody_is_to_write_in_shared_nobody_waits, nobody_waits_for_an_admin_that_was_revoked,
+                an_old_epoch_is_made_anew_by_one_of_its_office_and_a_day_later_by_the_next)
