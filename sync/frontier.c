@@ -681,12 +681,31 @@ front_view(const struct front *front, const struct checkpoint *checkpoints, size
     return FRONT_OK;
 }
 
+static size_t
+tips_of(const struct peer_view *view, const struct hash *log_id, size_t *first_out)
+{
+    return sorted_run(SORTED_BY(struct peer_tip, view->tips, view->count, log_id), hash_span(log_id),
+                      first_out);
+}
+
+uint64_t
+peer_view_furthest(const struct peer_view *view, const struct hash *log_id)
+{
+    size_t first;
+    size_t count = tips_of(view, log_id, &first);
+    uint64_t furthest = 0;
+
+    for (size_t n = first; n < first + count; n++) {
+        furthest = view->tips[n].seq_next > furthest ? view->tips[n].seq_next : furthest;
+    }
+    return furthest;
+}
+
 uint64_t
 peer_view_has(const struct peer_view *view, const struct tip *tip, bool forked)
 {
     size_t first;
-    size_t count = sorted_run(SORTED_BY(struct peer_tip, view->tips, view->count, log_id),
-                              hash_span(&tip->log_id), &first);
+    size_t count = tips_of(view, &tip->log_id, &first);
     uint64_t least = 0;
     uint64_t most = 0;
 

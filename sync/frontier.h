@@ -150,3 +150,6 @@ MUST_CHECK enum front_result front_view(const struct front *front, const struct 
 /* One more than the highest seq on the branch of `tip` that the peer is known to have, 0 if none; where the peer tells branches
  * that we cannot tell apart, the lowest that is safe to send from. `forked`: our own log has several tips. */
 uint64_t peer_view_has(const struct peer_view *view, const struct tip *tip, bool forked);
+
+/* One more than the highest seq that the peer is known to have of a log, on whichever branch; 0: none. */
+uint64_t peer_view_furthest(const struct peer_view *view, const struct hash *log_id);

@@ -66,7 +66,8 @@ receive_digests(struct gossip *gossip, struct conn *conn, struct reader digests)
 }
 
 /* Whoever has less of its own logs than others do, of whichever incarnation, was set back to an older state: its operators should
- * know, whatever becomes of it. It gets its entries back like any that it lacks. */
+ * know, whatever becomes of it. It gets its entries back like any that it lacks. Where a log has several branches here nothing is said, and
+ * where it has there, only if none goes as far as ours: the fork tells of it. */
 static void
 look_for_set_back(struct gossip *gossip, struct conn *conn, const struct part *part)
 {
@@ -75,7 +76,7 @@ look_for_set_back(struct gossip *gossip, struct conn *conn, const struct part *p
 
     for (size_t n = 0; n < frontier->count && !conn->told_set_back; n++) {
         const struct tip *tip = &frontier->tips[n];
-        uint64_t has = peer_view_has(&part->view, tip, false);
+        uint64_t has = peer_view_furthest(&part->view, &tip->log_id);
         struct descriptor descriptor;
         struct hash author;
 

@@ -1308,6 +1308,24 @@ START_TEST(i14_nobody_is_said_to_be_set_back_who_lacks_nothing_of_its_own)
 }
 END_TEST
 
+/* It has another branch, too, which is shorter. */
+START_TEST(i14_nobody_is_said_to_be_set_back_for_a_branch_that_does_not_go_as_far)
+{
+    struct gossip_log log;
+    size_t count;
+
+    two_nodes();
+    same_on_both(CASES, LANE_NORMAL, 20);
+    holding_log(&log, &nodes[0].author, CASES, LANE_NORMAL);
+    holding_fork(&nodes[0].holding, &nodes[0].author, &log, 5, 60, &seed);
+    connect_nodes(0, 1);
+    ck_assert(run(60 * 1000, all_know));
+    for (uint32_t node = 0; node < 2; node++) {
+        ck_assert_uint_eq(gossip_status(nodes[node].gossip, &count)->set_back, 0);
+    }
+}
+END_TEST
+
 START_TEST(a_fork_above_a_fork_is_found_below_both)
 {
     struct gossip_log log;
@@ -2750,6 +2768,7 @@ main(void)
         a_checkpoint_that_one_side_lost_falls_back,
         a_cut_link_resumes_where_it_was,
         a_third_branch_joins_two,
+        i14_nobody_is_said_to_be_set_back_for_a_branch_that_does_not_go_as_far,
         a_fork_above_a_fork_is_found_below_both,
         i14_who_gives_a_peer_its_own_lost_tail_says_that_it_was_set_back,
         i14_who_gives_a_peer_logs_of_its_own_that_it_no_longer_names_says_so,
