@@ -12,6 +12,7 @@
 
 #include "store/base/world.h"
 #include "sync/replica.h"
+#include "tests/support/chance.h"
 
 #include <stdio.h>
 
@@ -29,18 +30,6 @@ enum {
 };
 
 #define L3_MARKER "L3MARK"
-
-/* --- chance --- */
-
-struct chance {
-    uint64_t state;
-};
-
-uint64_t chance_next(struct chance *chance);
-uint64_t chance_below(struct chance *chance, uint64_t bound); /* 0 to bound - 1 */
-uint64_t chance_between(struct chance *chance, uint64_t low, uint64_t high);
-bool chance_one_in(struct chance *chance, uint64_t n);
-void chance_fill(struct chance *chance, void *out, size_t size);
 
 /* --- organisation.c --- */
 

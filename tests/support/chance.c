@@ -1,4 +1,4 @@
-#include "tests/sim/sim.h"
+#include "tests/support/chance.h"
 
 #include <string.h>
 
