@@ -717,6 +717,9 @@ fail:
     return err;
 }
 
+/* Of LMDB's pages and rows, as mdb.c writes them, and its own table of free pages. */
+enum { LEAF_FLAG = 2, ROW_HEAD_BYTES = 8, FREE_DBI = 0 };
+
 /* What the rows that were met say of the map. */
 struct probe {
     const struct world *world;
@@ -725,6 +728,8 @@ struct probe {
     uintptr_t map;  /* where page 0 would be; 0: not known yet */
     uintptr_t page; /* of the row that was met last; 0: none was */
     size_t leaves;  /* how often it was another: rows of a page lie together */
+    size_t rows;    /* of that page, and what they take of it */
+    size_t row_bytes;
     uint8_t *taken; /* a bit for each page that is free, or was met already */
     size_t page_count;
 };
@@ -776,7 +781,7 @@ take_free_pages(MDB_txn *txn, struct probe *probe)
     size_t count;
     size_t number;
 
-    int rc = mdb_cursor_open(txn, 0, &cursor);
+    int rc = mdb_cursor_open(txn, FREE_DBI, &cursor);
     if (rc == MDB_SUCCESS) {
         rc = mdb_cursor_get(cursor, &key, &value, MDB_FIRST);
     }
@@ -801,6 +806,49 @@ take_free_pages(MDB_txn *txn, struct probe *probe)
     return rc == MDB_NOTFOUND ? MDB_SUCCESS : rc;
 }
 
+/* What a row takes on its page: MDB_node in mdb.c, at even places. */
+static size_t
+bytes_of_row(size_t key_bytes, size_t value_bytes)
+{
+    size_t bytes = ROW_HEAD_BYTES + key_bytes + value_bytes;
+
+    return bytes + bytes % 2;
+}
+
+/* The row that is met next lies on another page, or there is none: true if the rows of the page before it are all that it says to hold, and
+ * fill it as they do where LMDB put them, with no byte between them. It moves bytes by these numbers when a row is written or removed, so
+ * one that is wrong lets it write where it must not. The numbers are those of MDB_page in mdb.c. */
+static bool
+leave_page(struct probe *probe)
+{
+    bool good = true;
+    struct {
+        size_t number;
+        uint16_t pad;
+        uint16_t flags;
+        uint16_t lower; /* where the list of its rows ends */
+        uint16_t upper; /* where the first of them lies */
+    } head;
+
+    if (probe->rows > 0) {
+        memcpy(&head, (const void *)probe->page, sizeof head);
+        good = head.flags == LEAF_FLAG && head.lower == sizeof head + probe->rows * sizeof(uint16_t) &&
+               head.upper + probe->row_bytes == probe->page_bytes;
+    }
+    probe->rows = 0;
+    probe->row_bytes = 0;
+    return good;
+}
+
+static void
+begin_tree(struct probe *probe)
+{
+    probe->page = 0;
+    probe->leaves = 0;
+    probe->rows = 0;
+    probe->row_bytes = 0;
+}
+
 /* A row, whose value may take pages of its own. */
 static bool
 probe_row(struct probe *probe, const MDB_val *key, const MDB_val *value)
@@ -808,66 +856,148 @@ probe_row(struct probe *probe, const MDB_val *key, const MDB_val *value)
     uintptr_t at = (uintptr_t)key->mv_data;
     uintptr_t page = at - at % probe->page_bytes;
     uintptr_t end = page + probe->page_bytes;
-    bool beside = (uintptr_t)value->mv_data < page || (uintptr_t)value->mv_data >= end;
+    bool beside =
+        value->mv_size > 0 && ((uintptr_t)value->mv_data < page || (uintptr_t)value->mv_data >= end);
 
     if (at + key->mv_size > end || (!beside && (uintptr_t)value->mv_data + value->mv_size > end)) {
         return false;
     }
     touch(key);
     touch(value);
-    probe->leaves += page != probe->page;
-    probe->page = page;
+    if (page != probe->page) {
+        if (!leave_page(probe)) {
+            return false;
+        }
+        probe->leaves++;
+        probe->page = page;
+    }
+    probe->rows++;
+    probe->row_bytes += bytes_of_row(key->mv_size, beside ? sizeof(size_t) : value->mv_size);
     return is_in_place(probe, key->mv_data) && (!beside || is_in_place(probe, value->mv_data));
 }
 
-/* All rows one after the other, for as long as there is time. MDB_CORRUPTED: they are other than their table says, or on other pages. */
+/* True if the way from the root leads to this row: a key on a page above it that is not as it was leads past it, and a walk from one row to
+ * the next does not show that. */
+static bool
+is_led_to(MDB_cursor *cursor, const MDB_val *key, const MDB_val *value)
+{
+    MDB_cursor *way = NULL; /* one that was on the page already would not begin at the root */
+    MDB_val name = *key;
+    MDB_val found;
+
+    int rc = mdb_cursor_open(mdb_cursor_txn(cursor), mdb_cursor_dbi(cursor), &way);
+    if (rc == MDB_SUCCESS) {
+        rc = mdb_cursor_get(way, &name, &found, MDB_SET_KEY);
+    }
+    mdb_cursor_close(way);
+    return rc == MDB_SUCCESS && found.mv_data == value->mv_data;
+}
+
+/* LMDB's own table of free pages, the first that it has, is in the order of numbers, each other in that of bytes. */
+static bool
+is_before(MDB_dbi dbi, const MDB_val *a, const MDB_val *b)
+{
+    size_t numbers[2];
+
+    if (dbi != FREE_DBI) {
+        return span_compare(span_of_val(a), span_of_val(b)) < 0;
+    }
+    if (a->mv_size != sizeof numbers[0] || b->mv_size != sizeof numbers[1]) {
+        return false;
+    }
+    memcpy(&numbers[0], a->mv_data, sizeof numbers[0]);
+    memcpy(&numbers[1], b->mv_data, sizeof numbers[1]);
+    return numbers[0] < numbers[1];
+}
+
+/* All rows one after the other, for as long as there is time; the ways to the first and the last of each page. MDB_CORRUPTED: they are other
+ * than their table says, not in order, or on other pages. */
 static int
 probe_rows(MDB_cursor *cursor, const MDB_stat *stat, struct probe *probe)
 {
+    MDB_val last_key = { 0, NULL };
+    MDB_val last_value = { 0, NULL };
     size_t count = 0;
     MDB_val value;
     MDB_val key;
 
     int rc = mdb_cursor_get(cursor, &key, &value, MDB_LAST);
     if (rc == MDB_SUCCESS) {
+        begin_tree(probe);
         rc = probe_row(probe, &key, &value) ? mdb_cursor_get(cursor, &key, &value, MDB_FIRST) : MDB_CORRUPTED;
     }
-    probe->page = 0;
-    probe->leaves = 0;
+    begin_tree(probe);
     while (rc == MDB_SUCCESS && world_steady_ms(probe->world) < probe->until_ms) {
         uintptr_t met = probe->page;
+        bool good = (count == 0 || is_before(mdb_cursor_dbi(cursor), &last_key, &key)) &&
+                    probe_row(probe, &key, &value);
 
+        if (good && probe->page != met) {
+            good = take_page(probe, (probe->page - probe->map) / probe->page_bytes) &&
+                   (count == 0 || is_led_to(cursor, &last_key, &last_value)) &&
+                   is_led_to(cursor, &key, &value);
+        }
         count++;
-        bool good = probe_row(probe, &key, &value) &&
-                    (probe->page == met || take_page(probe, (probe->page - probe->map) / probe->page_bytes));
+        last_key = key;
+        last_value = value;
         rc = good ? mdb_cursor_get(cursor, &key, &value, MDB_NEXT) : MDB_CORRUPTED;
     }
     if (rc == MDB_NOTFOUND) {
-        rc = count == stat->ms_entries && probe->leaves == stat->ms_leaf_pages ? MDB_SUCCESS : MDB_CORRUPTED;
+        bool good = leave_page(probe) && (count == 0 || is_led_to(cursor, &last_key, &last_value)) &&
+                    count == stat->ms_entries && probe->leaves == stat->ms_leaf_pages;
+        rc = good ? MDB_SUCCESS : MDB_CORRUPTED;
     }
     return rc;
 }
 
 static int
-probe_table(MDB_txn *txn, const char *name, struct probe *probe)
+probe_dbi(MDB_txn *txn, MDB_dbi dbi, struct probe *probe)
 {
     MDB_cursor *cursor = NULL;
     MDB_stat stat;
-    MDB_dbi dbi;
 
-    int rc = open_dbi(txn, name, 0, &dbi);
-    if (rc == MDB_SUCCESS) {
-        rc = mdb_stat(txn, dbi, &stat);
-    }
+    int rc = mdb_stat(txn, dbi, &stat);
     if (rc == MDB_SUCCESS) {
         rc = mdb_cursor_open(txn, dbi, &cursor);
     }
-    if (rc != MDB_SUCCESS) {
-        return rc;
+    if (rc == MDB_SUCCESS) {
+        probe->page_bytes = stat.ms_psize;
+        rc = probe_rows(cursor, &stat, probe);
     }
-    probe->page_bytes = stat.ms_psize;
-    rc = probe_rows(cursor, &stat, probe);
     mdb_cursor_close(cursor);
+    return rc;
+}
+
+/* NULL: the table of tables. */
+static int
+probe_table(MDB_txn *txn, const char *name, struct probe *probe)
+{
+    MDB_dbi dbi;
+
+    int rc = open_dbi(txn, name, 0, &dbi);
+    return rc == MDB_SUCCESS ? probe_dbi(txn, dbi, probe) : rc;
+}
+
+/* Every tree of pages that there is. */
+static int
+probe_all(MDB_txn *txn, enum table_set set, struct probe *probe)
+{
+    int rc = probe_dbi(txn, FREE_DBI, probe);
+
+    if (rc == MDB_SUCCESS) {
+        rc = take_free_pages(txn, probe);
+    }
+    if (rc == MDB_SUCCESS) {
+        rc = probe_table(txn, NULL, probe);
+    }
+    if (rc == MDB_SUCCESS) {
+        rc = probe_table(txn, format_name, probe);
+    }
+    for (size_t n = 0; n < TABLE_COUNT && rc == MDB_SUCCESS; n++) {
+        if (kinds[n].set == set) {
+            rc = probe_table(txn, kinds[n].name, probe);
+        }
+    }
     return rc;
 }
 
@@ -903,12 +1033,7 @@ table_env_probe(const struct table_options *options, uint64_t ms)
 
         probe.page_count = info.me_last_pgno + 1;
         probe.taken = calloc(probe.page_count / 8 + 1, 1);
-        rc = rc != MDB_SUCCESS ? rc : probe.taken == NULL ? ENOMEM : take_free_pages(txn, &probe);
-        for (size_t n = 0; n < TABLE_COUNT && rc == MDB_SUCCESS; n++) {
-            if (kinds[n].set == env.set) {
-                rc = probe_table(txn, kinds[n].name, &probe);
-            }
-        }
+        rc = rc != MDB_SUCCESS ? rc : probe.taken == NULL ? ENOMEM : probe_all(txn, env.set, &probe);
         free(probe.taken);
         mdb_txn_abort(txn);
         err = rc == MDB_NOTFOUND ? ERR_CORRUPT : err_of(rc);

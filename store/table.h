@@ -90,7 +90,8 @@ struct table_options {
 MUST_CHECK enum err table_env_open(struct table_env **env_out, const struct table_options *options);
 
 /* Walk the pages of an environment as LMDB sees them, for no longer than `ms`, with no key: the way to the first and to the last row of each
- * table, then row by row. Each page is to lie in its place, and none is to be free or met twice. Only in a child process: pages that are
+ * table, LMDB's own among them, then row by row. Each page is to lie in its place, none is to be free or met twice, and each is to be full of
+ * its rows, in order, with a way that leads to them. Only in a child process: pages that are
  * damaged may end it by a signal. ERR_BUSY: a process has it open, and it was not looked at. Other errors as table_env_open.
  * `options->key` is not used. */
 MUST_CHECK enum err table_env_probe(const struct table_options *options, uint64_t ms);

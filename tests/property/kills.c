@@ -49,6 +49,7 @@ enum {
     ON_THEIR_WAY = 3, /* requests to one node */
     SAVES_MAX = 6,    /* of one node between two kills */
     PROOF_EACH = 16,  /* starts */
+    PROBE_MS = 60 * 1000,
     CHANNEL_FD = 3,
     REPORT_FD = 4,
     REST_US_MAX = 30000,
@@ -288,6 +289,24 @@ check_proof(struct replica *replica)
     }
 }
 
+/* What LMDB goes by on its pages is right, however often it was left in the middle of something. */
+static void
+check_pages(const struct test_node *test, const struct world *world)
+{
+    static const char *const names[] = { "main", "keys" };
+    static const enum table_set sets[] = { TABLE_SET_MAIN, TABLE_SET_KEYS };
+    char path[256];
+
+    for (size_t n = 0; n < 2; n++) {
+        (void)snprintf(path, sizeof path, "%s/%s", test->directory, names[n]);
+        enum err err = table_env_probe(
+            &(struct table_options){ .path = path, .set = sets[n], .world = world }, PROBE_MS);
+        if (err != ERR_OK) {
+            fault("the pages of %s: %s", names[n], err_code(err));
+        }
+    }
+}
+
 enum checks { CHECK_NOTHING, CHECK_OWN, CHECK_AND_PROVE, CHECK_THE_END };
 
 static struct replica *
@@ -317,6 +336,9 @@ be_node(size_t self, enum checks checks)
     struct loop *loop = NULL;
 
     real_world_init(&world);
+    if (checks >= CHECK_AND_PROVE) {
+        check_pages(test, &world.world);
+    }
     struct replica *replica = open_replica(test, &world.world);
     report(REPORT_OPEN);
     if (checks != CHECK_NOTHING) {

@@ -186,6 +186,94 @@ START_TEST(i2_a_page_in_the_place_of_another_is_refused)
 }
 END_TEST
 
+/* What LMDB goes by on a page: where its rows lie (their places are a list at its head), how long their keys are, and on a page above others
+ * from which key on each of these begins. */
+enum {
+    PAGE_FLAGS = 10,
+    PAGE_LOWER = 12,
+    PAGE_PLACES = 16,
+    ROW_KEY_SIZE = 6,
+    ROW_KEY = 8,
+    ABOVE = 1,
+    LEAF = 2
+};
+
+static uint16_t
+number_at(const uint8_t *at)
+{
+    uint16_t number;
+
+    memcpy(&number, at, sizeof number);
+    return number;
+}
+
+static bool
+passes_with(size_t which, size_t at, uint8_t changed)
+{
+    uint8_t was = whole[which].data[at];
+
+    whole[which].data[at] = changed;
+    write_file(which, whole[which].data, whole[which].size);
+    whole[which].data[at] = was;
+    return passes(&ken->world.world);
+}
+
+/* Pages that nothing leads to any more are as they were left. */
+static bool
+is_in_use(size_t which, size_t page)
+{
+    static const uint8_t zeros[PAGE_BYTES];
+    struct buf without = { 0 };
+
+    buf_put_span(&without, buf_span(&whole[which]));
+    memcpy(without.data + page, zeros, PAGE_BYTES);
+    write_file(which, without.data, without.size);
+    buf_free(&without);
+    return !passes(&ken->world.world);
+}
+
+START_TEST(i1_a_bit_of_what_a_page_says_of_its_rows_is_refused)
+{
+    size_t leaves = 0;
+    size_t above = 0;
+
+    for (size_t which = 0; which < 2; which++) {
+        for (size_t page = 2 * PAGE_BYTES; page < whole[which].size; page += PAGE_BYTES) {
+            const uint8_t *at = whole[which].data + page;
+            uint16_t rows = (uint16_t)((number_at(at + PAGE_LOWER) - PAGE_PLACES) / 2);
+            size_t last = page + number_at(at + PAGE_PLACES + 2 * (rows - 1));
+
+            if (rows > PAGE_BYTES / 2 || !is_in_use(which, page)) {
+                continue;
+            }
+            if (number_at(at + PAGE_FLAGS) == LEAF && at[8] == 0) {
+                /* One row more or less; a key two bytes longer or shorter; a row that lies elsewhere. */
+                ck_assert(!passes_with(which, page + PAGE_LOWER, (uint8_t)(at[PAGE_LOWER] ^ 2)));
+                ck_assert(!passes_with(which, last + ROW_KEY_SIZE,
+                                       (uint8_t)(whole[which].data[last + ROW_KEY_SIZE] ^ 2)));
+                for (size_t place = PAGE_PLACES; place < PAGE_PLACES + 2U * rows; place++) {
+                    ck_assert(!passes_with(which, page + place, (uint8_t)(at[place] ^ 128)));
+                }
+                leaves++;
+            } else if (number_at(at + PAGE_FLAGS) == ABOVE) {
+                /* Keys above it pass for keys below it; and the other way round. */
+                size_t high = last + ROW_KEY;
+
+                while (whole[which].data[high] == 0) {
+                    high++;
+                }
+                ck_assert(!passes_with(which, last + ROW_KEY, 0xff));
+                ck_assert(!passes_with(which, high, 0));
+                above++;
+            }
+        }
+        mend(which);
+    }
+    ck_assert_uint_gt(leaves, 10);
+    ck_assert_uint_gt(above, 0);
+}
+END_TEST
+
 /* --- the child --- */
 
 static bool
@@ -277,5 +365,6 @@ END_TEST
 
 SUITE_MAIN_WITH("probe", setup, teardown, i2_a_file_that_was_cut_short_is_refused_wherever_it_ends,
                 i2_another_file_in_its_place_is_refused, i2_a_page_in_the_place_of_another_is_refused,
+                i1_a_bit_of_what_a_page_says_of_its_rows_is_refused,
                 i2_what_ends_the_child_is_told_and_ends_nobody_else, i2_a_child_that_comes_to_no_end_is_ended,
                 i2_the_child_is_in_its_sandbox)
