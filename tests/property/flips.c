@@ -4,9 +4,9 @@
  * VIGIL_FLIPS=N tries so many more of each kind. */
 #include "store/base/log.h"
 #include "store/index.h"
-#include "store/proof.h"
 #include "sync/scrub.h"
 #include "tests/support/check.h"
+#include "tests/support/proving.h"
 #include "tests/support/saves.h"
 #include "tests/support/silent.h"
 
@@ -248,18 +248,6 @@ read_all(struct replica *replica, struct answer answers[ANSWERS_MAX])
 
 /* --- whether verify finds it --- */
 
-static enum err
-proof_begin(void *self, struct table_txn **main_txn, struct table_txn **keys_txn)
-{
-    return replica_borrow(self, main_txn, keys_txn);
-}
-
-static void
-proof_abandon(void *self, struct table_txn **main_txn, struct table_txn **keys_txn)
-{
-    replica_give_back(self, main_txn, keys_txn);
-}
-
 static void
 count_finding(void *self, enum proof_part part, const char *what)
 {
@@ -274,14 +262,7 @@ verify_finds(struct replica *replica)
 {
     struct proof proof;
     uint64_t findings = 0;
-    enum err err = proof_run(&(struct proof_options){ .self = replica,
-                                                      .begin = proof_begin,
-                                                      .abandon = proof_abandon,
-                                                      .finding = count_finding,
-                                                      .journal = replica_journal(replica),
-                                                      .codebook = replica_codebook(replica),
-                                                      .source = replica_source(replica) },
-                             &proof);
+    enum err err = proving_run(replica, count_finding, NULL, &proof);
 
     for (int part = 0; err == ERR_OK && part < PROOF_PART_COUNT; part++) {
         findings += proof.findings[part];

@@ -10,7 +10,6 @@
 #include "tests/support/silent.h"
 
 #include "store/base/log.h"
-#include "store/proof.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -193,43 +192,6 @@ erase(void)
 
 /* --- what is to be there --- */
 
-static enum err
-proof_begin(void *self, struct table_txn **main_txn, struct table_txn **keys_txn)
-{
-    (void)self;
-    return replica_borrow(ken->replica, main_txn, keys_txn);
-}
-
-static void
-proof_abandon(void *self, struct table_txn **main_txn, struct table_txn **keys_txn)
-{
-    (void)self;
-    replica_give_back(ken->replica, main_txn, keys_txn);
-}
-
-static void
-proof_finding(void *self, enum proof_part part, const char *what)
-{
-    ck_abort_msg("%s: %s: %s", (const char *)self, proof_part_name(part), what);
-}
-
-static void
-prove(char *where)
-{
-    struct proof proof;
-
-    ck_assert_int_eq(proof_run(&(struct proof_options){ .begin = proof_begin,
-                                                        .abandon = proof_abandon,
-                                                        .finding = proof_finding,
-                                                        .self = where,
-                                                        .journal = replica_journal(ken->replica),
-                                                        .codebook = replica_codebook(ken->replica),
-                                                        .source = replica_source(ken->replica) },
-                               &proof),
-                     ERR_OK);
-    ck_assert_uint_gt(proof.checked[PROOF_RECORDS], 0);
-}
-
 /* Was `fact` overtaken by a later one of the same record? Then either may show, for the later one may be there too. */
 static bool
 is_overtaken(size_t fact)
@@ -292,7 +254,7 @@ start_on(size_t moment, enum recorder_loss loss, bool proved)
     expect(replica_setbacks(ken->replica).incarnations == 0, where, "it takes itself for rolled back");
     go_on();
     if (proved) {
-        prove(where);
+        ck_assert_uint_gt(test_node_prove(ken, where).checked[PROOF_RECORDS], 0);
     }
     struct ident made = save(NULL, "P-29");
     expect(shows(&made, "P-29"), where, "it does not go on");

@@ -1,7 +1,7 @@
 #include "tests/sim/sim.h"
 
 #include "store/keys.h"
-#include "store/proof.h"
+#include "tests/support/proving.h"
 
 #include <assert.h>
 #include <dirent.h>
@@ -819,18 +819,6 @@ check_files(struct sim_node *node)
 
 /* --- proof --- */
 
-static enum err
-proof_begin(void *self, struct table_txn **main_txn, struct table_txn **keys_txn)
-{
-    return replica_borrow(((struct sim_node *)self)->replica, main_txn, keys_txn);
-}
-
-static void
-proof_abandon(void *self, struct table_txn **main_txn, struct table_txn **keys_txn)
-{
-    replica_give_back(((struct sim_node *)self)->replica, main_txn, keys_txn);
-}
-
 static void
 proof_finding(void *self, enum proof_part part, const char *what)
 {
@@ -843,14 +831,7 @@ static struct hash
 prove(struct sim_node *node)
 {
     struct proof proof;
-    enum err err = proof_run(&(struct proof_options){ .self = node,
-                                                      .begin = proof_begin,
-                                                      .abandon = proof_abandon,
-                                                      .finding = proof_finding,
-                                                      .journal = replica_journal(node->replica),
-                                                      .codebook = replica_codebook(node->replica),
-                                                      .source = replica_source(node->replica) },
-                             &proof);
+    enum err err = proving_run(node->replica, proof_finding, node, &proof);
 
     if (err != ERR_OK) {
         sim_fail(node->sim, "%s: the proof: %s", node->device->name, err_code(err));

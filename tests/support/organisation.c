@@ -1,4 +1,5 @@
 #include "tests/support/organisation.h"
+#include "tests/support/proving.h"
 
 #include <check.h>
 #include <stdio.h>
@@ -132,6 +133,28 @@ test_node_tend(struct test_node *node)
         more = replica_tend(node->replica);
         ck_assert_int_eq(replica_commit(node->replica), ERR_OK);
     }
+}
+
+static void
+end_test(void *self, enum proof_part part, const char *what)
+{
+    const char *where = self;
+
+    ck_abort_msg("%s: %s: %s", where, proof_part_name(part), what);
+}
+
+struct proof
+test_node_prove(struct test_node *node, const char *where)
+{
+    char words[256];
+    struct proof proof;
+
+    (void)snprintf(words, sizeof words, "%s", where == NULL ? node->request.name : where);
+    enum err err = proving_run(node->replica, end_test, words, &proof);
+    if (err != ERR_OK) {
+        ck_abort_msg("%s: it cannot be gone through: %s", words, err_code(err));
+    }
+    return proof;
 }
 
 void

@@ -10,6 +10,7 @@
  */
 #pragma once
 
+#include "store/proof.h"
 #include "sync/ceremony.h"
 #include "sync/replica.h"
 #include "tests/support/world.h"
@@ -80,6 +81,9 @@ void test_node_close(struct test_node *node);
 
 /* Run replica_tend in turns until it has nothing to do. */
 void test_node_tend(struct test_node *node);
+
+/* Check all that it holds, between turns: what is found ends the test, in words that say `where`; NULL: at this node. */
+struct proof test_node_prove(struct test_node *node, const char *where);
 
 /* The compartment of an office, by enum own_compartment. */
 struct ident test_compartment(struct test_node *node, const char *code, int own);

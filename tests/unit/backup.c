@@ -2,7 +2,6 @@
 #include "store/base/cbor.h"
 #include "store/base/log.h"
 #include "store/keys.h"
-#include "store/proof.h"
 #include "store/shelf.h"
 #include "sync/restore.h"
 #include "sync/restore_files.h"
@@ -182,46 +181,9 @@ expect_same_digests(struct test_node *a, struct test_node *b)
 }
 
 static void
-count_finding(void *self, enum proof_part part, const char *what)
-{
-    (void)part;
-    ck_abort_msg("%s", what);
-    (*(uint64_t *)self)++;
-}
-
-static struct test_node *proven;
-
-static enum err
-proof_begin(void *self, struct table_txn **main_txn, struct table_txn **keys_txn)
-{
-    (void)self;
-    return replica_borrow(proven->replica, main_txn, keys_txn);
-}
-
-static void
-proof_abandon(void *self, struct table_txn **main_txn, struct table_txn **keys_txn)
-{
-    (void)self;
-    replica_give_back(proven->replica, main_txn, keys_txn);
-}
-
-static void
 expect_proven(struct test_node *node)
 {
-    struct proof proof;
-    uint64_t findings = 0;
-    const struct proof_options options = { .self = &findings,
-                                           .begin = proof_begin,
-                                           .abandon = proof_abandon,
-                                           .finding = count_finding,
-                                           .journal = replica_journal(node->replica),
-                                           .codebook = replica_codebook(node->replica),
-                                           .source = replica_source(node->replica) };
-
-    proven = node;
-    ck_assert_int_eq(proof_run(&options, &proof), ERR_OK);
-    ck_assert_uint_gt(proof.checked[PROOF_LOGS], 0);
-    ck_assert_uint_eq(findings, 0);
+    ck_assert_uint_gt(test_node_prove(node, NULL).checked[PROOF_LOGS], 0);
 }
 
 /* --- backups in memory --- */

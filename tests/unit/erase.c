@@ -3,7 +3,6 @@
 #include "store/base/cbor.h"
 #include "store/base/log.h"
 #include "store/keys.h"
-#include "store/proof.h"
 #include "store/shelf.h"
 #include "sync/keyring.h"
 #include "sync/replica_state.h"
@@ -301,41 +300,6 @@ expect_gone(struct test_node *node)
     ck_assert_uint_eq(held.erased, held.all);
 }
 
-static enum err
-proof_begin(void *self, struct table_txn **main_txn, struct table_txn **keys_txn)
-{
-    return replica_borrow(((struct test_node *)self)->replica, main_txn, keys_txn);
-}
-
-static void
-proof_abandon(void *self, struct table_txn **main_txn, struct table_txn **keys_txn)
-{
-    replica_give_back(((struct test_node *)self)->replica, main_txn, keys_txn);
-}
-
-static void
-proof_finding(void *self, enum proof_part part, const char *what)
-{
-    (void)self;
-    ck_abort_msg("%s: %s", proof_part_name(part), what);
-}
-
-static void
-prove(struct test_node *node)
-{
-    struct proof proof;
-
-    ck_assert_int_eq(proof_run(&(struct proof_options){ .self = node,
-                                                        .begin = proof_begin,
-                                                        .abandon = proof_abandon,
-                                                        .finding = proof_finding,
-                                                        .journal = replica_journal(node->replica),
-                                                        .codebook = replica_codebook(node->replica),
-                                                        .source = replica_source(node->replica) },
-                               &proof),
-                     ERR_OK);
-}
-
 /* --- W1 --- */
 
 START_TEST(w1_an_order_destroys_the_record_on_readers_and_on_carriers)
@@ -346,7 +310,7 @@ START_TEST(w1_an_order_destroys_the_record_on_readers_and_on_carriers)
         expect_gone(org.nodes[n]);
         struct held held = held_by(org.nodes[n], &id);
         ck_assert_uint_eq(held.by_order, held.all);
-        prove(org.nodes[n]);
+        (void)test_node_prove(org.nodes[n], NULL);
     }
     /* What was held before is held still, as headers: nobody takes the other for incomplete. */
     ck_assert_uint_ge(held_by(hq, NULL).all, traces.place_count);
@@ -596,7 +560,7 @@ START_TEST(w2_the_keys_are_under_a_fresh_wrapping_key)
     expect_gone(ken);
     saves_pseudonym(ken, &cases, &bystander, "B-2");
     ck_assert(saves_has_pseudonym(ken, &cases, &bystander, "B-2"));
-    prove(ken);
+    (void)test_node_prove(ken, NULL);
 }
 END_TEST
 
@@ -688,8 +652,8 @@ START_TEST(w3_a_node_400_days_away_brings_nothing_back)
     ck_assert_uint_ge(receipt_of(ken, &id, hq).late, 1);
     ck_assert_uint_ge(receipt_of(ken, &id, relay).late, 1);
     ck_assert_uint_eq(receipt_of(ken, &id, away).stage, RECEIPT_DONE);
-    prove(away);
-    prove(hq);
+    (void)test_node_prove(away, NULL);
+    (void)test_node_prove(hq, NULL);
 }
 END_TEST
 
@@ -714,7 +678,7 @@ START_TEST(w3_who_joins_later_is_given_headers_alone)
     ck_assert_uint_eq(receipt.stage, RECEIPT_DONE);
     ck_assert_uint_eq(receipt.erased, 0);
     ck_assert_uint_eq(receipt.late, 0);
-    prove(late);
+    (void)test_node_prove(late, NULL);
 }
 END_TEST
 
@@ -870,11 +834,11 @@ START_TEST(erased_takes_precedence_over_held_and_waiting_and_carried)
     ck_assert_uint_gt(held.all, 0);
     ck_assert_uint_eq(held.by_order, held.all);
     compact(waiting);
-    prove(waiting);
+    (void)test_node_prove(waiting, NULL);
     test_node_exchange(hq, waiting);
     expect_gone(waiting);
-    prove(waiting);
-    prove(ken);
+    (void)test_node_prove(waiting, NULL);
+    (void)test_node_prove(ken, NULL);
 }
 END_TEST
 
@@ -943,8 +907,8 @@ START_TEST(what_is_in_the_name_of_an_erased_record_has_one_standing_everywhere)
     ck_assert_uint_eq(journal_held_count(replica_journal(hq->replica), HELD_RECORD_TAG), 0);
     test_node_exchange(hq, ken);
     ck_assert_int_eq(state_at(ken, &descriptor), STATE_NEEDS_KEY);
-    prove(hq);
-    prove(ken);
+    (void)test_node_prove(hq, NULL);
+    (void)test_node_prove(ken, NULL);
     buf_free(&chunk);
 }
 END_TEST
@@ -1001,7 +965,7 @@ START_TEST(a_key_that_a_cut_left_behind_is_erased_with_the_one_that_was_brought_
     expect_gone(hq);
     expect_gone(relay);
     expect_gone(gva);
-    prove(ken);
+    (void)test_node_prove(ken, NULL);
 
     /* Who hears of the order first and then meets the device that was cut off takes headers alone. */
     struct test_node *late = test_organisation_enrol(&org, "KEN", LEVEL_ADMIN, NULL, 0);
@@ -1022,7 +986,7 @@ START_TEST(a_key_that_a_cut_left_behind_is_erased_with_the_one_that_was_brought_
     test_node_tend(late);
     ck_assert_uint_eq(held_by(late, &id).by_order, held_by(late, NULL).all);
     expect_gone(late);
-    prove(late);
+    (void)test_node_prove(late, NULL);
 }
 END_TEST
 
@@ -1353,7 +1317,7 @@ expect_finished(struct test_node *node, const struct ident *id)
     (void)snprintf(command, sizeof command, "! ls -A '%s' '%s'/* | grep -q new", node->directory,
                    node->directory);
     ck_assert_int_eq(system(command), 0);
-    prove(node);
+    (void)test_node_prove(node, NULL);
 }
 
 /* Until it is gone on with the record is there, gone, or its key alone is: then it is closed, and nobody is told of damage. Gives 1 if it
@@ -1521,7 +1485,7 @@ START_TEST(w7_every_device_that_held_it_says_that_it_is_done)
     struct erase_receipt after = receipt_of(ken, &id, hq);
     ck_assert_mem_eq(&before, &after, sizeof before);
     expect_gone(ken);
-    prove(ken);
+    (void)test_node_prove(ken, NULL);
 }
 END_TEST
 
@@ -1855,7 +1819,7 @@ START_TEST(w2_c1_a_file_goes_with_the_record_that_names_it_on_readers_and_on_car
         }
         ck_assert_uint_eq(marker_count(node->directory, span_text(picture_marker)), 0);
         ck_assert_uint_eq(marker_count(node->directory, span_of(picture.key.key.bytes, KEY_BYTES)), 0);
-        prove(node);
+        (void)test_node_prove(node, NULL);
     }
 }
 END_TEST

@@ -5,7 +5,6 @@
 #include "tests/support/silent.h"
 
 #include "store/base/log.h"
-#include "store/proof.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -161,43 +160,6 @@ teardown(void)
     log_to(NULL, NULL);
 }
 
-static enum err
-proof_begin(void *self, struct table_txn **main_txn, struct table_txn **keys_txn)
-{
-    (void)self;
-    return replica_borrow(ken->replica, main_txn, keys_txn);
-}
-
-static void
-proof_abandon(void *self, struct table_txn **main_txn, struct table_txn **keys_txn)
-{
-    (void)self;
-    replica_give_back(ken->replica, main_txn, keys_txn);
-}
-
-static void
-proof_finding(void *self, enum proof_part part, const char *what)
-{
-    (void)self;
-    ck_abort_msg("%s: %s", proof_part_name(part), what);
-}
-
-static void
-prove(void)
-{
-    struct proof proof;
-
-    ck_assert_int_eq(proof_run(&(struct proof_options){ .begin = proof_begin,
-                                                        .abandon = proof_abandon,
-                                                        .finding = proof_finding,
-                                                        .journal = replica_journal(ken->replica),
-                                                        .codebook = replica_codebook(ken->replica),
-                                                        .source = replica_source(ken->replica) },
-                               &proof),
-                     ERR_OK);
-    ck_assert_uint_ge(proof.checked[PROOF_RECORDS], 20);
-}
-
 /* --- what is asked --- */
 
 static struct ident made; /* the record that ask_new made, or tried to */
@@ -285,7 +247,7 @@ try_one(enum err (*ask)(void), unsigned nth, enum how how, bool for_ever)
     /* As the daemon does: whatever failed, it ends and begins anew. */
     test_node_close(ken);
     ck_assert_msg(open_ken() == ERR_OK, "call %u, way %d: it does not start", nth, (int)how);
-    prove();
+    ck_assert_uint_ge(test_node_prove(ken, NULL).checked[PROOF_RECORDS], 20);
     ck_assert(saves_has(ken, &cases, &person, "pseudonym", "P-17") ||
               saves_has(ken, &cases, &person, "pseudonym", "P-18"));
     if (err == ERR_OK) {

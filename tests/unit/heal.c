@@ -1,5 +1,4 @@
 /* What is damaged on one node comes again from another, is put in its place, and never was a wrong answer. */
-#include "store/proof.h"
 #include "store/shelf.h"
 #include "sync/replica_state.h"
 #include "sync/scrub.h"
@@ -136,41 +135,13 @@ answer_wants(struct test_node *from, struct test_node *to)
     return count;
 }
 
-static enum err
-proof_begin(void *self, struct table_txn **main_txn, struct table_txn **keys_txn)
-{
-    return replica_borrow(((struct test_node *)self)->replica, main_txn, keys_txn);
-}
-
-static void
-proof_abandon(void *self, struct table_txn **main_txn, struct table_txn **keys_txn)
-{
-    replica_give_back(((struct test_node *)self)->replica, main_txn, keys_txn);
-}
-
-static void
-proof_finding(void *self, enum proof_part part, const char *what)
-{
-    (void)self;
-    ck_abort_msg("%s: %s", proof_part_name(part), what);
-}
-
 /* All is as it must be, and as it was. */
 static void
 expect_whole(struct test_node *node)
 {
-    struct proof proof;
     char name[32];
 
-    ck_assert_int_eq(proof_run(&(struct proof_options){ .self = node,
-                                                        .begin = proof_begin,
-                                                        .abandon = proof_abandon,
-                                                        .finding = proof_finding,
-                                                        .journal = replica_journal(node->replica),
-                                                        .codebook = replica_codebook(node->replica),
-                                                        .source = replica_source(node->replica) },
-                               &proof),
-                     ERR_OK);
+    (void)test_node_prove(node, NULL);
     ck_assert_uint_eq(scrub_all(node, false), 0);
     ck_assert_uint_eq(kept(node).noted, 0);
     for (size_t n = 0; n < PERSONS; n++) {

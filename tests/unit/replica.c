@@ -2,7 +2,6 @@
 
 #include "store/base/cbor.h"
 #include "store/base/log.h"
-#include "store/proof.h"
 #include "sync/replica_state.h"
 #include "tests/support/check.h"
 #include "tests/support/saves.h"
@@ -533,44 +532,6 @@ START_TEST(a_hint_that_does_not_count_pulls_nothing)
 }
 END_TEST
 
-/* --- verify and rebuild --- */
-
-static enum err
-proof_begin(void *self, struct table_txn **main_txn, struct table_txn **keys_txn)
-{
-    return replica_borrow(((struct test_node *)self)->replica, main_txn, keys_txn);
-}
-
-static void
-proof_abandon(void *self, struct table_txn **main_txn, struct table_txn **keys_txn)
-{
-    replica_give_back(((struct test_node *)self)->replica, main_txn, keys_txn);
-}
-
-static void
-proof_finding(void *self, enum proof_part part, const char *what)
-{
-    (void)self;
-    ck_abort_msg("%s: %s", proof_part_name(part), what);
-}
-
-static struct proof
-prove(struct test_node *node)
-{
-    struct proof proof;
-
-    ck_assert_int_eq(proof_run(&(struct proof_options){ .self = node,
-                                                        .begin = proof_begin,
-                                                        .abandon = proof_abandon,
-                                                        .finding = proof_finding,
-                                                        .journal = replica_journal(node->replica),
-                                                        .codebook = replica_codebook(node->replica),
-                                                        .source = replica_source(node->replica) },
-                               &proof),
-                     ERR_OK);
-    return proof;
-}
-
 /* --- what a node says of itself with its digests --- */
 
 /* Serve every log of a compartment from its beginning to its tip, as to a peer that has nothing: the first error. */
@@ -740,7 +701,7 @@ START_TEST(a_record_that_was_rebuilt_has_a_place)
     ck_assert_uint_eq(last_record(ken), record_no);
     ck_assert_int_eq(replica_rebuild(ken->replica, NULL, NULL), ERR_OK);
     ck_assert_uint_eq(last_record(ken), 0);
-    (void)prove(ken);
+    (void)test_node_prove(ken, NULL);
     arena_free(&arena);
 }
 END_TEST
@@ -865,7 +826,7 @@ START_TEST(a_turn_signs_every_run_and_its_head)
     ck_assert_uint_ge(seq + 1, SAVES);
     ck_assert_uint_eq(signature_count(txn, log_no), seq / RUN_ENTRIES_MAX + 1);
     replica_end_read(ken->replica, &txn);
-    (void)prove(ken);
+    (void)test_node_prove(ken, NULL);
     test_node_exchange(ken, hq);
     ck_assert_uint_eq(saves_pseudonym_count(hq, &cases, &person), 1);
     ck_assert_mem_eq(saves_digest(ken, &cases), saves_digest(hq, &cases), DIGEST_BYTES);
@@ -886,10 +847,10 @@ START_TEST(a_rebuild_gives_what_was_there_and_the_proof_finds_nothing)
         ck_assert_int_eq(saves_change(ken, &cases, &person, saves_set("person", "pseudonym", "Q")), ERR_OK);
         saves_commit(ken);
     }
-    struct proof before = prove(ken);
+    struct proof before = test_node_prove(ken, NULL);
     ck_assert_uint_eq(before.checked[PROOF_RECORDS], 100);
     ck_assert_int_eq(replica_rebuild(ken->replica, NULL, NULL), ERR_OK);
-    struct proof after = prove(ken);
+    struct proof after = test_node_prove(ken, NULL);
     ck_assert(hash_equal(&before.derived, &after.derived));
     ck_assert(!replica_is_rebuilding(ken->replica));
 }
@@ -920,7 +881,7 @@ START_TEST(a_turn_that_fails_leaves_nothing_behind)
     /* And the node goes on. */
     struct ident next = saves_person(ken, &cases, "another name");
     ck_assert_uint_eq(value_count(ken, &cases, &next, FIELD_KIND), 1);
-    (void)prove(ken);
+    (void)test_node_prove(ken, NULL);
 }
 END_TEST
 
@@ -974,7 +935,7 @@ START_TEST(a_turn_that_did_not_fit_into_the_map_fits_the_next_time)
     }
     ck_assert_int_gt(refused, 0);
     ck_assert_uint_ge(journal_entry_count(replica_journal(ken->replica), &cases), 2 * SAVES);
-    (void)prove(ken);
+    (void)test_node_prove(ken, NULL);
 }
 END_TEST
 
@@ -999,7 +960,7 @@ START_TEST(a_rebuild_that_does_not_fit_into_the_map_fits_the_next_time)
     table_env_stat(ken->replica->main_env, &after);
     ck_assert_uint_gt(after.map_bytes, before.map_bytes);
     ck_assert(!replica_is_rebuilding(ken->replica));
-    (void)prove(ken);
+    (void)test_node_prove(ken, NULL);
 }
 END_TEST
 
