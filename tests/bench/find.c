@@ -1,6 +1,7 @@
 #include "tests/bench/bench.h"
 
 #include "store/search.h"
+#include "tests/support/chance.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -8,15 +9,6 @@
 
 /* Text of a length and spread of words as narratives have: a few words are in every text, most in hardly any. */
 enum { WORDS_A_TEXT = 100, VOCABULARY = 30000, HITS = 10000, ROUNDS = 5 };
-
-static uint64_t
-draw(uint64_t *state)
-{
-    *state += UINT64_C(0x9e3779b97f4a7c15);
-    uint64_t mixed = (*state ^ *state >> 30) * UINT64_C(0xbf58476d1ce4e5b9);
-    mixed = (mixed ^ mixed >> 27) * UINT64_C(0x94d049bb133111eb);
-    return mixed ^ mixed >> 31;
-}
 
 /* Word `n` of one of three scripts, always the same. */
 static void
@@ -38,11 +30,11 @@ put_word(struct buf *text, uint32_t n)
 
 /* Small numbers come often: the cube of an even draw. */
 static void
-make_text(struct buf *text, uint64_t *state)
+make_text(struct buf *text, struct chance *chance)
 {
     buf_clear(text);
     for (int n = 0; n < WORDS_A_TEXT; n++) {
-        double even = (double)(draw(state) >> 11) / (double)(UINT64_C(1) << 53);
+        double even = (double)(chance_next(chance) >> 11) / (double)(UINT64_C(1) << 53);
 
         put_word(text, (uint32_t)(even * even * even * VOCABULARY));
     }
@@ -118,7 +110,7 @@ find_measure(struct bench *bench)
                                                 "a word's beginning", "a phrase" };
     struct search *search = NULL;
     struct buf text = { 0 };
-    uint64_t state = 42;
+    struct chance chance = { 42 };
     uint64_t bytes = 0;
     char what[96];
 
@@ -130,7 +122,7 @@ find_measure(struct bench *bench)
     double processor = bench_processor();
     double start = bench_now();
     for (uint64_t n = 0; n < bench->cases; n++) {
-        make_text(&text, &state);
+        make_text(&text, &chance);
         bytes += text.size;
         if (search_put(search, (uint32_t)n + 1, buf_span(&text), span_of(NULL, 0)) != ERR_OK) {
             bench_fail(bench, "a text was refused");

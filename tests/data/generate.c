@@ -29,6 +29,7 @@
 
 #include "store/codebook.h"
 #include "tests/data/fragments.h"
+#include "tests/support/chance.h"
 
 #define COUNT(array) (sizeof(array) / sizeof *(array))
 
@@ -59,9 +60,9 @@ struct country {
 };
 
 struct generator {
-    uint64_t state;
-    uint64_t edit_state; /* of chance for edits, so that they change no record */
-    json_t *lists[2];    /* of iso-codes: codes and names are lent from them */
+    struct chance chance;
+    struct chance edit_chance; /* of chance for edits, so that they change no record */
+    json_t *lists[2];          /* of iso-codes: codes and names are lent from them */
     const char *office;
     const char *marker; /* prefix of every strict text; NULL: none */
     const char *window; /* record id of the reporting window; NULL: none is known */
@@ -111,16 +112,11 @@ static void __attribute__((format(printf, 1, 2), noreturn)) die(const char *form
 
 /* --- Chance ----------------------------------------------------------------- */
 
-/* SplitMix64: Steele, Lea and Flood, 2014. C leaves the order of arguments open, so no call
- * draws in more than one of its own. */
+/* C leaves the order of arguments open, so no call draws in more than one of its own. */
 static uint64_t
 next_random(struct generator *generator)
 {
-    generator->state += 0x9e3779b97f4a7c15u;
-    uint64_t z = generator->state;
-    z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9u;
-    z = (z ^ (z >> 27)) * 0x94d049bb133111ebu;
-    return z ^ (z >> 31);
+    return chance_next(&generator->chance);
 }
 
 /* 0 to count - 1. */
@@ -594,10 +590,10 @@ edit_maybe(const struct draft *draft, const struct codebook_field *field, size_t
 static void
 swap_chance(struct generator *generator)
 {
-    uint64_t state = generator->state;
+    struct chance was = generator->chance;
 
-    generator->state = generator->edit_state;
-    generator->edit_state = state;
+    generator->chance = generator->edit_chance;
+    generator->edit_chance = was;
 }
 
 static void
@@ -1618,11 +1614,11 @@ main(int argc, char **argv)
     }
     book = codebook_reprisals();
     /* Offices with one seed write about different things. */
-    generator.state = seed;
+    generator.chance.state = seed;
     for (const char *at = generator.office; *at != '\0'; at++) {
-        generator.state = next_random(&generator) ^ (uint64_t)*at;
+        generator.chance.state = next_random(&generator) ^ (uint64_t)*at;
     }
-    generator.edit_state = next_random(&generator);
+    generator.edit_chance.state = next_random(&generator);
     load_countries(&generator);
     generator.language = office_language(generator.office);
     if (texts) {

@@ -28,7 +28,7 @@ struct end {
 
 static struct end ends[2];
 static uint64_t now_ms;
-static uint64_t seed;
+static struct chance seed;
 static uint64_t written;
 
 static void
@@ -245,7 +245,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
     log_to(no_log, NULL);
     now_ms = 1000;
-    seed = 1;
+    seed.state = 1;
     written = 0;
     open_end(&ends[0], 1);
     open_end(&ends[1], 2);

@@ -5,6 +5,7 @@
 #include "store/base/log.h"
 #include "store/index.h"
 #include "sync/scrub.h"
+#include "tests/support/chance.h"
 #include "tests/support/check.h"
 #include "tests/support/proving.h"
 #include "tests/support/saves.h"
@@ -68,17 +69,7 @@ struct image {
 enum { IMAGE_MAIN, IMAGE_KEYS, IMAGE_ANCHOR, IMAGES };
 static struct image images[IMAGES];
 
-static uint64_t random_state;
-
-static uint64_t
-draw(uint64_t bound)
-{
-    random_state += UINT64_C(0x9e3779b97f4a7c15);
-    uint64_t z = random_state;
-    z = (z ^ z >> 30) * UINT64_C(0xbf58476d1ce4e5b9);
-    z = (z ^ z >> 27) * UINT64_C(0x94d049bb133111eb);
-    return (z ^ z >> 31) % bound;
-}
+static struct chance chance; /* what is damaged */
 
 /* --- what readers get --- */
 
@@ -406,8 +397,8 @@ draw_written(const struct image *image)
     size_t at;
 
     do {
-        at = draw(image->bytes.size);
-    } while (image->bytes.data[at] == 0 && draw(8) != 0);
+        at = chance_below(&chance, image->bytes.size);
+    } while (image->bytes.data[at] == 0 && !chance_one_in(&chance, 8));
     return at;
 }
 
@@ -446,7 +437,7 @@ damage(const struct image *image, enum damage kind, uint8_t *data)
     case DAMAGE_BIT:
     case DAMAGES:
     default:
-        data[at] ^= (uint8_t)(1U << draw(8));
+        data[at] ^= (uint8_t)(1U << chance_below(&chance, 8));
         break;
     }
 }
@@ -537,7 +528,7 @@ try_some(const struct image *image, enum damage kind, size_t tries, struct share
     spoiled.bytes.data = malloc(image->bytes.size);
     while (shared->next < tries) {
         /* The same damage for the same number, whoever tries it. */
-        random_state = UINT64_C(1000003) * shared->next + 31 * (uint64_t)kind + image->bytes.size;
+        chance.state = UINT64_C(1000003) * shared->next + 31 * (uint64_t)kind + image->bytes.size;
         shared->next++;
         limit_seconds(SECONDS_MAX);
         memcpy(spoiled.bytes.data, image->bytes.data, image->bytes.size);

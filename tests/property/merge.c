@@ -1,4 +1,5 @@
 /* The merge of store/record.c over real tables against tests/support/model.c, which computes views by definition. */
+#include "tests/support/chance.h"
 #include "tests/support/check.h"
 #include "tests/support/model.h"
 #include "tests/support/records.h"
@@ -15,16 +16,12 @@ enum {
 };
 
 /* A number from 0 to n - 1: the same in every run. */
-static uint64_t random_state;
+static struct chance chance;
 
 static uint32_t
 draw(uint32_t n)
 {
-    random_state += UINT64_C(0x9e3779b97f4a7c15);
-    uint64_t z = random_state;
-    z = (z ^ z >> 30) * UINT64_C(0xbf58476d1ce4e5b9);
-    z = (z ^ z >> 27) * UINT64_C(0x94d049bb133111eb);
-    return (uint32_t)((z ^ z >> 31) % n);
+    return (uint32_t)chance_below(&chance, n);
 }
 
 static void
@@ -193,7 +190,7 @@ make_entry(void)
 static void
 make_world(uint64_t seed)
 {
-    random_state = seed;
+    chance.state = seed;
     made = calloc(ENTRIES_MAX, sizeof *made);
     writers = calloc(WRITERS, sizeof *writers);
     ck_assert(made != NULL && writers != NULL);

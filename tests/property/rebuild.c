@@ -2,6 +2,7 @@
  * that edit one another's records, and after the process that wrote them was killed. */
 #include "store/base/cbor.h"
 #include "store/base/log.h"
+#include "tests/support/chance.h"
 #include "tests/support/check.h"
 #include "tests/support/organisation.h"
 #include "tests/support/silent.h"
@@ -39,17 +40,13 @@ static struct ident records[RECORDS];
 static uint32_t kinds[RECORDS];
 static size_t op_count;
 static size_t conflict_count;
-static uint64_t random_state;
+static struct chance chance;
 
 /* A number from 0 to n - 1: the same in every run. */
 static uint32_t
 draw(size_t n)
 {
-    random_state += UINT64_C(0x9e3779b97f4a7c15);
-    uint64_t z = random_state;
-    z = (z ^ z >> 30) * UINT64_C(0xbf58476d1ce4e5b9);
-    z = (z ^ z >> 27) * UINT64_C(0x94d049bb133111eb);
-    return (uint32_t)((z ^ z >> 31) % n);
+    return (uint32_t)chance_below(&chance, n);
 }
 
 /* --- what people save ---------------------------------------------------------- */
@@ -219,7 +216,7 @@ static void
 set_up(void)
 {
     log_to(silent, NULL);
-    random_state = 7;
+    chance.state = 7;
     op_count = 0;
     conflict_count = 0;
     test_organisation_init(&org, 21);
@@ -392,7 +389,7 @@ START_TEST(every_table_is_the_same_after_a_rebuild_that_follows_a_kill)
     for (size_t n = 0; n < sizeof turns / sizeof turns[0]; n++) {
         uint64_t entries = journal_place_last(replica_journal(ken->replica));
 
-        random_state += n;
+        chance.state += n;
         kill_after(turns[n], save_until_killed);
         ck_assert_uint_gt(journal_place_last(replica_journal(ken->replica)), entries);
         all_rows(ken, before);

@@ -6,16 +6,6 @@
 
 static const size_t NO_PARENT = SIZE_MAX;
 
-uint64_t
-holding_random(uint64_t *state)
-{
-    uint64_t mixed = *state += 0x9e3779b97f4a7c15u;
-
-    mixed = (mixed ^ mixed >> 30) * 0xbf58476d1ce4e5b9u;
-    mixed = (mixed ^ mixed >> 27) * 0x94d049bb133111ebu;
-    return mixed ^ mixed >> 31;
-}
-
 static struct ident
 ident_of(uint8_t name)
 {
@@ -989,7 +979,7 @@ holding_log(struct gossip_log *log, const struct key_pair *author, uint8_t name,
 
 static void
 write_after(struct holding *holding, const struct key_pair *author, const struct gossip_log *log,
-            size_t parent, uint32_t payload_bytes, uint64_t *random)
+            size_t parent, uint32_t payload_bytes, struct chance *chance)
 {
     struct held_log *held = holding_find(holding, &log->log_id);
     uint8_t *payload = calloc(1, payload_bytes);
@@ -1004,9 +994,9 @@ write_after(struct holding *holding, const struct key_pair *author, const struct
         entry.prev = held->entries[parent].entry.id;
     }
     for (uint32_t n = 0; n < payload_bytes; n++) {
-        payload[n] = (uint8_t)holding_random(random);
+        payload[n] = (uint8_t)chance_next(chance);
     }
-    bytes_write_u64(entry.salt, holding_random(random));
+    bytes_write_u64(entry.salt, chance_next(chance));
     entry.payload = span_of(payload, payload_bytes);
     entry_hash_payload(&entry.payload_hash, entry.payload);
     entry_identify(&entry, &log->log_id);
@@ -1019,7 +1009,7 @@ write_after(struct holding *holding, const struct key_pair *author, const struct
 
 uint64_t
 holding_write(struct holding *holding, const struct key_pair *author, const struct gossip_log *log,
-              uint32_t payload_bytes, uint64_t *random)
+              uint32_t payload_bytes, struct chance *chance)
 {
     const struct held_log *held = holding_find(holding, &log->log_id);
     size_t parent = NO_PARENT;
@@ -1030,19 +1020,19 @@ holding_write(struct holding *holding, const struct key_pair *author, const stru
         }
     }
     uint64_t seq = parent == NO_PARENT ? 0 : held->entries[parent].entry.seq + 1;
-    write_after(holding, author, log, parent, payload_bytes, random);
+    write_after(holding, author, log, parent, payload_bytes, chance);
     return seq;
 }
 
 void
 holding_fork(struct holding *holding, const struct key_pair *author, const struct gossip_log *log,
-             uint64_t parent_seq, uint32_t payload_bytes, uint64_t *random)
+             uint64_t parent_seq, uint32_t payload_bytes, struct chance *chance)
 {
     const struct held_log *held = holding_find(holding, &log->log_id);
     size_t parent = parent_seq == UINT64_MAX ? NO_PARENT : find_entry(held, parent_seq, NULL);
 
     assert(parent_seq == UINT64_MAX || parent != NO_PARENT);
-    write_after(holding, author, log, parent, payload_bytes, random);
+    write_after(holding, author, log, parent, payload_bytes, chance);
 }
 
 void

@@ -8,6 +8,7 @@
 
 #include "sync/gossip.h"
 #include "sync/update.h"
+#include "tests/support/chance.h"
 
 enum {
     HOLDING_PARTS_MAX = 8,
@@ -126,11 +127,11 @@ void holding_log(struct gossip_log *log_out, const struct key_pair *author, uint
 
 /* Write the next entry after the log's highest seq; gives its seq. */
 uint64_t holding_write(struct holding *holding, const struct key_pair *author, const struct gossip_log *log,
-                       uint32_t payload_bytes, uint64_t *random);
+                       uint32_t payload_bytes, struct chance *chance);
 
 /* Write an entry after `parent_seq` (the first of that seq): a fork, if that has a child. UINT64_MAX: at seq 0. */
 void holding_fork(struct holding *holding, const struct key_pair *author, const struct gossip_log *log,
-                  uint64_t parent_seq, uint32_t payload_bytes, uint64_t *random);
+                  uint64_t parent_seq, uint32_t payload_bytes, struct chance *chance);
 
 /* End the logs of an author before `next`: what lies beyond is in no frontier, and only admins are given it. */
 void holding_cut(struct holding *holding, const struct key_pair *author, uint64_t next);
@@ -160,6 +161,3 @@ bool holding_has_file(const struct holding *holding, uint8_t number);
 
 /* All entries, and whether each has its payload. */
 size_t holding_entries(const struct holding *holding, size_t *without_payload_out);
-
-/* A generator with a seed: splitmix64. */
-uint64_t holding_random(uint64_t *state);

@@ -64,7 +64,7 @@ static uint32_t node_count;
 static struct cable cables[CABLES_MAX];
 static uint32_t cable_count;
 static uint64_t now_ms;
-static uint64_t seed;
+static struct chance seed;
 static size_t pipe_bytes_max;
 static struct sniffed *sniffed;
 static size_t sniffed_count;
@@ -106,7 +106,7 @@ draw(void *self, void *out, size_t size)
 {
     (void)self;
     for (size_t n = 0; n < size; n++) {
-        ((uint8_t *)out)[n] = (uint8_t)holding_random(&seed);
+        ((uint8_t *)out)[n] = (uint8_t)chance_next(&seed);
     }
 }
 
@@ -543,7 +543,7 @@ set_up(void)
 {
     log_to(no_log, NULL);
     now_ms = 1000;
-    seed = 42;
+    seed.state = 42;
     pipe_bytes_max = 4 << 20;
     node_count = 0;
     cable_count = 0;
@@ -592,13 +592,13 @@ two_nodes(void)
 static void
 same_on_both(uint8_t part, uint8_t lane, size_t count)
 {
-    uint64_t before = seed;
+    struct chance before = seed;
 
     write_entries(0, 0, part, lane, count, 60);
-    uint64_t after = seed;
+    struct chance after = seed;
     seed = before;
     write_entries(0, 1, part, lane, count, 60);
-    ck_assert_uint_eq(seed, after);
+    ck_assert_uint_eq(seed.state, after.state);
 }
 
 /* --- bytes --- */
@@ -933,7 +933,7 @@ START_TEST(what_came_from_elsewhere_is_announced_no_more)
     connect_nodes(0, 1);
     run(30 * 1000, NULL);
     nodes[1].holding.full = true;
-    uint64_t at = seed;
+    struct chance at = seed;
     write_own(0, CASES, LANE_NORMAL, 6000);
     run(5 * 1000, NULL);
     ck_assert_uint_eq(first_of(FRAME_ANNOUNCE)->entries, 6000);
@@ -1329,7 +1329,7 @@ END_TEST
 START_TEST(a_fork_above_a_fork_is_found_below_both)
 {
     struct gossip_log log;
-    uint64_t before;
+    struct chance before;
 
     two_nodes();
     add_node();
@@ -2140,8 +2140,8 @@ static void
 random_write(uint32_t node)
 {
     static const uint8_t parts[] = { CONTROL, CASES, OTHER };
-    uint8_t part = parts[holding_random(&seed) % 3];
-    uint8_t lane = (uint8_t)(holding_random(&seed) % LANE_COUNT);
+    uint8_t part = parts[chance_below(&seed, 3)];
+    uint8_t lane = (uint8_t)chance_below(&seed, LANE_COUNT);
     struct gossip_log log;
 
     if (holding_part(&nodes[node].holding, part) == NULL) {
@@ -2149,14 +2149,14 @@ random_write(uint32_t node)
     }
     holding_log(&log, &nodes[node].author, part, lane);
     struct held_log *held = holding_find(&nodes[node].holding, &log.log_id);
-    if (held != NULL && holding_random(&seed) % 12 == 0) {
-        uint64_t parent = holding_random(&seed) % held->count;
+    if (held != NULL && chance_one_in(&seed, 12)) {
+        uint64_t parent = chance_below(&seed, held->count);
         holding_fork(&nodes[node].holding, &nodes[node].author, &log, held->entries[parent].entry.seq, 40,
                      &seed);
     } else {
-        uint64_t count = 1 + holding_random(&seed) % (holding_random(&seed) % 10 == 0 ? 150 : 8);
+        uint64_t count = 1 + chance_next(&seed) % (chance_one_in(&seed, 10) ? 150 : 8);
         for (uint64_t n = 0; n < count; n++) {
-            uint32_t bytes = holding_random(&seed) % 50 == 0 ? 20000 : 40;
+            uint32_t bytes = chance_one_in(&seed, 50) ? 20000 : 40;
             holding_write(&nodes[node].holding, &nodes[node].author, &log, bytes, &seed);
         }
     }
@@ -2172,7 +2172,7 @@ random_theft(uint32_t node)
     if (holding->log_count == 0) {
         return;
     }
-    struct held_log *held = holding->logs[holding_random(&seed) % holding->log_count];
+    struct held_log *held = holding->logs[chance_below(&seed, holding->log_count)];
     struct gossip_log log = held->log;
     for (uint32_t n = 0; n < node_count; n++) {
         if (memcmp(nodes[n].author.public_key, log.descriptor.sign_pk, SIGN_PK_BYTES) == 0) {
@@ -2186,21 +2186,21 @@ random_theft(uint32_t node)
  * refused for a while, links without room. When all is plugged in and let be: equal, and then silence. */
 START_TEST(u1_whatever_happens_they_become_equal_and_then_silent)
 {
-    seed = 1000 + (uint64_t)_i;
-    uint32_t count = 2 + (uint32_t)(holding_random(&seed) % 4);
+    seed.state = 1000 + (uint64_t)_i;
+    uint32_t count = 2 + (uint32_t)chance_below(&seed, 4);
     for (uint32_t n = 0; n < count; n++) {
         static const uint32_t credits[] = { 65536, 262144 };
-        add_node_with(PROFILE_LAN, credits[holding_random(&seed) % 2]);
+        add_node_with(PROFILE_LAN, credits[chance_below(&seed, 2)]);
     }
     /* A tree, so that all are connected; the first two and the last share everything, one in the middle may lack OTHER. */
     for (uint32_t n = 1; n < count; n++) {
-        uint32_t to = (uint32_t)(holding_random(&seed) % n);
+        uint32_t to = (uint32_t)chance_below(&seed, n);
         share(n, to, CONTROL);
         share(n, to, CASES);
         if (to == 0) {
             share(n, to, OTHER);
         }
-        if (holding_random(&seed) % 2 == 0) {
+        if (chance_one_in(&seed, 2)) {
             connect_nodes(n, to);
         } else {
             connect_nodes(to, n);
@@ -2213,11 +2213,11 @@ START_TEST(u1_whatever_happens_they_become_equal_and_then_silent)
             connect_nodes(1, count - 1);
         }
     }
-    pipe_bytes_max = holding_random(&seed) % 3 == 0 ? 1 : 200000;
+    pipe_bytes_max = chance_one_in(&seed, 3) ? 1 : 200000;
     for (uint32_t step = 0; step < 150; step++) {
-        uint32_t node = (uint32_t)(holding_random(&seed) % count);
-        uint32_t cable = (uint32_t)(holding_random(&seed) % cable_count);
-        switch (holding_random(&seed) % 16) {
+        uint32_t node = (uint32_t)chance_below(&seed, count);
+        uint32_t cable = (uint32_t)chance_below(&seed, cable_count);
+        switch (chance_below(&seed, 16)) {
         case 0:
             if (cables[cable].up) {
                 pull_out(cable);
@@ -2230,10 +2230,10 @@ START_TEST(u1_whatever_happens_they_become_equal_and_then_silent)
             }
             break;
         case 3:
-            flip_chunk = 1 + (uint32_t)(holding_random(&seed) % 3);
+            flip_chunk = 1 + (uint32_t)chance_below(&seed, 3);
             break;
         case 4:
-            memcpy(nodes[node].holding.refused_author, nodes[holding_random(&seed) % count].author.public_key,
+            memcpy(nodes[node].holding.refused_author, nodes[chance_below(&seed, count)].author.public_key,
                    SIGN_PK_BYTES);
             break;
         case 5:
@@ -2244,18 +2244,18 @@ START_TEST(u1_whatever_happens_they_become_equal_and_then_silent)
             nodes[node].holding.full = !nodes[node].holding.full;
             break;
         case 7:
-            if (holding_random(&seed) % 4 == 0) {
+            if (chance_one_in(&seed, 4)) {
                 random_theft(node);
             }
             break;
         case 8:
-            run(holding_random(&seed) % 20000, NULL);
+            run(chance_below(&seed, 20000), NULL);
             break;
         default:
             random_write(node);
             break;
         }
-        run(holding_random(&seed) % 40, NULL);
+        run(chance_below(&seed, 40), NULL);
     }
     flip_chunk = 0;
     for (uint32_t n = 0; n < count; n++) {

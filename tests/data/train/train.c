@@ -11,6 +11,7 @@
  * is the same for one version of the library; what is in the tree is the truth.
  */
 #include "store/base/cbor.h"
+#include "tests/support/chance.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -47,23 +48,12 @@ static struct language languages[LANGUAGES] = {
     { .name = "ru", .weight = 6, .stop = " " },  { .name = "zh", .weight = 5, .stop = "" },
 };
 
-static uint64_t state = 20250501;
-
-/* SplitMix64. */
-static uint64_t
-draw64(void)
-{
-    uint64_t x = state += UINT64_C(0x9e3779b97f4a7c15);
-
-    x = (x ^ x >> 30) * UINT64_C(0xbf58476d1ce4e5b9);
-    x = (x ^ x >> 27) * UINT64_C(0x94d049bb133111eb);
-    return x ^ x >> 31;
-}
+static struct chance chance = { 20250501 };
 
 static size_t
 draw(size_t below)
 {
-    return (size_t)(draw64() % below);
+    return (size_t)chance_below(&chance, below);
 }
 
 static void
@@ -72,7 +62,7 @@ put_random(struct buf *buf, size_t size)
     uint8_t bytes[16];
 
     for (size_t n = 0; n < size; n++) {
-        bytes[n] = (uint8_t)draw64();
+        bytes[n] = (uint8_t)chance_next(&chance);
     }
     cbor_put_bytes(buf, span_of(bytes, size));
 }
@@ -229,7 +219,7 @@ put_ops(struct buf *payload, const struct language *language)
         put_text(payload, language, 'n', 1 + draw(4));
     } else if (what < 7) { /* a note as an element */
         uint8_t element[8];
-        bytes_write_u64(element, draw64());
+        bytes_write_u64(element, chance_next(&chance));
         cbor_put_array(payload, 2);
         cbor_put_array(payload, 3);
         cbor_put_uint(payload, 2);
@@ -272,7 +262,7 @@ put_payload(struct buf *payload)
         at -= language->weight;
         language++;
     }
-    uint64_t ms = MS_2025 + draw64() % THREE_YEARS_MS;
+    uint64_t ms = MS_2025 + chance_next(&chance) % THREE_YEARS_MS;
     cbor_put_map(payload, 4);
     cbor_put_uint(payload, 0);
     cbor_put_uint(payload, 256);

@@ -1,3 +1,4 @@
+#include "tests/support/chance.h"
 #include "tests/support/disk/recorder.h"
 
 #include "tests/support/check.h"
@@ -523,20 +524,6 @@ recorder_is_step(size_t moment)
     return moment < tape.event_count && tape.events[moment].kind != EVENT_WRITE;
 }
 
-struct dice {
-    uint64_t state;
-};
-
-/* SplitMix64 (Steele et al., OOPSLA 2014). */
-static uint64_t throw(struct dice * dice)
-{
-    uint64_t mix = dice->state += 0x9e3779b97f4a7c15;
-
-    mix = (mix ^ (mix >> 30)) * 0xbf58476d1ce4e5b9;
-    mix = (mix ^ (mix >> 27)) * 0x94d049bb133111eb;
-    return mix ^ (mix >> 31);
-}
-
 static bool
 is_of_names(const struct event *event)
 {
@@ -638,7 +625,7 @@ has_folder(struct name *names, size_t count, const char *path)
 
 /* The names that are there: those that are safe, and the first few of the others. */
 static struct name *
-names_at(size_t moment, enum recorder_loss loss, struct dice *dice, size_t *count_out)
+names_at(size_t moment, enum recorder_loss loss, struct chance *chance, size_t *count_out)
 {
     struct name *names = NULL;
     size_t unsafe = 0;
@@ -650,7 +637,7 @@ names_at(size_t moment, enum recorder_loss loss, struct dice *dice, size_t *coun
     for (size_t n = 0; n <= moment && n < tape.event_count; n++) {
         unsafe += is_of_names(&tape.events[n]) && !is_safe(n, moment);
     }
-    size_t kept = loss == LOSS_ALL ? 0 : loss == LOSS_NONE ? unsafe : throw(dice) % (unsafe + 1);
+    size_t kept = loss == LOSS_ALL ? 0 : loss == LOSS_NONE ? unsafe : chance_below(chance, unsafe + 1);
     for (size_t n = 0; n <= moment && n < tape.event_count; n++) {
         if (!is_of_names(&tape.events[n])) {
             continue;
@@ -680,7 +667,7 @@ resize(struct buf *content, size_t size)
 
 /* Lay those sectors of a write that are kept into a file. */
 static void
-apply_write(struct buf *content, const struct event *event, enum recorder_loss loss, struct dice *dice)
+apply_write(struct buf *content, const struct event *event, enum recorder_loss loss, struct chance *chance)
 {
     size_t at = (size_t)event->at;
     size_t end = at + event->data.size;
@@ -690,7 +677,7 @@ apply_write(struct buf *content, const struct event *event, enum recorder_loss l
         size_t next = whole ? end : (at / SECTOR_BYTES + 1) * SECTOR_BYTES;
 
         next = next < end ? next : end;
-        if (whole || (throw(dice) & 1) != 0) {
+        if (whole || (chance_next(chance) & 1) != 0) {
             if (next > content->size) {
                 resize(content, next);
             }
@@ -701,7 +688,7 @@ apply_write(struct buf *content, const struct event *event, enum recorder_loss l
 }
 
 static void
-content_at(int file, size_t moment, enum recorder_loss loss, struct dice *dice, struct buf *content)
+content_at(int file, size_t moment, enum recorder_loss loss, struct chance *chance, struct buf *content)
 {
     buf_clear(content);
     buf_put_span(content, buf_span(&tape.files[file].base));
@@ -713,9 +700,9 @@ content_at(int file, size_t moment, enum recorder_loss loss, struct dice *dice, 
         }
         bool safe = is_safe(n, moment);
         bool kept = safe || loss == LOSS_NONE || loss == LOSS_SECTORS ||
-                    (loss == LOSS_SOME && (throw(dice) & 1) != 0);
+                    (loss == LOSS_SOME && (chance_next(chance) & 1) != 0);
         if (kept && event->kind == EVENT_WRITE) {
-            apply_write(content, event, safe ? LOSS_NONE : loss, dice);
+            apply_write(content, event, safe ? LOSS_NONE : loss, chance);
         } else if (kept) {
             resize(content, (size_t)event->at);
         }
@@ -750,18 +737,18 @@ store(const char *path, struct span content)
 void
 recorder_image(size_t moment, enum recorder_loss loss, const struct world *world, const char *to)
 {
-    struct dice dice;
+    struct chance chance;
     struct buf content = { 0 };
     size_t count;
     char path[PATH_MAX];
 
     EXPECT(!tape.on);
-    world_random(world, &dice.state, sizeof dice.state);
+    world_random(world, &chance.state, sizeof chance.state);
     if (access(to, F_OK) == 0) {
         EXPECT(nftw(to, remove_one, 16, FTW_DEPTH | FTW_PHYS) == 0);
     }
     EXPECT(mkdir(to, 0700) == 0);
-    struct name *names = names_at(moment, loss, &dice, &count);
+    struct name *names = names_at(moment, loss, &chance, &count);
     for (size_t n = 0; n < count; n++) {
         if (names[n].path == NULL || !has_folder(names, n, names[n].path)) {
             continue;
@@ -770,7 +757,7 @@ recorder_image(size_t moment, enum recorder_loss loss, const struct world *world
         if (names[n].file == FOLDER) {
             EXPECT(mkdir(path, 0700) == 0);
         } else {
-            content_at(names[n].file, moment, loss, &dice, &content);
+            content_at(names[n].file, moment, loss, &chance, &content);
             store(path, buf_span(&content));
         }
     }
