@@ -10,7 +10,6 @@
  * became of them: "silent_made 1000", ... one number a line; `let_in` is of handshakes that were answered with
  * anything but a refusal.
  */
-#include "sync/joining.h"
 #include "tests/support/stranger.h"
 
 #include <errno.h>
@@ -25,7 +24,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { CROWD_MAX = 8192, REQUEST_BYTES_MAX = 16384, TICK_MS = 10 };
+enum { CROWD_MAX = 8192, TICK_MS = 10 };
 
 enum kind {
     SILENT,
@@ -69,23 +68,6 @@ now_ms(void)
 
     (void)clock_gettime(CLOCK_MONOTONIC, &now);
     return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
-}
-
-static bool
-read_request(const char *path, struct request *request_out)
-{
-    struct buf file = { 0 };
-    FILE *from = fopen(path, "r");
-
-    for (int byte; from != NULL && file.size < REQUEST_BYTES_MAX && (byte = fgetc(from)) != EOF;) {
-        buf_put_u8(&file, (uint8_t)byte);
-    }
-    bool good = from != NULL && request_read(buf_span(&file), request_out, NULL) == ERR_OK;
-    if (from != NULL) {
-        (void)fclose(from);
-    }
-    buf_free(&file);
-    return good;
 }
 
 static void
@@ -155,20 +137,11 @@ enter(struct flood *flood, enum kind kind)
     return true;
 }
 
-static bool
-was_refused(const struct stranger *stranger)
-{
-    static const uint8_t error[] = "\4\12\5ERROR\003400";
-    const struct buf *heard = &stranger->heard;
-
-    return heard->size == STRANGER_WELCOME + sizeof error - 1 &&
-           memcmp(heard->data + STRANGER_WELCOME, error, sizeof error - 1) == 0;
-}
-
 static void
 leave(struct flood *flood, size_t index)
 {
     struct visitor *visitor = flood->crowd[index];
+    size_t after;
 
     if (visitor->kind <= GREETS) {
         flood->standing--;
@@ -180,7 +153,7 @@ leave(struct flood *flood, size_t index)
     } else {
         flood->garbage_cut++;
     }
-    if (visitor->kind == WHOLE_HANDSHAKE && was_refused(&visitor->stranger)) {
+    if (visitor->kind == WHOLE_HANDSHAKE && stranger_was_refused(&visitor->stranger, &after) && after == 0) {
         flood->handshakes_refused++;
     } else if (visitor->stranger.heard.size > STRANGER_WELCOME) {
         flood->let_in++;
@@ -261,7 +234,7 @@ main(int argc, char **argv)
     static struct flood flood;
     struct rlimit files;
 
-    if (argc != 5 || crypto_start() != ERR_OK || !read_request(argv[2], &flood.request)) {
+    if (argc != 5 || crypto_start() != ERR_OK || !stranger_read_request(argv[2], &flood.request)) {
         (void)fputs("usage: flood PORT REQUEST SILENT RATE\n", stderr);
         return 2;
     }

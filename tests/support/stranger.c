@@ -5,9 +5,12 @@
 #include <errno.h>
 #include <poll.h>
 #include <sodium.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
+
+enum { REQUEST_BYTES_MAX = 16384 };
 
 enum { COMMAND = 4, LARGE = 2, MORE = 1 };
 
@@ -184,4 +187,33 @@ stranger_send(struct stranger *stranger, struct span bytes, bool more)
     buf_free(&plain);
     buf_free(&body);
     return said;
+}
+
+bool
+stranger_read_request(const char *path, struct request *request_out)
+{
+    struct buf file = { 0 };
+    FILE *from = fopen(path, "r");
+
+    for (int byte; from != NULL && file.size < REQUEST_BYTES_MAX && (byte = fgetc(from)) != EOF;) {
+        buf_put_u8(&file, (uint8_t)byte);
+    }
+    bool good = from != NULL && request_read(buf_span(&file), request_out, NULL) == ERR_OK;
+    if (from != NULL) {
+        (void)fclose(from);
+    }
+    buf_free(&file);
+    return good;
+}
+
+bool
+stranger_was_refused(const struct stranger *stranger, size_t *after_out)
+{
+    static const uint8_t error[] = "\4\12\5ERROR\003400";
+    const struct buf *heard = &stranger->heard;
+    bool refused = heard->size >= STRANGER_WELCOME + sizeof error - 1 &&
+                   memcmp(heard->data + STRANGER_WELCOME, error, sizeof error - 1) == 0;
+
+    *after_out = refused ? heard->size - STRANGER_WELCOME - (sizeof error - 1) : 0;
+    return refused;
 }

@@ -7,7 +7,7 @@
  */
 #pragma once
 
-#include "store/base/bytes.h"
+#include "sync/joining.h"
 
 struct stranger {
     int fd;
@@ -50,3 +50,9 @@ bool stranger_send(struct stranger *stranger, struct span bytes, bool more);
 
 /* Bytes of greeting, WELCOME and READY: what is heard up to and with each of them at least. And of a HELLO. */
 enum { STRANGER_GREETING = 64, STRANGER_WELCOME = 64 + 170, STRANGER_HELLO = 202 };
+
+/* The transport key of the node whose request is in the file at `path`, and more of it. False: there is none. */
+MUST_CHECK bool stranger_read_request(const char *path, struct request *request_out);
+
+/* True if the handshake was refused once the WELCOME had come: the ERROR command of ZMTP with 400. *after_out: how many bytes came behind it. */
+bool stranger_was_refused(const struct stranger *stranger, size_t *after_out);
