@@ -9,6 +9,7 @@
 #include "sync/update.h"
 #include "tests/support/check.h"
 #include "tests/support/bundles.h"
+#include "tests/support/disk/steps.h"
 #include "tests/support/marker.h"
 #include "tests/support/pictures.h"
 #include "tests/support/saves.h"
@@ -18,7 +19,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -1191,52 +1191,17 @@ END_TEST
 
 /* --- W6 --- */
 
-/* LMDB and the vault call these: what the test defines here is what they get. */
-static unsigned dies_at; /* the call that is the process's last */
-
-static void
-maybe_die(void)
-{
-    if (dies_at > 0 && --dies_at == 0) {
-        _exit(9);
-    }
-}
-
-int
-fdatasync(int descriptor)
-{
-    maybe_die();
-    return (int)syscall(SYS_fdatasync, descriptor);
-}
-
-int
-fsync(int descriptor)
-{
-    maybe_die();
-    return (int)syscall(SYS_fsync, descriptor);
-}
-
-int
-renameat(int from_directory, const char *from, int to_directory, const char *to)
-{
-    maybe_die();
-    int rc = (int)syscall(SYS_renameat, from_directory, from, to_directory, to);
-    maybe_die();
-    return rc;
-}
-
-int
-unlinkat(int directory, const char *name, int flags)
-{
-    maybe_die();
-    return (int)syscall(SYS_unlinkat, directory, name, flags);
-}
+static unsigned dies_at; /* the step on the disk that is the process's last */
 
 ssize_t
-pwrite(int descriptor, const void *data, size_t size, off_t offset)
+disk_step(enum disk_step step, size_t size)
 {
-    maybe_die();
-    return syscall(SYS_pwrite64, descriptor, data, size, offset);
+    bool counts = step != DISK_WRITE && step != DISK_WRITE_V && step != DISK_TRUNCATE;
+
+    if (counts && dies_at > 0 && --dies_at == 0) {
+        _exit(9);
+    }
+    return (ssize_t)size;
 }
 
 /* What a node does of itself when an order has come. An error ends it, as it does the daemon. */

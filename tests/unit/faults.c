@@ -1,6 +1,7 @@
 /* Each call by which a node writes to its disk fails in its turn, in each way that disks fail: what was asked is done or refused with
  * one of two errors; after the next start all that was acknowledged is there, whole, and the proof finds nothing. */
 #include "tests/support/check.h"
+#include "tests/support/disk/steps.h"
 #include "tests/support/saves.h"
 #include "tests/support/silent.h"
 
@@ -10,8 +11,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/syscall.h>
-#include <sys/uio.h>
 #include <unistd.h>
 
 /* --- the disk: LMDB, the vault and whoever else writes here calls these --- */
@@ -60,56 +59,23 @@ refused(void)
     return true;
 }
 
-int
-fdatasync(int descriptor)
-{
-    return refused() ? -1 : (int)syscall(SYS_fdatasync, descriptor);
-}
-
-int
-fsync(int descriptor)
-{
-    return refused() ? -1 : (int)syscall(SYS_fsync, descriptor);
-}
-
-int
-ftruncate(int descriptor, off_t size)
-{
-    return refused() ? -1 : (int)syscall(SYS_ftruncate, descriptor, size);
-}
-
-int
-renameat(int from_directory, const char *from, int to_directory, const char *to)
-{
-    return refused() ? -1 : (int)syscall(SYS_renameat, from_directory, from, to_directory, to);
-}
-
 ssize_t
-pwrite(int descriptor, const void *data, size_t size, off_t offset)
+disk_step(enum disk_step step, size_t size)
 {
-    ssize_t may = allowed(size);
-
-    return may < 0 ? -1 : syscall(SYS_pwrite64, descriptor, data, (size_t)may, offset);
-}
-
-ssize_t
-write(int descriptor, const void *data, size_t size)
-{
-    ssize_t may = allowed(size);
-
-    return may < 0 ? -1 : syscall(SYS_write, descriptor, data, (size_t)may);
-}
-
-ssize_t
-writev(int descriptor, const struct iovec *parts, int count)
-{
-    ssize_t may = allowed(parts[0].iov_len);
-
-    if (may < 0) {
-        return -1;
+    switch (step) {
+    case DISK_WRITE_AT:
+    case DISK_WRITE:
+    case DISK_WRITE_V:
+        return allowed(size);
+    case DISK_SYNC:
+    case DISK_TRUNCATE:
+    case DISK_RENAME:
+        return refused() ? -1 : 0;
+    case DISK_RENAMED:
+    case DISK_REMOVE:
+    default:
+        return 0;
     }
-    return (size_t)may < parts[0].iov_len ? syscall(SYS_write, descriptor, parts[0].iov_base, (size_t)may)
-                                          : syscall(SYS_writev, descriptor, parts, count);
 }
 
 /* --- a node --- */

@@ -1,5 +1,6 @@
 /* A file is damaged in a child process: a crafted page may crash LMDB, and a crash is no wrong answer. */
 #include "tests/support/check.h"
+#include "tests/support/disk/steps.h"
 #include "tests/support/world.h"
 
 #include "store/base/log.h"
@@ -18,9 +19,7 @@
 #include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
-#include <sys/syscall.h>
 #include <sys/time.h>
-#include <sys/uio.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -1138,20 +1137,11 @@ END_TEST
 
 /* --- Faults --------------------------------------------------------------- */
 
-/* LMDB and table.c call these: what the test defines here is what they get. */
 static unsigned sync_count;
 static unsigned sync_fails_at;
 static unsigned write_fails_at;
 static int write_errno;
-static unsigned dies_at; /* the call that is the process's last */
-
-static void
-maybe_die(void)
-{
-    if (dies_at > 0 && --dies_at == 0) {
-        _exit(9);
-    }
-}
+static unsigned dies_at; /* the step on the disk that is the process's last */
 
 static bool
 sync_fails(void)
@@ -1162,29 +1152,6 @@ sync_fails(void)
         return true;
     }
     return false;
-}
-
-int
-fdatasync(int descriptor)
-{
-    maybe_die();
-    return sync_fails() ? -1 : (int)syscall(SYS_fdatasync, descriptor);
-}
-
-int
-fsync(int descriptor)
-{
-    maybe_die();
-    return sync_fails() ? -1 : (int)syscall(SYS_fsync, descriptor);
-}
-
-int
-renameat(int from_directory, const char *from, int to_directory, const char *to)
-{
-    maybe_die();
-    int rc = (int)syscall(SYS_renameat, from_directory, from, to_directory, to);
-    maybe_die();
-    return rc;
 }
 
 static bool
@@ -1198,17 +1165,16 @@ write_fails(void)
 }
 
 ssize_t
-pwrite(int descriptor, const void *data, size_t size, off_t offset)
+disk_step(enum disk_step step, size_t size)
 {
-    maybe_die();
-    return write_fails() ? -1 : syscall(SYS_pwrite64, descriptor, data, size, offset);
-}
+    bool syncs = step == DISK_SYNC;
+    bool writes = step == DISK_WRITE_AT || step == DISK_WRITE_V;
+    bool counts = syncs || writes || step == DISK_RENAME || step == DISK_RENAMED;
 
-ssize_t
-writev(int descriptor, const struct iovec *parts, int count)
-{
-    maybe_die();
-    return write_fails() ? -1 : syscall(SYS_writev, descriptor, parts, count);
+    if (counts && dies_at > 0 && --dies_at == 0) {
+        _exit(9);
+    }
+    return (syncs && sync_fails()) || (writes && write_fails()) ? -1 : (ssize_t)size;
 }
 
 START_TEST(every_commit_is_synced)
