@@ -55,6 +55,7 @@ enum {
     REST_US_MAX = 30000,
     SAVE_US_MAX = 5000,
     START_US_MAX = 12000,
+    BEGIN_US_MAX = 3000,
     STUCK_US = 120 * 1000 * 1000,
 };
 
@@ -735,6 +736,13 @@ pump_until(bool (*reached)(size_t self, uint64_t value), size_t self, uint64_t v
 }
 
 static bool
+is_open(size_t self, uint64_t unused)
+{
+    (void)unused;
+    return nodes[self].open;
+}
+
+static bool
 is_ready(size_t self, uint64_t unused)
 {
     (void)unused;
@@ -844,7 +852,12 @@ kill_some(size_t most)
 
         while (chance_one_in(&chance, 3) && kills() < most) {
             start(self, CHECK_NOTHING);
-            pump_for(chance_below(&chance, START_US_MAX));
+            if (chance_one_in(&chance, 2)) {
+                pump_until(is_open, self, 0, "a node does not open");
+                pump_for(chance_below(&chance, BEGIN_US_MAX));
+            } else {
+                pump_for(chance_below(&chance, START_US_MAX));
+            }
             kill_node(self);
         }
         start(self, starts % PROOF_EACH == 0 ? CHECK_AND_PROVE : CHECK_OWN);
@@ -1025,9 +1038,9 @@ START_TEST(i7_whoever_is_killed_whenever_loses_nothing_that_was_acknowledged)
     for (size_t n = 0; n < MOMENTS; n++) {
         ck_assert_uint_gt(killed[n], 0);
     }
-    ck_assert_uint_gt(saved, most);
-    ck_assert_uint_gt(sent_entries, most);
-    ck_assert_uint_gt(kept_entries, most);
+    ck_assert_uint_gt(saved, most / 4);
+    ck_assert_uint_gt(sent_entries, most / 4);
+    ck_assert_uint_gt(kept_entries, most / 4);
 }
 END_TEST
 
