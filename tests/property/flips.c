@@ -330,13 +330,7 @@ setup(void)
     char text[64];
 
     log_to(silent, NULL);
-    test_organisation_init(&org, 83);
-    test_organisation_office(&org, "KEN", false);
-    test_organisation_office(&org, "HQ", true);
-    ken = test_organisation_enrol(&org, "KEN", LEVEL_ADMIN, NULL, 0);
-    hq = test_organisation_enrol(&org, "HQ", LEVEL_ADMIN, NULL, 0);
-    test_node_join(&org, ken);
-    test_node_join(&org, hq);
+    test_organisation_two(&org, 83, &ken, &hq);
     cases = test_compartment(ken, "KEN", OWN_CASES);
     halves[0] = cases;
     halves[1] = test_compartment(ken, "KEN", OWN_PROTECTED);

@@ -219,13 +219,7 @@ set_up(void)
     chance.state = 7;
     op_count = 0;
     conflict_count = 0;
-    test_organisation_init(&org, 21);
-    test_organisation_office(&org, "KEN", false);
-    test_organisation_office(&org, "HQ", true);
-    ken = test_organisation_enrol(&org, "KEN", LEVEL_ADMIN, NULL, 0);
-    hq = test_organisation_enrol(&org, "HQ", LEVEL_ADMIN, NULL, 0);
-    test_node_join(&org, ken);
-    test_node_join(&org, hq);
+    test_organisation_two(&org, 21, &ken, &hq);
     cases = test_compartment(ken, "KEN", OWN_CASES);
     make_records();
     test_node_exchange(ken, hq);

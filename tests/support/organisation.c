@@ -187,6 +187,19 @@ test_node_join(struct test_organisation *org, struct test_node *node)
 }
 
 void
+test_organisation_two(struct test_organisation *org, uint64_t seed, struct test_node **ken_out,
+                      struct test_node **hq_out)
+{
+    test_organisation_init(org, seed);
+    test_organisation_office(org, "KEN", false);
+    test_organisation_office(org, "HQ", true);
+    *ken_out = test_organisation_enrol(org, "KEN", LEVEL_ADMIN, NULL, 0);
+    *hq_out = test_organisation_enrol(org, "HQ", LEVEL_ADMIN, NULL, 0);
+    test_node_join(org, *ken_out);
+    test_node_join(org, *hq_out);
+}
+
+void
 test_node_import(struct test_organisation *org, struct test_node *node)
 {
     struct buf file = { 0 };

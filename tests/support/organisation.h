@@ -66,6 +66,10 @@ void test_node_join(struct test_organisation *org, struct test_node *node);
 /* The same without tending: it has not looked yet at what it owes. */
 void test_node_found(struct test_organisation *org, struct test_node *node);
 
+/* One of two: an office KEN and headquarters HQ, each with a node that has admin and has joined. They have not met yet. */
+void test_organisation_two(struct test_organisation *org, uint64_t seed, struct test_node **ken_out,
+                           struct test_node **hq_out);
+
 /* Import everything that was certified by now, in a turn of its own. */
 void test_node_import(struct test_organisation *org, struct test_node *node);
 

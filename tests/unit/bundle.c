@@ -32,13 +32,7 @@ static void
 setup(void)
 {
     log_to(silent, NULL);
-    test_organisation_init(&org, 47);
-    test_organisation_office(&org, "KEN", false);
-    test_organisation_office(&org, "HQ", true);
-    ken = test_organisation_enrol(&org, "KEN", LEVEL_ADMIN, NULL, 0);
-    hq = test_organisation_enrol(&org, "HQ", LEVEL_ADMIN, NULL, 0);
-    test_node_join(&org, ken);
-    test_node_join(&org, hq);
+    test_organisation_two(&org, 47, &ken, &hq);
     cases = test_compartment(ken, "KEN", OWN_CASES);
     for (int n = 0; n < 4; n++) {
         people[n] = saves_person(ken, &cases, NAME);

@@ -27,13 +27,7 @@ setup(void)
     char name[32];
 
     log_to(silent, NULL);
-    test_organisation_init(&org, 71);
-    test_organisation_office(&org, "KEN", false);
-    test_organisation_office(&org, "HQ", true);
-    ken = test_organisation_enrol(&org, "KEN", LEVEL_ADMIN, NULL, 0);
-    hq = test_organisation_enrol(&org, "HQ", LEVEL_ADMIN, NULL, 0);
-    test_node_join(&org, ken);
-    test_node_join(&org, hq);
+    test_organisation_two(&org, 71, &ken, &hq);
     cases = test_compartment(ken, "KEN", OWN_CASES);
     for (size_t n = 0; n < PERSONS; n++) {
         (void)snprintf(name, sizeof name, "name %zu", n);

@@ -334,13 +334,7 @@ static void
 setup(void)
 {
     log_to(silent, NULL);
-    test_organisation_init(&org, 23);
-    test_organisation_office(&org, "KEN", false);
-    test_organisation_office(&org, "HQ", true);
-    ken = test_organisation_enrol(&org, "KEN", LEVEL_ADMIN, NULL, 0);
-    hq = test_organisation_enrol(&org, "HQ", LEVEL_ADMIN, NULL, 0);
-    test_node_join(&org, ken);
-    test_node_join(&org, hq);
+    test_organisation_two(&org, 23, &ken, &hq);
     for (int round = 0; round < 3; round++) {
         give(ken, hq);
         give(hq, ken);
