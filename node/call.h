@@ -13,6 +13,7 @@
 #include "node/casework/statistics.h"
 #include "node/names.h"
 #include "node/recent.h"
+#include "node/security.h"
 #include "node/serve.h"
 #include "node/value.h"
 #include "sync/bundle_contact.h"
@@ -31,6 +32,7 @@ enum audit_operation {
     AUDIT_SNAPSHOT,
     AUDIT_LINK,
     AUDIT_UNSUPPRESSED,
+    AUDIT_SECURITY,
 };
 
 /* What is worth an event in the audit log. Texts are cut at AUDIT_TEXT_BYTES. */
@@ -174,6 +176,9 @@ void call_filter_words(const struct call *call, char words_out[AUDIT_TEXT_BYTES]
 void audit_gather(struct call *call);
 bool audit_write(struct call *call);
 struct audit_place *call_audit_place(struct call *call);
+/* Write what is due of `security`, in a turn; `all`: no hour is waited for. `call` is nobody's. False: one could not be written, and is
+ * tried again some seconds later: the turn may hold a part of it. */
+MUST_CHECK bool audit_write_security(struct call *call, struct security *security, bool all);
 
 /* The half of a record that `named` is in, whole though it be restricted: for a rule, and never to be shown. As
  * replica_read_in_spite; ERR_IO where the call failed besides. */

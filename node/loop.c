@@ -5,6 +5,7 @@
 #include "node/notify.h"
 #include "node/pulse.h"
 #include "node/recent.h"
+#include "node/security.h"
 #include "node/serve.h"
 #include "node/spawn.h"
 #include "store/base/log.h"
@@ -71,6 +72,7 @@ struct loop {
     uint64_t watchdog_ms;
     struct pulse pulse;
     struct recent *recent;
+    struct security *security;
     struct buf metrics; /* as they were told last */
     uint64_t metrics_ms;
     bool metrics_due;
@@ -417,7 +419,10 @@ tell_death(struct loop *loop)
                     1);
         return;
     }
-    log_event("net-died", "status=%d", status);
+    log_event("net-died", "status=%d what=\"%s\"", status,
+              ending == NET_DOOR_OPEN    ? reason_text(LINK_DOOR_OPEN)
+              : ending == NET_NO_SANDBOX ? "its sandbox could not be set"
+                                         : "it ended by itself, or was killed");
 }
 
 /* Start it again when it died, or when it spoke nonsense. */
@@ -487,20 +492,34 @@ on_up(struct loop *loop, const struct hash *device_id)
     mind_lines(loop);
 }
 
-/* True if a line of the log is due. `count_out` are all since the last one. */
-static bool
-is_to_tell(struct loop *loop, enum link_reason reason, uint64_t count, uint64_t *count_out)
+static void
+tell_untold(struct loop *loop, enum link_reason reason)
 {
     struct untold *untold = &loop->untold[reason];
-    uint64_t now_ms = steady_ms(loop);
+    unsigned long long count = untold->count;
+    const char *text = reason_text(reason);
 
-    untold->count += count;
-    *count_out = untold->count;
-    if (now_ms < untold->next_ms) {
-        return false;
+    *untold = (struct untold){ .next_ms = steady_ms(loop) + TELL_AGAIN_MS };
+    if (reason_is_refusal(reason)) {
+        log_event("door-refused", "count=%llu reason=\"%s\"", count, text);
+    } else if (reason_is_of_security(reason)) {
+        log_event("net-alarm", "count=%llu reason=\"%s\"", count, text);
+    } else {
+        log_event("net-warning", "count=%llu reason=\"%s\"", count, text);
     }
-    *untold = (struct untold){ .next_ms = now_ms + TELL_AGAIN_MS };
-    return true;
+}
+
+/* What net has told, as far as a line of the log is due; `all`: of everything. */
+static void
+tell_all_untold(struct loop *loop, bool all)
+{
+    for (unsigned reason = 0; reason < LINK_REASON_COUNT; reason++) {
+        const struct untold *untold = &loop->untold[reason];
+
+        if (untold->count > 0 && (all || steady_ms(loop) >= untold->next_ms)) {
+            tell_untold(loop, (enum link_reason)reason);
+        }
+    }
 }
 
 /* An attempt to reach a peer failed, and not as the one before. */
@@ -508,11 +527,24 @@ static void
 tell_unreachable(const struct peer *peer, enum link_reason reason)
 {
     bool ours = reason == LINK_HUNG_UP || reason == LINK_OFF_ROSTER || reason == LINK_DUPLICATE ||
-                reason == LINK_KEYS_RENEWED;
+                reason == LINK_KEYS_RENEWED || reason_is_of_security(reason);
 
     if (!ours && peer->state != PEER_UP && strcmp(peer->reason, reason_text(reason)) != 0) {
         log_event("peer-unreachable", "peer=%s why=\"%s\"", hash_short(&peer->device_id).text,
                   reason_text(reason));
+    }
+}
+
+/* A connection was cut off, or was not with that device; an attempt after another that ended so is no news. Who was revoked is no peer
+ * any more when its connection ends. */
+static void
+tell_alarm(const struct loop *loop, const struct hash *device_id, enum link_reason reason)
+{
+    const struct peer *peer = peers_by_device(loop->peers, device_id);
+    bool known = roster_author(replica_roster(loop->options.replica), device_id) != NULL;
+
+    if (known && (peer == NULL || peer->state == PEER_UP || strcmp(peer->reason, reason_text(reason)) != 0)) {
+        log_event("peer-alarm", "peer=%s reason=\"%s\"", hash_short(device_id).text, reason_text(reason));
     }
 }
 
@@ -521,6 +553,9 @@ on_down(struct loop *loop, const struct hash *device_id, enum link_reason reason
 {
     struct peer *peer = peers_by_device(loop->peers, device_id);
 
+    if (reason_is_of_security(reason)) {
+        tell_alarm(loop, device_id, reason);
+    }
     if (peer != NULL) {
         tell_unreachable(peer, reason);
         peer_went(loop, peer, reason_text(reason));
@@ -543,6 +578,7 @@ on_message(struct loop *loop, const struct hash *device_id, struct span bytes)
         loop->status.strays++;
         channel_put_hangup(&loop->channel, device_id);
         if (peer != NULL && peer->state == PEER_UP) {
+            tell_alarm(loop, device_id, LINK_OFF_ROSTER);
             peer_went(loop, peer, reason_text(LINK_OFF_ROSTER));
         }
         return;
@@ -561,7 +597,6 @@ static void
 on_frame(struct loop *loop, const struct channel_frame *frame)
 {
     struct peer *peer;
-    uint64_t count;
 
     switch (frame->type) {
     case CHANNEL_READY:
@@ -590,10 +625,7 @@ on_frame(struct loop *loop, const struct channel_frame *frame)
         break;
     case CHANNEL_REFUSED:
         status_refused(&loop->status, reason_text(frame->reason), frame->count);
-        if (is_to_tell(loop, frame->reason, frame->count, &count)) {
-            log_event("door-refused", "count=%llu reason=\"%s\"", (unsigned long long)count,
-                      reason_text(frame->reason));
-        }
+        loop->untold[frame->reason].count += frame->count;
         break;
     case CHANNEL_SCRAPED:
         loop->metrics_due = true;
@@ -604,10 +636,7 @@ on_frame(struct loop *loop, const struct channel_frame *frame)
         break;
     case CHANNEL_WARN:
         status_warn(&loop->status, reason_text(frame->reason), frame->count);
-        if (is_to_tell(loop, frame->reason, frame->count, &count)) {
-            log_event("net-warning", "count=%llu reason=\"%s\"", (unsigned long long)count,
-                      reason_text(frame->reason));
-        }
+        loop->untold[frame->reason].count += frame->count;
         break;
     default:
         break; /* the decoder lets nothing else through */
@@ -1062,6 +1091,7 @@ work(struct loop *loop)
     if (hour != loop->rights_hour) {
         loop->rights_hour = hour;
         gossip_rights_changed(loop->gossip);
+        security_look(loop->security, loop->options.replica);
     }
     loop->tend_due = loop->tend_due || replica_tend_is_due(loop->options.replica);
     if (pending || tend_is_due(loop) || serve_has_writes(loop->serve) || confirm_is_due(loop) ||
@@ -1237,6 +1267,7 @@ loop_turn(struct loop *loop, uint64_t most)
     }
     serve_take(loop->serve);
     enum err err = work(loop);
+    tell_all_untold(loop, false);
     if (err == ERR_OK) {
         err = rewrite_if_due(loop);
     }
@@ -1339,7 +1370,8 @@ open_parts(struct loop *loop)
                                                      .world = &options->world->world,
                                                      .version = options->version,
                                                      .directory = options->directory,
-                                                     .recent = loop->recent });
+                                                     .recent = loop->recent,
+                                                     .security = loop->security });
     return loop->serve == NULL ? ERR_MEMORY : ERR_OK;
 }
 
@@ -1362,6 +1394,28 @@ tend_first(struct loop *loop)
     return ends_the_node(err) ? err : ERR_OK;
 }
 
+/* How this start is not as it should be. */
+static void
+tell_start(const struct loop *loop)
+{
+    const struct sandbox_state *sandbox = &loop->options.sandbox;
+    uint64_t incarnations = replica_setbacks(loop->options.replica).incarnations;
+
+    if (!sandbox->whole) {
+        log_event("sandbox-incomplete", "mode=%s missing=\"%s\"", sandbox_mode_text(sandbox->mode),
+                  sandbox->missing);
+    }
+    if (!loop->status.memory_locks) {
+        log_event("memory-not-locked", "limit=memlock");
+    }
+    if (loop->restored) {
+        log_event("runs-restored", NULL);
+    }
+    if (incarnations > 0) {
+        log_event("set-back", "incarnations=%llu", (unsigned long long)incarnations);
+    }
+}
+
 enum err
 loop_open(struct loop **loop_out, const struct loop_options *options)
 {
@@ -1373,11 +1427,15 @@ loop_open(struct loop **loop_out, const struct loop_options *options)
     }
     loop->options = *options;
     loop->recent = recent_new(&options->world->world);
-    if (loop->recent == NULL) {
+    loop->security = security_new(&options->world->world, options->directory);
+    if (loop->recent == NULL || loop->security == NULL) {
+        recent_free(&loop->recent);
+        security_free(&loop->security);
         free(loop);
         return ERR_MEMORY;
     }
     log_watch(recent_note, loop->recent);
+    log_witness(security_wants, security_hear, loop->security);
     limit_log(options->config);
     loop->signals = -1;
     loop->tend_due = true;
@@ -1393,6 +1451,7 @@ loop_open(struct loop **loop_out, const struct loop_options *options)
     (void)snprintf(loop->status.sandbox_missing, sizeof loop->status.sandbox_missing, "%s",
                    options->sandbox.missing);
     loop->spawn.starter = options->starter;
+    tell_start(loop);
     enum err err = open_signals(loop);
     if (err == ERR_OK) {
         err = open_parts(loop);
@@ -1435,7 +1494,9 @@ loop_close(struct loop **loop_in)
     spawn_stop(&loop->spawn);
     serve_free(&loop->serve);
     log_watch(NULL, NULL);
+    log_witness(NULL, NULL, NULL);
     recent_free(&loop->recent);
+    security_free(&loop->security);
     buf_free(&loop->metrics);
     api_close(&loop->api);
     gossip_close(&loop->gossip);
@@ -1449,13 +1510,13 @@ loop_close(struct loop **loop_in)
     *loop_in = NULL;
 }
 
-/* Exports that are on their way end here, and the audit log says so. */
+/* Exports that are on their way end here, and the audit log says so, and what was counted since its last note. */
 static enum err
-end_exports(struct loop *loop)
+say_last_words(struct loop *loop)
 {
     struct replica *replica = loop->options.replica;
 
-    if (!serve_is_exporting(loop->serve)) {
+    if (!serve_has_last_words(loop->serve)) {
         return ERR_OK;
     }
     enum err err = replica_begin(replica);
@@ -1472,7 +1533,8 @@ stop(struct loop *loop)
 {
     uint64_t until_ms = steady_ms(loop) + STOP_MS_MAX;
 
-    enum err err = end_exports(loop);
+    tell_all_untold(loop, true);
+    enum err err = say_last_words(loop);
     if (ends_the_node(err)) {
         return err;
     }

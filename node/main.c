@@ -676,13 +676,6 @@ do_run(struct arguments *arguments, struct real_world *world)
     if (!open_node(arguments, &world->world, SANDBOX_STORE, &node, &status)) {
         return status;
     }
-    if (!node.sandbox.whole) {
-        log_event("sandbox-incomplete", "mode=%s missing=\"%s\"", sandbox_mode_text(node.sandbox.mode),
-                  node.sandbox.missing);
-    }
-    if (!crypto_memory_locks()) {
-        log_event("memory-not-locked", "limit=memlock");
-    }
     status = run_loop(&(struct loop_options){ .replica = node.setup.replica,
                                               .world = world,
                                               .config = &node.config,

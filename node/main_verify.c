@@ -222,11 +222,11 @@ print_checked(struct replica *replica, const struct proof *proof)
     }
 }
 
-/* It is kept for vigil doctor; what was found is the same without that. */
+/* It is kept for vigil doctor and for the audit log; what was found is the same without that. */
 static void
-note_verified(struct replica *replica, uint64_t findings)
+note_verified(struct replica *replica, uint64_t found, uint64_t left)
 {
-    enum err err = replica_note_verified(replica, findings);
+    enum err err = replica_note_verified(replica, found, left);
 
     if (err != ERR_OK) {
         (void)fprintf(stderr, "vigild: when this was checked could not be kept: %s\n", err_text(err));
@@ -276,7 +276,7 @@ fail_check(enum err err)
 }
 
 static int
-repair(struct look *found, struct proof *proof)
+repair(struct look *found, uint64_t before, struct proof *proof)
 {
     struct look look = { .replica = found->replica };
     uint64_t findings = 0;
@@ -302,7 +302,7 @@ repair(struct look *found, struct proof *proof)
     if (err != ERR_OK) {
         return fail_check(err);
     }
-    note_verified(look.replica, findings);
+    note_verified(look.replica, before, findings);
     if (findings == 0 && wait == 0 && found->files == 0) {
         (void)printf("no findings\n");
         return STATUS_DONE;
@@ -337,11 +337,11 @@ verify(struct arguments *arguments, struct replica *replica)
     if (findings > 0 && arguments->repair) {
         print_plan(&look);
         if (!arguments->dry_run) {
-            return repair(&look, &proof);
+            return repair(&look, findings, &proof);
         }
     }
     if (!arguments->dry_run) {
-        note_verified(replica, findings);
+        note_verified(replica, findings, findings);
     }
     if (findings > 0) {
         (void)printf("\n%llu findings\n", (unsigned long long)findings);

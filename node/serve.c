@@ -891,6 +891,22 @@ export_is_left(const struct serve *serve, bool all)
            exporting_is_due(serve->exports, serve->options.api, world_steady_ms(serve->options.world), all);
 }
 
+/* Likewise what the node refused or noticed. */
+static bool
+is_to_note(const struct serve *serve, bool all)
+{
+    return replica_roster(serve->options.replica) != NULL && serve->options.security != NULL &&
+           security_is_due(serve->options.security, all);
+}
+
+static void
+security_ended(struct serve *serve, bool good)
+{
+    if (serve->options.security != NULL) {
+        security_turn_ended(serve->options.security, good);
+    }
+}
+
 bool
 serve_has_writes(const struct serve *serve)
 {
@@ -899,7 +915,7 @@ serve_has_writes(const struct serve *serve)
             return true;
         }
     }
-    return import_is_wanted(serve) || export_is_left(serve, false) ||
+    return import_is_wanted(serve) || export_is_left(serve, false) || is_to_note(serve, false) ||
            bundle_watch_wants_turn(&serve->bundle, world_steady_ms(serve->options.world));
 }
 
@@ -917,6 +933,7 @@ forget_writes(struct serve *serve, const struct pending *spared)
     serve->audit.month[0] = '\0';
     import_forget(serve->import, 0);
     exporting_turn_ended(&serve->exports, false);
+    security_ended(serve, false);
     serve->peers_changed = true;
 }
 
@@ -953,6 +970,30 @@ step_exports(struct serve *serve, bool all)
     }
     call_begin(serve, &call, &nobody, txn);
     bool good = exporting_step(serve->exports, &call, serve->options.api, all);
+    replica_end_read(serve->options.replica, &txn);
+    call_end(&call);
+    if (!good && journal_place_last(journal) != before) {
+        forget_writes(serve, NULL);
+        return false;
+    }
+    return true;
+}
+
+/* Note what the node refused or noticed. False: the turn is to be begun again without that. */
+static bool
+step_notes(struct serve *serve, bool all)
+{
+    static const struct api_request nobody;
+    const struct journal *journal = replica_journal(serve->options.replica);
+    uint64_t before = journal_place_last(journal);
+    struct table_txn *txn = NULL;
+    struct call call;
+
+    if (!is_to_note(serve, all) || replica_begin_read(serve->options.replica, &txn) != ERR_OK) {
+        return true;
+    }
+    call_begin(serve, &call, &nobody, txn);
+    bool good = audit_write_security(&call, serve->options.security, all);
     replica_end_read(serve->options.replica, &txn);
     call_end(&call);
     if (!good && journal_place_last(journal) != before) {
@@ -1012,7 +1053,7 @@ serve_write(struct serve *serve)
             return false;
         }
     }
-    if (!step_exports(serve, false) || !step_import(serve)) {
+    if (!step_exports(serve, false) || !step_notes(serve, false) || !step_import(serve)) {
         return false;
     }
     /* Last: what it took in is counted once, and nothing after it gives the turn up. */
@@ -1023,22 +1064,23 @@ serve_write(struct serve *serve)
 }
 
 bool
-serve_is_exporting(const struct serve *serve)
+serve_has_last_words(const struct serve *serve)
 {
-    return export_is_left(serve, true);
+    return export_is_left(serve, true) || is_to_note(serve, true);
 }
 
 bool
 serve_stop(struct serve *serve)
 {
     assert(replica_in_turn(serve->options.replica));
-    return step_exports(serve, true);
+    return step_exports(serve, true) && step_notes(serve, true);
 }
 
 void
 serve_turn_ended(struct serve *serve, enum err err)
 {
     exporting_turn_ended(&serve->exports, err == ERR_OK);
+    security_ended(serve, err == ERR_OK);
     bundle_watch_turn_ended(&serve->bundle, err, world_steady_ms(serve->options.world));
     if (err == ERR_OK) {
         for (struct pending *pending = serve->first; pending != NULL; pending = pending->next) {

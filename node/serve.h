@@ -16,6 +16,7 @@
 
 struct serve;
 struct recent;
+struct security;
 
 /* All of it outlives the serve. */
 struct serve_options {
@@ -29,6 +30,7 @@ struct serve_options {
     const char *version;
     const char *directory;
     const struct recent *recent; /* NULL: nothing that was logged is kept */
+    struct security *security;   /* NULL: nothing of it is noted in the audit log */
 };
 
 /* NULL: no memory. */
@@ -49,10 +51,10 @@ MUST_CHECK bool serve_write(struct serve *serve);
  * rewritten. */
 bool serve_is_forgetting(const struct serve *serve);
 
-/* True if exports are on their way that end with the node. */
-bool serve_is_exporting(const struct serve *serve);
+/* True if the audit log is to be told something more before the node ends: exports that end with it, what was counted. */
+bool serve_has_last_words(const struct serve *serve);
 
-/* Note in the audit log that they do, in the last turn. False: the turn is to be aborted. */
+/* Note that, in the last turn. False: the turn is to be aborted. */
 MUST_CHECK bool serve_stop(struct serve *serve);
 
 /* How the turn ended. Any error: what it would have changed is refused with that. */

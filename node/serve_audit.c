@@ -1,7 +1,8 @@
-/* serve_audit.c - what was read, searched, exported or overridden here, and by whom: one record a device and month in the
- * audit compartment of its office, one element an event.
+/* serve_audit.c - what was read, searched, exported or overridden here, and by whom, and what the node refused or noticed by itself: one
+ * record a device and month in the audit compartment of its office, one element an event.
  *
  *     call --> call_audit, call_reads --> [ the turn of the call, or one before its answer ] --> audit_write
+ *     log_event --> security.h -------> [ a turn ] --> audit_write_security --------------------> audit_write
  *
  * Who and when are in the entry that brings an event; the chain of a log and its signature are what nobody can take one out of.
  */
@@ -367,11 +368,69 @@ audit_write(struct call *call)
     return !call->failed;
 }
 
+/* --- what the node refused or noticed --- */
+
+/* "door-refused device=3f09a1c2 from=2026-11-29T02:10:03Z to=2026-11-29T03:02:41Z": no time where that of the entry says it. */
+static void
+note_words(const struct security_note *note, char words[AUDIT_TEXT_BYTES])
+{
+    (void)snprintf(words, AUDIT_TEXT_BYTES, "%s", note->event->event);
+    if (note->device[0] != '\0') {
+        size_t size = strlen(words);
+
+        (void)snprintf(words + size, AUDIT_TEXT_BYTES - size, " device=%s", note->device);
+    }
+    if (note->actor != 0) {
+        size_t size = strlen(words);
+
+        (void)snprintf(words + size, AUDIT_TEXT_BYTES - size, " actor=%" PRIu32, note->actor);
+    }
+    if (note->again) {
+        size_t size = strlen(words);
+
+        (void)snprintf(words + size, AUDIT_TEXT_BYTES - size, " from=%s to=%s",
+                       time_print(note->first_ms).text, time_print(note->last_ms).text);
+    }
+}
+
+bool
+audit_write_security(struct call *call, struct security *security, bool all)
+{
+    const struct security_note *note;
+    char words[AUDIT_TEXT_BYTES];
+    size_t place = 0;
+
+    if (call->own == NULL || log_kind(call) == NULL ||
+        !policy_may(call->roster, call->own, OPERATION_WRITE_DATA, &call->own->office->own[OWN_AUDIT])) {
+        security_postpone(security, SECURITY_RIGHT_MS);
+        return true;
+    }
+    while (!call->failed && (note = security_take(security, all, &place)) != NULL) {
+        note_words(note, words);
+        (void)call_audit(call, &(struct audit_event){ .what = AUDIT_SECURITY,
+                                                      .fields = "",
+                                                      .filter = words,
+                                                      .reason = note->reason,
+                                                      .count = note->count });
+        if (call->event_count == CALL_EVENTS_MAX) {
+            (void)audit_write(call);
+        }
+    }
+    if (!call->failed && audit_write(call)) {
+        security_remember(security, call->txn);
+    }
+    if (call->failed) {
+        security_turn_ended(security, false);
+    }
+    return !call->failed;
+}
+
 /* --- audit.list --- */
 
 /* What somebody asks for. */
 struct wanted {
-    uint32_t what; /* 0: anything */
+    uint32_t what;                      /* 0: anything */
+    const struct security_event *event; /* of what the node noticed only this; NULL: all */
     const struct roster_device *device;
     bool has_record;
     struct ident record;
@@ -635,6 +694,75 @@ number_of(struct call *call, const json_t *id)
     return known ? json_string(named.number) : json_string("");
 }
 
+/* The words under "filter" of what the node refused or noticed by itself, ended with a 0; "" of any other event. */
+static void
+noticed_words(struct call *call, const struct signed_change *entry, const struct op *added,
+              char words[AUDIT_TEXT_BYTES])
+{
+    const struct op *operation = op_of(entry, added, call->codebook, "event.operation");
+    const struct op *filter = op_of(entry, added, call->codebook, "event.filter");
+
+    words[0] = '\0';
+    if (operation == NULL || filter == NULL) {
+        return;
+    }
+    struct cbor_reader in = cbor_reader_of(operation->value);
+    uint64_t what = cbor_read_uint(&in);
+    in = cbor_reader_of(filter->value);
+    struct span text = cbor_read_text(&in);
+    if (what == AUDIT_SECURITY && text.size < AUDIT_TEXT_BYTES) {
+        (void)snprintf(words, AUDIT_TEXT_BYTES, "%.*s", (int)text.size, (const char *)text.data);
+    }
+}
+
+/* Which event that was. NULL: none, or one of a newer program. */
+static const struct security_event *
+noticed(struct call *call, const struct signed_change *entry, const struct op *added)
+{
+    char words[AUDIT_TEXT_BYTES];
+
+    noticed_words(call, entry, added, words);
+    return security_event_of(words);
+}
+
+/* The one device of the roster whose id begins so. NULL: there is none, or more than one. */
+static const struct roster_device *
+device_that_begins(const struct roster *roster, const char *text)
+{
+    const struct roster_device *found = NULL;
+    size_t count = 0;
+
+    for (size_t n = 0; n < roster_author_count(roster); n++) {
+        const struct roster_device *device = roster_author_at(roster, n);
+        struct short_id id = hash_short(&device->device_id);
+
+        if (strncmp(text, id.text, strlen(id.text)) == 0) {
+            found = device;
+            count++;
+        }
+    }
+    return count == 1 ? found : NULL;
+}
+
+/* What the node noticed, of whom, and what that means: {"event","means","device"}; null for what somebody did. */
+static json_t *
+noticed_json(struct call *call, const struct signed_change *entry, const struct op *added)
+{
+    char words[AUDIT_TEXT_BYTES];
+
+    noticed_words(call, entry, added, words);
+    if (words[0] == '\0') {
+        return json_null();
+    }
+    const struct security_event *event = security_event_of(words);
+    const char *of = strstr(words, " device=");
+    const struct roster_device *device =
+        of == NULL ? NULL : device_that_begins(call->roster, of + strlen(" device="));
+    return json_pack("{s:s%,s:s,s:o}", "event", words, strcspn(words, " "), "means",
+                     event == NULL ? "what a newer version knows" : event->meaning, "device",
+                     device == NULL ? json_null() : device_json(call->roster, &device->device_id));
+}
+
 static bool
 is_wanted(const struct listing *listing, const struct signed_change *entry, const struct op *added)
 {
@@ -651,6 +779,9 @@ is_wanted(const struct listing *listing, const struct signed_change *entry, cons
         if (!same) {
             return false;
         }
+    }
+    if (wanted->event != NULL && noticed(listing->call, entry, added) != wanted->event) {
+        return false;
     }
     if (wanted->has_record) {
         const struct op *op = op_of(entry, added, codebook, "event.record");
@@ -688,16 +819,17 @@ list_entry(struct listing *listing, const struct signed_change *entry)
         json_t *number = number_of(call, record);
         (void)json_array_append_new(
             listing->rows,
-            json_pack("{s:o,s:b,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o}", "at", hlc_json(entry->change.hlc),
-                      "suspect_time", stamp_is_suspect(call, entry->change.hlc), "device",
-                      device_json(call->roster, &entry->device_id), "actor",
+            json_pack("{s:o,s:b,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o}", "at",
+                      hlc_json(entry->change.hlc), "suspect_time", stamp_is_suspect(call, entry->change.hlc),
+                      "device", device_json(call->roster, &entry->device_id), "actor",
                       actor_json(call->roster, &entry->device_id, entry->change.actor), "what",
                       value_of(call, entry, added, "event.operation", false), "label",
                       value_of(call, entry, added, "event.operation", true), "record", record, "number",
                       number, "fields", value_of(call, entry, added, "event.fields", false), "filter",
                       value_of(call, entry, added, "event.filter", false), "reason",
                       value_of(call, entry, added, "event.reason", false), "count",
-                      value_of(call, entry, added, "event.count", false)));
+                      value_of(call, entry, added, "event.count", false), "noticed",
+                      noticed_json(call, entry, added)));
     }
 }
 
@@ -740,12 +872,15 @@ read_wanted(struct call *call, struct wanted *wanted)
             codebook_field_by_name(call->codebook, log_kind(call)->number, "event.operation");
         const struct codebook_value *value =
             codebook_value_by_name(codebook_vocabulary(call->codebook, field->vocabulary), what);
-        if (value == NULL) {
-            call_fail(call, ERR_INVALID, "vigil codebook show lists them under audit_operation",
+        wanted->event = value == NULL ? security_event_of(what) : NULL;
+        if (value == NULL && wanted->event == NULL) {
+            call_fail(call, ERR_INVALID,
+                      "vigil codebook show lists them under audit_operation, man 7 vigil-audit what the node "
+                      "notices",
                       "nothing that is noted is called %.40s", what);
             return false;
         }
-        wanted->what = value->number;
+        wanted->what = value == NULL ? AUDIT_SECURITY : value->number;
     }
     if (device != NULL) {
         wanted->device = call_author(call, device);
@@ -897,6 +1032,17 @@ verify_way(struct call *call, const struct way *way, uint64_t *next)
     return fault;
 }
 
+/* Whose chain it is that does not hold: that is itself noted, in a chain that may. */
+static void
+tell_fault(const struct call *call, const struct way *way, const char *fault)
+{
+    const struct log_branch *branch = journal_log(replica_journal(call->replica), &way->tip.log_id);
+    const struct hash nobody = { { 0 } };
+
+    log_event("audit-damaged", "device=%s what=\"%s\"",
+              hash_short(branch == NULL ? &nobody : &branch->device_id).text, fault);
+}
+
 static json_t *
 way_json(struct call *call, const struct way *way, const char *fault, uint64_t verified)
 {
@@ -942,6 +1088,9 @@ call_audit_verify(struct call *call)
         const char *fault = verify_way(call, &way, &next);
         char text[48];
 
+        if (fault != NULL) {
+            tell_fault(call, &way, fault);
+        }
         if (fault != NULL || next > way.tip.seq) {
             (void)json_array_append_new(logs, way_json(call, &way, fault, next));
             place++;

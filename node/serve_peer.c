@@ -421,6 +421,15 @@ read_proxy(struct call *call)
     return proxy;
 }
 
+/* Who said which device is reached otherwise: never how. */
+static void
+tell_change(struct call *call, const struct hash *device_id, const char *what)
+{
+    log_event("peer-settings", "peer=%s what=%s actor=%u",
+              device_id == NULL ? "unknown" : hash_short(device_id).text, what,
+              (unsigned)call_number(call, "actor", 0, UINT32_MAX, 0));
+}
+
 void
 call_peer_set(struct call *call)
 {
@@ -452,6 +461,8 @@ call_peer_set(struct call *call)
     }
     if (err != ERR_OK) {
         call_fail(call, err, "", "%s", err_text(err));
+    } else {
+        tell_change(call, &device->device_id, "set");
     }
     call_peers_changed(call);
     call_ok(call, json_object());
@@ -551,6 +562,8 @@ add_address(struct call *call, const char *text, const char *endpoint, const cha
         call_fail(call, ERR_INVALID, "name another device", "this is the device itself");
         return;
     }
+    const struct peer *met = device == NULL ? NULL : peers_by_device(peers, &device->device_id);
+    bool elsewhere = met != NULL && met->endpoint[0] != '\0' && strcmp(met->endpoint, endpoint) != 0;
     /* Of a device that is known it is kept by itself, so that it holds whatever becomes of the address. */
     enum err err = device == NULL  ? ERR_OK
                    : proxy == NULL ? peers_adopt_proxy(peers, call->txn, call->roster, device)
@@ -561,6 +574,8 @@ add_address(struct call *call, const char *text, const char *endpoint, const cha
     }
     if (err != ERR_OK) {
         call_fail(call, err, "", "%s", err_text(err));
+    } else if (elsewhere) {
+        tell_change(call, &device->device_id, "address");
     }
     call_peers_changed(call);
 }
@@ -635,6 +650,8 @@ call_peer_remove(struct call *call)
             call, ERR_ABSENT,
             "vigil peer list shows them; those of node.conf are removed there, and members that call us stay",
             "no peer called %.70s was added here", text);
+    } else {
+        tell_change(call, device == NULL ? NULL : &device->device_id, "remove");
     }
     call_peers_changed(call);
 }

@@ -376,6 +376,7 @@ static const struct codebook_value audit_operation[] = {
     VALUE(7, "snapshot", "Froze or verified figures"),
     VALUE(8, "link", "Linked or parted duplicates"),
     VALUE(9, "unsuppressed", "Read small figures"),
+    VALUE(10, "security", "Refused or noticed by the node"),
 };
 
 static const struct codebook_value not_same_reason[] = {

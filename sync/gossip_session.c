@@ -262,6 +262,7 @@ void
 session_end_malformed(struct gossip *gossip, struct conn *conn, const char *what)
 {
     conn->peer->status.frames_malformed++;
+    log_event("peer-malformed", "peer=%s what=\"%s\"", hash_short(&conn->peer->device_id).text, what);
     session_deny(gossip, conn, DENY_MALFORMED, RESTART_MS / 1000, what, ENDING_RESTART);
 }
 

@@ -71,3 +71,23 @@ reason_is_of_proxy(enum link_reason reason)
 {
     return reason >= LINK_NEEDS_PROXY && reason <= LINK_PROXY_OTHER;
 }
+
+bool
+reason_is_of_security(enum link_reason reason)
+{
+    switch (reason) {
+    case LINK_WRONG_KEY:
+    case LINK_OFF_ROSTER:
+    case LINK_OVERRAN:
+    case LINK_MALFORMED:
+    case LINK_DOOR_OPEN:
+    case LINK_NO_FILES:
+    case LINK_TOO_MANY_PEERS:
+    case LINK_MEMORY_NOT_LOCKED:
+    case LINK_SANDBOX_INCOMPLETE:
+    case LINK_BAD_ORDER:
+        return true;
+    default:
+        return false;
+    }
+}

@@ -73,3 +73,6 @@ bool reason_is_refusal(enum link_reason reason);
 
 /* True if a connection was never made for want of a proxy, or because that failed or refused. */
 bool reason_is_of_proxy(enum link_reason reason);
+
+/* True if a connection that ended so, or a warning, may be somebody's attack, or leaves an attack more than it should find. */
+bool reason_is_of_security(enum link_reason reason);

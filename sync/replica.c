@@ -1076,21 +1076,26 @@ replica_rebuild(struct replica *replica, void (*progress)(void *self, uint64_t d
     return err == ERR_OK ? reload(replica) : err;
 }
 
-static const char verified_row[] = "verified"; /* in meta: when, u64 ms of our clock; findings, u64 */
+enum { VERIFIED_ROW_BYTES = 4 * 8 };
+static const char verified_row[] = "verified"; /* in meta: struct replica_verified, each u64 */
 
 enum err
-replica_note_verified(struct replica *replica, uint64_t findings)
+replica_note_verified(struct replica *replica, uint64_t found, uint64_t left)
 {
     struct table_txn *txn = NULL;
-    uint8_t value[16];
+    struct replica_verified verified = { .at_ms = 0 };
+    uint8_t value[VERIFIED_ROW_BYTES];
 
     assert(!replica->in_turn && replica->readers == 0);
     enum err err = table_begin_write_reserved(replica->main_env, &txn);
     if (err != ERR_OK) {
         return err;
     }
+    (void)replica_last_verified(txn, &verified);
     bytes_write_u64(value, world_wall_ms(replica->world));
-    bytes_write_u64(value + 8, findings);
+    bytes_write_u64(value + 8, left);
+    bytes_write_u64(value + 16, verified.found_ever + found);
+    bytes_write_u64(value + 24, verified.repaired_ever + (found > left ? found - left : 0));
     table_put(txn, TABLE_META, span_text(verified_row), span_of(value, sizeof value));
     return table_commit(&txn);
 }
@@ -1099,11 +1104,14 @@ bool
 replica_last_verified(struct table_txn *txn, struct replica_verified *out)
 {
     struct buf value = { 0 };
-    bool known = table_read(txn, TABLE_META, span_text(verified_row), &value) == ERR_OK && value.size == 16;
+    bool known = table_read(txn, TABLE_META, span_text(verified_row), &value) == ERR_OK &&
+                 value.size == VERIFIED_ROW_BYTES;
 
     if (known) {
         out->at_ms = bytes_read_u64(value.data);
         out->findings = bytes_read_u64(value.data + 8);
+        out->found_ever = bytes_read_u64(value.data + 16);
+        out->repaired_ever = bytes_read_u64(value.data + 24);
     }
     buf_free(&value);
     return known;

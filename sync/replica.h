@@ -99,13 +99,15 @@ void replica_give_back(struct replica *replica, struct table_txn **main_txn, str
 
 /* When all of the replica was checked last, and what came of it: a row of meta. */
 struct replica_verified {
-    uint64_t at_ms;    /* by the wall clock then */
-    uint64_t findings; /* 0: all was as it must be */
+    uint64_t at_ms;         /* by the wall clock then */
+    uint64_t findings;      /* 0: all was as it must be */
+    uint64_t found_ever;    /* of all times, with those that were repaired */
+    uint64_t repaired_ever; /* of those, so many */
 };
 
-/* Keep that proof_run went through all of it now, in a transaction of its own: between turns. Errors as table_begin_write_reserved and
- * table_commit. */
-MUST_CHECK enum err replica_note_verified(struct replica *replica, uint64_t findings);
+/* Keep that proof_run went through all of it now: it `found` so much, and after a repair so much is `left`; without one, as much. In a
+ * transaction of its own: between turns. Errors as table_begin_write_reserved and table_commit. */
+MUST_CHECK enum err replica_note_verified(struct replica *replica, uint64_t found, uint64_t left);
 
 /* False: it never was, or the row does not verify. */
 bool replica_last_verified(struct table_txn *txn, struct replica_verified *out);

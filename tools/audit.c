@@ -1,4 +1,5 @@
-/* audit.c - `vigil audit`: who read, searched, exported or overrode what, and whether the record of it is whole. */
+/* audit.c - `vigil audit`: who read, searched, exported or overrode what, what the node refused or noticed, and whether the record of that is
+ * whole. */
 #include "tools/command.h"
 
 #include <stdlib.h>
@@ -29,6 +30,23 @@ list_request(const struct command *command, struct client_fault *fault)
         }
     }
     return request;
+}
+
+/* What the node refused or noticed by itself: the event and the device that it was about, and in words what that means. */
+static void
+name_noticed(json_t *row, const json_t *noticed)
+{
+    const char *event = json_string_value(json_object_get(noticed, "event"));
+    const char *means = json_string_value(json_object_get(noticed, "means"));
+    const char *device = json_string_value(json_object_get(json_object_get(noticed, "device"), "name"));
+    const char *reason = json_string_value(json_object_get(row, "reason"));
+    bool has_device = device != NULL && device[0] != '\0';
+    bool has_reason = reason != NULL && reason[0] != '\0';
+
+    (void)json_object_set_new(
+        row, "about", json_sprintf("%s%s%s", event, has_device ? ": " : "", has_device ? device : ""));
+    (void)json_object_set_new(
+        row, "reason", json_sprintf("%s%s%s", means, has_reason ? ": " : "", has_reason ? reason : ""));
 }
 
 /* What the event is about: the number of the record, or its id where it has none any more, or the conditions. */
@@ -76,7 +94,13 @@ run_list(struct command *command)
     if (!command->out.json) {
         json_array_foreach(rows, index, row)
         {
-            name_subject(row);
+            const json_t *noticed = json_object_get(row, "noticed");
+
+            if (json_is_object(noticed)) {
+                name_noticed(row, noticed);
+            } else {
+                name_subject(row);
+            }
         }
     }
     enum exit_status status = command_table(command, columns, sizeof columns / sizeof columns[0], rows);
@@ -131,13 +155,14 @@ static const struct verb verbs[] = {
       "List what was noted, the latest first",
       "Noted is who read what is strictly confidential, searched, exported, imported, acted without consent "
       "or decided at a "
-      "gate, and when; never what was read or searched for. An office sees its own log, headquarters' "
-      "auditors those "
-      "of all.\n\n"
+      "gate, and when; never what was read or searched for. And what the node refused or noticed by itself: "
+      "strangers at the door, what was forged or damaged, another configuration; man vigil lists it. "
+      "An office sees its own log, headquarters' auditors those of all.\n\n"
       "Examples:\n"
       "  vigil audit list\n"
       "  vigil audit list --record KEN-2026-0042\n"
       "  vigil audit list --what export --since 2026-01-01\n"
+      "  vigil audit list --what security\n"
       "  vigil audit list --device 'KEN laptop' --limit 20\n",
       run_list },
     { "verify", NULL, 0, 0, 0, "Prove that nothing of the log was changed or taken out",

@@ -16,6 +16,9 @@ static void (*line_sink)(void *self, const char *line);
 static void *line_self;
 static void (*line_watcher)(void *self, enum log_level level, const char *line);
 static void *watcher_self;
+static bool (*witness_wants)(const char *event);
+static void (*line_witness)(void *self, const char *line);
+static void *witness_self;
 static enum log_level limit = LOG_AT_INFO;
 
 /* Write `text` to `out`, every control character as \xNN: whoever chose a word
@@ -62,7 +65,8 @@ log_event(const char *event, const char *format, ...)
     assert(event != NULL);
     const struct log_kind *kind = log_kind_of(event);
     enum log_level level = kind == NULL ? LOG_AT_ERROR : kind->level;
-    if (!log_takes(level)) {
+    bool witnessed = line_witness != NULL && witness_wants(event);
+    if (!log_takes(level) && !witnessed) {
         return;
     }
     int size = snprintf(text, sizeof text, "event=%s%s", event, format == NULL ? "" : " ");
@@ -79,6 +83,12 @@ log_event(const char *event, const char *format, ...)
     if (cut) {
         memcpy(line + length, "...", 4);
         length += 3;
+    }
+    if (witnessed) {
+        line_witness(witness_self, line);
+    }
+    if (!log_takes(level)) {
+        return;
     }
     if (line_watcher != NULL) {
         line_watcher(watcher_self, level, line);
@@ -103,6 +113,14 @@ log_watch(void (*watcher)(void *self, enum log_level level, const char *line), v
 {
     line_watcher = watcher;
     watcher_self = self;
+}
+
+void
+log_witness(bool (*wants)(const char *event), void (*witness)(void *self, const char *line), void *self)
+{
+    witness_wants = wants;
+    line_witness = witness;
+    witness_self = self;
 }
 
 void

@@ -3,7 +3,8 @@
  *     event=peer-refused peer=3f09a1c2 verdict=forged
  *
  *     log_event --> level? --> watcher (what `vigil log` shows)
- *                          --> sink, or stderr
+ *               |          --> sink, or stderr
+ *               +--> witness (what the audit log keeps)
  *
  * The name of the event is fixed, and the table of log_kinds.c has it; the rest is logfmt. A line names devices and
  * updates by short id and never what a case says: no field's content, no
@@ -46,6 +47,9 @@ void log_to(void (*sink)(void *self, const char *line), void *self);
 
 /* Show every later line to `watcher` as well; NULL: nobody. It must not log. */
 void log_watch(void (*watcher)(void *self, enum log_level level, const char *line), void *self);
+
+/* Show every later line of an event that it `wants` to `witness`, however little it counts; NULL: nobody. Neither may log. */
+void log_witness(bool (*wants)(const char *event), void (*witness)(void *self, const char *line), void *self);
 
 /* The level of a line, by its event. */
 enum log_level log_line_level(const char *line);

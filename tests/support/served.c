@@ -1,6 +1,7 @@
 #include "tests/support/served.h"
 
 #include "node/recent.h"
+#include "node/security.h"
 
 #include <check.h>
 #include <stdarg.h>
@@ -16,6 +17,8 @@ served_begin(struct served *served, struct test_node *node)
     *served = (struct served){ .node = node };
     served->recent = recent_new(&node->world.world);
     ck_assert_ptr_nonnull(served->recent);
+    served->security = security_new(&node->world.world, node->directory);
+    ck_assert_ptr_nonnull(served->security);
     served->peers = peers_new(&served->config);
     ck_assert_ptr_nonnull(served->peers);
     ck_assert_int_eq(peers_update(served->peers, replica_roster(replica), &node->identity.device_id), ERR_OK);
@@ -37,7 +40,8 @@ served_begin(struct served *served, struct test_node *node)
                                                        .world = &node->world.world,
                                                        .version = "test",
                                                        .directory = node->directory,
-                                                       .recent = served->recent });
+                                                       .recent = served->recent,
+                                                       .security = served->security });
     ck_assert_ptr_nonnull(served->serve);
 }
 
@@ -60,6 +64,7 @@ served_end(struct served *served)
 {
     serve_free(&served->serve);
     recent_free(&served->recent);
+    security_free(&served->security);
     gossip_close(&served->gossip);
     peers_free(&served->peers);
 }

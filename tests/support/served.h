@@ -13,7 +13,8 @@ struct served {
     struct peers *peers;
     struct gossip *gossip;
     struct status status;
-    struct recent *recent; /* nothing is noted there by itself */
+    struct recent *recent;     /* nothing is noted there by itself */
+    struct security *security; /* likewise: security_hear */
     struct serve *serve;
 };
 

@@ -1,5 +1,8 @@
 /* What is read of strictly confidential fields, searched or decided is noted before it is answered, and the log of it is a chain. */
+#include "node/security.h"
 #include "store/base/bytes.h"
+#include "store/base/log.h"
+#include "store/vault.h"
 #include "sync/replica_state.h"
 #include "tests/support/check.h"
 #include "tests/support/served.h"
@@ -258,9 +261,9 @@ verify(struct served *node)
     }
 }
 
-/* Write nonsense in the place of an entry of the events. */
+/* Write nonsense in the place of an entry of the events, or take it out. */
 static void
-damage_event(struct served *node, uint64_t seq)
+damage_event(struct served *node, uint64_t seq, bool out)
 {
     struct replica *replica = node->node->replica;
     const struct roster_office *office =
@@ -276,8 +279,24 @@ damage_event(struct served *node, uint64_t seq)
     bytes_write_u32(key, branch->log_no);
     bytes_write_u64(key + 4, seq);
     ck_assert_int_eq(replica_begin(node->node->replica), ERR_OK);
-    table_put(replica->main_txn, TABLE_ENT, span_of(key, sizeof key), span_text("?"));
+    if (out) {
+        ck_assert(table_delete(replica->main_txn, TABLE_ENT, span_of(key, sizeof key)));
+    } else {
+        table_put(replica->main_txn, TABLE_ENT, span_of(key, sizeof key), span_text("?"));
+    }
     ck_assert_int_eq(replica_commit(node->node->replica), ERR_OK);
+}
+
+static size_t
+count_damaged(const json_t *logs)
+{
+    size_t damaged = 0;
+
+    for (size_t n = 0; n < json_array_size(logs); n++) {
+        damaged +=
+            strcmp(json_string_value(json_object_get(json_array_get(logs, n), "state")), "damaged") == 0;
+    }
+    return damaged;
 }
 
 START_TEST(k10_the_chain_is_verified_and_damage_is_found)
@@ -302,14 +321,9 @@ START_TEST(k10_the_chain_is_verified_and_damage_is_found)
     }
     ck_assert_uint_ge(entries, 100);
     json_decref(logs);
-    damage_event(&ken, 40);
+    damage_event(&ken, 40, false);
     logs = verify(&ken);
-    size_t damaged = 0;
-    for (size_t n = 0; n < json_array_size(logs); n++) {
-        damaged +=
-            strcmp(json_string_value(json_object_get(json_array_get(logs, n), "state")), "damaged") == 0;
-    }
-    ck_assert_uint_eq(damaged, 1);
+    ck_assert_uint_eq(count_damaged(logs), 1);
     json_decref(logs);
 }
 END_TEST
@@ -328,8 +342,233 @@ START_TEST(a_full_disk_notes_what_is_read_as_long_as_there_is_room)
 }
 END_TEST
 
+/* --- what the node refused or noticed by itself --- */
+
+/* A turn, as the loop makes it, with nothing else to do. Gives how it ended. */
+static enum err
+turn(struct served *node, bool last)
+{
+    enum err err = replica_begin(node->node->replica);
+
+    ck_assert_int_eq(err, ERR_OK);
+    bool good = last ? serve_stop(node->serve) : serve_write(node->serve);
+    if (!good && !last) {
+        ck_assert_int_eq(replica_abort(node->node->replica), ERR_OK);
+        ck_assert_int_eq(replica_begin(node->node->replica), ERR_OK);
+        ck_assert(serve_write(node->serve));
+    }
+    err = good || !last ? replica_commit(node->node->replica) : replica_abort(node->node->replica);
+    serve_turn_ended(node->serve, err);
+    return err;
+}
+
+static void
+hear(struct served *node, const char *line)
+{
+    security_hear(node->security, line);
+}
+
+static const char knock[] = "event=door-refused count=3 reason=\"a transport key that is not on the roster\"";
+
+/* Whatever the table has reaches the audit log, with the device by its name and what it means. */
+START_TEST(k10_each_event_reaches_the_audit_log_in_words)
+{
+    const struct security_event *event;
+    char line[200];
+    char more[80];
+
+    for (size_t n = 0; (event = security_event_at(n)) != NULL; n++) {
+        (void)snprintf(line, sizeof line, "event=%s peer=%s count=%zu reason=\"as it is\"", event->event,
+                       hash_short(&gva.node->identity.device_id).text, n + 2);
+        hear(&ken, line);
+        ck_assert(serve_has_writes(ken.serve));
+        ck_assert_int_eq(turn(&ken, false), ERR_OK);
+        ck_assert(!serve_has_writes(ken.serve));
+        (void)snprintf(more, sizeof more, ",'what':'%s'", event->event);
+        json_t *events = events_of(&ken, more);
+        ck_assert_uint_eq(json_array_size(events), 1);
+        const json_t *row = json_array_get(events, 0);
+        const json_t *noticed = json_object_get(row, "noticed");
+        expect_text(row, "what", "security");
+        expect_text(row, "reason", "as it is");
+        ck_assert_uint_eq((size_t)json_integer_value(json_object_get(row, "count")), n + 2);
+        expect_text(noticed, "event", event->event);
+        expect_text(noticed, "means", event->meaning);
+        expect_text(json_object_get(noticed, "device"), "office", "GVA");
+        (void)snprintf(line, sizeof line, "%s device=%s", event->event,
+                       hash_short(&gva.node->identity.device_id).text);
+        expect_text(row, "filter", line);
+        json_decref(events);
+    }
+    served_refused(served_ask(&ken, "{'id':1,'do':'audit.list','what':'door-opened'}"), "invalid");
+    /* What somebody did is told from it. */
+    (void)save_person(&ken);
+    ask(&ken, "{'id':1,'do':'record.search','words':'Amina'}");
+    json_t *events = events_of(&ken, ",'limit':1");
+    ck_assert(json_is_null(json_object_get(json_array_get(events, 0), "noticed")));
+    json_decref(events);
+}
+END_TEST
+
+/* One entry for the first; one more for what came until the node ends. */
+START_TEST(k10_a_thousand_strangers_are_two_notes)
+{
+    for (int n = 0; n < 1000; n++) {
+        hear(&ken, knock);
+        if (serve_has_writes(ken.serve)) {
+            ck_assert_int_eq(turn(&ken, false), ERR_OK);
+        }
+        test_world_pass(&ken.node->world, 1000);
+    }
+    json_t *events = events_of(&ken, "");
+    ck_assert_uint_eq(json_array_size(events), 1);
+    ck_assert_int_eq((int)json_integer_value(json_object_get(json_array_get(events, 0), "count")), 3);
+    json_decref(events);
+    ck_assert(serve_has_last_words(ken.serve));
+    ck_assert_int_eq(turn(&ken, true), ERR_OK);
+    ck_assert(!serve_has_last_words(ken.serve));
+    events = events_of(&ken, "");
+    ck_assert_uint_eq(json_array_size(events), 2);
+    const json_t *rest = json_array_get(events, 0);
+    ck_assert_int_eq((int)json_integer_value(json_object_get(rest, "count")), 2997);
+    const char *words = json_string_value(json_object_get(rest, "filter"));
+    ck_assert_ptr_nonnull(strstr(words, "door-refused from=20"));
+    ck_assert_ptr_nonnull(strstr(words, " to=20"));
+    json_decref(events);
+}
+END_TEST
+
+/* A note is an entry like any other: whoever takes one out or writes another in its place is found out. */
+static size_t
+damaged_without_a_note(bool out)
+{
+    for (int n = 0; n < 20; n++) {
+        hear(&ken, knock);
+        ck_assert_int_eq(turn(&ken, false), ERR_OK);
+        test_world_pass(&ken.node->world, SECURITY_HOUR_MS);
+    }
+    json_t *logs = verify(&ken);
+    for (size_t n = 0; n < json_array_size(logs); n++) {
+        expect_text(json_array_get(logs, n), "state", "verified");
+    }
+    json_decref(logs);
+    damage_event(&ken, 7, out);
+    logs = verify(&ken);
+    size_t damaged = count_damaged(logs);
+    json_decref(logs);
+    return damaged;
+}
+
+START_TEST(k10_a_note_that_was_altered_is_found_by_the_chain)
+{
+    ck_assert_uint_eq(damaged_without_a_note(false), 1);
+}
+END_TEST
+
+START_TEST(k10_a_note_that_was_taken_out_is_found_by_the_chain)
+{
+    ck_assert_uint_eq(damaged_without_a_note(true), 1);
+}
+END_TEST
+
+/* A full disk: as long as there is room; then the turn fails, the node goes on, and nothing was forgotten. */
+START_TEST(k10_a_full_disk_notes_what_it_can_and_keeps_the_rest)
+{
+    ken.node->world.disk_full = true;
+    hear(&ken, knock);
+    ck_assert_int_eq(turn(&ken, false), ERR_OK);
+    ken.node->world.disk_full = false;
+    ck_assert_uint_eq(count_events(&ken, ",'what':'door-refused'"), 1);
+
+    hear(&ken, "event=net-silent");
+    ck_assert_int_eq(replica_begin(ken.node->replica), ERR_OK);
+    ck_assert(serve_write(ken.serve));
+    ck_assert_int_eq(replica_abort(ken.node->replica), ERR_OK);
+    serve_turn_ended(ken.serve, ERR_FULL);
+    ck_assert(!serve_has_writes(ken.serve));
+    ck_assert_uint_eq(count_events(&ken, ",'what':'net-silent'"), 0);
+    test_world_pass(&ken.node->world, SECURITY_RETRY_MS);
+    ck_assert(serve_has_writes(ken.serve));
+    ck_assert_int_eq(turn(&ken, false), ERR_OK);
+    ck_assert_uint_eq(count_events(&ken, ",'what':'net-silent'"), 1);
+}
+END_TEST
+
+/* What vigild verify and vigild passphrase did while no node ran is noted by the next that runs, and by no other after it. */
+START_TEST(k10_another_lock_and_what_verify_found_are_noted_once)
+{
+    char path[4200];
+
+    log_witness(security_wants, security_hear, ken.security);
+    (void)snprintf(path, sizeof path, "%s/lock", ken.node->directory);
+    ck_assert_int_eq(vault_write_plain(path, span_text("one lock")), ERR_OK);
+    security_look(ken.security, ken.node->replica);
+    ck_assert(serve_has_writes(ken.serve)); /* what it saw is to be remembered */
+    ck_assert_int_eq(turn(&ken, false), ERR_OK);
+    ck_assert(!serve_has_writes(ken.serve));
+    ck_assert_uint_eq(count_events(&ken, ""), 0);
+
+    for (int n = 0; n < 2; n++) {
+        /* Another process. */
+        served_end(&ken);
+        ck_assert_int_eq(vault_write_plain(path, span_text("another lock")), ERR_OK);
+        if (n == 0) {
+            ck_assert_int_eq(replica_note_verified(ken.node->replica, 5, 5), ERR_OK);
+            ck_assert_int_eq(replica_note_verified(ken.node->replica, 5, 1), ERR_OK);
+            ck_assert_int_eq(replica_note_verified(ken.node->replica, 0, 0), ERR_OK);
+        }
+        served_begin(&ken, ken.node);
+        log_witness(security_wants, security_hear, ken.security);
+        security_look(ken.security, ken.node->replica);
+        security_look(ken.security, ken.node->replica);
+        if (serve_has_writes(ken.serve)) {
+            ck_assert_int_eq(turn(&ken, false), ERR_OK);
+        }
+        ck_assert_uint_eq(count_events(&ken, ""), 3);
+    }
+    ck_assert_uint_eq(count_events(&ken, ",'what':'lock-changed'"), 1);
+    json_t *events = events_of(&ken, ",'what':'verify-found'");
+    ck_assert_int_eq((int)json_integer_value(json_object_get(json_array_get(events, 0), "count")), 10);
+    json_decref(events);
+    events = events_of(&ken, ",'what':'verify-repaired'");
+    ck_assert_int_eq((int)json_integer_value(json_object_get(json_array_get(events, 0), "count")), 4);
+    json_decref(events);
+    log_witness(NULL, NULL, NULL);
+}
+END_TEST
+
+/* A device that was revoked writes nothing that counts: what it notices waits, and is not tried in every turn. */
+START_TEST(k10_who_may_not_write_keeps_its_notes_to_itself)
+{
+    struct statement statement = { .type = STATEMENT_REVOKE };
+    struct buf revocation = { 0 };
+
+    memcpy(statement.revoke.key, ken.node->identity.sign.public_key, SIGN_PK_BYTES);
+    statement.revoke.reason = REVOKE_LOST;
+    (void)test_organisation_sign(&org, &statement, "office-KEN", &revocation);
+    ck_assert_int_eq(replica_begin(ken.node->replica), ERR_OK);
+    ck_assert_int_eq(replica_state(ken.node->replica, buf_span(&revocation)), ERR_OK);
+    ck_assert_int_eq(replica_commit(ken.node->replica), ERR_OK);
+    buf_free(&revocation);
+    uint64_t before = journal_place_last(replica_journal(ken.node->replica));
+    hear(&ken, knock);
+    ck_assert(serve_has_writes(ken.serve));
+    ck_assert_int_eq(turn(&ken, false), ERR_OK);
+    ck_assert(!serve_has_writes(ken.serve));
+    ck_assert_uint_eq(journal_place_last(replica_journal(ken.node->replica)), before);
+    test_world_pass(&ken.node->world, SECURITY_RIGHT_MS);
+    ck_assert(serve_has_writes(ken.serve));
+}
+END_TEST
+
 SUITE_MAIN_WITH("serve_audit", setup, teardown, what_is_strictly_confidential_is_noted_when_it_is_shown,
                 who_reads_the_case_half_alone_notes_nothing, k10_a_search_is_noted_without_its_words,
                 a_decision_at_a_gate_is_noted, the_log_is_listed_in_pages_the_latest_first,
                 k10_nobody_writes_the_log_by_hand, k10_the_chain_is_verified_and_damage_is_found,
-                a_full_disk_notes_what_is_read_as_long_as_there_is_room)
+                a_full_disk_notes_what_is_read_as_long_as_there_is_room,
+                k10_each_event_reaches_the_audit_log_in_words, k10_a_thousand_strangers_are_two_notes,
+                k10_a_note_that_was_altered_is_found_by_the_chain,
+                k10_a_note_that_was_taken_out_is_found_by_the_chain,
+                k10_a_full_disk_notes_what_it_can_and_keeps_the_rest,
+                k10_another_lock_and_what_verify_found_are_noted_once,
+                k10_who_may_not_write_keeps_its_notes_to_itself)

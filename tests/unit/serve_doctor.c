@@ -107,9 +107,9 @@ START_TEST(the_last_verify_is_kept_with_what_it_found)
 
     ck_assert(finds("verify-never"));
     ck_assert(!finds("verify-findings"));
-    ck_assert_int_eq(replica_note_verified(ken.node->replica, 2), ERR_OK);
+    ck_assert_int_eq(replica_note_verified(ken.node->replica, 2, 2), ERR_OK);
     ck_assert(finds("verify-findings"));
-    ck_assert_int_eq(replica_note_verified(ken.node->replica, 0), ERR_OK);
+    ck_assert_int_eq(replica_note_verified(ken.node->replica, 0, 0), ERR_OK);
     ck_assert(!finds("verify-findings"));
     ck_assert(!finds("verify-never"));
     /* The one after a restart too. */

@@ -565,12 +565,12 @@ START_TEST(an_export_that_is_left_half_way_is_noted_as_given_up)
 
     /* It ends with the node, too. */
     client = begin_over(serve, api, directory, &count);
-    ck_assert(serve_is_exporting(serve));
+    ck_assert(serve_has_last_words(serve));
     ck_assert_int_eq(replica_begin(ken.node->replica), ERR_OK);
     ck_assert(serve_stop(serve));
     ck_assert_int_eq(replica_commit(ken.node->replica), ERR_OK);
     serve_turn_ended(serve, ERR_OK);
-    ck_assert(!serve_is_exporting(serve));
+    ck_assert(!serve_has_last_words(serve));
     (void)snprintf(expected + strlen(expected), sizeof expected - strlen(expected),
                    "given up %zu name.text|begun: k 0 |", count);
     ck_assert_str_eq(noted(), expected);
