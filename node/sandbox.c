@@ -220,6 +220,7 @@ static const struct call_rule {
     { SCMP_SYS(sendto), S | N | L },
     { SCMP_SYS(setsockopt), S | N | L },
     { SCMP_SYS(shutdown), S | N | L },
+    { SCMP_SYS(socketpair), S | N | L }, /* net: of whom it asks for the address of a proxy */
     /* starting net, and what net does until it has entered its own */
     { SCMP_SYS(arch_prctl), L },
     { SCMP_SYS(capget), L },
@@ -240,7 +241,6 @@ static const struct call_rule {
     { SCMP_SYS(setgroups), L },
     { SCMP_SYS(setpgid), L },
     { SCMP_SYS(setrlimit), L },
-    { SCMP_SYS(socketpair), S | L },
     { SCMP_SYS(statfs), L },
     { SCMP_SYS(tgkill), L },
     { SCMP_SYS(vfork), L },
