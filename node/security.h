@@ -77,5 +77,5 @@ void security_remember(struct security *security, struct table_txn *txn);
 /* How the turn ended: what was written is done, or is tried again some seconds later. */
 void security_turn_ended(struct security *security, bool good);
 
-/* It cannot be written for now: try again after that. */
+/* Nothing can be written at present: try again after that. */
 void security_postpone(struct security *security, uint64_t wait_ms);

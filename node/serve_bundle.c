@@ -567,14 +567,10 @@ conclude(struct bundle_watch *watch)
 {
     struct bundle_import *import = bundle_read_import(watch->read);
     struct bundle_counts counts = bundle_import_counts(import);
-    uint64_t refused = counts.malformed + counts.forged + counts.files.refused;
 
     bundle_import_keep(import);
     log_event("bundle-imported", "files=%zu new=%llu held=%llu", bundle_read_count(watch->read),
               (unsigned long long)counts.taken, (unsigned long long)counts.held);
-    if (refused > 0) {
-        log_event("bundle-refused", "count=%llu", (unsigned long long)refused);
-    }
     watch->noting = true;
     watch->restored = replica_is_restored(watch->options->replica, NULL);
     return watch->restored ? bundle_import_contact(import, &watch->contact) : ERR_OK;

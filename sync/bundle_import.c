@@ -1176,11 +1176,27 @@ keep_wishes(struct replica *replica, const struct said *said)
     buf_free(&bytes);
 }
 
+/* What nobody who belongs wrote so, whoever carried it here. */
+static void
+tell_refused(const struct bundle_import *import)
+{
+    const struct bundle_counts *counts = &import->counts;
+    uint64_t refused = counts->malformed + counts->forged + counts->files.refused;
+
+    for (size_t n = 0; n < import->count; n++) {
+        refused += import->files[n].maker == BUNDLE_MAKER_FORGED;
+    }
+    if (refused > 0) {
+        log_event("bundle-refused", "count=%llu", (unsigned long long)refused);
+    }
+}
+
 void
 bundle_import_keep(struct bundle_import *import)
 {
     const struct gossip_store *store = &import->replica->store;
 
+    tell_refused(import);
     for (size_t n = 0; n < import->said_count; n++) {
         const struct said *said = &import->said[n];
         struct buf bytes = { 0 };

@@ -137,8 +137,8 @@ MUST_CHECK enum err bundle_import_step(struct bundle_import *import, bool *done_
 /* The turn of the last step ended. Not durable: what it counted is forgotten, and what it took is read once more. */
 void bundle_import_turn_ended(struct bundle_import *import, bool durable);
 
-/* Once all is read: keep what the exporters said they have, for the next bundle to them. Outside of a turn; it is written with
- * the next one. */
+/* Once all is read: keep what the exporters said they have, for the next bundle to them, and log how much was forged, malformed or of
+ * another maker than its file says. Outside of a turn; it is written with the next one. */
 void bundle_import_keep(struct bundle_import *import);
 
 const struct bundle_file *bundle_import_file(const struct bundle_import *import, size_t n);

@@ -293,6 +293,11 @@ relay_count() {
     printf '%s\n' "$relay_said" | awk -v what="$2" '{ for (n = 1; n < NF; n += 2) if ($n == what) print $(n + 1) }'
 }
 
+# is_noted NODE EVENT: the audit log that the node reads has it.
+is_noted() {
+    [ -n "$(on "$1" --json audit list --what "$2")" ]
+}
+
 # --- Whether all hold the same -------------------------------------------------------
 
 # "name|frontier" of every compartment that the node holds.

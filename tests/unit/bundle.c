@@ -880,6 +880,22 @@ START_TEST(several_volumes_in_one_file_are_counted_each)
 }
 END_TEST
 
+/* How much of the last import was refused, as the log says it; 0: it says nothing. */
+static unsigned told_refused;
+
+static bool
+is_refusal(const char *event)
+{
+    return strcmp(event, "bundle-refused") == 0;
+}
+
+static void
+hear_refusal(void *self, const char *line)
+{
+    (void)self;
+    ck_assert_int_eq(sscanf(line, "event=bundle-refused count=%u", &told_refused), 1);
+}
+
 START_TEST(a_manifest_counts_for_its_own_bundle_and_by_its_own_signature)
 {
     struct made made;
@@ -888,14 +904,18 @@ START_TEST(a_manifest_counts_for_its_own_bundle_and_by_its_own_signature)
     crypto_sign_pair(&stranger, &org.world.world);
     make_head(&made, &ken->identity.sign);
     add_manifest(&made, &ken->identity.sign);
+    log_witness(is_refusal, hear_refusal, NULL);
     import_span(hq, buf_span(&made.file));
     ck_assert_int_eq(outcome.files[0].maker, BUNDLE_MAKER_MEMBER);
+    ck_assert_uint_eq(told_refused, 0);
     buf_free(&made.file);
 
     make_head(&made, &ken->identity.sign);
     add_manifest(&made, &stranger);
     import_span(hq, buf_span(&made.file));
+    log_witness(NULL, NULL, NULL);
     ck_assert_int_eq(outcome.files[0].maker, BUNDLE_MAKER_FORGED);
+    ck_assert_uint_eq(told_refused, 1);
     buf_free(&made.file);
 
     make_head(&made, &stranger);
@@ -963,7 +983,10 @@ START_TEST(what_another_destination_adds_is_refused_by_name)
     heads_write(&frame, made.manifest.bundle_id.bytes, UINT16_MAX);
     bundle_heads_write(&text, &made.manifest.bundle_id, buf_span(&frame), &hq->identity.sign);
     add_text(&made, index++, &text);
+    log_witness(is_refusal, hear_refusal, NULL);
     import_span(hq, buf_span(&made.file));
+    log_witness(NULL, NULL, NULL);
+    ck_assert_uint_eq(told_refused, 3);
     ck_assert_uint_eq(outcome.counts.taken, 0);
     ck_assert_uint_eq(outcome.counts.forged, 1);
     ck_assert_uint_eq(outcome.counts.malformed, 2);

@@ -1624,13 +1624,36 @@ START_TEST(n8_what_was_recorded_and_is_sent_again_changes_nothing)
 }
 END_TEST
 
+static char told_malformed[128];
+
+static bool
+is_of_malformed(const char *event)
+{
+    return strcmp(event, "peer-malformed") == 0;
+}
+
+static void
+hear_malformed(void *self, const char *line)
+{
+    (void)self;
+    (void)snprintf(told_malformed, sizeof told_malformed, "%s", line);
+}
+
 START_TEST(a_malformed_frame_ends_the_session_which_begins_anew)
 {
+    char expected[128];
+
     two_nodes();
     write_own(0, CASES, LANE_NORMAL, 20);
     connect_nodes(0, 1);
     ck_assert(run(60 * 1000, all_know));
+    told_malformed[0] = '\0';
+    log_witness(is_of_malformed, hear_malformed, NULL);
     gossip_receive(nodes[1].gossip, 1, span_of("\x0b\x00", 2), now_ms);
+    log_witness(NULL, NULL, NULL);
+    (void)snprintf(expected, sizeof expected, "event=peer-malformed peer=%s what=\"a frame was malformed\"",
+                   hash_short(&nodes[0].device_id).text);
+    ck_assert_str_eq(told_malformed, expected);
     run(100, NULL);
     ck_assert_uint_eq(frames_of(FRAME_DENY), 1);
     ck_assert_uint_eq(first_of(FRAME_DENY)->mode, DENY_MALFORMED);

@@ -9,6 +9,7 @@
 #include "store/base/log.h"
 #include "store/vault.h"
 #include "sync/message.h"
+#include "sync/replica_state.h"
 
 #include <signal.h>
 #include <stdio.h>
@@ -108,6 +109,18 @@ listen_for_net(void)
 }
 
 static void
+open_loop(void)
+{
+    ck_assert_int_eq(loop_open(&loop, &(struct loop_options){ .replica = ken->replica,
+                                                              .world = &world,
+                                                              .config = &config,
+                                                              .directory = ken->directory,
+                                                              .version = "test" }),
+                     ERR_OK);
+    ck_assert_int_eq(channel_open(&net, take_channel(), CHANNEL_NET), ERR_OK);
+}
+
+static void
 setup(void)
 {
     log_to(silent, NULL);
@@ -136,13 +149,7 @@ setup(void)
                               .metrics = strdup(""),
                               .line = { .profile = PROFILE_LAN },
                               .handshake_ms = 1000 };
-    ck_assert_int_eq(loop_open(&loop, &(struct loop_options){ .replica = ken->replica,
-                                                              .world = &world,
-                                                              .config = &config,
-                                                              .directory = ken->directory,
-                                                              .version = "test" }),
-                     ERR_OK);
-    ck_assert_int_eq(channel_open(&net, take_channel(), CHANNEL_NET), ERR_OK);
+    open_loop();
 }
 
 static void
@@ -531,6 +538,21 @@ START_TEST(k10_a_start_without_a_whole_sandbox_is_noted)
 }
 END_TEST
 
+/* A replica that had to leave its logs when it was opened says so once there is somebody to note it. */
+START_TEST(k10_a_start_from_an_older_state_is_noted)
+{
+    size_t notes = 0;
+
+    ck_assert_uint_eq(noted("set-back", &notes), 0);
+    loop_close(&loop);
+    channel_close(&net);
+    (void)close(process);
+    ck_assert_int_eq(replica_new_incarnation(ken->replica, "test"), ERR_OK);
+    open_loop();
+    expect_noted("set-back", 1);
+}
+END_TEST
+
 /* Who is revoked is dropped, whether it says something more or not. */
 START_TEST(k10_a_revoked_device_that_is_dropped_is_noted)
 {
@@ -593,6 +615,7 @@ main(int argc, char **argv)
         the_turn_that_brings_a_revocation_ends_the_connection,
         k10_what_net_refuses_and_how_it_ends_is_noted,
         k10_a_start_without_a_whole_sandbox_is_noted,
+        k10_a_start_from_an_older_state_is_noted,
         k10_a_revoked_device_that_is_dropped_is_noted,
         k10_a_changed_configuration_is_noted_and_one_that_cannot_be_used,
         k10_a_node_that_is_stopped_notes_what_it_counted,

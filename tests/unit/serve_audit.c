@@ -453,9 +453,17 @@ damaged_without_a_note(bool out)
     }
     json_decref(logs);
     damage_event(&ken, 7, out);
+    log_witness(security_wants, security_hear, ken.security);
     logs = verify(&ken);
+    log_witness(NULL, NULL, NULL);
     size_t damaged = count_damaged(logs);
     json_decref(logs);
+    /* That it was found is noted behind it: for whoever holds the log whole, and here once the entry has come again. */
+    uint64_t before = journal_place_last(replica_journal(ken.node->replica));
+    ck_assert(serve_has_writes(ken.serve));
+    ck_assert_int_eq(turn(&ken, false), ERR_OK);
+    ck_assert_uint_eq(journal_place_last(replica_journal(ken.node->replica)), before + 1);
+    ck_assert(!serve_has_writes(ken.serve));
     return damaged;
 }
 
