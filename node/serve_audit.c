@@ -875,7 +875,7 @@ read_wanted(struct call *call, struct wanted *wanted)
         wanted->event = value == NULL ? security_event_of(what) : NULL;
         if (value == NULL && wanted->event == NULL) {
             call_fail(call, ERR_INVALID,
-                      "vigil codebook show lists them under audit_operation, man 7 vigil-audit what the node "
+                      "vigil codebook show lists them under audit_operation, man vigil what the node "
                       "notices",
                       "nothing that is noted is called %.40s", what);
             return false;
