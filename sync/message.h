@@ -45,6 +45,9 @@ enum frame_type {
     FRAME_ASK = 16,
 };
 
+/* Of no frame, but of messages that other frames are in, cut to one size: link.c takes them apart (envelope.h). */
+enum { FRAME_ENVELOPE = 17 };
+
 enum link_profile { PROFILE_LAN = 1, PROFILE_WAN = 2, PROFILE_METERED = 3, PROFILE_ONEWAY = 4 };
 enum digest_flag { DIGEST_LACKS_ENTRIES = 1, DIGEST_LACKS_PAYLOADS = 2, DIGEST_WORKING = 4 };
 enum front_mode { FRONT_DELTA = 0, FRONT_HEADS = 1, FRONT_NAMES = 2, FRONT_ASK = 128 };

@@ -22,6 +22,12 @@ reason_text(enum link_reason reason)
         [LINK_OVERRAN] = "the other side sent more than there was room for",
         [LINK_MALFORMED] = "the other side sent a message in parts, or an empty one",
         [LINK_TOO_SLOW] = "the other side takes what is sent to it too slowly",
+        [LINK_ENVELOPE_SIZE] =
+            "the other side keeps a schedule, and sent an envelope of another size or beat",
+        [LINK_ENVELOPE_LENGTH] = "in an envelope of the other side is what no frame is",
+        [LINK_ENVELOPE_PADDING] = "an envelope of the other side holds something behind its last frame",
+        [LINK_ENVELOPE_BESIDE] = "the other side sent envelopes and other frames over one connection",
+        [LINK_SCHEDULE_CHANGED] = "the connection is made anew, since its schedule is another one",
         [LINK_NEEDS_PROXY] = "an .onion address is reached through a proxy alone, and none is set for it",
         [LINK_NO_TUNNEL] = "the state directory takes no socket, which the way to the proxy needs",
         [LINK_PROXY_NO_NAME] = "the proxy's own host name does not resolve",

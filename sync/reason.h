@@ -27,6 +27,11 @@ enum link_reason {
     LINK_OVERRAN,
     LINK_MALFORMED,
     LINK_TOO_SLOW,
+    LINK_ENVELOPE_SIZE,
+    LINK_ENVELOPE_LENGTH,
+    LINK_ENVELOPE_PADDING,
+    LINK_ENVELOPE_BESIDE,
+    LINK_SCHEDULE_CHANGED,
     /* one that was to go through a proxy, and was never made */
     LINK_NEEDS_PROXY,
     LINK_NO_TUNNEL,

@@ -13,6 +13,7 @@
 #include "store/change.h"
 #include "sync/backup.h"
 #include "sync/bundle.h"
+#include "sync/envelope.h"
 #include "store/blob.h"
 #include "store/codebook.h"
 #include "sync/frontier.h"
@@ -680,6 +681,30 @@ make_blob(struct vectors *out, const struct vectors *before)
     add(out, "address", hash_span(&hash));
 }
 
+/* Three frames cut into two envelopes, and an empty one. */
+static void
+make_envelope(struct vectors *out, const struct vectors *stated)
+{
+    static const struct envelope_schedule schedule = { .beat_s = 30, .bytes = 256 };
+    struct envelope_out queue = { .at = 0 };
+    uint8_t bytes[256];
+    char name[NAME_BYTES_MAX];
+
+    for (int n = 1; n <= 3; n++) {
+        (void)snprintf(name, sizeof name, "frame %d", n);
+        struct span frame = value_of(stated, name);
+        add(out, name, frame);
+        assert(envelope_put(&queue, frame));
+    }
+    for (int n = 1; n <= 3; n++) {
+        (void)snprintf(name, sizeof name, "envelope %d", n);
+        envelope_pack(&queue, &schedule, 1, bytes);
+        envelope_sent(&queue);
+        add(out, name, span_of(bytes, sizeof bytes));
+    }
+    envelope_out_clear(&queue);
+}
+
 static const struct {
     const char *name;
     void (*make)(struct vectors *out, const struct vectors *stated);
@@ -688,6 +713,7 @@ static const struct {
     { "payload", make_payload },   { "entry", make_entry },           { "chunk", make_chunk },
     { "codebook", make_codebook }, { "frontier", make_frontier },     { "epoch", make_epoch },
     { "backup", make_backup },     { "bundle", make_bundle },         { "blob", make_blob },
+    { "envelope", make_envelope },
 };
 
 static struct vectors stated;
@@ -776,6 +802,12 @@ START_TEST(a_blob_is_sealed_and_addressed_as_the_vectors_say)
 }
 END_TEST
 
+START_TEST(envelopes_are_packed_as_the_vectors_say)
+{
+    check_file("envelope");
+}
+END_TEST
+
 START_TEST(a_backup_is_sealed_as_the_vectors_say)
 {
     check_file("backup");
@@ -824,6 +856,7 @@ main(int argc, char **argv)
         a_backup_is_sealed_as_the_vectors_say,
         a_volume_of_a_bundle_is_sealed_as_the_vectors_say,
         a_blob_is_sealed_and_addressed_as_the_vectors_say,
+        envelopes_are_packed_as_the_vectors_say,
     };
 
     if (argc == 2) {
