@@ -7,7 +7,12 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-enum { LENGTH_BYTES = 4, READ_BYTES = 256 * 1024, ROW_BYTES = CURVE_PK_BYTES + HASH_BYTES };
+enum {
+    LENGTH_BYTES = 4,
+    READ_BYTES = 256 * 1024,
+    ROW_BYTES = CURVE_PK_BYTES + HASH_BYTES,
+    SCHEDULE_BYTES = 4 + 4
+};
 
 enum err
 channel_open(struct channel *channel, int fd, enum channel_end end)
@@ -135,8 +140,8 @@ type_is_for(uint8_t type, enum channel_end end)
     if (type == CHANNEL_MESSAGE || type == CHANNEL_ROOM) {
         return true;
     }
-    return end == CHANNEL_NET ? type >= CHANNEL_CONFIG && type <= CHANNEL_METRICS
-                              : type >= CHANNEL_READY && type <= CHANNEL_SCRAPED;
+    return end == CHANNEL_NET ? type >= CHANNEL_CONFIG && type <= CHANNEL_SCHEDULES
+                              : type >= CHANNEL_READY && type <= CHANNEL_ENVELOPES;
 }
 
 static bool
@@ -200,6 +205,50 @@ read_mode(struct reader *in)
     return (enum sandbox_mode)value;
 }
 
+/* One that is valid. */
+static struct envelope_schedule
+read_schedule(struct reader *in)
+{
+    struct envelope_schedule schedule = { .beat_s = reader_u32(in) };
+
+    schedule.bytes = reader_u32(in);
+    in->failed = in->failed || !envelope_schedule_valid(&schedule);
+    return schedule;
+}
+
+/* Rows of a device and its schedule to the end of the frame. */
+static void
+read_schedules(struct channel_frame *frame, struct reader *in)
+{
+    enum { BYTES = HASH_BYTES + SCHEDULE_BYTES };
+
+    frame->count = reader_left(in) / BYTES;
+    in->failed = in->failed || frame->count > ZAP_LIST_MAX;
+    frame->bytes = reader_span(in, (size_t)frame->count * BYTES);
+    struct reader rows = reader_of(frame->bytes);
+    while (!in->failed && reader_left(&rows) > 0) {
+        (void)reader_span(&rows, HASH_BYTES);
+        (void)read_schedule(&rows);
+        in->failed = rows.failed;
+    }
+}
+
+static void
+read_envelopes(struct channel_frame *frame, struct reader *in)
+{
+    struct link_event *event = &frame->envelopes;
+
+    event->kind = LINK_ENVELOPES;
+    event->device_id = frame->device_id;
+    event->sent = reader_u32(in);
+    event->sent_bytes = reader_u32(in);
+    event->received = reader_u32(in);
+    event->theirs = read_schedule(in);
+    /* What came had a size. */
+    in->failed = in->failed || event->sent_bytes > ENVELOPE_BYTES_MAX ||
+                 (event->received > 0 && event->theirs.bytes == 0);
+}
+
 static void
 read_config(struct channel_config *config, struct reader *in)
 {
@@ -236,6 +285,9 @@ channel_decode(struct channel_frame *frame_out, struct span bytes, enum channel_
         frame.count = reader_left(&in) / ROW_BYTES;
         in.failed = in.failed || frame.count > ZAP_LIST_MAX;
         frame.bytes = reader_span(&in, (size_t)frame.count * ROW_BYTES);
+        break;
+    case CHANNEL_SCHEDULES:
+        read_schedules(&frame, &in);
         break;
     case CHANNEL_LISTEN:
     case CHANNEL_READY:
@@ -278,6 +330,10 @@ channel_decode(struct channel_frame *frame_out, struct span bytes, enum channel_
         reader_copy(&in, frame.device_id.bytes, HASH_BYTES);
         frame.reason = read_reason(&in);
         break;
+    case CHANNEL_ENVELOPES:
+        reader_copy(&in, frame.device_id.bytes, HASH_BYTES);
+        read_envelopes(&frame, &in);
+        break;
     case CHANNEL_REFUSED:
     case CHANNEL_WARN:
         frame.reason = read_reason(&in);
@@ -302,6 +358,19 @@ channel_guest(const struct channel_frame *roster, size_t index)
     memcpy(guest.curve_pk, roster->bytes.data + index * ROW_BYTES, CURVE_PK_BYTES);
     memcpy(guest.device_id.bytes, roster->bytes.data + index * ROW_BYTES + CURVE_PK_BYTES, HASH_BYTES);
     return guest;
+}
+
+struct link_schedule
+channel_schedule(const struct channel_frame *schedules, size_t index)
+{
+    struct link_schedule row;
+
+    assert(schedules->type == CHANNEL_SCHEDULES && index < schedules->count);
+    struct reader in = reader_of(schedules->bytes);
+    (void)reader_span(&in, index * (HASH_BYTES + SCHEDULE_BYTES));
+    reader_copy(&in, row.device_id.bytes, HASH_BYTES);
+    row.schedule = read_schedule(&in);
+    return row;
 }
 
 /* --- Encoding ----------------------------------------------------------------- */
@@ -356,6 +425,26 @@ channel_put_roster(struct channel *channel, const struct zap_guest *guests, size
     for (size_t i = 0; i < count; i++) {
         buf_put(out, guests[i].curve_pk, CURVE_PK_BYTES);
         buf_put_span(out, hash_span(&guests[i].device_id));
+    }
+    end(channel);
+}
+
+static void
+put_schedule(struct buf *out, const struct envelope_schedule *schedule)
+{
+    assert(envelope_schedule_valid(schedule));
+    buf_put_u32(out, schedule->beat_s);
+    buf_put_u32(out, schedule->bytes);
+}
+
+void
+channel_put_schedules(struct channel *channel, const struct link_schedule *schedules, size_t count)
+{
+    assert(count <= ZAP_LIST_MAX);
+    struct buf *out = begin(channel, CHANNEL_SCHEDULES, count * (HASH_BYTES + SCHEDULE_BYTES));
+    for (size_t i = 0; i < count; i++) {
+        buf_put_span(out, hash_span(&schedules[i].device_id));
+        put_schedule(out, &schedules[i].schedule);
     }
     end(channel);
 }
@@ -481,6 +570,19 @@ void
 channel_put_down(struct channel *channel, const struct hash *device_id, enum link_reason reason)
 {
     put_device_byte(channel, CHANNEL_DOWN, device_id, (uint8_t)reason);
+}
+
+void
+channel_put_envelopes(struct channel *channel, const struct link_event *event)
+{
+    struct buf *out = begin(channel, CHANNEL_ENVELOPES, HASH_BYTES + 3 * 4 + SCHEDULE_BYTES);
+
+    buf_put_span(out, hash_span(&event->device_id));
+    buf_put_u32(out, event->sent);
+    buf_put_u32(out, event->sent_bytes);
+    buf_put_u32(out, event->received);
+    put_schedule(out, &event->theirs);
+    end(channel);
 }
 
 static void

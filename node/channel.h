@@ -2,8 +2,8 @@
  *
  *     frame = length u32 || type u8 || body            (length: of type and body)
  *
- *     store --> net   config  roster  listen  dial  hangup  serve     message  room  ping  metrics
- *     net --> store   ready   up  down  refused  warn                 message  room  pong  scraped
+ *     store --> net   config  roster  schedules  listen  dial  hangup  serve   message  room  ping  metrics
+ *     net --> store   ready   up  down  refused  warn  envelopes               message  room  pong  scraped
  *
  * Over a socketpair, non-blocking at both ends, each end with a queue of its own
  * for what is to be written. `net` meets strangers and may be theirs one day: the
@@ -34,6 +34,7 @@ enum channel_type {
     CHANNEL_PING,       /* answered by pong */
     CHANNEL_SERVE,      /* an address of loopback where metrics are shown; a warn if they cannot be */
     CHANNEL_METRICS,    /* a text: the answer to scraped; none: it cannot be told now */
+    CHANNEL_SCHEDULES,  /* the whole list of the devices whose lines keep a schedule */
     CHANNEL_READY = 16, /* endpoint that strangers find closed, or none */
     CHANNEL_UP,         /* device */
     CHANNEL_DOWN,       /* device, reason: from then on there is room, both ways */
@@ -41,6 +42,7 @@ enum channel_type {
     CHANNEL_WARN,       /* reason, count */
     CHANNEL_PONG,
     CHANNEL_SCRAPED, /* somebody on this machine asks for metrics */
+    CHANNEL_ENVELOPES, /* device, how many went and came, and of what size and beat: before the messages that they brought */
 };
 
 /* Which end decodes: each takes only what the other may say. */
@@ -65,16 +67,17 @@ struct channel_config {
 /* One frame, decoded. Spans are lent from the frame's bytes. */
 struct channel_frame {
     enum channel_type type;
-    struct hash device_id;            /* dial, hangup, message, room, up, down */
+    struct hash device_id;            /* dial, hangup, message, room, up, down, envelopes */
     uint8_t curve_pk[CURVE_PK_BYTES]; /* dial */
-    struct span bytes;                /* message; metrics; roster: `count` rows of key and device */
+    struct span bytes;                /* message; metrics; roster, schedules: `count` rows */
     struct span endpoint;             /* listen, dial, ready, serve */
     struct span proxy;                /* dial; empty: none */
     bool has_room;                    /* room */
     enum link_reason reason;          /* down, refused, warn */
-    uint64_t count;                   /* refused, warn; rows of a roster */
+    uint64_t count;                   /* refused, warn; rows */
     bool heartbeats;                  /* dial */
     struct channel_config config;     /* config */
+    struct link_event envelopes;      /* envelopes: what link_next gave */
 };
 
 struct channel {
@@ -113,9 +116,14 @@ MUST_CHECK enum err channel_decode(struct channel_frame *frame_out, struct span 
 /* A row of a roster frame; `index` below its count. */
 struct zap_guest channel_guest(const struct channel_frame *roster, size_t index);
 
+/* A row of a schedules frame; `index` below its count. It is valid. */
+struct link_schedule channel_schedule(const struct channel_frame *schedules, size_t index);
+
 /* Queue one frame. Endpoints and proxies are at most ENDPOINT_BYTES - 1 bytes, messages 1 to LINK_MESSAGE_BYTES_MAX. */
 void channel_put_config(struct channel *channel, const struct channel_config *config);
 void channel_put_roster(struct channel *channel, const struct zap_guest *guests, size_t count);
+/* At most ZAP_LIST_MAX valid ones. */
+void channel_put_schedules(struct channel *channel, const struct link_schedule *schedules, size_t count);
 void channel_put_listen(struct channel *channel, struct span endpoint);
 void channel_put_dial(struct channel *channel, const struct hash *device_id,
                       const uint8_t curve_pk[CURVE_PK_BYTES], struct span endpoint, struct span proxy,
@@ -131,6 +139,7 @@ void channel_put_scraped(struct channel *channel);
 void channel_put_pong(struct channel *channel);
 void channel_put_ready(struct channel *channel, struct span endpoint);
 void channel_put_up(struct channel *channel, const struct hash *device_id);
+void channel_put_envelopes(struct channel *channel, const struct link_event *event);
 void channel_put_down(struct channel *channel, const struct hash *device_id, enum link_reason reason);
 void channel_put_refused(struct channel *channel, enum link_reason reason, uint64_t count);
 void channel_put_warn(struct channel *channel, enum link_reason reason, uint64_t count);

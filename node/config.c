@@ -23,6 +23,8 @@ enum {
     MAP_MIB_MIN = 16,
     MAP_MIB_MAX = 1 << 20,
     FILE_BYTES_MAX = 1 << 20,
+    NOT_SAID =
+        -1, /* of a number that a section may leave to what is outside of it, and of which 0 means something */
 };
 
 #define METRICS_NONE "none"
@@ -221,14 +223,33 @@ check_map(cfg_t *cfg, cfg_opt_t *opt)
 }
 
 static int
+check_schedule(cfg_t *cfg, cfg_opt_t *opt)
+{
+    return check_range(cfg, opt, 0, ENVELOPE_BEAT_S_MAX);
+}
+
+static int
+check_envelope(cfg_t *cfg, cfg_opt_t *opt)
+{
+    return check_range(cfg, opt, ENVELOPE_BYTES_MIN, ENVELOPE_BYTES_MAX);
+}
+
+static int
 check_interval(cfg_t *cfg, cfg_opt_t *opt)
 {
     return check_range(cfg, opt, 0, LINE_INTERVAL_MIN_MAX);
 }
 
+/* What a section does not say is as outside of it. */
+static long
+envelope_of(cfg_t *cfg, long outside)
+{
+    return cfg_getint(cfg, "envelope") == NOT_SAID ? outside : cfg_getint(cfg, "envelope");
+}
+
 /* All of it was checked while it was read. What a section does not say is as outside of it. */
 static struct line_settings
-line_of(cfg_t *cfg, const struct line_settings *outside)
+line_of(cfg_t *cfg, const struct line_settings *outside, long envelope)
 {
     struct line_settings line = *outside;
     const char *profile = cfg_getstr(cfg, "profile");
@@ -248,6 +269,9 @@ line_of(cfg_t *cfg, const struct line_settings *outside)
     if (cfg_getstr(cfg, "month_bytes")[0] != '\0') {
         (void)line_bytes_parse(cfg_getstr(cfg, "month_bytes"), &line.month_bytes);
     }
+    long beat = cfg_getint(cfg, "schedule");
+    line.schedule.beat_s = beat == NOT_SAID ? outside->schedule.beat_s : (uint32_t)beat;
+    line.schedule.bytes = line.schedule.beat_s == 0 ? 0 : (uint32_t)envelope;
     return line;
 }
 
@@ -282,7 +306,8 @@ take_values(cfg_t *cfg, struct config *config)
     config->name = strdup(cfg_getstr(cfg, "name"));
     config->listen = strdup(cfg_getstr(cfg, "listen"));
     config->announce = strdup(cfg_getstr(cfg, "announce"));
-    config->line = line_of(cfg, &(struct line_settings){ .profile = PROFILE_LAN });
+    config->envelope = envelope_of(cfg, ENVELOPE_BYTES_DEFAULT);
+    config->line = line_of(cfg, &(struct line_settings){ .profile = PROFILE_LAN }, config->envelope);
     config->proxy = proxy_of(cfg, "");
     const char *metrics = cfg_getstr(cfg, "metrics");
     config->metrics = strdup(strcmp(metrics, METRICS_NONE) == 0 ? "" : metrics);
@@ -305,7 +330,7 @@ take_values(cfg_t *cfg, struct config *config)
         peer->name = strdup(cfg_title(section));
         peer->device = strdup(cfg_getstr(section, "device"));
         peer->endpoint = strdup(cfg_getstr(section, "endpoint"));
-        peer->line = line_of(section, &config->line);
+        peer->line = line_of(section, &config->line, envelope_of(section, config->envelope));
         peer->proxy = proxy_of(section, config->proxy);
         config->peer_count++;
         if (peer->name == NULL || peer->device == NULL || peer->endpoint == NULL || peer->proxy == NULL) {
@@ -315,6 +340,18 @@ take_values(cfg_t *cfg, struct config *config)
             cfg_error(section, "peer '%s' needs a device and an endpoint", peer->name);
             return ERR_INVALID;
         }
+        if (line_breaks_schedule(&peer->line)) {
+            cfg_error(
+                section,
+                "peer '%s' has a schedule and profile = %s: only a line that stands (lan, wan) keeps one",
+                peer->name, line_profile_name(peer->line.profile));
+            return ERR_INVALID;
+        }
+    }
+    if (line_breaks_schedule(&config->line)) {
+        cfg_error(cfg, "schedule and profile = %s: only a line that stands (lan, wan) keeps a schedule",
+                  line_profile_name(config->line.profile));
+        return ERR_INVALID;
     }
     return ERR_OK;
 }
@@ -444,8 +481,10 @@ watch_line(cfg_t *cfg, const char *section)
         const char *name;
         cfg_validate_callback_t check;
     } options[] = {
-        { "profile", check_profile }, { "interval_minutes", check_interval }, { "quiet_hours", check_hours },
-        { "day_bytes", check_bytes }, { "month_bytes", check_bytes },         { "proxy", check_proxy },
+        { "profile", check_profile },   { "interval_minutes", check_interval },
+        { "quiet_hours", check_hours }, { "day_bytes", check_bytes },
+        { "month_bytes", check_bytes }, { "proxy", check_proxy },
+        { "schedule", check_schedule }, { "envelope", check_envelope },
     };
     char name[64];
 
@@ -466,6 +505,8 @@ config_read(const char *path, struct config *config_out, struct config_fault *fa
         CFG_STR("quiet_hours", "", CFGF_NONE),
         CFG_STR("day_bytes", "", CFGF_NONE),
         CFG_STR("month_bytes", "", CFGF_NONE),
+        CFG_INT("schedule", NOT_SAID, CFGF_NONE),
+        CFG_INT("envelope", NOT_SAID, CFGF_NONE),
         CFG_STR("proxy", "", CFGF_NONE),
         CFG_END(),
     };
@@ -478,6 +519,8 @@ config_read(const char *path, struct config *config_out, struct config_fault *fa
         CFG_STR("quiet_hours", "", CFGF_NONE),
         CFG_STR("day_bytes", "", CFGF_NONE),
         CFG_STR("month_bytes", "", CFGF_NONE),
+        CFG_INT("schedule", NOT_SAID, CFGF_NONE),
+        CFG_INT("envelope", NOT_SAID, CFGF_NONE),
         CFG_STR("proxy", "", CFGF_NONE),
         CFG_INT("handshake_ms", HANDSHAKE_MS_DEFAULT, CFGF_NONE),
         CFG_INT("heartbeat_ms", HEARTBEAT_MS_DEFAULT, CFGF_NONE),
@@ -546,7 +589,8 @@ static bool
 lines_differ(const struct line_settings *a, const struct line_settings *b)
 {
     return a->profile != b->profile || a->interval_min != b->interval_min || a->quiet_from != b->quiet_from ||
-           a->quiet_to != b->quiet_to || a->day_bytes != b->day_bytes || a->month_bytes != b->month_bytes;
+           a->quiet_to != b->quiet_to || a->day_bytes != b->day_bytes || a->month_bytes != b->month_bytes ||
+           !envelope_schedule_equal(&a->schedule, &b->schedule);
 }
 
 static bool
@@ -598,6 +642,8 @@ config_compare(const struct config *before, const struct config *after, struct c
          before->line.quiet_from != after->line.quiet_from || before->line.quiet_to != after->line.quiet_to);
     note(changes_out, "day_bytes", before->line.day_bytes != after->line.day_bytes);
     note(changes_out, "month_bytes", before->line.month_bytes != after->line.month_bytes);
+    note(changes_out, "schedule", before->line.schedule.beat_s != after->line.schedule.beat_s);
+    note(changes_out, "envelope", before->envelope != after->envelope);
     note(changes_out, "proxy", strcmp(before->proxy, after->proxy) != 0);
     note(changes_out, "handshake_ms", handshake);
     note(changes_out, "heartbeat_ms", heartbeat);
@@ -663,6 +709,12 @@ config_write_example(const char *name, const char *listen, struct buf *out)
         "# interval_minutes, and at once for urgent news; it may have quiet_hours = \"22:00-06:00\" (UTC),\n"
         "# day_bytes = \"2M\" and month_bytes = \"40M\". A peer may have its own.\n"
         "profile = lan\n\n"
+        "# Whoever watches a line sees when something is said, and how much. One that keeps a schedule sends "
+        "one\n"
+        "# envelope of so many bytes each time so many seconds have passed, whatever there is to say (0: "
+        "none).\n"
+        "# Both ends have to keep one. A peer may have its own.\n"
+        "schedule = 0\nenvelope = 2048\n\n"
         "# A SOCKS 5 proxy, such as Tor's socks5://127.0.0.1:9050, through which alone others are called; or "
         "none.\n"
         "# A peer may have its own.\n"

@@ -32,6 +32,7 @@ struct config {
     char *listen;              /* "": dial only */
     char *announce;            /* endpoint that others should dial; "": none */
     struct line_settings line; /* of peers for which nothing else was said */
+    long envelope;             /* bytes of an envelope, where a line keeps a schedule; likewise */
     char *proxy;               /* likewise */
     char *metrics;             /* address of loopback where they are shown; "": nowhere */
     long handshake_ms;

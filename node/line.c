@@ -21,7 +21,14 @@ line_settings_valid(const struct line_settings *settings)
     return settings->profile >= PROFILE_LAN && settings->profile <= PROFILE_ONEWAY &&
            settings->interval_min <= LINE_INTERVAL_MIN_MAX && settings->quiet_from < LINE_DAY_MINUTES &&
            settings->quiet_to < LINE_DAY_MINUTES && settings->day_bytes <= LIMIT_MAX &&
-           settings->month_bytes <= LIMIT_MAX;
+           settings->month_bytes <= LIMIT_MAX && envelope_schedule_valid(&settings->schedule) &&
+           !line_breaks_schedule(settings);
+}
+
+bool
+line_breaks_schedule(const struct line_settings *settings)
+{
+    return settings->schedule.bytes > 0 && settings->profile > PROFILE_WAN;
 }
 
 /* --- bytes --- */
@@ -46,6 +53,12 @@ line_handshake_bytes(void)
 {
     /* Greeting, HELLO, WELCOME, INITIATE and READY, three segments to open and four to close. */
     return LINE_HANDSHAKE_BYTES + (6 + 3 + 4) * SEGMENT_HEADER_BYTES;
+}
+
+uint64_t
+line_schedule_bytes(const struct envelope_schedule *schedule, uint64_t seconds)
+{
+    return schedule->bytes == 0 ? 0 : seconds / schedule->beat_s * line_message_bytes(schedule->bytes);
 }
 
 static uint32_t
@@ -290,6 +303,16 @@ line_bytes_parse(const char *text, uint64_t *out)
     }
     *out = number * factor;
     return true;
+}
+
+void
+line_schedule_print(const struct envelope_schedule *schedule, char out[LINE_TEXT_BYTES])
+{
+    if (schedule->bytes == 0) {
+        (void)snprintf(out, LINE_TEXT_BYTES, "none");
+    } else {
+        (void)snprintf(out, LINE_TEXT_BYTES, "%u bytes every %u s", schedule->bytes, schedule->beat_s);
+    }
 }
 
 void

@@ -8,12 +8,16 @@
  * rhythm and offices do not all call at once, not in quiet hours, and at once for urgent news. Of a budget one fifth is kept for
  * lanes 0 and 1. Days and months are those of UTC.
  *
+ * A line that stands may keep a schedule (envelope.h): then its bytes follow from that and from nothing else. When a budget is spent it is
+ * hung up like any other, at a time that the schedule alone decides.
+ *
  * What passes is counted here with what carries it, which gossip does not see: a message is a frame of ZMTP (9 bytes) around
  * a CURVE message (33 bytes more than the text: RFC 26), in TCP segments with 40 bytes of headers each; a session's handshake is
  * LINE_HANDSHAKE_BYTES. Pure: no clock of its own.
  */
 #pragma once
 
+#include "sync/envelope.h"
 #include "sync/message.h"
 
 #include "store/base/bytes.h"
@@ -33,7 +37,9 @@ struct line_settings {
     uint32_t interval_min; /* 0: LINE_INTERVAL_MIN_DEFAULT */
     uint32_t quiet_from;   /* minute of the day, UTC; as quiet_to: never */
     uint32_t quiet_to;     /* may be less: over midnight */
-    uint64_t day_bytes;    /* 0: no limit */
+    struct envelope_schedule
+        schedule;       /* by which we send; the other side has its own. Of a lan or wan alone */
+    uint64_t day_bytes; /* 0: no limit */
     uint64_t month_bytes;
 };
 
@@ -45,14 +51,21 @@ struct line_use {
     uint64_t month_bytes;
 };
 
-/* True if the numbers are within their bounds. */
+/* True if the numbers are within their bounds, and a schedule is of a line that stands. */
 bool line_settings_valid(const struct line_settings *settings);
+
+/* True if the line keeps a schedule that it cannot keep, since it is one that does not stand: each call would tell that there is
+ * something to say. */
+bool line_breaks_schedule(const struct line_settings *settings);
 
 /* --- bytes --- */
 
 /* What a message of `size` bytes, or the beginning of a connection, takes on the line: its answers in TCP too. */
 uint64_t line_message_bytes(size_t size);
 uint64_t line_handshake_bytes(void);
+
+/* What the envelopes of a schedule take in so many seconds, one way. */
+uint64_t line_schedule_bytes(const struct envelope_schedule *schedule, uint64_t seconds);
 
 /* Count bytes that pass now. A new day or month begins at 0; a clock that is set back counts on in the day that it was. */
 void line_count(struct line_use *use, uint64_t wall_ms, uint64_t bytes);
@@ -101,5 +114,7 @@ bool line_profile_parse(const char *text, enum link_profile *out);
 bool line_hours_parse(const char *text, uint32_t *from_out, uint32_t *to_out);
 bool line_bytes_parse(const char *text, uint64_t *out);
 enum { LINE_TEXT_BYTES = 32 };
+/* "2048 bytes every 30 s", or "none". */
+void line_schedule_print(const struct envelope_schedule *schedule, char out[LINE_TEXT_BYTES]);
 void line_hours_print(const struct line_settings *settings, char out[LINE_TEXT_BYTES]);
 void line_bytes_print(uint64_t bytes, char out[LINE_TEXT_BYTES]);

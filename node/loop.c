@@ -107,6 +107,20 @@ count_bytes(const struct loop *loop, struct peer *peer, uint64_t bytes)
     line_count(&peer->use, world_wall_ms(&loop->options.world->world), bytes);
 }
 
+static void
+count_sent(const struct loop *loop, struct peer *peer, uint64_t bytes)
+{
+    count_bytes(loop, peer, bytes);
+    peer->out_bytes += bytes;
+}
+
+static void
+count_received(const struct loop *loop, struct peer *peer, uint64_t bytes)
+{
+    count_bytes(loop, peer, bytes);
+    peer->in_bytes += bytes;
+}
+
 /* The world's way to send: to a device that is connected and takes messages, as far as the queue has room. */
 static bool
 send_frame(void *self, uint32_t connection, struct span frame)
@@ -120,8 +134,10 @@ send_frame(void *self, uint32_t connection, struct span frame)
         return false;
     }
     channel_put_message(&loop->channel, &peer->device_id, frame);
-    count_bytes(loop, peer, line_message_bytes(frame.size));
-    peer->out_bytes += line_message_bytes(frame.size);
+    /* By a schedule envelopes pass, of which net tells. */
+    if (peer->line.schedule.bytes == 0) {
+        count_sent(loop, peer, line_message_bytes(frame.size));
+    }
     return true;
 }
 
@@ -155,6 +171,32 @@ push_roster(struct loop *loop)
     }
     channel_put_roster(&loop->channel, guests, used);
     free(guests);
+}
+
+/* Everybody to whom is sent by a schedule. */
+static void
+push_schedules(struct loop *loop)
+{
+    struct link_schedule *schedules = calloc(peers_count(loop->peers) + 1, sizeof *schedules);
+    size_t used = 0;
+
+    if (schedules == NULL) {
+        /* A line that tells what it was not to tell is worse than none: net ends, and is told everything anew. */
+        log_event("schedules-untold", "err=%s", err_code(ERR_MEMORY));
+        loop->channel.failed = true;
+        return;
+    }
+    for (size_t n = 0; n < peers_count(loop->peers) && used < ZAP_LIST_MAX; n++) {
+        const struct peer *peer = peers_at(loop->peers, n);
+
+        if (peer->member && peer->line.schedule.bytes > 0) {
+            schedules[used] =
+                (struct link_schedule){ .device_id = peer->device_id, .schedule = peer->line.schedule };
+            used++;
+        }
+    }
+    channel_put_schedules(&loop->channel, schedules, used);
+    free(schedules);
 }
 
 static bool
@@ -229,6 +271,7 @@ mind_lines(struct loop *loop)
         if (peer->state == PEER_UP) {
             gossip_line(loop->gossip, peer->connection, peer->line.profile,
                         allowances[line_allows(&peer->line, &peer->use, wall_ms)]);
+            gossip_schedule(loop->gossip, peer->connection, &peer->line.schedule, &peer->theirs);
         }
     }
 }
@@ -264,7 +307,7 @@ dial_due(struct loop *loop)
             peer->state = PEER_CONNECTING;
         }
         channel_put_dial(&loop->channel, &peer->device_id, device->transport_pk, span_text(peer->endpoint),
-                         span_text(peer->proxy), !is_metered(peer));
+                         span_text(peer->proxy), !is_metered(peer) && peer->line.schedule.bytes == 0);
     }
 }
 
@@ -334,6 +377,7 @@ channel_begin(struct loop *loop, int fd)
     first.sandbox = config->sandbox;
     channel_put_config(&loop->channel, &first);
     crypto_wipe(&first, sizeof first);
+    push_schedules(loop);
     push_roster(loop);
     channel_put_listen(&loop->channel, span_text(config->listen));
     if (config->metrics != NULL && config->metrics[0] != '\0') {
@@ -527,7 +571,8 @@ static void
 tell_unreachable(const struct peer *peer, enum link_reason reason)
 {
     bool ours = reason == LINK_HUNG_UP || reason == LINK_OFF_ROSTER || reason == LINK_DUPLICATE ||
-                reason == LINK_KEYS_RENEWED || reason_is_of_security(reason);
+                reason == LINK_KEYS_RENEWED || reason == LINK_SCHEDULE_CHANGED ||
+                reason_is_of_security(reason);
 
     if (!ours && peer->state != PEER_UP && strcmp(peer->reason, reason_text(reason)) != 0) {
         log_event("peer-unreachable", "peer=%s why=\"%s\"", hash_short(&peer->device_id).text,
@@ -588,9 +633,28 @@ on_message(struct loop *loop, const struct hash *device_id, struct span bytes)
         return;
     }
     peer->contact_ms = world_wall_ms(&loop->options.world->world);
-    count_bytes(loop, peer, line_message_bytes(bytes.size));
-    peer->in_bytes += line_message_bytes(bytes.size);
+    /* What came in an envelope was counted with that. */
+    if (peer->theirs.bytes == 0) {
+        count_received(loop, peer, line_message_bytes(bytes.size));
+        peer->frames_came = true;
+    }
     gossip_receive(loop->gossip, peer->connection, bytes, steady_ms(loop));
+}
+
+/* Envelopes went and came: what they held comes behind as messages. */
+static void
+on_envelopes(struct loop *loop, const struct link_event *event)
+{
+    struct peer *peer = peers_by_device(loop->peers, &event->device_id);
+
+    if (peer == NULL) {
+        return;
+    }
+    count_sent(loop, peer, event->sent * line_message_bytes(event->sent_bytes));
+    if (event->received > 0) {
+        peer->theirs = event->theirs;
+        count_received(loop, peer, event->received * line_message_bytes(event->theirs.bytes));
+    }
 }
 
 static void
@@ -622,6 +686,9 @@ on_frame(struct loop *loop, const struct channel_frame *frame)
         if (peer != NULL) {
             peer->has_room = frame->has_room;
         }
+        break;
+    case CHANNEL_ENVELOPES:
+        on_envelopes(loop, &frame->envelopes);
         break;
     case CHANNEL_REFUSED:
         status_refused(&loop->status, reason_text(frame->reason), frame->count);
@@ -794,6 +861,9 @@ follow_roster(struct loop *loop)
     }
     if (peers_update(loop->peers, replica_roster(replica), &replica_identity(replica)->device_id) != ERR_OK) {
         return; /* tried again at the next turn: the generation is not noted */
+    }
+    if (loop->channel_open) {
+        push_schedules(loop);
     }
     if (generation != loop->generation) {
         loop->generation = generation;

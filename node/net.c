@@ -16,7 +16,7 @@
 #include <unistd.h>
 
 enum {
-    RETRY_MS = 20,       /* between attempts to send what waits */
+    RETRY_MS = 20,       /* between attempts to send what waits for no beat */
     LISTEN_MS = 5000,    /* and to listen where the port is taken, or the address not there yet */
     IDLE_MS = 60 * 1000, /* the link wakes by itself when something is due */
 };
@@ -252,6 +252,22 @@ take_roster(struct net *net, const struct channel_frame *frame)
     free(guests);
 }
 
+static void
+take_schedules(struct net *net, const struct channel_frame *frame)
+{
+    struct link_schedule *schedules = calloc((size_t)frame->count + 1, sizeof *schedules);
+
+    for (size_t i = 0; schedules != NULL && i < frame->count; i++) {
+        schedules[i] = channel_schedule(frame, i);
+    }
+    /* By an old list a line might tell what it is not to tell. */
+    if (schedules == NULL || link_set_schedules(net->link, schedules, (size_t)frame->count) != ERR_OK) {
+        log_event("net-schedules-unusable", NULL);
+        stop(net, NET_EXIT_FAILED);
+    }
+    free(schedules);
+}
+
 /* Listen there, and say so; nowhere if it is empty. Errors as link_listen. */
 static enum err
 try_to_listen(struct net *net, struct span endpoint)
@@ -336,6 +352,9 @@ take_order(struct net *net, struct channel_frame *frame)
     case CHANNEL_ROSTER:
         take_roster(net, frame);
         break;
+    case CHANNEL_SCHEDULES:
+        take_schedules(net, frame);
+        break;
     case CHANNEL_LISTEN:
         take_listen(net, frame->endpoint);
         break;
@@ -412,7 +431,22 @@ tell(struct net *net, const struct link_event *event)
     case LINK_WARNING:
         channel_put_warn(&net->channel, event->reason, event->count);
         break;
+    case LINK_ENVELOPES:
+        channel_put_envelopes(&net->channel, event);
+        break;
     }
+}
+
+/* How soon what waits is tried again. At a beat the link wakes by itself. */
+static uint32_t
+retry_wait_ms(const struct net *net)
+{
+    for (size_t i = 0; i < net->waiting_count; i++) {
+        if (!link_keeps_schedule(net->link, &net->waiting[i].device_id)) {
+            return RETRY_MS;
+        }
+    }
+    return IDLE_MS;
 }
 
 static bool
@@ -429,7 +463,7 @@ turn(struct net *net)
     short events = POLLIN;
 
     events = (short)(channel_queued(&net->channel) > 0 ? events | POLLOUT : events);
-    uint32_t timeout_ms = net->waiting_count > 0 ? RETRY_MS : IDLE_MS;
+    uint32_t timeout_ms = retry_wait_ms(net);
     if (net->scrape != NULL) {
         uint32_t scrape_ms = scrape_wait_ms(net->scrape, now_ms());
 
@@ -445,12 +479,13 @@ turn(struct net *net)
     if (net->scrape != NULL && scrape_work(net->scrape, now_ms())) {
         channel_put_scraped(&net->channel);
     }
-    send_all_waiting(net);
     /* Nothing new is read from peers while the store is behind. */
     while (link_next(net->link, &event)) {
         tell(net, &event);
         link_pause(net->link, is_behind(net));
     }
+    /* After a beat there is room. */
+    send_all_waiting(net);
     channel_write(&net->channel);
     link_pause(net->link, is_behind(net));
 }

@@ -10,7 +10,8 @@
  *
  * A message for a peer that takes none just now waits here, and the store is told
  * that there is no room, then that there is again. NET_HELD_BYTES for one device,
- * and it is hung up on.
+ * and it is hung up on. Where the line to it keeps a schedule, none are
+ * taken just now once the next envelope is full.
  */
 #pragma once
 

@@ -19,6 +19,10 @@ enum { BUNDLE_ROW = 4 };
 /* Or the line to a device: its id, 1 if peer.set said how it is to be used, then that (profile u8, three u32, two u64) and what passed. */
 enum { LINE_ROW = 3 };
 
+/* Or that with the schedule that it keeps, two u32, behind. A program that does not know it stops, rather than send to such a device by
+ * none. */
+enum { SCHEDULED_LINE_ROW = 7 };
+
 /* Or an address with a proxy behind the name, or the proxy of a device by peer.set: its id, then the proxy. A program that knows
  * neither stops, rather than call such a device directly. */
 enum { PROXIED_ADDRESS_ROW = 5, PROXY_ROW = 6, ADDRESS_PARTS_MAX = 4 };
@@ -379,7 +383,7 @@ line_read(struct peers *peers, struct span row)
     struct kept_line read = { .set = false };
     struct reader in = reader_of(row);
 
-    (void)reader_u8(&in);
+    bool scheduled = reader_u8(&in) == SCHEDULED_LINE_ROW;
     reader_copy(&in, read.device_id.bytes, HASH_BYTES);
     uint8_t set = reader_u8(&in);
     read.set = set == 1;
@@ -390,6 +394,8 @@ line_read(struct peers *peers, struct span row)
     read.settings.day_bytes = reader_u64(&in);
     read.settings.month_bytes = reader_u64(&in);
     struct span use = reader_span(&in, LINE_USE_BYTES);
+    read.settings.schedule.beat_s = scheduled ? reader_u32(&in) : 0;
+    read.settings.schedule.bytes = scheduled ? reader_u32(&in) : 0;
     if (!reader_done(&in) || set > 1 || !line_use_read(use, &read.use) ||
         (read.set && !line_settings_valid(&read.settings))) {
         return ERR_CORRUPT;
@@ -406,12 +412,13 @@ static void
 line_write(struct table_txn *txn, const struct kept_line *line)
 {
     const struct span part = hash_span(&line->device_id);
+    const struct envelope_schedule *schedule = &line->settings.schedule;
     uint8_t use[LINE_USE_BYTES];
     struct buf row = { 0 };
     uint8_t key[16];
 
     line_use_write(use, &line->use);
-    buf_put_u8(&row, LINE_ROW);
+    buf_put_u8(&row, schedule->bytes > 0 ? SCHEDULED_LINE_ROW : LINE_ROW);
     buf_put_span(&row, hash_span(&line->device_id));
     buf_put_u8(&row, line->set ? 1 : 0);
     buf_put_u8(&row, (uint8_t)line->settings.profile);
@@ -421,6 +428,10 @@ line_write(struct table_txn *txn, const struct kept_line *line)
     buf_put_u64(&row, line->settings.day_bytes);
     buf_put_u64(&row, line->settings.month_bytes);
     buf_put(&row, use, sizeof use);
+    if (schedule->bytes > 0) {
+        buf_put_u32(&row, schedule->beat_s);
+        buf_put_u32(&row, schedule->bytes);
+    }
     table_hash(table_txn_env(txn), key, "vigil.row.line", &part, 1);
     if (!row.failed) {
         table_put(txn, TABLE_PEER, span_of(key, sizeof key), buf_span(&row));
@@ -630,10 +641,10 @@ peers_load(struct peers *peers, struct table_txn *txn)
         if (value.data != NULL && value.size > 0) {
             uint8_t kind = value.data[0];
 
-            err = kind == CONTACT_ROW || kind == BUNDLE_ROW ? contact_read(peers, value)
-                  : kind == LINE_ROW                        ? line_read(peers, value)
-                  : kind == PROXY_ROW                       ? proxy_read(peers, value)
-                                                            : row_read(peers, value);
+            err = kind == CONTACT_ROW || kind == BUNDLE_ROW        ? contact_read(peers, value)
+                  : kind == LINE_ROW || kind == SCHEDULED_LINE_ROW ? line_read(peers, value)
+                  : kind == PROXY_ROW                              ? proxy_read(peers, value)
+                                                                   : row_read(peers, value);
         }
     }
     table_cursor_end(&cursor);
@@ -1073,6 +1084,8 @@ peers_up(struct peers *peers, const struct hash *device_id)
     peer->state = PEER_UP;
     peer->connection = peers->last_connection;
     peer->has_room = true;
+    peer->theirs = (struct envelope_schedule){ .beat_s = 0 };
+    peer->frames_came = false;
     peer->reason[0] = '\0';
     peer->proxy_failed = false;
     return peer->connection;

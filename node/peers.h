@@ -53,11 +53,13 @@ struct peer {
     struct line_use use;       /* what passed between us */
     uint64_t in_bytes;         /* of messages since we started, with what carries them */
     uint64_t out_bytes;
-    uint64_t complete_ms;          /* steady clock: when both held the same last; 0: not since we started */
-    bool line_set;                 /* by peer.set */
-    uint64_t contact_ms;           /* wall clock of its last frame since we started; 0: none */
-    bool proxy_failed;             /* that is for want of a proxy, or because that failed */
-    char reason[PEER_WORDS_BYTES]; /* why it is down, in words; "": never tried */
+    uint64_t complete_ms;            /* steady clock: when both held the same last; 0: not since we started */
+    bool line_set;                   /* by peer.set */
+    struct envelope_schedule theirs; /* by which envelopes of it came since it is up; none: none did */
+    bool frames_came;                /* since it is up, but in envelopes */
+    uint64_t contact_ms;             /* wall clock of its last frame since we started; 0: none */
+    bool proxy_failed;               /* that is for want of a proxy, or because that failed */
+    char reason[PEER_WORDS_BYTES];   /* why it is down, in words; "": never tried */
 };
 
 struct peers;

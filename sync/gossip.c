@@ -258,6 +258,22 @@ gossip_line(struct gossip *gossip, uint32_t number, enum link_profile profile,
 }
 
 void
+gossip_schedule(struct gossip *gossip, uint32_t number, const struct envelope_schedule *own,
+                const struct envelope_schedule *theirs)
+{
+    struct conn *conn = session_find(gossip, number);
+
+    if (conn == NULL) {
+        return;
+    }
+    session_set_schedule(conn, own, theirs);
+    /* Nothing was said yet: this session is the next. */
+    if (conn->hello_due) {
+        session_set_line(gossip, conn);
+    }
+}
+
+void
 gossip_stop(struct gossip *gossip)
 {
     gossip->stopping = true;
@@ -272,7 +288,7 @@ look_closer(struct gossip *gossip, struct conn *conn, struct part *part)
     uint32_t attempt = part->attempts;
 
     session_count_up(&part->attempts);
-    part->check_ms = gossip->now_ms + session_backoff_ms(SETTLE_MS, part->attempts);
+    part->check_ms = gossip->now_ms + conn->slack_ms + session_backoff_ms(SETTLE_MS, part->attempts);
 
     if (attempt % 2 == 0) {
         part->front_due = true;
@@ -313,7 +329,7 @@ ask_for_payloads(struct gossip *gossip, struct conn *conn, struct part *part)
         part->absent_asked++;
     }
     part->absent_done = part->absent_asked == 0;
-    part->absent_ms = gossip->now_ms + ABSENT_MS;
+    part->absent_ms = gossip->now_ms + ABSENT_MS + conn->slack_ms;
     if (part->absent_done) {
         part->absent = (struct absent_cursor){ 0 };
     } else {
@@ -333,17 +349,17 @@ tick_part(struct gossip *gossip, struct conn *conn, struct part *part)
         return;
     }
     ask_for_payloads(gossip, conn, part);
-    if (session_is_control(gossip, part) && now >= part->active_ms + CONTROL_MS) {
+    if (session_is_control(gossip, part) && now >= part->active_ms + CONTROL_MS + conn->slack_ms) {
         conn->control_done = true; /* nothing moves in it: the others need not wait */
     }
     if (part->told && !part->digest_due) {
         /* Flags and digests are looked at once it is quiet: both may cost a walk over all logs. */
-        bool quiet = now >= part->active_ms + QUIET_MS;
+        bool quiet = now >= part->active_ms + QUIET_MS + conn->beats_ms;
         bool differs = quiet && (memcmp(frontier_digest(frontier), part->told_digest, DIGEST_BYTES) != 0 ||
                                  store->flags(store->self, &part->id) != part->told_flags);
-        part->digest_due = differs || now >= part->told_ms + COMPARE_MS;
+        part->digest_due = differs || now >= part->told_ms + COMPARE_MS + conn->beats_ms;
         /* One frame for all of them is cheaper than one each. */
-        for (size_t n = 0; now >= part->told_ms + COMPARE_MS && n < conn->part_count; n++) {
+        for (size_t n = 0; now >= part->told_ms + COMPARE_MS + conn->beats_ms && n < conn->part_count; n++) {
             struct part *other = &conn->parts[n];
             other->digest_due =
                 other->digest_due || (other->shared && now >= other->told_ms + COMPARE_MS / 2);
@@ -362,10 +378,10 @@ tick_part(struct gossip *gossip, struct conn *conn, struct part *part)
         conn->parked -= bytes;
     }
     /* What has yet to go explains the difference: it waits for credit, for control or for company. */
-    if (part->peer_told && !part->equal && now >= part->check_ms && now >= part->active_ms + SETTLE_MS &&
-        !part->front_due) {
+    if (part->peer_told && !part->equal && now >= part->check_ms &&
+        now >= part->active_ms + SETTLE_MS + conn->slack_ms && !part->front_due) {
         if (part->has_view && flows_pending(&part->flows)) {
-            part->check_ms = now + SETTLE_MS;
+            part->check_ms = now + SETTLE_MS + conn->slack_ms;
         } else {
             look_closer(gossip, conn, part);
         }
@@ -453,17 +469,17 @@ gossip_wait_ms(const struct gossip *gossip, uint64_t now_ms)
                 continue;
             }
             if (part->told && !part->digest_due) {
-                sooner(&wait, part->told_ms + COMPARE_MS, now_ms);
+                sooner(&wait, part->told_ms + COMPARE_MS + conn->beats_ms, now_ms);
             }
             /* Whether a digest is worth sending is looked at when its quiet is over, and then at rest. */
-            if (now_ms < part->active_ms + QUIET_MS) {
-                sooner(&wait, part->active_ms + QUIET_MS, now_ms);
+            if (now_ms < part->active_ms + QUIET_MS + conn->beats_ms) {
+                sooner(&wait, part->active_ms + QUIET_MS + conn->beats_ms, now_ms);
             }
             if (part->refused) {
                 sooner(&wait, part->retry_ms, now_ms);
             }
             if (part->peer_told && !part->equal && !part->front_due) {
-                uint64_t settled = part->active_ms + SETTLE_MS;
+                uint64_t settled = part->active_ms + SETTLE_MS + conn->slack_ms;
                 sooner(&wait, part->check_ms > settled ? part->check_ms : settled, now_ms);
             }
             if (part->batch_ms > now_ms) {

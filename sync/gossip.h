@@ -18,6 +18,7 @@
  */
 #pragma once
 
+#include "sync/envelope.h"
 #include "sync/frontier.h"
 #include "sync/parcel.h"
 #include "sync/verdict.h"
@@ -205,6 +206,12 @@ enum gossip_allowance {
  * gossip_up it holds for its first session. Unknown numbers are ignored. */
 void gossip_line(struct gossip *gossip, uint32_t connection, enum link_profile profile,
                  enum gossip_allowance allowance);
+
+/* By which schedules both sides send on a connection, none where a side keeps none: from now on. What an answer is waited for follows
+ * from them, and how much may be on its way; a session is that of a wan at the fastest, but that nothing waits for company, which costs
+ * nothing here. Unknown numbers are ignored. */
+void gossip_schedule(struct gossip *gossip, uint32_t connection, const struct envelope_schedule *own,
+                     const struct envelope_schedule *theirs);
 
 /* It is down, for the reason given in words (copied, cut to 95 bytes). Unknown numbers are ignored. */
 void gossip_down(struct gossip *gossip, uint32_t connection, const char *why, uint64_t now_ms);

@@ -221,7 +221,7 @@ cancel_silent(struct gossip *gossip, struct conn *conn)
 {
     struct conn_files *files = &conn->files;
 
-    if (files->ask_count == 0 || gossip->now_ms < files->heard_ms + ASK_SILENCE_MS) {
+    if (files->ask_count == 0 || gossip->now_ms < files->heard_ms + ASK_SILENCE_MS + conn->slack_ms) {
         return;
     }
     session_say(conn->peer, "it was asked for a file that it said it holds, and sends nothing of it");
@@ -846,8 +846,8 @@ blob_wake_ms(const struct gossip *gossip, const struct conn *conn)
     if (!may_pass(gossip, conn) || conn->held.size > 0) {
         return UINT64_MAX;
     }
-    if (files->ask_count > 0 && files->heard_ms + ASK_SILENCE_MS < wake_ms) {
-        wake_ms = files->heard_ms + ASK_SILENCE_MS;
+    if (files->ask_count > 0 && files->heard_ms + ASK_SILENCE_MS + conn->slack_ms < wake_ms) {
+        wake_ms = files->heard_ms + ASK_SILENCE_MS + conn->slack_ms;
     }
     for (size_t n = 0; n < conn->part_count; n++) {
         const struct part *part = &conn->parts[n];

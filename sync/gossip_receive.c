@@ -163,24 +163,25 @@ end_trouble(struct part *part, const struct hash *log_id)
 
 /* Tell our frontier again after a while: the peer then sends what it finds lacking. */
 static void
-ask_again_later(struct gossip *gossip, struct part *part)
+ask_again_later(const struct gossip *gossip, const struct conn *conn, struct part *part)
 {
     if (!part->refused) {
         part->refused = true;
-        part->retry_ms = gossip->now_ms + session_backoff_ms(BACKOFF_MS, part->refusals);
+        part->retry_ms = gossip->now_ms + conn->beats_ms + session_backoff_ms(BACKOFF_MS, part->refusals);
         session_count_up(&part->refusals);
     }
 }
 
 /* A place among the troubles for a log that does not fit, if it is due to be asked about. NULL: it must wait. */
 static struct trouble *
-begin_trouble(struct gossip *gossip, struct part *part, const struct hash *log_id)
+begin_trouble(const struct gossip *gossip, const struct conn *conn, struct part *part,
+              const struct hash *log_id)
 {
     struct trouble *trouble = find_trouble(part, log_id);
 
     if (trouble == NULL) {
         if (part->trouble_count == TROUBLES_MAX) {
-            ask_again_later(gossip, part);
+            ask_again_later(gossip, conn, part);
             return NULL;
         }
         trouble = &part->troubles[part->trouble_count++];
@@ -188,7 +189,7 @@ begin_trouble(struct gossip *gossip, struct part *part, const struct hash *log_i
     } else if (gossip->now_ms < trouble->until_ms) {
         return NULL;
     }
-    trouble->until_ms = gossip->now_ms + session_backoff_ms(BACKOFF_MS, trouble->attempts);
+    trouble->until_ms = gossip->now_ms + conn->slack_ms + session_backoff_ms(BACKOFF_MS, trouble->attempts);
     session_count_up(&trouble->attempts);
     return trouble;
 }
@@ -197,7 +198,7 @@ static void
 meet_gap(struct gossip *gossip, struct conn *conn, struct part *part, const struct hash *log_id,
          uint64_t first_seq)
 {
-    struct trouble *trouble = begin_trouble(gossip, part, log_id);
+    struct trouble *trouble = begin_trouble(gossip, conn, part, log_id);
 
     if (trouble != NULL) {
         uint64_t next = session_next_of_log(gossip, part, log_id);
@@ -228,7 +229,7 @@ meet_fork(struct gossip *gossip, struct conn *conn, struct part *part, const str
         probe(conn, part, trouble, below);
         return;
     }
-    trouble = begin_trouble(gossip, part, log_id);
+    trouble = begin_trouble(gossip, conn, part, log_id);
     if (trouble != NULL) {
         trouble->step = 1;
         probe(conn, part, trouble, below);
@@ -321,7 +322,7 @@ refuse_later(struct gossip *gossip, struct conn *conn, struct part *part, struct
     case LATER_NONE:
         break;
     }
-    ask_again_later(gossip, part);
+    ask_again_later(gossip, conn, part);
     heard->refused = part->retries + 1;
 }
 
@@ -366,7 +367,7 @@ receive_chunk(struct gossip *gossip, struct conn *conn, const struct chunk_item 
         item->chunk.size < part->announced_bytes ? item->chunk.size : part->announced_bytes;
     part->bytes_received += item->chunk.size;
     if (gossip->now_ms < part->beyond_until_ms) {
-        part->beyond_until_ms = gossip->now_ms + BEYOND_MS;
+        part->beyond_until_ms = gossip->now_ms + BEYOND_MS + conn->slack_ms;
     }
     conn->sated =
         conn->sated || (heard->log.descriptor.lane > LANE_URGENT && !session_is_control(gossip, part));
@@ -434,13 +435,13 @@ receive_chunk(struct gossip *gossip, struct conn *conn, const struct chunk_item 
         /* Of one log only: the others go on, and a good copy may come from elsewhere. */
         status->frames_malformed++;
         session_say(conn->peer, "a chunk was malformed");
-        ask_again_later(gossip, part);
+        ask_again_later(gossip, conn, part);
         heard->refused = part->retries + 1;
         return;
     case VERDICT_FORGED:
         status->chunks_forged++;
         session_say(conn->peer, "a signature was not its author's");
-        ask_again_later(gossip, part);
+        ask_again_later(gossip, conn, part);
         heard->refused = part->retries + 1;
         return;
     }

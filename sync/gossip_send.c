@@ -41,7 +41,7 @@ send_hello(struct gossip *gossip, struct conn *conn)
         .min = PROTOCOL_MIN,
         .max = PROTOCOL_MAX,
         .wall_s = (uint32_t)(world_wall_ms(gossip->options.world) / 1000),
-        .profile = (uint8_t)conn->own_profile,
+        .profile = (uint8_t)session_own_profile(conn),
         .credit_bytes = (uint32_t)conn->window,
         .version = span_text(gossip->options.version),
     };
@@ -311,7 +311,7 @@ send_beyond(struct gossip *gossip, struct conn *conn, struct part *part)
         heads_tip_write(&gossip->frame, &here);
     }
     part->beyond_due = false;
-    part->beyond_until_ms = gossip->now_ms + BEYOND_MS;
+    part->beyond_until_ms = gossip->now_ms + BEYOND_MS + conn->slack_ms;
     return send_or_hold(gossip, conn, &gossip->frame);
 }
 
@@ -463,8 +463,8 @@ static bool
 waits_for_company(const struct gossip *gossip, const struct conn *conn, const struct part *part,
                   enum lane lane)
 {
-    return conn->profile == PROFILE_WAN && lane > LANE_URGENT && part->ever_equal &&
-           gossip->now_ms < part->batch_ms;
+    return conn->profile == PROFILE_WAN && conn->own_schedule.bytes == 0 && lane > LANE_URGENT &&
+           part->ever_equal && gossip->now_ms < part->batch_ms;
 }
 
 static void
@@ -803,7 +803,8 @@ payloads_are_done(const struct gossip *gossip, const struct conn *conn, const st
     bool peer_lacks = (part->peer_flags & DIGEST_LACKS_PAYLOADS) != 0;
 
     return conn->allowance != GOSSIP_ALL ||
-           (part->absent_done && (!peer_lacks || gossip->now_ms >= part->active_ms + REST_MS));
+           (part->absent_done &&
+            (!peer_lacks || gossip->now_ms >= part->active_ms + REST_MS + conn->slack_ms));
 }
 
 /* True if all is compared and equal, and nobody waits for an answer. */
@@ -819,7 +820,7 @@ is_done(const struct gossip *gossip, const struct conn *conn)
             return false;
         }
     }
-    return conn->job_count == 0 && !blob_is_busy(gossip, conn, REST_MS);
+    return conn->job_count == 0 && !blob_is_busy(gossip, conn, REST_MS + conn->slack_ms);
 }
 
 /* True if nothing has moved for so long. */
@@ -848,10 +849,11 @@ consider_bye(struct gossip *gossip, struct conn *conn)
     } else if (metered && is_done(gossip, conn)) {
         blob_keep_told(gossip, conn);
         session_bye(gossip, conn, BYE_DONE, ENDING_HANG_UP, NULL);
-    } else if (metered && conn->allowance == GOSSIP_URGENT && is_at_rest(gossip, conn, REST_MS)) {
+    } else if (metered && conn->allowance == GOSSIP_URGENT &&
+               is_at_rest(gossip, conn, REST_MS + conn->slack_ms)) {
         session_bye(gossip, conn, BYE_BUDGET, ENDING_HANG_UP,
                     "the rest of the byte budget is kept for urgent news");
-    } else if (metered && is_at_rest(gossip, conn, IDLE_MS)) {
+    } else if (metered && is_at_rest(gossip, conn, IDLE_MS + conn->slack_ms)) {
         session_bye(gossip, conn, BYE_IDLE, ENDING_HANG_UP, "nothing moved any more");
     }
 }

@@ -316,12 +316,12 @@ add_part(struct gossip *gossip, struct conn *conn, const struct ident *id)
 }
 
 static void
-open_part(struct gossip *gossip, struct part *part)
+open_part(struct gossip *gossip, const struct conn *conn, struct part *part)
 {
     part->shared = true;
     part->digest_due = true;
     part->active_ms = gossip->now_ms;
-    part->check_ms = gossip->now_ms + SETTLE_MS;
+    part->check_ms = gossip->now_ms + SETTLE_MS + conn->slack_ms;
 }
 
 /* Ask again what this peer may hold, open what is new and close what is gone. False: no memory. */
@@ -357,7 +357,7 @@ session_refresh(struct gossip *gossip, struct conn *conn)
             }
         }
         if (!part->shared) {
-            open_part(gossip, part);
+            open_part(gossip, conn, part);
         }
     }
     return true;
@@ -374,12 +374,48 @@ session_shares(const struct conn *conn)
     return false;
 }
 
+/* What a message of so many bytes takes at most to pass by a schedule: it waits for a beat, and for those that it fills. */
+static uint64_t
+passing_ms(const struct envelope_schedule *schedule, uint64_t bytes)
+{
+    return schedule->bytes == 0 ? 0 : (uint64_t)schedule->beat_s * 1000 * (bytes / schedule->bytes + 2);
+}
+
+/* By a schedule so much is on its way that no beat is empty while the credit for it comes, and no more: what is urgent waits for it. */
+static void
+set_pace(struct conn *conn)
+{
+    if (conn->own_schedule.bytes > 0) {
+        pace_fix(&conn->pace, (uint64_t)BEATS_AHEAD * conn->own_schedule.bytes,
+                 PACE_PATIENCE_MS + conn->slack_ms);
+    }
+}
+
+void
+session_set_schedule(struct conn *conn, const struct envelope_schedule *own,
+                     const struct envelope_schedule *theirs)
+{
+    conn->own_schedule = *own;
+    conn->beats_ms = ((uint64_t)own->beat_s + theirs->beat_s) * 1000;
+    conn->slack_ms = passing_ms(own, MESSAGE_BYTES) + passing_ms(theirs, MESSAGE_BYTES);
+    set_pace(conn);
+}
+
+enum link_profile
+session_own_profile(const struct conn *conn)
+{
+    bool keeps_schedule = conn->own_schedule.bytes > 0;
+
+    return keeps_schedule && conn->own_profile == PROFILE_LAN ? PROFILE_WAN : conn->own_profile;
+}
+
 void
 session_set_line(const struct gossip *gossip, struct conn *conn)
 {
-    bool own_is_slower = conn->own_profile > conn->peer_profile;
+    enum link_profile own = session_own_profile(conn);
 
-    conn->profile = own_is_slower ? conn->own_profile : (enum link_profile)conn->peer_profile;
+    conn->profile = own > conn->peer_profile ? own : (enum link_profile)conn->peer_profile;
+    set_pace(conn);
     bool all = conn->allowance == GOSSIP_ALL && conn->profile != PROFILE_METERED;
     conn->window = all ? gossip->options.credit_bytes : CREDIT_BYTES_MIN;
     conn->granted = conn->window;

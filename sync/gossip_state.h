@@ -53,6 +53,7 @@ enum {
      * 37 bytes each. */
     MESSAGE_BYTES = RUN_PAYLOAD_BYTES_MAX,
     FLUSH_MESSAGES_MAX = 64, /* chunk messages to one peer in a turn, so that a turn stays short */
+    BEATS_AHEAD = 4,         /* envelopes of a schedule that may be on their way without credit */
     WANTS_MAX = 64,
     JOBS_MAX = 32,
     TROUBLES_MAX = 64,
@@ -307,8 +308,12 @@ struct conn {
     bool ended_due;
     bool hang_up;
     /* the session */
-    enum link_profile own_profile; /* as we greet */
-    uint8_t peer_profile;          /* as the peer greeted; 0: not yet */
+    enum link_profile own_profile; /* of the line; we greet with session_own_profile */
+    struct envelope_schedule own_schedule;
+    uint64_t
+        beats_ms; /* a beat of each side, which a small frame and its answer take; 0: frames go when they are there */
+    uint64_t slack_ms;    /* what a message of MESSAGE_BYTES and one that answers it take, likewise */
+    uint8_t peer_profile; /* as the peer greeted; 0: not yet */
     enum gossip_allowance allowance;
     uint64_t window;           /* bytes of credit that the peer has at the start */
     bool sated;                /* what came last is more than the allowance: credit is not returned */
@@ -384,6 +389,9 @@ struct frontier *session_frontier(struct gossip *gossip, const struct part *part
 bool session_is_control(const struct gossip *gossip, const struct part *part);
 bool session_is_open(const struct conn *conn);
 
+/* As what we greet. */
+enum link_profile session_own_profile(const struct conn *conn);
+
 /* True if what is sent goes no faster than it arrives: on every line but a lan. */
 bool session_is_paced(const struct conn *conn);
 
@@ -409,6 +417,10 @@ void session_free_part(struct part *part);
 
 /* How the line of a connection is to be used in the session that begins. */
 void session_set_line(const struct gossip *gossip, struct conn *conn);
+
+/* By which schedules both sides send, from now on. */
+void session_set_schedule(struct conn *conn, const struct envelope_schedule *own,
+                          const struct envelope_schedule *theirs);
 
 /* Begin anew on a connection; whatever was of a session before is forgotten. */
 void session_begin(struct gossip *gossip, struct conn *conn);

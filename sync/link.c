@@ -38,6 +38,7 @@ enum {
     WATCH_MS = 1000,        /* how often backlogs and ages are looked at */
     LEAVE_MS = 5000,        /* who was hung up on goes by itself until then */
     LISTEN_AGAIN_MS = 5000, /* rest after running out of file descriptors */
+    FIRST_BEAT_MS = 1000,   /* from UP to the first envelope: the owner knows by then what to say */
     ROUTING_ID_BYTES = 5,   /* what libzmq assigns: a zero byte and a number */
     SOCKETS_MAX = 3 * LINK_PEERS_MAX + 16, /* a dialled peer needs three */
     FD_MAX = 1 << 20,
@@ -88,6 +89,10 @@ struct link {
     bool failed_handshake; /* the next end of a connection has been counted */
     struct peer *peers[LINK_PEERS_MAX];
     size_t peer_count;
+    struct link_schedule *schedules;
+    size_t schedule_count;
+    uint32_t dial_number; /* of the last connection that was to be made */
+    uint8_t envelope[ENVELOPE_BYTES_MAX];
     size_t turn; /* whom to read from first */
     uint64_t monitor_number;
     uint64_t watch_ms;
@@ -235,6 +240,7 @@ static void
 tell_opened(struct link *link, struct peer *peer)
 {
     peer_opened(peer);
+    peer->beat_ms = peer->beat_ms == 0 ? now_ms() + FIRST_BEAT_MS : peer->beat_ms;
     link->something_to_tell = true;
 }
 
@@ -306,6 +312,18 @@ find_peer(const struct link *link, const struct hash *device_id)
     return NULL;
 }
 
+/* The schedule of the line to a device; none where the list says nothing. */
+static struct envelope_schedule
+schedule_of(const struct link *link, const struct hash *device_id)
+{
+    for (size_t i = 0; i < link->schedule_count; i++) {
+        if (hash_equal(&link->schedules[i].device_id, device_id)) {
+            return link->schedules[i].schedule;
+        }
+    }
+    return (struct envelope_schedule){ .beat_s = 0 };
+}
+
 /* The peer, made if need be. NULL: too many, or no memory. */
 static struct peer *
 need_peer(struct link *link, const struct hash *device_id)
@@ -318,6 +336,7 @@ need_peer(struct link *link, const struct hash *device_id)
     peer = calloc(1, sizeof *peer);
     if (peer != NULL) {
         peer->device_id = *device_id;
+        peer->schedule = schedule_of(link, device_id);
         link->peers[link->peer_count] = peer;
         link->peer_count++;
     }
@@ -466,6 +485,7 @@ close_inbound(struct link *link, struct peer *peer, enum link_reason reason)
         show_out(link, peer->in.fd);
     }
     peer_retire(peer);
+    envelope_in_clear(&peer->in.mail);
     peer->in.open = false;
     peer->in.closing = false;
     tell_ended(link, peer, reason);
@@ -495,6 +515,7 @@ close_socket(struct outbound *out)
     out->closing = LINK_NO_REASON;
     tunnel_close(&out->tunnel);
     out->tunnel_ready = false;
+    envelope_in_clear(&out->mail);
 }
 
 /* This connection or attempt is over: try again, later each time. */
@@ -508,8 +529,9 @@ end_dial(struct link *link, struct peer *peer, enum link_reason reason)
     crypto_os_random(&chance, sizeof chance);
     close_socket(&peer->out);
     peer_plan_redial(peer, options->redial_ms_min, options->redial_ms_max, now_ms(), chance);
-    /* For fresh keys there is nothing to wait for. */
-    peer->out.at_ms = reason == LINK_KEYS_RENEWED ? now_ms() : peer->out.at_ms;
+    /* There is nothing to wait for. */
+    bool at_once = reason == LINK_KEYS_RENEWED || reason == LINK_SCHEDULE_CHANGED;
+    peer->out.at_ms = at_once ? now_ms() : peer->out.at_ms;
     if (was_open || !peer_is_connected(peer)) {
         tell_ended(link, peer, reason);
     }
@@ -578,6 +600,7 @@ start_dial(struct link *link, struct peer *peer)
     out->at_ms = now_ms();
     out->bytes = 0;
     out->fd = -1;
+    out->number = ++link->dial_number;
     out->saw_attempt = false;
     if (out->proxied) {
         start_tunnel(link, peer);
@@ -912,6 +935,7 @@ link_close(struct link **link_ref)
     }
     zap_list_free(&link->allowed);
     free(link->visitors);
+    free(link->schedules);
     free(link->directory);
     crypto_secret_free(link->secret_key);
     crypto_secret_free(link->mac_key);
@@ -1086,20 +1110,6 @@ link_dial(struct link *link, const struct hash *device_id, const uint8_t curve_p
     return ERR_OK;
 }
 
-void
-link_hangup(struct link *link, const struct hash *device_id, enum link_reason reason)
-{
-    struct peer *peer = find_peer(link, device_id);
-
-    if (peer == NULL) {
-        return;
-    }
-    close_socket(&peer->out);
-    peer->out.state = DIAL_OFF;
-    close_inbound(link, peer, reason);
-    tell_ended(link, peer, reason);
-}
-
 static enum err
 send_in(struct link *link, struct peer *peer, struct span bytes)
 {
@@ -1127,6 +1137,42 @@ send_out(struct peer *peer, struct span bytes)
     return ERR_OK;
 }
 
+static enum err
+send_now(struct link *link, struct peer *peer, struct span bytes)
+{
+    return peer_sends_in(peer) ? send_in(link, peer, bytes) : send_out(peer, bytes);
+}
+
+/* One envelope, whatever waits. For one that finds no room what it would have carried goes with the next. */
+static void
+send_envelope(struct link *link, struct peer *peer)
+{
+    envelope_pack(&peer->outgoing, &peer->schedule, peer_connection(peer), link->envelope);
+    if (send_now(link, peer, span_of(link->envelope, peer->schedule.bytes)) == ERR_OK) {
+        envelope_sent(&peer->outgoing);
+        peer->sent++;
+        link->something_to_tell = true;
+    }
+}
+
+void
+link_hangup(struct link *link, const struct hash *device_id, enum link_reason reason)
+{
+    struct peer *peer = find_peer(link, device_id);
+
+    if (peer == NULL) {
+        return;
+    }
+    /* The last word is in it, if there is one. */
+    if (reason == LINK_HUNG_UP && peer->schedule.bytes > 0 && peer_is_connected(peer)) {
+        send_envelope(link, peer);
+    }
+    close_socket(&peer->out);
+    peer->out.state = DIAL_OFF;
+    close_inbound(link, peer, reason);
+    tell_ended(link, peer, reason);
+}
+
 enum err
 link_send(struct link *link, const struct hash *device_id, struct span bytes)
 {
@@ -1136,9 +1182,56 @@ link_send(struct link *link, const struct hash *device_id, struct span bytes)
     if (peer == NULL || !peer_is_connected(peer)) {
         return ERR_ABSENT;
     }
-    bool in_open = peer->in.open && !peer->in.closing;
-    bool out_open = peer->out.state == DIAL_OPEN && peer->out.closing == LINK_NO_REASON;
-    return in_open && (peer->spoke_last_in || !out_open) ? send_in(link, peer, bytes) : send_out(peer, bytes);
+    if (peer->schedule.bytes == 0) {
+        return send_now(link, peer, bytes);
+    }
+    bool room = envelope_waiting(&peer->outgoing) < peer->schedule.bytes;
+    return room && envelope_put(&peer->outgoing, bytes) ? ERR_OK : ERR_FULL;
+}
+
+/* From now on a peer is sent to by another schedule. A connection has one from its first message to its last. */
+static void
+change_schedule(struct link *link, struct peer *peer, const struct envelope_schedule *schedule)
+{
+    peer->schedule = *schedule;
+    if (peer->out.state == DIAL_OPEN) {
+        end_dial(link, peer, LINK_SCHEDULE_CHANGED);
+    }
+    close_inbound(link, peer, LINK_SCHEDULE_CHANGED);
+}
+
+enum err
+link_set_schedules(struct link *link, const struct link_schedule *schedules, size_t schedule_count)
+{
+    for (size_t i = 0; i < schedule_count; i++) {
+        if (!envelope_schedule_valid(&schedules[i].schedule)) {
+            return ERR_INVALID;
+        }
+    }
+    struct link_schedule *copy = calloc(schedule_count + 1, sizeof *copy);
+    if (copy == NULL) {
+        return ERR_MEMORY;
+    }
+    for (size_t i = 0; i < schedule_count; i++) {
+        copy[i] = schedules[i];
+    }
+    free(link->schedules);
+    link->schedules = copy;
+    link->schedule_count = schedule_count;
+    for (size_t i = 0; i < link->peer_count; i++) {
+        struct peer *peer = link->peers[i];
+        const struct envelope_schedule schedule = schedule_of(link, &peer->device_id);
+        if (!envelope_schedule_equal(&peer->schedule, &schedule)) {
+            change_schedule(link, peer, &schedule);
+        }
+    }
+    return ERR_OK;
+}
+
+bool
+link_keeps_schedule(const struct link *link, const struct hash *device_id)
+{
+    return schedule_of(link, device_id).bytes > 0;
 }
 
 void
@@ -1168,18 +1261,37 @@ lend(struct link *link, const struct peer *peer)
     link->message_device = peer->device_id;
 }
 
-/* Keep what came from a peer for which there is no room. One who keeps to its credit
- * never fills this. */
-static void
-hold(struct link *link, struct peer *peer, struct span bytes)
+/* A message of `peer` is in link->message: hand it on, or what is in it. `mail` is of the connection that it came over. Gives why that
+ * must end. One who keeps to its credit never fills what is held. */
+static enum link_reason
+take_message(struct link *link, struct peer *peer, struct envelope_in *mail)
 {
-    if (!peer_hold(peer, bytes)) {
-        count(link, LINK_OVERRAN);
-        close_inbound(link, peer, LINK_OVERRAN);
+    struct span bytes = span_of(zmq_msg_data(&link->message), zmq_msg_size(&link->message));
+    struct span frame;
+    enum link_reason reason = envelope_take(mail, bytes);
+
+    if (reason != LINK_NO_REASON) {
+        return reason;
     }
+    if (mail->schedule.bytes == 0) {
+        if (peer->no_room || peer_holds(peer)) {
+            return peer_hold(peer, bytes) ? LINK_NO_REASON : LINK_OVERRAN;
+        }
+        lend(link, peer);
+        return LINK_NO_REASON;
+    }
+    peer->theirs = mail->schedule;
+    peer->received++;
+    link->something_to_tell = true;
+    while (envelope_next(mail, &frame)) {
+        if (!peer_hold(peer, frame)) {
+            return LINK_OVERRAN;
+        }
+    }
+    return mail->frame.failed ? LINK_OVERRAN : LINK_NO_REASON;
 }
 
-/* Lend the oldest message that is held for a peer for which there is room again. */
+/* Lend the oldest message that is held for a peer for which there is room. */
 static bool
 take_held(struct link *link)
 {
@@ -1289,10 +1401,10 @@ take_inbound(struct link *link, uint32_t number, bool whole)
     if (peer->out.state == DIAL_OPEN && hash_compare(&device_id, &link->options.device_id) < 0) {
         end_dial(link, peer, LINK_DUPLICATE);
     }
-    if (peer->no_room || peer_holds(peer)) {
-        hold(link, peer, bytes);
-    } else {
-        lend(link, peer);
+    enum link_reason reason = take_message(link, peer, &peer->in.mail);
+    if (reason != LINK_NO_REASON) {
+        count(link, reason);
+        close_inbound(link, peer, reason);
     }
 }
 
@@ -1354,7 +1466,11 @@ read_dealer(struct link *link, struct peer *peer)
     }
     out->bytes += zmq_msg_size(&link->message);
     peer->spoke_last_in = false;
-    lend(link, peer);
+    enum link_reason reason = take_message(link, peer, &out->mail);
+    if (reason != LINK_NO_REASON) {
+        count(link, reason);
+        end_dial(link, peer, reason);
+    }
     return true;
 }
 
@@ -1478,6 +1594,14 @@ dial_due_ms(const struct peer *peer)
     return out->state == DIAL_WAITING && !peer->in.open ? out->at_ms : UINT64_MAX;
 }
 
+/* When a peer is sent an envelope; UINT64_MAX: it is not connected, or its line keeps no schedule. */
+static uint64_t
+beat_due_ms(const struct peer *peer)
+{
+    return peer->schedule.bytes > 0 && peer->beat_ms != 0 && peer_is_connected(peer) ? peer->beat_ms
+                                                                                     : UINT64_MAX;
+}
+
 static void
 pass_time(struct link *link)
 {
@@ -1494,6 +1618,13 @@ pass_time(struct link *link)
             } else {
                 start_dial(link, peer);
             }
+        }
+    }
+    for (size_t i = 0; i < link->peer_count; i++) {
+        struct peer *peer = link->peers[i];
+        if (now >= beat_due_ms(peer)) {
+            send_envelope(link, peer);
+            peer_plan_beat(peer, now);
         }
     }
     if (now >= link->watch_ms) {
@@ -1523,6 +1654,7 @@ wait_ms_max(const struct link *link, uint32_t timeout_ms)
         const struct peer *peer = link->peers[i];
         uint64_t dial_ms = dial_due_ms(peer);
         due_ms = dial_ms < due_ms ? dial_ms : due_ms;
+        due_ms = beat_due_ms(peer) < due_ms ? beat_due_ms(peer) : due_ms;
         if (peer->out.tunnel_ready || (!peer->no_room && !link->paused && peer_holds(peer))) {
             return 0;
         }

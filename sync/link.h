@@ -17,15 +17,20 @@
  * anew at every UP. Of two connections of one pair the one dialled by the smaller
  * device_id stays.
  *
+ * A line may keep a schedule: then what is sent to the device waits here, and leaves in envelopes (envelope.h), one at each beat of
+ * the clock of this process, which waits for nothing that the owner does. The first leaves a second after UP, and one more where we
+ * hang up in order. Envelopes that come are taken apart whether we keep a schedule or not; the owner sees the frames in them.
+ *
  * Memory: a stranger costs at most one frame of 1 MiB, for the length of a
  * handshake, and there are at most LINK_INBOUND_MAX connections. An authenticated
  * peer costs at most LINK_BACKLOG_BYTES unread (one that passes it is hung up on),
- * LINK_HELD_BYTES while the owner has no room for it, and 64 messages to be sent.
+ * LINK_HELD_BYTES while the owner has no room for it, and 64 messages to be sent; with envelopes one frame of 1 MiB more each way.
  *
  * SIGPIPE must be ignored. Not thread-safe: one thread, one link.
  */
 #pragma once
 
+#include "sync/envelope.h"
 #include "sync/reason.h"
 #include "sync/zap.h"
 
@@ -41,19 +46,30 @@ enum {
 };
 
 enum link_event_kind {
-    LINK_UP = 1,  /* connected: start a session */
-    LINK_DOWN,    /* no longer connected, or an attempt to connect failed: `reason` */
-    LINK_MESSAGE, /* `bytes` */
-    LINK_REFUSED, /* at our door, `count` times since the last such event: no device */
-    LINK_WARNING, /* likewise, for the operator */
+    LINK_UP = 1,    /* connected: start a session */
+    LINK_DOWN,      /* no longer connected, or an attempt to connect failed: `reason` */
+    LINK_MESSAGE,   /* `bytes` */
+    LINK_REFUSED,   /* at our door, `count` times since the last such event: no device */
+    LINK_WARNING,   /* likewise, for the operator */
+    LINK_ENVELOPES, /* envelopes went or came, before the frames that they brought */
 };
 
 struct link_event {
     enum link_event_kind kind;
     enum link_reason reason;
-    struct hash device_id; /* of UP, DOWN, MESSAGE */
+    struct hash device_id; /* of UP, DOWN, MESSAGE, ENVELOPES */
     uint64_t count;
     struct span bytes; /* lent until the next call of link_next */
+    uint32_t sent;     /* of ENVELOPES: since the last such event, each of `sent_bytes` */
+    uint32_t sent_bytes;
+    uint32_t received;
+    struct envelope_schedule theirs; /* by which they were sent that came last; none: no envelope ever came */
+};
+
+/* How a device is sent to. */
+struct link_schedule {
+    struct hash device_id;
+    struct envelope_schedule schedule;
 };
 
 struct link_options {
@@ -99,11 +115,22 @@ MUST_CHECK enum err link_dial(struct link *link, const struct hash *device_id,
                               const uint8_t curve_pk[CURVE_PK_BYTES], struct span endpoint, struct span proxy,
                               bool heartbeats);
 
+/* Replace the list of the devices whose lines keep a schedule: to all others each message goes by itself. The connections of a device
+ * for which that changes are made anew (DOWN, LINK_SCHEDULE_CHANGED). ERR_INVALID: a schedule is not valid; ERR_MEMORY: the old list
+ * stays. */
+MUST_CHECK enum err link_set_schedules(struct link *link, const struct link_schedule *schedules,
+                                       size_t count);
+
+/* True if the line to the device keeps a schedule. */
+bool link_keeps_schedule(const struct link *link, const struct hash *device_id);
+
 /* Stop dialling the device and close what is open (DOWN, `reason`). It may come again by itself. */
 void link_hangup(struct link *link, const struct hash *device_id, enum link_reason reason);
 
-/* Hand `bytes` (1 to LINK_MESSAGE_BYTES_MAX) to libzmq for the device.
- * ERR_ABSENT: it is not connected; ERR_FULL: no room now; nothing was kept either way. */
+/* Hand `bytes` (1 to LINK_MESSAGE_BYTES_MAX, the first not FRAME_ENVELOPE) to libzmq for the device; where its line keeps a schedule, keep
+ * them for the next beats.
+ * ERR_ABSENT: it is not connected; ERR_FULL: no room now, or as much waits as the next envelope can take; nothing was kept either
+ * way. */
 MUST_CHECK enum err link_send(struct link *link, const struct hash *device_id, struct span bytes);
 
 /* Whether the owner takes messages of the device: false stops reading from it. Every DOWN makes room. */

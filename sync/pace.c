@@ -11,6 +11,15 @@ pace_begin(struct pace *pace)
     pace->limit = PACE_BYTES_START;
     pace->least_ms = UINT64_MAX;
     pace->ceiling = UINT64_MAX;
+    pace->patience_ms = PACE_PATIENCE_MS;
+}
+
+void
+pace_fix(struct pace *pace, uint64_t limit, uint64_t patience_ms)
+{
+    pace->fixed = true;
+    pace->limit = limit;
+    pace->patience_ms = patience_ms;
 }
 
 uint64_t
@@ -24,7 +33,7 @@ pace_on_way(const struct pace *pace)
 bool
 pace_allows(struct pace *pace, uint64_t bytes, bool urgent, uint64_t now_ms)
 {
-    if (pace_on_way(pace) > 0 && now_ms - pace->moved_ms >= PACE_PATIENCE_MS) {
+    if (pace_on_way(pace) > 0 && now_ms - pace->moved_ms >= pace->patience_ms) {
         pace->given_up = pace->sent;
         pace->mark_count = 0;
     }
@@ -99,6 +108,10 @@ pace_returned(struct pace *pace, uint64_t bytes, uint64_t now_ms)
         return;
     }
     pace->least_ms = delay < pace->least_ms ? delay : pace->least_ms;
+    if (pace->fixed) {
+        pace->held_back = false;
+        return;
+    }
     if (delay - pace->least_ms > PACE_WAIT_MS) {
         shrink(pace);
     } else if (pace->held_back) {
@@ -116,5 +129,5 @@ pace_frame_bytes(const struct pace *pace)
 uint64_t
 pace_due_ms(const struct pace *pace)
 {
-    return pace->held_back && pace_on_way(pace) > 0 ? pace->moved_ms + PACE_PATIENCE_MS : UINT64_MAX;
+    return pace->held_back && pace_on_way(pace) > 0 ? pace->moved_ms + pace->patience_ms : UINT64_MAX;
 }

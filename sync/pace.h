@@ -12,6 +12,9 @@
  * RFC 6817, with a delay there and back, since the clocks of two nodes are not one.)
  *
  * A peer that keeps credit back, since it is full, is not waited for longer than PACE_PATIENCE_MS: its credit is the limit then.
+ *
+ * On a line that keeps a schedule there is nothing to measure: beats decide when credit comes, and how much passes is known. There the limit
+ * is fixed, and what is waited for is longer.
  */
 #pragma once
 
@@ -45,6 +48,8 @@ struct pace {
     uint64_t ceiling;   /* this was too much; UINT64_MAX: nothing was */
     uint64_t calm_at;   /* until this byte came back */
     bool held_back;     /* something did not go for its sake, since credit came last */
+    bool fixed;         /* the limit neither grows nor shrinks */
+    uint64_t patience_ms;
     size_t mark_count;
     struct pace_mark { /* a ring: frames on their way, the oldest first */
         uint64_t end;
@@ -55,6 +60,9 @@ struct pace {
 
 /* Before a session. `now_ms` is of the steady clock, here and below, and never goes back. */
 void pace_begin(struct pace *pace);
+
+/* From now on the limit is this, and `patience_ms` stands for PACE_PATIENCE_MS. */
+void pace_fix(struct pace *pace, uint64_t limit, uint64_t patience_ms);
 
 /* True if a frame of so many bytes may go: it fits, or nothing to speak of is on its way. */
 bool pace_allows(struct pace *pace, uint64_t bytes, bool urgent, uint64_t now_ms);

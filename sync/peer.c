@@ -16,6 +16,9 @@ void
 peer_free(struct peer *peer)
 {
     buf_free(&peer->held);
+    envelope_in_clear(&peer->in.mail);
+    envelope_in_clear(&peer->out.mail);
+    envelope_out_clear(&peer->outgoing);
     free(peer);
 }
 
@@ -41,6 +44,8 @@ peer_ended(struct peer *peer, enum link_reason reason)
     buf_free(&peer->held);
     peer->held_at = 0;
     peer->no_room = false;
+    envelope_out_clear(&peer->outgoing);
+    peer->beat_ms = peer_is_connected(peer) ? peer->beat_ms : 0;
 }
 
 bool
@@ -61,13 +66,47 @@ peer_take_event(struct peer *peer, struct link_event *event_out)
         peer->told_up = true;
         return true;
     }
+    if (peer->sent > 0 || peer->received > 0) {
+        *event_out = (struct link_event){ .kind = LINK_ENVELOPES,
+                                          .device_id = peer->device_id,
+                                          .sent = peer->sent,
+                                          .sent_bytes = peer->schedule.bytes,
+                                          .received = peer->received,
+                                          .theirs = peer->theirs };
+        peer->sent = 0;
+        peer->received = 0;
+        return true;
+    }
     return false;
+}
+
+bool
+peer_sends_in(const struct peer *peer)
+{
+    bool in_open = peer->in.open && !peer->in.closing;
+    bool out_open = peer->out.state == DIAL_OPEN && peer->out.closing == LINK_NO_REASON;
+
+    return in_open && (peer->spoke_last_in || !out_open);
+}
+
+uint64_t
+peer_connection(const struct peer *peer)
+{
+    return peer_sends_in(peer) ? UINT64_C(1) << 32 | peer->in.number : UINT64_C(2) << 32 | peer->out.number;
+}
+
+void
+peer_plan_beat(struct peer *peer, uint64_t now_ms)
+{
+    uint64_t beat = (uint64_t)peer->schedule.beat_s * 1000;
+
+    peer->beat_ms += ((now_ms - peer->beat_ms) / beat + 1) * beat;
 }
 
 bool
 peer_is_spent(const struct peer *peer)
 {
-    return peer->spent;
+    return peer->spent && peer->sent == 0 && peer->received == 0;
 }
 
 void

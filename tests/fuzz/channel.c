@@ -41,6 +41,11 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         require((unsigned)frame.reason < LINK_REASON_COUNT);
         require((frame.type >= CHANNEL_READY) == (end == CHANNEL_STORE) || frame.type == CHANNEL_MESSAGE ||
                 frame.type == CHANNEL_ROOM);
+        for (size_t i = 0; frame.type == CHANNEL_SCHEDULES && i < frame.count; i++) {
+            struct link_schedule row = channel_schedule(&frame, i);
+            require(envelope_schedule_valid(&row.schedule));
+        }
+        require(envelope_schedule_valid(&frame.envelopes.theirs));
         for (size_t i = 0; frame.type == CHANNEL_ROSTER && i < frame.count; i++) {
             struct zap_guest guest = channel_guest(&frame, i);
             require(zap_list_device(&(struct zap_list){ .by_key = &guest, .count = 1 }, guest.curve_pk) !=

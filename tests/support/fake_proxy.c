@@ -185,7 +185,7 @@ listen_to(struct fake_proxy *proxy, struct fake_proxy_connection *connection)
 }
 
 static bool
-move(struct fake_proxy_lane *lane, int from, int to)
+move(const struct fake_proxy *proxy, struct fake_proxy_lane *lane, int from, int to, bool there)
 {
     if (lane->at == lane->used) {
         ssize_t got = recv(from, lane->bytes, sizeof lane->bytes, MSG_DONTWAIT);
@@ -197,6 +197,9 @@ move(struct fake_proxy_lane *lane, int from, int to)
     if (lane->at < lane->used) {
         ssize_t put = send(to, lane->bytes + lane->at, lane->used - lane->at, MSG_NOSIGNAL | MSG_DONTWAIT);
 
+        if (put > 0 && proxy->on_passed != NULL) {
+            proxy->on_passed(lane->bytes + lane->at, (size_t)put, there, proxy->self);
+        }
         lane->at += put > 0 ? (size_t)put : 0;
         lane->ended = put < 0 && errno != EAGAIN;
     }
@@ -248,8 +251,8 @@ fake_proxy_turn(struct fake_proxy *proxy, int timeout_ms)
         }
         if (connection->far < 0) {
             listen_to(proxy, connection);
-        } else if (!move(&connection->there, connection->near, connection->far) ||
-                   !move(&connection->back, connection->far, connection->near)) {
+        } else if (!move(proxy, &connection->there, connection->near, connection->far, true) ||
+                   !move(proxy, &connection->back, connection->far, connection->near, false)) {
             end(connection);
         }
     }

@@ -49,7 +49,8 @@ struct fake_proxy {
     uint8_t kind;   /* of the address in the last of them: 1, 3, 4 */
     char host[256]; /* that address; of kind 3 as it was sent, else in numbers */
     uint16_t host_port;
-    void (*on_asked)(const struct fake_proxy *proxy, void *self); /* NULL: nobody is told */
+    void (*on_asked)(const struct fake_proxy *proxy, void *self);                 /* NULL: nobody is told */
+    void (*on_passed)(const uint8_t *bytes, size_t size, bool there, void *self); /* NULL: likewise */
     void *self;
     struct fake_proxy_connection connections[FAKE_PROXY_CONNECTIONS_MAX];
 };

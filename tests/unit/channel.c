@@ -59,6 +59,8 @@ START_TEST(orders_of_the_store_arrive_as_they_were_given)
                                      .sandbox = SANDBOX_BEST_EFFORT,
                                      .directory = "/srv/vigil node" };
     struct zap_guest guests[2] = { { .device_id = device }, { .curve_pk = "b" } };
+    struct link_schedule schedules[2] = { { .device_id = device,
+                                            .schedule = { .beat_s = 30, .bytes = 2048 } } };
     struct channel_frame frame;
 
     channel_put_config(&store, &config);
@@ -73,6 +75,7 @@ START_TEST(orders_of_the_store_arrive_as_they_were_given)
     channel_put_ping(&store);
     channel_put_roster(&store, NULL, 0);
     channel_put_listen(&store, span_text(""));
+    channel_put_schedules(&store, schedules, 2);
 
     ck_assert(pass(&store, &net, &frame));
     ck_assert_int_eq(frame.type, CHANNEL_CONFIG);
@@ -127,6 +130,13 @@ START_TEST(orders_of_the_store_arrive_as_they_were_given)
     ck_assert_uint_eq(frame.count, 0);
     ck_assert(pass(&store, &net, &frame));
     ck_assert_uint_eq(frame.endpoint.size, 0);
+    ck_assert(pass(&store, &net, &frame));
+    ck_assert_int_eq(frame.type, CHANNEL_SCHEDULES);
+    ck_assert_uint_eq(frame.count, 2);
+    for (size_t i = 0; i < 2; i++) {
+        struct link_schedule schedule = channel_schedule(&frame, i);
+        ck_assert_mem_eq(&schedule, &schedules[i], sizeof schedule);
+    }
     ck_assert(!pass(&store, &net, &frame));
     ck_assert(!net.failed && !net.closed);
 }
@@ -134,6 +144,12 @@ END_TEST
 
 START_TEST(what_net_tells_arrives_as_it_was_told)
 {
+    struct link_event envelopes = { .kind = LINK_ENVELOPES,
+                                    .device_id = device,
+                                    .sent = 1,
+                                    .sent_bytes = 256,
+                                    .received = 3,
+                                    .theirs = { .beat_s = 4, .bytes = 512 } };
     struct channel_frame frame;
 
     channel_put_ready(&net, span_text("tcp://0.0.0.0:7741"));
@@ -141,6 +157,7 @@ START_TEST(what_net_tells_arrives_as_it_was_told)
     channel_put_down(&net, &device, LINK_WRONG_KEY);
     channel_put_refused(&net, LINK_STRANGER, UINT64_C(1) << 40);
     channel_put_warn(&net, LINK_CANNOT_LISTEN, 1);
+    channel_put_envelopes(&net, &envelopes);
     ck_assert(pass(&net, &store, &frame));
     ck_assert_int_eq(frame.type, CHANNEL_READY);
     ck_assert(span_equal(frame.endpoint, span_text("tcp://0.0.0.0:7741")));
@@ -156,6 +173,13 @@ START_TEST(what_net_tells_arrives_as_it_was_told)
     ck_assert(pass(&net, &store, &frame));
     ck_assert_int_eq(frame.type, CHANNEL_WARN);
     ck_assert_int_eq(frame.reason, LINK_CANNOT_LISTEN);
+    ck_assert(pass(&net, &store, &frame));
+    ck_assert_int_eq(frame.type, CHANNEL_ENVELOPES);
+    ck_assert(hash_equal(&frame.device_id, &device));
+    ck_assert_uint_eq(frame.envelopes.sent, 1);
+    ck_assert_uint_eq(frame.envelopes.sent_bytes, 256);
+    ck_assert_uint_eq(frame.envelopes.received, 3);
+    ck_assert(envelope_schedule_equal(&frame.envelopes.theirs, &envelopes.theirs));
 }
 END_TEST
 
@@ -249,8 +273,8 @@ START_TEST(each_end_takes_only_what_the_other_may_say)
         }
         bool either = type == CHANNEL_MESSAGE || type == CHANNEL_ROOM;
         /* Config, roster rows, dial and endpoints need other bytes: an order is never for the store. */
-        ck_assert(!known_to_store || either || (type >= CHANNEL_READY && type <= CHANNEL_SCRAPED));
-        ck_assert(!known_to_net || either || (type >= CHANNEL_CONFIG && type <= CHANNEL_METRICS));
+        ck_assert(!known_to_store || either || (type >= CHANNEL_READY && type <= CHANNEL_ENVELOPES));
+        ck_assert(!known_to_net || either || (type >= CHANNEL_CONFIG && type <= CHANNEL_SCHEDULES));
         ck_assert(!either || (known_to_store && known_to_net));
     }
 }
@@ -297,6 +321,33 @@ START_TEST(a_frame_has_exactly_its_size)
 }
 END_TEST
 
+START_TEST(a_schedule_is_whole_and_within_its_bounds)
+{
+    enum { ROW = 32 + 8 };
+    uint8_t schedules[1 + 2 * ROW + 1] = { CHANNEL_SCHEDULES };
+    uint8_t envelopes[1 + 32 + 5 * 4 + 1] = { CHANNEL_ENVELOPES };
+
+    for (size_t size = 1; size <= sizeof schedules; size++) {
+        ck_assert_int_eq(decode(schedules, size, CHANNEL_NET) == ERR_OK, size % ROW == 1);
+    }
+    bytes_write_u32(schedules + 1 + ROW + 32, 1);
+    ck_assert_int_eq(decode(schedules, 1 + 2 * ROW, CHANNEL_NET), ERR_INVALID);
+    bytes_write_u32(schedules + 1 + ROW + 36, ENVELOPE_BYTES_MIN);
+    ck_assert_int_eq(decode(schedules, 1 + 2 * ROW, CHANNEL_NET), ERR_OK);
+    for (size_t size = 1; size <= sizeof envelopes; size++) {
+        ck_assert_int_eq(decode(envelopes, size, CHANNEL_STORE) == ERR_OK, size == sizeof envelopes - 1);
+    }
+    /* What came was of some schedule. */
+    bytes_write_u32(envelopes + 1 + 32 + 8, 1);
+    ck_assert_int_eq(decode(envelopes, sizeof envelopes - 1, CHANNEL_STORE), ERR_INVALID);
+    bytes_write_u32(envelopes + 1 + 32 + 12, ENVELOPE_BEAT_S_MAX);
+    bytes_write_u32(envelopes + 1 + 32 + 16, ENVELOPE_BYTES_MAX);
+    ck_assert_int_eq(decode(envelopes, sizeof envelopes - 1, CHANNEL_STORE), ERR_OK);
+    bytes_write_u32(envelopes + 1 + 32 + 4, ENVELOPE_BYTES_MAX + 1);
+    ck_assert_int_eq(decode(envelopes, sizeof envelopes - 1, CHANNEL_STORE), ERR_INVALID);
+}
+END_TEST
+
 START_TEST(a_malformed_frame_is_the_last)
 {
     static const uint8_t wrong[][5] = { { 0, 0, 0, 0, 0 },
@@ -324,4 +375,4 @@ SUITE_MAIN_WITH("channel", connect_both, close_both, orders_of_the_store_arrive_
                 a_reader_that_does_not_take_frames_grows_no_further, a_key_leaves_no_trace_in_the_queues,
                 the_end_of_the_other_process_is_seen_after_its_last_word,
                 each_end_takes_only_what_the_other_may_say, a_frame_has_exactly_its_size,
-                a_malformed_frame_is_the_last)
+                a_schedule_is_whole_and_within_its_bounds, a_malformed_frame_is_the_last)

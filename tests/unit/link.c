@@ -44,6 +44,9 @@ struct node {
     enum link_reason last_down;
     uint64_t refused[LINK_REASON_COUNT];
     uint64_t warned[LINK_REASON_COUNT];
+    uint64_t sent; /* envelopes */
+    uint64_t received;
+    struct envelope_schedule theirs;
     struct hash last_from;
     struct buf last;        /* the message that came last */
     struct buf first_bytes; /* the first byte of each */
@@ -90,6 +93,11 @@ note(struct node *node, const struct link_event *event)
         break;
     case LINK_WARNING:
         node->warned[event->reason] += event->count;
+        break;
+    case LINK_ENVELOPES:
+        node->sent += event->sent;
+        node->received += event->received;
+        node->theirs = event->theirs;
         break;
     }
 }
@@ -241,6 +249,7 @@ START_TEST(messages_of_300_bytes_and_of_a_mebibyte_go_both_ways)
     static const size_t sizes[] = { 1, 300, MESSAGE_MAX - 1, MESSAGE_MAX };
 
     crypto_os_random(bytes, sizeof bytes);
+    bytes[0] = 1; /* no envelope */
     meet();
     for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++) {
         struct span message = span_of(bytes, sizes[i]);
@@ -407,7 +416,7 @@ START_TEST(without_room_nothing_is_read_and_then_all_comes_in_order)
 {
     meet();
     link_set_room(ada->link, &ben->device_id, false);
-    for (uint8_t i = 0; i < 50; i++) {
+    for (uint8_t i = 100; i < 150; i++) {
         ck_assert_int_eq(link_send(ben->link, &ada->device_id, span_of(&i, 1)), ERR_OK);
         ck_assert_int_eq(link_send(ada->link, &ben->device_id, span_of(&i, 1)), ERR_OK);
     }
@@ -416,8 +425,8 @@ START_TEST(without_room_nothing_is_read_and_then_all_comes_in_order)
     link_set_room(ada->link, &ben->device_id, true);
     ck_assert_soon(ada->messages == 51);
     for (uint8_t i = 0; i < 50; i++) {
-        ck_assert_uint_eq(ada->first_bytes.data[1 + i], i);
-        ck_assert_uint_eq(ben->first_bytes.data[i], i);
+        ck_assert_uint_eq(ada->first_bytes.data[1 + i], 100 + i);
+        ck_assert_uint_eq(ben->first_bytes.data[i], 100 + i);
     }
     /* The same towards the one who dialled. */
     link_set_room(ben->link, &ada->device_id, false);
@@ -1308,6 +1317,7 @@ START_TEST(through_a_proxy_messages_go_both_ways_and_it_alone_knows_the_name)
     static uint8_t bytes[MESSAGE_MAX];
 
     crypto_os_random(bytes, sizeof bytes);
+    bytes[0] = 1; /* no envelope */
     start_proxy(ada->port);
     ck_assert_int_eq(dial_through(ben, ada, "tcp://vigil-hq.onion:7700"), ERR_OK);
     ck_assert_soon(ben->ups == 1);
@@ -1465,6 +1475,234 @@ START_TEST(without_a_directory_nobody_is_reached_through_a_proxy)
 }
 END_TEST
 
+/* --- Lines that keep a schedule ---------------------------------------------------------------- */
+
+/* What passed one way: ZMTP 3, a greeting and then frames of a head and a body. */
+struct passed {
+    struct buf bytes;
+    size_t messages; /* of CURVE: a body that begins with its length and MESSAGE */
+    size_t size;     /* of each; 0: they differ */
+};
+
+static struct passed there;
+static struct passed back;
+
+static void
+note_passed(const uint8_t *bytes, size_t size, bool is_there, void *self)
+{
+    (void)self;
+    buf_put(is_there ? &there.bytes : &back.bytes, bytes, size);
+}
+
+static void
+weigh(struct passed *passed)
+{
+    enum { GREETING_BYTES = 64, LONG = 2 };
+    static const char name[] = "\7MESSAGE";
+    struct reader in = reader_of(buf_span(&passed->bytes));
+
+    passed->messages = 0;
+    (void)reader_span(&in, GREETING_BYTES);
+    while (reader_left(&in) > 0) {
+        bool is_long = (reader_u8(&in) & LONG) != 0;
+        struct span body = reader_span(&in, is_long ? (size_t)reader_u64(&in) : reader_u8(&in));
+        if (in.failed) {
+            break; /* the rest is still on its way */
+        }
+        if (body.size >= strlen(name) && memcmp(body.data, name, strlen(name)) == 0) {
+            passed->size = passed->messages == 0 || passed->size == body.size ? body.size : 0;
+            passed->messages++;
+        }
+    }
+}
+
+static void
+keep_schedule(struct node *node, const struct node *other, uint32_t bytes)
+{
+    struct link_schedule row = { .device_id = other->device_id,
+                                 .schedule = { .beat_s = bytes == 0 ? 0 : 1, .bytes = bytes } };
+
+    ck_assert_int_eq(link_set_schedules(node->link, &row, 1), ERR_OK);
+    ck_assert(link_keeps_schedule(node->link, &other->device_id) == (bytes > 0));
+}
+
+static void
+send_bytes(struct node *from, const struct node *to, size_t size)
+{
+    static uint8_t bytes[MESSAGE_MAX];
+
+    memset(bytes, 0x5a, size);
+    ck_assert_int_eq(link_send(from->link, &to->device_id, span_of(bytes, size)), ERR_OK);
+}
+
+START_TEST(n12_on_a_line_with_a_schedule_nothing_but_envelopes_of_one_size_passes)
+{
+    enum { BYTES = 256, CURVE_BYTES = 8 + 8 + 16 + 1 };
+
+    start_proxy(ada->port);
+    proxy.on_passed = note_passed;
+    keep_schedule(ada, ben, BYTES);
+    keep_schedule(ben, ada, BYTES + 1);
+    ck_assert_int_eq(dial_through(ben, ada, "tcp://vigil-hq.onion:7700"), ERR_OK);
+    /* Nobody has anything to say. */
+    ck_assert_soon(ben->received >= 2 && ada->received >= 2);
+    ck_assert_uint_eq(ada->messages + ben->messages, 0);
+    ck_assert_uint_eq(ada->theirs.beat_s, 1);
+    ck_assert_uint_eq(ada->theirs.bytes, BYTES + 1);
+    ck_assert_uint_eq(ben->theirs.bytes, BYTES);
+    weigh(&there);
+    weigh(&back);
+    ck_assert_uint_eq(there.size, BYTES + 1 + CURVE_BYTES);
+    ck_assert_uint_eq(back.size, BYTES + CURVE_BYTES);
+    /* And now a little, and a lot. */
+    send_bytes(ben, ada, 20);
+    send_bytes(ada, ben, 3 * BYTES);
+    ck_assert_soon(ada->messages == 1 && ben->messages == 1);
+    ck_assert_uint_eq(ada->last.size, 20);
+    ck_assert_uint_eq(ben->last.size, 3 * BYTES);
+    weigh(&there);
+    weigh(&back);
+    ck_assert_uint_eq(there.size, BYTES + 1 + CURVE_BYTES);
+    ck_assert_uint_eq(back.size, BYTES + CURVE_BYTES);
+    ck_assert_uint_ge(back.messages, 2 + 4);
+    ck_assert_uint_ge(there.messages, ada->received);
+    ck_assert_uint_le(there.messages, ben->sent);
+    ck_assert_uint_eq(ada->downs + ben->downs, 0);
+    buf_free(&there.bytes);
+    buf_free(&back.bytes);
+}
+END_TEST
+
+START_TEST(frames_that_wait_for_their_beats_come_in_order_and_only_so_many_wait)
+{
+    enum { BYTES = 2048 };
+
+    keep_schedule(ada, ben, ENVELOPE_BYTES_MAX);
+    keep_schedule(ben, ada, BYTES);
+    ck_assert_int_eq(dial(ben, ada, ada->endpoint), ERR_OK);
+    ck_assert_soon(ada->ups == 1 && ben->ups == 1);
+    for (uint8_t i = 100; i < 150; i++) {
+        ck_assert_int_eq(link_send(ben->link, &ada->device_id, span_of(&i, 1)), ERR_OK);
+    }
+    send_bytes(ben, ada, BYTES);
+    /* Now there is more than the next one takes. */
+    ck_assert_int_eq(link_send(ben->link, &ada->device_id, span_text("x")), ERR_FULL);
+    ck_assert_soon(link_send(ben->link, &ada->device_id, span_text("x")) == ERR_OK);
+    ck_assert_soon(ada->messages == 52);
+    for (uint8_t i = 0; i < 50; i++) {
+        ck_assert_uint_eq(ada->first_bytes.data[i], 100 + i);
+    }
+    ck_assert_uint_eq(ada->first_bytes.data[51], 'x');
+    /* Without room what came in envelopes waits, whoever dialled. */
+    link_set_room(ada->link, &ben->device_id, false);
+    send_bytes(ben, ada, 3);
+    uint64_t came = ada->received;
+    ck_assert_soon(ada->received >= came + 2);
+    ck_assert_uint_eq(ada->messages, 52);
+    link_set_room(ada->link, &ben->device_id, true);
+    ck_assert_soon(ada->messages == 53);
+    /* The longest takes as many beats as it needs. */
+    send_bytes(ada, ben, 5 * ENVELOPE_BYTES_MAX);
+    ck_assert_soon(ben->messages == 1);
+    ck_assert_uint_eq(ben->last.size, 5 * ENVELOPE_BYTES_MAX);
+    ck_assert_uint_eq(ada->downs + ben->downs, 0);
+}
+END_TEST
+
+START_TEST(who_keeps_no_schedule_takes_envelopes_and_answers_with_frames)
+{
+    keep_schedule(ben, ada, 512);
+    ck_assert_int_eq(dial(ben, ada, ada->endpoint), ERR_OK);
+    ck_assert_soon(ada->ups == 1);
+    send_bytes(ben, ada, 10);
+    send_bytes(ada, ben, 11);
+    ck_assert_soon(ben->messages == 1 && ada->messages == 1);
+    ck_assert_uint_eq(ada->sent, 0);
+    ck_assert_uint_eq(ben->received, 0);
+    ck_assert_uint_gt(ben->sent, 0);
+    ck_assert_uint_gt(ada->received, 0);
+    ck_assert_uint_eq(ben->theirs.bytes, 0);
+}
+END_TEST
+
+START_TEST(with_another_schedule_the_connection_is_made_anew)
+{
+    struct link_schedule bad = { .device_id = ada->device_id, .schedule = { .beat_s = 1, .bytes = 1 } };
+
+    meet();
+    keep_schedule(ben, ada, 256);
+    ck_assert_soon(ben->downs == 1 && ben->ups == 2 && ada->ups == 2);
+    ck_assert_int_eq(ben->last_down, LINK_SCHEDULE_CHANGED);
+    send_bytes(ben, ada, 10);
+    ck_assert_soon(ada->messages == 2);
+    ck_assert_uint_eq(ada->theirs.bytes, 256);
+    /* On the side that was dialled likewise. */
+    keep_schedule(ada, ben, 300);
+    ck_assert_soon(ada->downs == 2 && ada->ups == 3 && ben->ups == 3);
+    ck_assert_soon(ben->theirs.bytes == 300);
+    /* The same again changes nothing, and a bad one is refused. */
+    keep_schedule(ben, ada, 256);
+    ck_assert_int_eq(link_set_schedules(ben->link, &bad, 1), ERR_INVALID);
+    keep_schedule(ben, ada, 256);
+    send_bytes(ben, ada, 12);
+    ck_assert_soon(ada->messages == 3);
+    ck_assert_uint_eq(ada->downs, 2);
+    keep_schedule(ben, ada, 0);
+    ck_assert_soon(ben->ups == 4);
+    send_bytes(ben, ada, 13);
+    ck_assert_soon(ada->messages == 4);
+}
+END_TEST
+
+/* ben keeps no schedule, and says what only who keeps one may. */
+START_TEST(a_bad_envelope_ends_its_connection_and_is_counted)
+{
+    static const enum link_reason reasons[] = { LINK_ENVELOPE_SIZE, LINK_ENVELOPE_LENGTH,
+                                                LINK_ENVELOPE_PADDING, LINK_ENVELOPE_BESIDE };
+
+    allow(ben, ada, NULL);
+    for (size_t n = 0; n < sizeof reasons / sizeof reasons[0]; n++) {
+        uint8_t bytes[ENVELOPE_BYTES_MIN] = { 17, 0, 1 };
+        size_t size = reasons[n] == LINK_ENVELOPE_SIZE ? sizeof bytes - 1 : sizeof bytes;
+
+        bytes[3] = reasons[n] == LINK_ENVELOPE_LENGTH ? 1 : 0;
+        bytes[sizeof bytes - 1] = reasons[n] == LINK_ENVELOPE_PADDING ? 1 : 0;
+        ck_assert_int_eq(dial(ben, ada, ada->endpoint), ERR_OK);
+        ck_assert_soon(ben->ups == n + 1);
+        if (reasons[n] == LINK_ENVELOPE_BESIDE) {
+            send_bytes(ben, ada, 1);
+        }
+        ck_assert_int_eq(link_send(ben->link, &ada->device_id, span_of(bytes, size)), ERR_OK);
+        ck_assert_soon(ada->downs == n + 1 && ada->refused[reasons[n]] == 1);
+        ck_assert_int_eq(ada->last_down, reasons[n]);
+        ck_assert_soon(ben->downs == n + 1);
+    }
+    ck_assert_uint_eq(ada->received, 0);
+    /* On the side that dialled alike. */
+    uint8_t bad[ENVELOPE_BYTES_MIN] = { 17, 0, 0 };
+    ck_assert_soon(link_send(ben->link, &ada->device_id, span_text("x")) == ERR_OK);
+    ck_assert_soon(ada->messages == 2);
+    ck_assert_int_eq(link_send(ada->link, &ben->device_id, span_of(bad, sizeof bad)), ERR_OK);
+    ck_assert_soon(ben->refused[LINK_ENVELOPE_SIZE] == 1);
+    ck_assert_int_eq(ben->last_down, LINK_ENVELOPE_SIZE);
+}
+END_TEST
+
+START_TEST(the_last_word_of_a_line_with_a_schedule_goes_in_an_envelope_of_its_own)
+{
+    keep_schedule(ada, ben, 4096);
+    ck_assert_int_eq(dial(ben, ada, ada->endpoint), ERR_OK);
+    ck_assert_soon(ben->ups == 1);
+    send_bytes(ben, ada, 1);
+    ck_assert_soon(ada->ups == 1 && ada->sent == 1);
+    ck_assert_int_eq(link_send(ada->link, &ben->device_id, span_text("goodbye")), ERR_OK);
+    link_hangup(ada->link, &ben->device_id, LINK_HUNG_UP);
+    ck_assert_soon(ben->messages == 1);
+    ck_assert(span_equal(buf_span(&ben->last), span_text("goodbye")));
+    ck_assert_uint_eq(ada->sent, 2);
+}
+END_TEST
+
 SUITE_MAIN_WITH(
     "link", open_all, close_all, messages_of_300_bytes_and_of_a_mebibyte_go_both_ways,
     a_descriptor_of_the_owner_wakes_the_link, who_is_not_connected_cannot_be_sent_to,
@@ -1498,4 +1736,9 @@ SUITE_MAIN_WITH(
     a_connection_that_the_proxy_cuts_is_made_again_through_it, what_fails_behind_the_proxy_is_told_apart,
     without_a_proxy_an_onion_service_is_not_looked_up,
     another_proxy_takes_effect_at_once_and_bad_ones_are_refused,
-    without_a_directory_nobody_is_reached_through_a_proxy)
+    without_a_directory_nobody_is_reached_through_a_proxy,
+    n12_on_a_line_with_a_schedule_nothing_but_envelopes_of_one_size_passes,
+    frames_that_wait_for_their_beats_come_in_order_and_only_so_many_wait,
+    who_keeps_no_schedule_takes_envelopes_and_answers_with_frames,
+    with_another_schedule_the_connection_is_made_anew, a_bad_envelope_ends_its_connection_and_is_counted,
+    the_last_word_of_a_line_with_a_schedule_goes_in_an_envelope_of_its_own)

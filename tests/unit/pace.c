@@ -195,8 +195,33 @@ START_TEST(something_larger_than_the_limit_goes_alone)
 }
 END_TEST
 
+START_TEST(a_limit_that_is_fixed_stays_and_credit_is_waited_for_longer)
+{
+    struct pace pace;
+
+    pace_begin(&pace);
+    pace_fix(&pace, 1000, 5 * PACE_PATIENCE_MS);
+    /* Late or early, the limit is the same. */
+    for (uint64_t n = 1; n <= 20; n++) {
+        uint64_t now = n * 100 * SECOND;
+        ck_assert(pace_allows(&pace, 1000, false, now));
+        pace_sent(&pace, 1000, now);
+        pace_sent(&pace, 500, now);
+        ck_assert(!pace_allows(&pace, 1, false, now));
+        ck_assert_uint_eq(pace_due_ms(&pace), now + 5 * PACE_PATIENCE_MS);
+        pace_returned(&pace, 1500, now + n % 3 * 10 * SECOND);
+        ck_assert_uint_eq(pace.limit, 1000);
+    }
+    uint64_t sent_ms = 10000 * SECOND;
+    pace_sent(&pace, 1500, sent_ms);
+    ck_assert(!pace_allows(&pace, 1, false, sent_ms + 5 * PACE_PATIENCE_MS - 1));
+    ck_assert(pace_allows(&pace, 1, false, sent_ms + 5 * PACE_PATIENCE_MS));
+}
+END_TEST
+
 SUITE_MAIN("pace", what_is_urgent_is_there_in_two_seconds_over_a_satellite,
            a_long_chunk_goes_alone_over_a_satellite, a_slower_line_is_used_too,
            a_fast_line_is_full_within_seconds, a_line_without_delay_is_no_limit,
            a_peer_that_keeps_credit_back_is_not_waited_for, credit_that_nobody_owes_is_none,
-           what_is_urgent_may_go_a_little_beyond_the_limit, something_larger_than_the_limit_goes_alone)
+           what_is_urgent_may_go_a_little_beyond_the_limit, something_larger_than_the_limit_goes_alone,
+           a_limit_that_is_fixed_stays_and_credit_is_waited_for_longer)
