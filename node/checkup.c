@@ -206,6 +206,17 @@ static const struct checkup_kind kinds[CODE_COUNT] = {
                             "one of the two ended the session: a certificate, a version or a message was "
                             "wrong",
                             "compare versions and the news of the organisation on both" },
+    [CODE_SCHEDULE_ALONE] = { "schedule-alone", CHECK_PEERS, SEVERITY_WARNING,
+                              "this node sends to the peer by a schedule, and the peer answers whenever "
+                              "there "
+                              "is something to say, or is of a version that knows none",
+                              "set one there as well: vigil peer set PEER schedule=SECONDS" },
+    [CODE_SCHEDULE_BUDGET] = { "schedule-budget", CHECK_PEERS, SEVERITY_WARNING,
+                               "a schedule sends the same bytes whether there is something to say or not, "
+                               "and "
+                               "when the budget is spent the line is hung up until the day or the month is "
+                               "over",
+                               "more seconds or smaller envelopes, or a larger budget: vigil peer set PEER" },
     [CODE_PEER_NONE] = { "peer-none", CHECK_PEERS, SEVERITY_NOTE,
                          "nobody was named that this node calls, and nobody calls it",
                          "vigil peer add --help shows how to name one" },
@@ -660,6 +671,25 @@ lag_words(const struct checkup_peer *peer)
     return words;
 }
 
+/* Whether the budget of a line carries its schedule. */
+static void
+check_budget(const struct checkup_sink *sink, const struct checkup_peer *peer)
+{
+    enum { MONTH_DAYS = 30 };
+    uint64_t day = peer->schedule_day_bytes;
+    uint64_t month = day * MONTH_DAYS;
+
+    if (peer->day_bytes > 0 && peer->day_bytes < day) {
+        checkup_found(sink, CODE_SCHEDULE_BUDGET,
+                      "%.64s: the schedule takes %s a day both ways, and %s may pass", peer->name,
+                      bytes_words(day).text, bytes_words(peer->day_bytes).text);
+    } else if (peer->month_bytes > 0 && peer->month_bytes < month) {
+        checkup_found(sink, CODE_SCHEDULE_BUDGET,
+                      "%.64s: the schedule takes %s a month both ways, and %s may pass", peer->name,
+                      bytes_words(month).text, bytes_words(peer->month_bytes).text);
+    }
+}
+
 static void
 check_peer(const struct checkup_sink *sink, const struct checkup_facts *facts,
            const struct checkup_peer *peer)
@@ -667,9 +697,12 @@ check_peer(const struct checkup_sink *sink, const struct checkup_facts *facts,
     struct span_words heard = ago(facts->now_ms, peer->heard_ms);
     struct span_words lag = lag_words(peer);
 
+    check_budget(sink, peer);
     if (peer->up && peer->refused) {
         checkup_found(sink, CODE_PEER_REFUSED, "%.64s: %.90s", peer->name,
                       peer->why[0] == '\0' ? "the session ended" : peer->why);
+    } else if (peer->up && peer->schedule_alone) {
+        checkup_found(sink, CODE_SCHEDULE_ALONE, "%.64s keeps no schedule%s", peer->name, lag.text);
     } else if (peer->up) {
         checkup_well(sink, CHECK_PEERS, "%.64s is connected%s", peer->name, lag.text);
     } else if (peer->calls_us) {

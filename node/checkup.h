@@ -95,6 +95,8 @@ enum checkup_code {
     CODE_PEER_UNREACHABLE,
     CODE_PROXY_FAILED,
     CODE_PEER_REFUSED,
+    CODE_SCHEDULE_ALONE,
+    CODE_SCHEDULE_BUDGET,
     CODE_PEER_NONE,
     CODE_FORK_OWN,
     CODE_FORK,
@@ -165,15 +167,19 @@ void checkup_surroundings(const struct checkup_sink *sink, const struct surround
 struct checkup_peer {
     const char *name;
     bool up;
-    bool calls_us;        /* we have no address of it: where it is, is its own affair */
-    bool rests;           /* its line is one that does not stand, and it is not its time */
-    bool refused;         /* the session ended with an error */
-    bool unanswered;      /* it was called long enough ago, and did not answer */
-    bool proxy_failed;    /* it was to be called through a proxy, and that is what failed */
-    const char *why;      /* the reason of the last failure, in words; "": none */
-    uint64_t heard_ms;    /* wall clock of the last contact; 0: never */
-    uint64_t waiting_in;  /* entries */
-    uint64_t waiting_out; /* entries */
+    bool calls_us;               /* we have no address of it: where it is, is its own affair */
+    bool rests;                  /* its line is one that does not stand, and it is not its time */
+    bool refused;                /* the session ended with an error */
+    bool unanswered;             /* it was called long enough ago, and did not answer */
+    bool proxy_failed;           /* it was to be called through a proxy, and that is what failed */
+    const char *why;             /* the reason of the last failure, in words; "": none */
+    uint64_t heard_ms;           /* wall clock of the last contact; 0: never */
+    uint64_t waiting_in;         /* entries */
+    uint64_t waiting_out;        /* entries */
+    bool schedule_alone;         /* this node sends to it by a schedule, and it answers by none */
+    uint64_t schedule_day_bytes; /* what a schedule takes in a day, both ways; 0: it is sent to by none */
+    uint64_t day_bytes;          /* what may pass in one; 0: no limit */
+    uint64_t month_bytes;        /* and in a month */
 };
 
 /* A key that a compartment is sealed with. */

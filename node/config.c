@@ -349,8 +349,9 @@ take_values(cfg_t *cfg, struct config *config)
         }
     }
     if (line_breaks_schedule(&config->line)) {
-        cfg_error(cfg, "schedule and profile = %s: only a line that stands (lan, wan) keeps a schedule",
-                  line_profile_name(config->line.profile));
+        /* Of which line it is said is a matter of taste. */
+        report(NULL, "%s: schedule and profile = %s: only a line that stands (lan, wan) keeps a schedule",
+               cfg->filename, line_profile_name(config->line.profile));
         return ERR_INVALID;
     }
     return ERR_OK;

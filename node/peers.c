@@ -1091,6 +1091,12 @@ peers_up(struct peers *peers, const struct hash *device_id)
     return peer->connection;
 }
 
+bool
+peer_lacks_schedule(const struct peer *peer)
+{
+    return peer->state == PEER_UP && peer->line.schedule.bytes > 0 && peer->frames_came;
+}
+
 const char *
 peer_state_name(enum peer_state state)
 {

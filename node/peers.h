@@ -153,5 +153,10 @@ const struct roster_device *peers_find(const struct peers *peers, const struct r
 /* True if `text` is what people may call this device. */
 bool peers_is_called(const struct roster_device *device, const char *text);
 
+/* True if we send to it by a schedule and it answers by none, so that its answers tell when something is said; false while it is not
+ * known. And in words. */
+bool peer_lacks_schedule(const struct peer *peer);
+#define PEER_LACKS_SCHEDULE "it keeps no schedule, so that its answers tell when something is said"
+
 /* "up", "connecting", "down". */
 const char *peer_state_name(enum peer_state state);

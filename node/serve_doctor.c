@@ -113,6 +113,17 @@ checkup_read_epochs(struct call *call, struct checkup_facts *facts)
     return true;
 }
 
+/* What a schedule takes in a day, both ways: as long as the other side's is not known it is taken for the same. */
+static uint64_t
+schedule_day_bytes(const struct peer *peer)
+{
+    const struct envelope_schedule *own = &peer->line.schedule;
+    const struct envelope_schedule *theirs = peer->theirs.bytes > 0 ? &peer->theirs : own;
+    uint64_t day_s = LINE_DAY_MINUTES * 60;
+
+    return own->bytes == 0 ? 0 : line_schedule_bytes(own, day_s) + line_schedule_bytes(theirs, day_s);
+}
+
 static bool
 read_peers(struct call *call, struct checkup_facts *facts)
 {
@@ -151,6 +162,10 @@ read_peers(struct call *call, struct checkup_facts *facts)
             .heard_ms = peers_last_heard(options->peers, &peer->device_id).at_ms,
             .waiting_in = progress.waiting_in,
             .waiting_out = progress.waiting_out,
+            .schedule_alone = peer_lacks_schedule(peer),
+            .schedule_day_bytes = schedule_day_bytes(peer),
+            .day_bytes = peer->line.day_bytes,
+            .month_bytes = peer->line.month_bytes,
         };
     }
     facts->peers = peers;

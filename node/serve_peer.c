@@ -90,9 +90,11 @@ peer_json(struct call *call, const struct peer *peer, const struct gossip_peer_s
                      progress.stored / 1000.0, "visible", progress.visible / 1000.0, "complete",
                      progress.complete, "visible_complete", progress.visible_complete, "last_contact",
                      time_json(peers_last_contact(call_options(call)->peers, &peer->device_id)), "error",
-                     peer->state == PEER_UP ? "" : error, "waiting_in", (json_int_t)progress.waiting_in,
-                     "waiting_out", (json_int_t)progress.waiting_out, "compartments",
-                     compartments_json(call, status));
+                     peer_lacks_schedule(peer) ? PEER_LACKS_SCHEDULE
+                     : peer->state == PEER_UP  ? ""
+                                               : error,
+                     "waiting_in", (json_int_t)progress.waiting_in, "waiting_out",
+                     (json_int_t)progress.waiting_out, "compartments", compartments_json(call, status));
 }
 
 json_t *
@@ -261,6 +263,15 @@ limit_json(uint64_t bytes)
     return bytes == 0 ? json_null() : json_integer((json_int_t)bytes);
 }
 
+/* Whether the other side sends by a schedule, too; null: we send by none, or it is not known. */
+static json_t *
+schedule_kept_json(const struct peer *peer)
+{
+    bool known = peer->state == PEER_UP && (peer->theirs.bytes > 0 || peer->frames_came);
+
+    return peer->line.schedule.bytes > 0 && known ? json_boolean(peer->theirs.bytes > 0) : json_null();
+}
+
 static json_t *
 budget_json(struct call *call, const struct peer *peer, const struct gossip_peer_status *status)
 {
@@ -285,8 +296,11 @@ budget_json(struct call *call, const struct peer *peer, const struct gossip_peer
         "next",
         waits ? json_integer((json_int_t)(peer->dial_ms > now_ms ? (peer->dial_ms - now_ms) / 1000 : 0))
               : json_null());
+    char schedule[LINE_TEXT_BYTES];
+    line_schedule_print(&peer->line.schedule, schedule);
     json_t *rest = json_pack(
-        "{s:I,s:o,s:I,s:o,s:I,s:s,s:I,s:I,s:I,s:I,s:s}", "day_used", (json_int_t)use.day_bytes, "day_limit",
+        "{s:s,s:o,s:I,s:o,s:I,s:o,s:I,s:s,s:I,s:I,s:I,s:I,s:s}", "schedule", schedule, "schedule_kept",
+        schedule_kept_json(peer), "day_used", (json_int_t)use.day_bytes, "day_limit",
         limit_json(peer->line.day_bytes), "month_used", (json_int_t)use.month_bytes, "month_limit",
         limit_json(peer->line.month_bytes), "interval_minutes",
         (json_int_t)(peer->line.interval_min == 0 ? LINE_INTERVAL_MIN_DEFAULT : peer->line.interval_min),
@@ -366,6 +380,20 @@ call_sync_lines(struct call *call)
     call_ok(call, json_pack("{s:o}", "lines", each_member(call, line_json)));
 }
 
+/* The schedule that a line had, with what the request says of one. */
+static struct envelope_schedule
+read_schedule(struct call *call, const struct envelope_schedule *before)
+{
+    int64_t beat_s = call_number(call, "schedule", 0, ENVELOPE_BEAT_S_MAX, before->beat_s);
+    int64_t bytes = call_number(call, "envelope", ENVELOPE_BYTES_MIN, ENVELOPE_BYTES_MAX,
+                                before->bytes == 0 ? call_options(call)->config->envelope : before->bytes);
+
+    if (call->failed || beat_s == 0) {
+        return (struct envelope_schedule){ .beat_s = 0 };
+    }
+    return (struct envelope_schedule){ .beat_s = (uint32_t)beat_s, .bytes = (uint32_t)bytes };
+}
+
 /* Change of a line what the request names. False: the call failed. */
 static bool
 read_line(struct call *call, struct line_settings *line)
@@ -389,6 +417,12 @@ read_line(struct call *call, struct line_settings *line)
     line->interval_min =
         (uint32_t)call_number(call, "interval_minutes", 1, LINE_INTERVAL_MIN_MAX,
                               line->interval_min == 0 ? LINE_INTERVAL_MIN_DEFAULT : line->interval_min);
+    line->schedule = read_schedule(call, &line->schedule);
+    if (!call->failed && line_breaks_schedule(line)) {
+        call_fail(call, ERR_INVALID, "set profile to lan or wan, or schedule to none",
+                  "only a line that stands keeps a schedule, and this one is %s",
+                  line_profile_name(line->profile));
+    }
     return !call->failed;
 }
 
@@ -396,8 +430,8 @@ read_line(struct call *call, struct line_settings *line)
 static bool
 names_line(const struct call *call)
 {
-    static const char *const names[] = { "profile", "interval_minutes", "quiet_hours", "day_bytes",
-                                         "month_bytes" };
+    static const char *const names[] = { "profile",     "interval_minutes", "quiet_hours", "day_bytes",
+                                         "month_bytes", "schedule",         "envelope" };
     bool named = false;
 
     for (size_t n = 0; n < sizeof names / sizeof names[0]; n++) {
@@ -475,19 +509,28 @@ listed_json(struct call *call, const struct peer *peer)
 {
     const struct roster_device *device = roster_author(call->roster, &peer->device_id);
 
-    return json_pack("{s:s,s:o,s:s,s:s,s:s,s:s,s:s}", "name", peer->name, "device",
+    char schedule[LINE_TEXT_BYTES];
+    line_schedule_print(&peer->line.schedule, schedule);
+    return json_pack("{s:s,s:o,s:s,s:s,s:s,s:s,s:o,s:s,s:s}", "name", peer->name, "device",
                      device_json(call->roster, &peer->device_id), "office",
                      device == NULL || device->office == NULL ? "" : device->office->code, "endpoint",
-                     peer->endpoint, "proxy", peer->proxy, "state", peer_state_name(peer->state), "reason",
-                     peer->state == PEER_UP ? "" : peer->reason);
+                     peer->endpoint, "proxy", peer->proxy, "schedule", schedule, "schedule_kept",
+                     schedule_kept_json(peer), "state", peer_state_name(peer->state), "reason",
+                     peer_lacks_schedule(peer) ? PEER_LACKS_SCHEDULE
+                     : peer->state == PEER_UP  ? ""
+                                               : peer->reason);
 }
 
 static json_t *
 waiting_json(const struct peer_address *address)
 {
-    return json_pack("{s:s,s:{s:s,s:s,s:s},s:s,s:s,s:s,s:s,s:s}", "name", address->name, "device", "id", "",
-                     "name", address->device, "office", "", "office", "", "endpoint", address->endpoint,
-                     "proxy", address->proxy, "state", "down", "reason",
+    char schedule[LINE_TEXT_BYTES];
+
+    line_schedule_print(&address->line.schedule, schedule);
+    return json_pack("{s:s,s:{s:s,s:s,s:s},s:s,s:s,s:s,s:s,s:n,s:s,s:s}", "name", address->name, "device",
+                     "id", "", "name", address->device, "office", "", "office", "", "endpoint",
+                     address->endpoint, "proxy", address->proxy, "schedule", schedule, "schedule_kept",
+                     "state", "down", "reason",
                      "no device of this name, id or fingerprint is known here yet");
 }
 

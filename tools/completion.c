@@ -344,8 +344,8 @@ static const struct {
     const char *words;     /* these, or */
     void (*put)(FILE *to); /* those that this prints; NULL: none */
 } values[] = {
-    { "'peer set NAME=VALUE'", "", "profile= interval= quiet_hours= day_bytes= month_bytes= configured",
-      NULL },
+    { "'peer set NAME=VALUE'", "",
+      "profile= interval= quiet_hours= day_bytes= month_bytes= schedule= envelope= configured", NULL },
     { "'backup make NAME'", "files", "", NULL },
     { "'import mapping NAME'", "", "", put_mappings },
     { "'board  NAME'", "", "", put_boards },

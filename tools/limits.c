@@ -56,12 +56,13 @@ const struct limit limits[] = {
                                       "but both may survive there, and whoever has the passphrase as well "
                                       "could read them. Where that matters, destroy the "
                                       "medium." },
-    { "Who talks to whom, when, and how much", "Nobody on the line reads what nodes say to each other. Who "
-                                               "watches it sees which addresses talk, when, and how much, "
-                                               "and can tell that an office exists, when it works, and that "
-                                               "something just happened. A VPN or Tor hides the other "
-                                               "end from those who watch yours, but not that a VPN or Tor is "
-                                               "used, and not from somebody who watches both ends." },
+    { "Who talks to whom, when, and how much",
+      "Nobody on the line reads what nodes say to each other. Who watches it sees which addresses talk, "
+      "when, and how much, and can tell that an office exists, when it works, and that something just "
+      "happened. A schedule on both ends of a line (vigil peer set) hides when something is written and how "
+      "much: messages of one size pass at fixed times. It does not hide that there is a line, its rate, when "
+      "a node starts or stops, or that the line is down. A VPN or Tor hides the other end from those who "
+      "watch yours, but not that a VPN or Tor is used, and not from somebody who watches both ends." },
     { "A node that is cut off and set back", "If somebody keeps a node apart from all others and puts back "
                                              "an older copy of its disk, nothing tells the node: it "
                                              "has forgotten what it heard since, a revocation or a "

@@ -110,8 +110,8 @@ static enum exit_status
 run_list(struct command *command)
 {
     static const struct output_column columns[] = {
-        { "name", 0 },  { "device", COLUMN_CUT },  { "office", 0 },          { "endpoint", 0 },
-        { "proxy", 0 }, { "state", COLUMN_STATE }, { "reason", COLUMN_CUT },
+        { "name", 0 },  { "device", COLUMN_CUT }, { "office", 0 },           { "endpoint", 0 },
+        { "proxy", 0 }, { "schedule", 0 },        { "state", COLUMN_STATE }, { "reason", COLUMN_CUT },
     };
     struct client_fault fault;
     json_t *ok = NULL;
@@ -128,6 +128,34 @@ run_list(struct command *command)
     return status;
 }
 
+/* A setting that is a number, as it is called here and by the API. */
+struct number_setting {
+    const char *name;
+    const char *member;
+    const char *unit;
+    bool none; /* "none" is 0 */
+};
+
+static const struct number_setting number_settings[] = {
+    { "interval", "interval_minutes", "minutes", false },
+    { "schedule", "schedule", "seconds", true },
+    { "envelope", "envelope", "bytes", false },
+};
+
+static bool
+take_number(json_t *request, const struct number_setting *setting, const char *value,
+            struct client_fault *fault)
+{
+    char *end = NULL;
+    long number = strtol(value, &end, 10);
+    bool none = setting->none && strcmp(value, "none") == 0;
+
+    return ((none || (value[0] >= '0' && value[0] <= '9' && *end == '\0')) &&
+            json_object_set_new(request, setting->member, json_integer(none ? 0 : number)) == 0) ||
+           fault_set(fault, "usage", "write a number, as in interval=30 or schedule=30",
+                     "'%s' is no number of %s", value, setting->unit);
+}
+
 /* "interval=30" and so on, as a member of the request. */
 static bool
 take_setting(json_t *request, const char *word, struct client_fault *fault)
@@ -135,7 +163,6 @@ take_setting(json_t *request, const char *word, struct client_fault *fault)
     static const char *const names[] = { "profile", "quiet_hours", "day_bytes", "month_bytes" };
     const char *equals = strchr(word, '=');
     size_t size = equals == NULL ? 0 : (size_t)(equals - word);
-    char *end = NULL;
 
     for (size_t n = 0; n < sizeof names / sizeof names[0]; n++) {
         if (size == strlen(names[n]) && strncmp(word, names[n], size) == 0) {
@@ -143,16 +170,16 @@ take_setting(json_t *request, const char *word, struct client_fault *fault)
                    fault_set(fault, "usage", "use a terminal that is set to UTF-8", "the text is not UTF-8");
         }
     }
-    if (size == strlen("interval") && strncmp(word, "interval", size) == 0) {
-        long minutes = strtol(equals + 1, &end, 10);
-
-        return (equals[1] >= '0' && equals[1] <= '9' && *end == '\0' &&
-                json_object_set_new(request, "interval_minutes", json_integer(minutes)) == 0) ||
-               fault_set(fault, "usage", "write minutes, as in interval=30", "'%s' is no number of minutes",
-                         equals + 1);
+    for (size_t n = 0; n < sizeof number_settings / sizeof number_settings[0]; n++) {
+        const char *name = number_settings[n].name;
+        if (size == strlen(name) && strncmp(word, name, size) == 0) {
+            return take_number(request, &number_settings[n], equals + 1, fault);
+        }
     }
-    return fault_set(fault, "usage", "profile, interval, quiet_hours, day_bytes and month_bytes can be set",
-                     "'%s' is not NAME=VALUE of a setting", word);
+    return fault_set(
+        fault, "usage",
+        "profile, interval, quiet_hours, day_bytes, month_bytes, schedule and envelope can be set",
+        "'%s' is not NAME=VALUE of a setting", word);
 }
 
 /* --proxy as a member of the request, if it is given. */
@@ -244,7 +271,7 @@ static const struct verb verbs[] = {
     { "remove", "PEER", 1, 1, OPTION(DRY_RUN), "Call a peer no more",
       "It stays a member of the organisation and may still call this node; what came from it stays.\n",
       run_remove },
-    { "set", "PEER [NAME=VALUE...]", 1, 6, OPTION(PROXY) | OPTION(DRY_RUN),
+    { "set", "PEER [NAME=VALUE...]", 1, 8, OPTION(PROXY) | OPTION(DRY_RUN),
       "Say how the line to a peer is used, and what it may cost",
       "Names and values:\n"
       "  profile=lan         send at once\n"
@@ -254,12 +281,17 @@ static const struct verb verbs[] = {
       "  interval=30         minutes between sessions of a metered line, a fifth more or less\n"
       "  quiet_hours=22:00-06:00   no session by itself then (UTC); or none\n"
       "  day_bytes=2M  month_bytes=40M   what may pass, both ways, with what carries it (k, M, G); or none.\n"
-      "                      The last fifth is kept for urgent news\n\n"
+      "                      The last fifth is kept for urgent news\n"
+      "  schedule=30         one envelope each 30 seconds, whatever there is to say, and nothing beside it: "
+      "who\n"
+      "                      watches does not see that something was written; or none. Set it on both ends\n"
+      "  envelope=2048       bytes of each\n\n"
       "With --proxy the peer is called through it and never past it, not while it is down either; peer list "
       "shows why it fails.\n\n"
       "Examples:\n"
       "  vigil peer set geneva profile=metered interval=30 month_bytes=40M\n"
       "  vigil peer set geneva --proxy socks5://127.0.0.1:9050\n"
+      "  vigil peer set geneva profile=wan schedule=30 envelope=2048\n"
       "  vigil peer set geneva configured      as node.conf says, again, the proxy too\n",
       run_set },
 };

@@ -1,6 +1,6 @@
 /* relay.c - a bad line between two nodes, on command.
  *
- *     relay --to 7701 --listen 7801 [--dump FILE] [--log FILE] [--seed N] < commands > answers
+ *     relay --to 7701 --listen 7801 [--dump FILE] [--log FILE] [--frames FILE] [--seed N] < commands > answers
  *
  *     node A ---> relay:7801 ---> node B:7701        one TCP connection on either side for each
  *              there -->   <-- back
@@ -17,13 +17,16 @@
  *     rate N           bytes a second and direction, all connections together; 0: as fast as it goes
  *     delay MS         hold each byte back so long
  *     queue N          hold at most N bytes a connection and direction, as a line with short queues does
- *     reset            begin to count and to log anew, and the time of stalls; what is open stays
+ *     reset            begin to count and to log anew, frames too, and the time of stalls; what is open stays
  *     count            "connections N open N refused N cuts N turns N", then of each direction, as "there" and "back":
  *                      "there N" bytes, "frames-there N", "inner-there N" and "handshake-there N"
  *     quit
  *
  * It also ends with its standard input, or on a signal. The dump is what passed, both ways, in the order of passing.
  * The log has a line "SECONDS THERE BACK CUTS" for each quarter of a second in which something passed, and for each cut.
+ *
+ * The frames are a line "there message SIZE" or "back command SIZE" for each that passed, in that order: of messages the size is that
+ * of the inner bytes, of all others, the handshake among them, that of the body.
  *
  * What passes is ZMTP 3 under CURVE: a frame is counted when its last byte has passed, its inner bytes are what the nodes
  * said, and the handshake is the greeting and all commands before the first message. What is no ZMTP has no frames. A
@@ -122,6 +125,7 @@ struct relay {
     int listener; /* -1: refusing */
     FILE *dump;
     FILE *log;
+    FILE *frames;
     struct connection connections[CONNECTIONS_MAX];
     bool stalled;
     uint64_t stall_percent;
@@ -148,7 +152,8 @@ struct relay {
     bool quit;
 };
 
-static const char usage[] = "usage: relay --to PLACE [--listen PLACE] [--dump FILE] [--log FILE] [--seed N]";
+static const char usage[] =
+    "usage: relay --to PLACE [--listen PLACE] [--dump FILE] [--log FILE] [--frames FILE] [--seed N]";
 
 static struct relay relay = { .listener = -1, .cut_left = UINT64_MAX, .queue = PIPE_BYTES };
 
@@ -452,11 +457,17 @@ begin_body(struct place *place)
 static void
 count_frame(struct place *place, struct direction *direction)
 {
-    if (is_message(place)) {
-        direction->frames++;
-        direction->inner += place->body_size - CURVE_BYTES;
-    } else {
-        direction->handshake += place->head_size + place->body_size;
+    bool message = is_message(place);
+    uint64_t inner = message ? place->body_size - CURVE_BYTES : 0;
+
+    direction->frames += message;
+    direction->inner += inner;
+    direction->handshake += message ? 0 : place->head_size + place->body_size;
+    if (relay.frames != NULL &&
+        (fprintf(relay.frames, "%s %s %" PRIu64 "\n", direction == &relay.there ? "there" : "back",
+                 message ? "message" : "command", message ? inner : place->body_size) < 0 ||
+         fflush(relay.frames) != 0)) {
+        die("the frames cannot be written");
     }
     place->head_size = 0;
 }
@@ -566,6 +577,14 @@ answer_count(void)
 }
 
 static void
+begin_anew(FILE *file)
+{
+    if (file != NULL && (fseek(file, 0, SEEK_SET) != 0 || ftruncate(fileno(file), 0) != 0)) {
+        die("a file cannot be begun anew");
+    }
+}
+
+static void
 reset(void)
 {
     relay.accepted = 0;
@@ -575,9 +594,8 @@ reset(void)
     relay.last = NULL;
     relay.began_ms = now_ms();
     relay.logged = 0;
-    if (relay.log != NULL && (fseek(relay.log, 0, SEEK_SET) != 0 || ftruncate(fileno(relay.log), 0) != 0)) {
-        die("the log cannot be begun anew");
-    }
+    begin_anew(relay.log);
+    begin_anew(relay.frames);
     relay.there = (struct direction){ .refilled_ms = now_ms() };
     relay.back = (struct direction){ .refilled_ms = now_ms() };
 }
@@ -805,9 +823,13 @@ static void
 read_options(int argc, char **argv)
 {
     static const struct option options[] = {
-        { "to", required_argument, NULL, 't' },   { "listen", required_argument, NULL, 'l' },
-        { "dump", required_argument, NULL, 'd' }, { "log", required_argument, NULL, 'g' },
-        { "seed", required_argument, NULL, 's' }, { NULL, 0, NULL, 0 },
+        { "to", required_argument, NULL, 't' },
+        { "listen", required_argument, NULL, 'l' },
+        { "dump", required_argument, NULL, 'd' },
+        { "log", required_argument, NULL, 'g' },
+        { "seed", required_argument, NULL, 's' },
+        { "frames", required_argument, NULL, 'f' },
+        { NULL, 0, NULL, 0 },
     };
     int option;
 
@@ -825,6 +847,9 @@ read_options(int argc, char **argv)
             break;
         case 'g':
             relay.log = open_to_write(optarg);
+            break;
+        case 'f':
+            relay.frames = open_to_write(optarg);
             break;
         case 's':
             relay.seed = strtoull(optarg, NULL, 10);

@@ -160,6 +160,21 @@ START_TEST(of_a_healthy_node_nothing_is_found_and_every_check_is_told)
 }
 END_TEST
 
+START_TEST(a_budget_that_carries_its_schedule_is_well)
+{
+    const struct checkup_peer peer = {
+        .name = "hq", .up = true, .schedule_day_bytes = 1000, .day_bytes = 1000, .month_bytes = 30000
+    };
+    struct checkup_facts facts = healthy();
+
+    facts.peers = &peer;
+    judge(&facts, NULL);
+    for (size_t n = 0; n < told.count; n++) {
+        ck_assert_int_eq(told.lines[n].state, CHECKUP_WELL);
+    }
+}
+END_TEST
+
 START_TEST(o2_each_code_comes_of_what_it_is_for_and_alone)
 {
     static const struct checkup_fork own = {
@@ -221,6 +236,9 @@ START_TEST(o2_each_code_comes_of_what_it_is_for_and_alone)
     PEER(CODE_PEER_UNREACHABLE, .why = "", .unanswered = true);
     PEER(CODE_PROXY_FAILED, .why = "the proxy hung up", .proxy_failed = true);
     PEER(CODE_PEER_REFUSED, .up = true, .refused = true, .why = "its version is too old");
+    PEER(CODE_SCHEDULE_ALONE, .up = true, .schedule_alone = true);
+    PEER(CODE_SCHEDULE_BUDGET, .up = true, .schedule_day_bytes = 1000, .day_bytes = 999, .month_bytes = 1);
+    PEER(CODE_SCHEDULE_BUDGET, .up = true, .schedule_day_bytes = 1000, .month_bytes = 29999);
     FACT(CODE_PEER_NONE, facts.peer_count = 0);
     FACT(CODE_FORK_OWN, (facts.forks = &own, facts.fork_count = 1));
     FACT(CODE_FORK, (facts.forks = &other, facts.fork_count = 1));
@@ -545,8 +563,9 @@ START_TEST(what_others_can_use_is_named_and_what_is_made_for_them_is_not)
 END_TEST
 
 SUITE_MAIN("checkup", of_a_healthy_node_nothing_is_found_and_every_check_is_told,
-           o2_each_code_comes_of_what_it_is_for_and_alone, just_before_a_bound_nothing_is_found,
-           what_cannot_be_seen_is_neither_well_nor_found, a_finding_says_whom_how_much_and_since_when,
+           a_budget_that_carries_its_schedule_is_well, o2_each_code_comes_of_what_it_is_for_and_alone,
+           just_before_a_bound_nothing_is_found, what_cannot_be_seen_is_neither_well_nor_found,
+           a_finding_says_whom_how_much_and_since_when,
            o1_codes_are_words_that_differ_and_each_says_why_and_what_to_do,
            o1_the_manual_lists_every_code_with_its_severity_and_no_other, this_process_is_seen,
            a_path_lies_in_the_longest_mount_that_leads_to_it_and_the_last,

@@ -144,6 +144,49 @@ START_TEST(what_changed_is_named_and_whether_it_takes_a_new_start)
 }
 END_TEST
 
+START_TEST(a_line_that_stands_keeps_a_schedule_its_own_or_that_of_all)
+{
+    ck_assert_int_eq(read_text("envelope = 512\n"), ERR_OK);
+    ck_assert_uint_eq(config.line.schedule.beat_s, 0);
+    ck_assert_uint_eq(config.line.schedule.bytes, 0);
+    ck_assert_int_eq(config.envelope, 512);
+    config_free(&config);
+    ck_assert_int_eq(
+        read_text("schedule = 30\nprofile = wan\n"
+                  "peer \"a\" {\n device = \"1\"\n endpoint = \"tcp://a:1\"\n}\n"
+                  "peer \"b\" {\n device = \"2\"\n endpoint = \"tcp://b:1\"\n schedule = 0\n"
+                  " profile = metered\n}\n"
+                  "peer \"c\" {\n device = \"3\"\n endpoint = \"tcp://c:1\"\n envelope = 65536\n}\n"
+                  "peer \"d\" {\n device = \"4\"\n endpoint = \"tcp://d:1\"\n schedule = 3600\n"
+                  " envelope = 256\n}\n"),
+        ERR_OK);
+    static const struct envelope_schedule schedules[] = {
+        { 30, 2048 }, { 0, 0 }, { 30, 65536 }, { 3600, 256 }
+    };
+    ck_assert(envelope_schedule_equal(&config.line.schedule, &schedules[0]));
+    for (size_t n = 0; n < 4; n++) {
+        ck_assert(envelope_schedule_equal(&config.peers[n].line.schedule, &schedules[n]));
+        ck_assert(line_settings_valid(&config.peers[n].line));
+    }
+    config_free(&config);
+    check_refused("\nschedule = 3601\n", 2, "schedule = 3601 is not between 0 and 3600");
+    check_refused("schedule = -1\n", 1, "schedule = -1 is not between 0 and 3600");
+    check_refused("envelope = 255\n", 1, "envelope = 255 is not between 256 and 65536");
+    check_refused("envelope = 65537\n", 1, "envelope = 65537 is not between 256 and 65536");
+    check_refused(
+        "peer \"a\" {\n device = \"1\"\n endpoint = \"tcp://a:1\"\n schedule = 1\n profile = metered\n}\n", 6,
+        "peer 'a' has a schedule and profile = metered");
+    ck_assert_int_eq(read_text("schedule = 1\nprofile = oneway\n"), ERR_INVALID);
+    ck_assert_ptr_nonnull(strstr(fault.text, ": schedule and profile = oneway"));
+    check_changed("", "schedule = 30\nenvelope = 512\n", "schedule envelope", false, false);
+    check_changed("", "peer \"a\" {\n device = \"1\"\n endpoint = \"tcp://a:1\"\n schedule = 9\n}\n", "peer",
+                  false, false);
+    check_changed("peer \"a\" {\n device = \"1\"\n endpoint = \"tcp://a:1\"\n schedule = 8\n}\n",
+                  "peer \"a\" {\n device = \"1\"\n endpoint = \"tcp://a:1\"\n schedule = 9\n}\n", "peer",
+                  false, false);
+}
+END_TEST
+
 START_TEST(a_peer_has_its_own_proxy_or_that_of_all)
 {
     ck_assert_int_eq(
@@ -209,6 +252,7 @@ END_TEST
 
 SUITE_MAIN_WITH("config", setup, teardown, no_file_is_all_defaults, every_option_is_taken,
                 what_changed_is_named_and_whether_it_takes_a_new_start,
-                the_sandbox_is_on_and_reaches_what_is_named, a_peer_has_its_own_proxy_or_that_of_all,
-                a_slip_is_told_with_file_and_line, a_file_that_ends_too_soon_is_told_so,
-                the_example_is_a_configuration)
+                the_sandbox_is_on_and_reaches_what_is_named,
+                a_line_that_stands_keeps_a_schedule_its_own_or_that_of_all,
+                a_peer_has_its_own_proxy_or_that_of_all, a_slip_is_told_with_file_and_line,
+                a_file_that_ends_too_soon_is_told_so, the_example_is_a_configuration)

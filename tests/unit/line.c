@@ -182,6 +182,33 @@ START_TEST(a_use_is_kept_as_bytes)
 }
 END_TEST
 
+START_TEST(a_schedule_costs_as_many_envelopes_as_there_are_beats)
+{
+    struct line_settings settings = { .profile = PROFILE_WAN, .schedule = { .beat_s = 30, .bytes = 2048 } };
+    char text[LINE_TEXT_BYTES];
+
+    ck_assert_uint_eq(line_schedule_bytes(&settings.schedule, 24 * 3600), 2880 * line_message_bytes(2048));
+    ck_assert_uint_eq(line_schedule_bytes(&settings.schedule, 29), 0);
+    ck_assert_uint_eq(line_schedule_bytes(&(struct envelope_schedule){ .beat_s = 0 }, 24 * 3600), 0);
+    line_schedule_print(&settings.schedule, text);
+    ck_assert_str_eq(text, "2048 bytes every 30 s");
+    line_schedule_print(&(struct envelope_schedule){ .beat_s = 0 }, text);
+    ck_assert_str_eq(text, "none");
+    line_schedule_print(&(struct envelope_schedule){ ENVELOPE_BEAT_S_MAX, ENVELOPE_BYTES_MAX }, text);
+    ck_assert_str_eq(text, "65536 bytes every 3600 s");
+    /* On a line that does not stand each call would tell. */
+    for (int profile = PROFILE_LAN; profile <= PROFILE_ONEWAY; profile++) {
+        settings.profile = (enum link_profile)profile;
+        ck_assert(line_settings_valid(&settings) == (profile <= PROFILE_WAN));
+        ck_assert(line_breaks_schedule(&settings) == (profile > PROFILE_WAN));
+    }
+    settings = (struct line_settings){ .profile = PROFILE_METERED };
+    ck_assert(line_settings_valid(&settings));
+    settings = (struct line_settings){ .profile = PROFILE_WAN, .schedule = { .beat_s = 30, .bytes = 1 } };
+    ck_assert(!line_settings_valid(&settings));
+}
+END_TEST
+
 START_TEST(settings_out_of_bounds_are_refused)
 {
     struct line_settings settings = { .profile = PROFILE_METERED, .interval_min = LINE_INTERVAL_MIN_MAX };
@@ -205,4 +232,5 @@ END_TEST
 SUITE_MAIN("line", a_day_and_a_month_are_counted_apart_and_begin_anew,
            a_fifth_of_a_budget_is_kept_for_urgent_news, quiet_hours_may_go_over_midnight,
            the_next_session_is_spread_and_never_in_quiet_hours, words_are_read_as_they_are_written,
-           a_use_is_kept_as_bytes, settings_out_of_bounds_are_refused)
+           a_use_is_kept_as_bytes, a_schedule_costs_as_many_envelopes_as_there_are_beats,
+           settings_out_of_bounds_are_refused)
