@@ -91,7 +91,7 @@ START_TEST(n12_random_frames_come_out_of_envelopes_as_they_went_in)
             EXPECT(envelope_take(&in, span_of(bytes, schedule.bytes)) == LINK_NO_REASON);
             take_all(&in, run, &next);
         }
-        EXPECT(envelope_waiting(&out) == 0);
+        ck_assert_uint_eq(envelope_waiting(&out), 0);
         envelope_out_clear(&out);
         envelope_in_clear(&in);
     }

@@ -29,10 +29,19 @@ struct pipe {
     size_t bytes;
 };
 
+/* A direction that keeps a schedule: what is sent comes out of its envelopes. */
+struct beating {
+    struct envelope_schedule schedule;
+    struct envelope_out out;
+    struct envelope_in in;
+    uint64_t beat_ms;
+};
+
 struct cable {
     uint32_t node[2]; /* the first dialled */
     bool up;
     struct pipe pipe[2]; /* from node[n] */
+    struct beating beating[2];
 };
 
 struct node {
@@ -237,6 +246,10 @@ send_frame(void *self, uint32_t number, struct span bytes)
     /* Law 2: nobody is answered before the turn has committed. */
     ck_assert(node->flushing);
     ck_assert_uint_eq(cable->node[side], index);
+    struct beating *beating = &cable->beating[side];
+    if (beating->schedule.bytes > 0 && envelope_waiting(&beating->out) >= beating->schedule.bytes) {
+        return false;
+    }
     if (!cable->up ||
         (cable->pipe[side].bytes > 0 && cable->pipe[side].bytes + bytes.size > pipe_bytes_max)) {
         return false;
@@ -247,6 +260,10 @@ send_frame(void *self, uint32_t number, struct span bytes)
         ck_assert_ptr_nonnull(recorded);
         recorded[recorded_count] = (struct recorded){ .to = cable->node[1 - side], .number = number };
         buf_put_span(&recorded[recorded_count++].bytes, bytes);
+    }
+    if (beating->schedule.bytes > 0) {
+        ck_assert(envelope_put(&beating->out, bytes));
+        return true;
     }
     put_frame(&cable->pipe[side], bytes);
     if (bytes.data[0] == FRAME_CHUNK && flip_chunk > 0 && --flip_chunk == 0) {
@@ -368,6 +385,35 @@ turn(uint32_t index, size_t frames_max)
     node->flushing = false;
 }
 
+/* Have an envelope go each way where it is time. Gives how long it is until the next. */
+static uint64_t
+beat(void)
+{
+    static uint8_t bytes[ENVELOPE_BYTES_MAX];
+    uint64_t wait = UINT64_MAX;
+    struct span frame;
+
+    for (uint32_t n = 0; n < 2 * cable_count; n++) {
+        struct cable *cable = &cables[n / 2];
+        struct beating *beating = &cable->beating[n % 2];
+        if (beating->schedule.bytes == 0 || !cable->up) {
+            continue;
+        }
+        if (now_ms >= beating->beat_ms) {
+            envelope_pack(&beating->out, &beating->schedule, 1, bytes);
+            envelope_sent(&beating->out);
+            ck_assert_int_eq(envelope_take(&beating->in, span_of(bytes, beating->schedule.bytes)),
+                             LINK_NO_REASON);
+            while (envelope_next(&beating->in, &frame)) {
+                put_frame(&cable->pipe[n % 2], frame);
+            }
+            beating->beat_ms += (uint64_t)beating->schedule.beat_s * 1000;
+        }
+        wait = beating->beat_ms - now_ms < wait ? beating->beat_ms - now_ms : wait;
+    }
+    return wait;
+}
+
 static bool
 anything_under_way(void)
 {
@@ -412,6 +458,8 @@ run(uint64_t ms, bool (*done)(void))
                 wait = 1;
             }
         }
+        uint64_t until_beat = beat();
+        wait = until_beat < wait ? until_beat : wait;
         now_ms += wait;
     }
 }
@@ -560,6 +608,8 @@ tear_down(void)
         for (int side = 0; side < 2; side++) {
             empty_pipe(&cables[n].pipe[side]);
             free(cables[n].pipe[side].frames);
+            envelope_out_clear(&cables[n].beating[side].out);
+            envelope_in_clear(&cables[n].beating[side].in);
         }
     }
     for (uint32_t n = 0; n < node_count; n++) {
@@ -599,6 +649,18 @@ same_on_both(uint8_t part, uint8_t lane, size_t count)
     seed = before;
     write_entries(0, 1, part, lane, count, 60);
     ck_assert_uint_eq(seed.state, after.state);
+}
+
+/* Both sides of a cable keep a schedule from now on. */
+static void
+keep_schedules(uint32_t index, uint32_t beat_s, uint32_t bytes)
+{
+    for (int side = 0; side < 2; side++) {
+        const struct envelope_schedule schedule = { .beat_s = beat_s, .bytes = bytes };
+        cables[index].beating[side].schedule = schedule;
+        cables[index].beating[side].beat_ms = now_ms + 1000;
+        gossip_schedule(nodes[cables[index].node[side]].gossip, index + 1, &schedule, &schedule);
+    }
 }
 
 /* --- bytes --- */
@@ -2767,6 +2829,104 @@ START_TEST(what_is_older_is_pulled_on_every_branch)
 END_TEST
 
 /* Check's list of tests has no loops: each is a program's test with a range of its own. */
+/* --- lines that keep a schedule --- */
+
+START_TEST(n12_over_a_line_with_a_schedule_nothing_is_asked_twice)
+{
+    enum { BEAT_S = 30, BEATS_MAX = 30 };
+
+    two_nodes();
+    same_on_both(CONTROL, LANE_CONTROL, 3);
+    write_own(0, CASES, LANE_NORMAL, 40);
+    write_own(1, CASES, LANE_NORMAL, 10);
+    uint32_t cable = connect_nodes(0, 1);
+    keep_schedules(cable, BEAT_S, 1024);
+    ck_assert(run(BEATS_MAX * BEAT_S * 1000, all_know));
+    ck_assert_uint_eq(frames_of(FRAME_HELLO), 2);
+    ck_assert_uint_le(frames_of(FRAME_FRONT), 2);
+    /* An answer that takes minutes is no silence: nobody looks closer. */
+    ck_assert_uint_eq(frames_of(FRAME_HEADS), 0);
+    ck_assert_uint_eq(frames_of(FRAME_WANT), 0);
+    ck_assert_uint_eq(frames_of(FRAME_DENY), 0);
+    /* Nor after what is written later. */
+    forget_frames();
+    run(20 * BEAT_S * 1000, NULL);
+    write_own(0, CASES, LANE_BULK, 1);
+    ck_assert(run(3 * BEAT_S * 1000, all_equal));
+    ck_assert(run(10 * BEAT_S * 1000, all_know));
+    ck_assert_uint_eq(frames_of(FRAME_FRONT) + frames_of(FRAME_HEADS) + frames_of(FRAME_WANT), 0);
+}
+END_TEST
+
+static bool
+urgent_is_there(void)
+{
+    const struct holding_part *part = holding_part(&nodes[1].holding, CASES);
+
+    return part->frontier.count > 1;
+}
+
+START_TEST(on_a_line_with_a_schedule_what_is_urgent_waits_for_few_beats)
+{
+    enum { BEAT_S = 10, BYTES = 4096 };
+
+    two_nodes();
+    same_on_both(CONTROL, LANE_CONTROL, 3);
+    /* Some 100 beats of it. */
+    write_entries(0, 0, CASES, LANE_BULK, 400, 1000);
+    uint32_t cable = connect_nodes(0, 1);
+    keep_schedules(cable, BEAT_S, BYTES);
+    run(20 * BEAT_S * 1000, NULL);
+    ck_assert(!all_equal() && !urgent_is_there());
+    uint64_t before = now_ms;
+    write_own(0, CASES, LANE_URGENT, 1);
+    ck_assert(run(100 * BEAT_S * 1000, urgent_is_there));
+    ck_assert_uint_le(now_ms - before, 8 * BEAT_S * 1000);
+    ck_assert(run(150 * BEAT_S * 1000, all_equal));
+    ck_assert_uint_eq(frames_of(FRAME_HEADS) + frames_of(FRAME_WANT), 0);
+}
+END_TEST
+
+START_TEST(on_a_line_with_a_schedule_beats_are_used_and_nothing_waits_for_company)
+{
+    enum { BEAT_S = 5, BYTES = 16384, ENTRIES = 400, ENTRY_BYTES_ABOUT = 1100 };
+
+    two_nodes();
+    same_on_both(CONTROL, LANE_CONTROL, 3);
+    same_on_both(CASES, LANE_NORMAL, 1);
+    uint32_t cable = connect_nodes(0, 1);
+    keep_schedules(cable, BEAT_S, BYTES);
+    ck_assert(run(20 * BEAT_S * 1000, all_know));
+    uint64_t before = now_ms;
+    write_own(0, CASES, LANE_BULK, 1);
+    ck_assert(run(10 * BEAT_S * 1000, all_equal));
+    ck_assert_uint_le(now_ms - before, (BEAT_S + 1) * 1000);
+    before = now_ms;
+    write_entries(0, 0, CASES, LANE_BULK, ENTRIES, 1000);
+    ck_assert(run(1000 * BEAT_S * 1000, all_equal));
+    ck_assert_uint_le(now_ms - before, 2 * ENTRIES * ENTRY_BYTES_ABOUT / BYTES * BEAT_S * 1000);
+}
+END_TEST
+
+/* A minute is shorter than a beat: compared each minute, such a line would carry nothing but digests. */
+START_TEST(on_a_line_with_a_schedule_digests_leave_room_for_news)
+{
+    enum { BEAT_S = 600 };
+
+    two_nodes();
+    same_on_both(CONTROL, LANE_CONTROL, 3);
+    uint32_t cable = connect_nodes(0, 1);
+    keep_schedules(cable, BEAT_S, 256);
+    ck_assert(run(3 * (uint64_t)HOUR_MS, all_know));
+    forget_frames();
+    run(10 * (uint64_t)HOUR_MS, NULL);
+    ck_assert_uint_gt(frames_of(FRAME_DIGEST), 0);
+    ck_assert_uint_le(frames_of(FRAME_DIGEST), 2 * 10 * 3600 / BEAT_S / 2);
+    write_own(0, CASES, LANE_NORMAL, 1);
+    ck_assert(run(4 * (uint64_t)HOUR_MS, all_know));
+}
+END_TEST
+
 int
 main(void)
 {
@@ -2838,6 +2998,10 @@ main(void)
         a_long_text_that_was_pulled_comes_when_it_is_asked_for,
         on_a_wan_what_was_pulled_does_not_wait_for_company,
         what_is_older_is_pulled_on_every_branch,
+        n12_over_a_line_with_a_schedule_nothing_is_asked_twice,
+        on_a_line_with_a_schedule_what_is_urgent_waits_for_few_beats,
+        on_a_line_with_a_schedule_beats_are_used_and_nothing_waits_for_company,
+        on_a_line_with_a_schedule_digests_leave_room_for_news,
     };
     Suite *suite = suite_create("gossip");
     TCase *tcase = tcase_create("gossip");

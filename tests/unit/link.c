@@ -1573,6 +1573,37 @@ START_TEST(n12_on_a_line_with_a_schedule_nothing_but_envelopes_of_one_size_passe
 }
 END_TEST
 
+static bool
+try_to_send(struct node *from, const struct node *to)
+{
+    uint8_t bytes[700];
+
+    memset(bytes, 0x5a, sizeof bytes);
+    return link_send(from->link, &to->device_id, span_of(bytes, sizeof bytes)) == ERR_OK;
+}
+
+/* While one of the two connections is closed what goes over it is lost, in the middle of a frame, too: another comes whole. */
+START_TEST(n12_where_both_call_nothing_but_envelopes_passes)
+{
+    listen_at(ben, "tcp://127.0.0.1:*");
+    keep_schedule(ada, ben, 256);
+    keep_schedule(ben, ada, 256);
+    ck_assert_int_eq(dial(ben, ada, ada->endpoint), ERR_OK);
+    ck_assert_int_eq(dial(ada, ben, ben->endpoint), ERR_OK);
+    ck_assert_soon((try_to_send(ben, ada), ada->messages >= 2));
+    ck_assert_soon((try_to_send(ada, ben), ben->messages >= 2));
+    for (size_t n = 0; n < 2; n++) {
+        ck_assert_uint_eq(nodes[n].last.size, 700);
+        for (size_t at = 0; at < nodes[n].last.size; at++) {
+            ck_assert_uint_eq(nodes[n].last.data[at], 0x5a);
+        }
+        for (int reason = LINK_ENVELOPE_SIZE; reason <= LINK_ENVELOPE_BESIDE; reason++) {
+            ck_assert_uint_eq(nodes[n].refused[reason], 0);
+        }
+    }
+}
+END_TEST
+
 START_TEST(frames_that_wait_for_their_beats_come_in_order_and_only_so_many_wait)
 {
     enum { BYTES = 2048 };
@@ -1738,6 +1769,7 @@ SUITE_MAIN_WITH(
     another_proxy_takes_effect_at_once_and_bad_ones_are_refused,
     without_a_directory_nobody_is_reached_through_a_proxy,
     n12_on_a_line_with_a_schedule_nothing_but_envelopes_of_one_size_passes,
+    n12_where_both_call_nothing_but_envelopes_passes,
     frames_that_wait_for_their_beats_come_in_order_and_only_so_many_wait,
     who_keeps_no_schedule_takes_envelopes_and_answers_with_frames,
     with_another_schedule_the_connection_is_made_anew, a_bad_envelope_ends_its_connection_and_is_counted,

@@ -36,6 +36,8 @@ struct office {
     uint64_t counts[CHANNEL_SCRAPED + 1]; /* frames, by type */
     enum link_reason reason;              /* the last */
     bool has_room;
+    uint64_t sent; /* envelopes */
+    uint64_t received;
     struct buf last; /* the message that came last */
 };
 
@@ -72,6 +74,9 @@ take(struct office *office)
             office->reason = frame.reason;
         } else if (frame.type == CHANNEL_ROOM) {
             office->has_room = frame.has_room;
+        } else if (frame.type == CHANNEL_ENVELOPES) {
+            office->sent += frame.envelopes.sent;
+            office->received += frame.envelopes.received;
         } else if (frame.type == CHANNEL_MESSAGE) {
             buf_clear(&office->last);
             buf_put_span(&office->last, frame.bytes);
@@ -458,6 +463,54 @@ START_TEST(a_store_that_does_not_read_stops_the_sender_and_nothing_is_lost)
 }
 END_TEST
 
+static void
+keep_schedule(struct office *office, const struct office *other)
+{
+    const struct link_schedule row = { .device_id = other->device_id,
+                                       .schedule = { .beat_s = 1, .bytes = 256 } };
+
+    channel_put_schedules(&office->channel, &row, 1);
+}
+
+START_TEST(n12_the_beat_does_not_wait_for_the_store)
+{
+    keep_schedule(&ada, &ben);
+    keep_schedule(&ben, &ada);
+    meet();
+    ck_assert_soon(ada.sent > 0 && ben.received > 0);
+    /* ada's store is busy, and looks at nothing. */
+    uint64_t before = ben.received;
+    uint64_t deadline_ms = now_ms() + DEADLINE_MS;
+    while (ben.received < before + 3) {
+        struct pollfd item = { .fd = ben.channel.fd, .events = POLLIN };
+        ck_assert_uint_lt(now_ms(), deadline_ms);
+        poll(&item, 1, 5);
+        take(&ben);
+    }
+    ck_assert_uint_eq(ada.counts[CHANNEL_DOWN] + ben.counts[CHANNEL_DOWN], 0);
+}
+END_TEST
+
+START_TEST(a_line_with_a_schedule_says_when_it_has_no_room_and_when_it_has)
+{
+    static uint8_t bytes[300];
+    enum { MESSAGES = 6 };
+
+    keep_schedule(&ben, &ada);
+    meet();
+    uint64_t before = ada.counts[CHANNEL_MESSAGE];
+    for (uint8_t n = 0; n < MESSAGES; n++) {
+        bytes[0] = n;
+        channel_put_message(&ben.channel, &ada.device_id, span_of(bytes, sizeof bytes));
+    }
+    ck_assert_soon(!ben.has_room);
+    ck_assert_soon(ada.counts[CHANNEL_MESSAGE] == before + MESSAGES);
+    ck_assert_soon(ben.has_room);
+    ck_assert_uint_eq(ada.last.size, sizeof bytes);
+    ck_assert_uint_eq(ada.last.data[0], MESSAGES - 1);
+}
+END_TEST
+
 int
 main(int argc, char **argv)
 {
@@ -468,6 +521,8 @@ main(int argc, char **argv)
                                    a_killed_net_is_reaped_started_again_and_connects_again,
                                    a_net_that_keeps_dying_is_started_again_later_each_time,
                                    net_ends_when_the_store_does,
+                                   n12_the_beat_does_not_wait_for_the_store,
+                                   a_line_with_a_schedule_says_when_it_has_no_room_and_when_it_has,
                                    net_ends_on_an_order_that_makes_no_sense,
                                    an_order_that_cannot_be_carried_out_is_answered_with_a_warning,
                                    a_port_that_is_taken_is_listened_on_once_it_is_free,
