@@ -32,9 +32,10 @@ struct config {
     char *listen;              /* "": dial only */
     char *announce;            /* endpoint that others should dial; "": none */
     struct line_settings line; /* of peers for which nothing else was said */
-    long envelope;             /* bytes of an envelope, where a line keeps a schedule; likewise */
-    char *proxy;               /* likewise */
-    char *metrics;             /* address of loopback where they are shown; "": nowhere */
+    long
+        envelope; /* bytes of an envelope, where a line keeps a schedule; likewise. 0: ENVELOPE_BYTES_DEFAULT */
+    char *proxy;   /* likewise */
+    char *metrics; /* address of loopback where they are shown; "": nowhere */
     long handshake_ms;
     long heartbeat_ms;        /* 0: none */
     long map_mib;             /* what the database may grow to before it is doubled */

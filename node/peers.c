@@ -723,9 +723,28 @@ peers_remove(struct peers *peers, struct table_txn *txn, const struct roster *ro
 
 /* --- backups --- */
 
+/* The nth line that is kept, or peer that has one of node.conf, if it keeps a schedule; NULL: it keeps none. */
+static const struct line_settings *
+scheduled_line(const struct peers *peers, size_t n, const struct hash **device_out)
+{
+    const struct line_settings *line = NULL;
+
+    if (n < peers->line_count) {
+        *device_out = &peers->lines[n].device_id;
+        line = peers->lines[n].set ? &peers->lines[n].settings : NULL;
+    } else {
+        const struct peer *peer = peers->all[n - peers->line_count];
+        *device_out = &peer->device_id;
+        line = peer->line_set ? NULL : &peer->line;
+    }
+    return line != NULL && line->schedule.bytes > 0 ? line : NULL;
+}
+
 void
 peers_pack(const struct peers *peers, struct buf *out)
 {
+    size_t line_count = peers->line_count + peers->count;
+    const struct hash *device_id;
     size_t count = 0;
 
     for (size_t n = 0; n < peers->address_count; n++) {
@@ -733,6 +752,9 @@ peers_pack(const struct peers *peers, struct buf *out)
     }
     for (size_t n = 0; n < peers->proxy_count; n++) {
         count += peers->proxies[n].text[0] != '\0';
+    }
+    for (size_t n = 0; n < line_count; n++) {
+        count += scheduled_line(peers, n, &device_id) != NULL;
     }
     cbor_put_array(out, count);
     for (size_t n = 0; n < peers->address_count; n++) {
@@ -757,6 +779,17 @@ peers_pack(const struct peers *peers, struct buf *out)
             cbor_put_text(out, span_text(peers->proxies[n].text));
         }
     }
+    for (size_t n = 0; n < line_count; n++) {
+        const struct line_settings *line = scheduled_line(peers, n, &device_id);
+
+        if (line != NULL) {
+            cbor_put_array(out, 4);
+            cbor_put_bytes(out, hash_span(device_id));
+            cbor_put_uint(out, line->profile);
+            cbor_put_uint(out, line->schedule.beat_s);
+            cbor_put_uint(out, line->schedule.bytes);
+        }
+    }
 }
 
 /* A text without a NUL, copied. False: it is none, or too long. */
@@ -775,17 +808,50 @@ unpack_text(struct cbor_reader *reader, char *out, size_t room)
     return true;
 }
 
+/* False: it is none. */
+static bool
+unpack_device(struct cbor_reader *reader, struct hash *device_out)
+{
+    struct span id = cbor_read_bytes(reader);
+
+    if (id.size != HASH_BYTES) {
+        return false;
+    }
+    memcpy(device_out->bytes, id.data, HASH_BYTES);
+    return true;
+}
+
+static enum err
+unpack_schedule(struct peers *peers, struct table_txn *txn, struct cbor_reader *reader)
+{
+    struct line_settings line = { .profile = PROFILE_LAN };
+    struct hash device_id;
+    uint64_t numbers[3] = { 0 };
+
+    bool good = unpack_device(reader, &device_id);
+    for (size_t n = 0; n < 3; n++) {
+        numbers[n] = cbor_read_uint(reader);
+        good = good && numbers[n] > 0 && numbers[n] <= ENVELOPE_BYTES_MAX;
+    }
+    if (!good) {
+        return ERR_CORRUPT;
+    }
+    line.profile = (enum link_profile)numbers[0];
+    line.schedule.beat_s = (uint32_t)numbers[1];
+    line.schedule.bytes = (uint32_t)numbers[2];
+    return line_settings_valid(&line) ? peers_set_line(peers, txn, &device_id, &line) : ERR_CORRUPT;
+}
+
 static enum err
 unpack_proxy(struct peers *peers, struct table_txn *txn, struct cbor_reader *reader)
 {
     char text[ENDPOINT_BYTES];
     struct hash device_id;
-    struct span id = cbor_read_bytes(reader);
 
-    if (id.size != HASH_BYTES || !unpack_text(reader, text, sizeof text) || !endpoint_proxy_valid(text)) {
+    if (!unpack_device(reader, &device_id) || !unpack_text(reader, text, sizeof text) ||
+        !endpoint_proxy_valid(text)) {
         return ERR_CORRUPT;
     }
-    memcpy(device_id.bytes, id.data, HASH_BYTES);
     return peers_set_proxy(peers, txn, &device_id, text);
 }
 
@@ -818,7 +884,9 @@ peers_unpack(struct peers *peers, struct table_txn *txn, struct span packed)
         if (part_count < 2 || part_count > ADDRESS_PARTS_MAX) {
             return ERR_CORRUPT;
         }
+        bool of_schedule = part_count == 4 && cbor_peek(&reader) == CBOR_BYTES;
         err = part_count == 2 ? unpack_proxy(peers, txn, &reader)
+              : of_schedule   ? unpack_schedule(peers, txn, &reader)
                               : unpack_address(peers, txn, &reader, part_count);
     }
     return err == ERR_OK && !cbor_done(&reader) ? ERR_CORRUPT : err;

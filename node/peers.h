@@ -84,7 +84,7 @@ bool peers_remove(struct peers *peers, struct table_txn *txn, const struct roste
 
 /* Append what peer.add and peer.set kept of whom to call, for a backup: a CBOR array of [device, endpoint, name], with a proxy
  * behind if it goes through one, by whatever said so: where this is restored, another node.conf must not have it called directly;
- * and of [device id, proxy]. And keep what such an array says, in a turn. ERR_CORRUPT: it is none; ERR_MEMORY; errors stay in
+ * of [device id, proxy], and of [device id, profile, beat_s, bytes] where a schedule is kept, likewise. And keep what such an array says, in a turn. ERR_CORRUPT: it is none; ERR_MEMORY; errors stay in
  * `txn`. */
 void peers_pack(const struct peers *peers, struct buf *out);
 MUST_CHECK enum err peers_unpack(struct peers *peers, struct table_txn *txn, struct span packed);

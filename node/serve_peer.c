@@ -384,9 +384,11 @@ call_sync_lines(struct call *call)
 static struct envelope_schedule
 read_schedule(struct call *call, const struct envelope_schedule *before)
 {
+    long usual = call_options(call)->config->envelope == 0 ? ENVELOPE_BYTES_DEFAULT
+                                                           : call_options(call)->config->envelope;
     int64_t beat_s = call_number(call, "schedule", 0, ENVELOPE_BEAT_S_MAX, before->beat_s);
     int64_t bytes = call_number(call, "envelope", ENVELOPE_BYTES_MIN, ENVELOPE_BYTES_MAX,
-                                before->bytes == 0 ? call_options(call)->config->envelope : before->bytes);
+                                before->bytes == 0 ? usual : before->bytes);
 
     if (call->failed || beat_s == 0) {
         return (struct envelope_schedule){ .beat_s = 0 };

@@ -302,6 +302,12 @@ START_TEST(peers_that_were_added_come_back)
     ck_assert_int_eq(peers_set_proxy(peers, txn, &(struct hash){ { 1 } }, "none"), ERR_OK);
     ck_assert_int_eq(peers_set_proxy(peers, txn, &(struct hash){ { 2 } }, "socks5://localhost:9150"), ERR_OK);
     ck_assert_int_eq(peers_set_proxy(peers, txn, &(struct hash){ { 2 } }, NULL), ERR_OK);
+    const struct line_settings scheduled = { .profile = PROFILE_WAN, .schedule = { 30, 2048 } };
+    const struct line_settings other = { .profile = PROFILE_METERED, .interval_min = 7 };
+    ck_assert_int_eq(peers_set_line(peers, txn, &(struct hash){ { 3 } }, &scheduled), ERR_OK);
+    ck_assert_int_eq(peers_set_line(peers, txn, &(struct hash){ { 4 } }, &other), ERR_OK);
+    ck_assert_int_eq(peers_set_line(peers, txn, &(struct hash){ { 5 } }, &scheduled), ERR_OK);
+    ck_assert_int_eq(peers_set_line(peers, txn, &(struct hash){ { 5 } }, NULL), ERR_OK);
     peers_pack(peers, &packed);
     ck_assert_int_eq(peers_unpack(again, txn, buf_span(&packed)), ERR_OK);
     peers_pack(again, &repacked);
@@ -324,6 +330,20 @@ START_TEST(peers_that_were_added_come_back)
         cbor_put_array(&packed, 2);
         cbor_put_bytes(&packed, span_of("a short id, or one of 32 bytes.. ", bad == 0 ? 31 : 32));
         cbor_put_text(&packed, span_text(bad == 0 ? "none" : "socks4://127.0.0.1:1"));
+        ck_assert_int_eq(peers_unpack(again, txn, buf_span(&packed)), ERR_CORRUPT);
+    }
+    /* A profile of a line that does not stand, a beat and a size out of their bounds. */
+    static const uint64_t bad_lines[][3] = {
+        { 3, 30, 2048 }, { 2, 0, 2048 }, { 2, 3601, 2048 }, { 2, 30, 255 }
+    };
+    for (size_t bad = 0; bad < 4; bad++) {
+        buf_clear(&packed);
+        cbor_put_array(&packed, 1);
+        cbor_put_array(&packed, 4);
+        cbor_put_bytes(&packed, hash_span(&ken->identity.device_id));
+        for (size_t n = 0; n < 3; n++) {
+            cbor_put_uint(&packed, bad_lines[bad][n]);
+        }
         ck_assert_int_eq(peers_unpack(again, txn, buf_span(&packed)), ERR_CORRUPT);
     }
     buf_clear(&packed);

@@ -733,6 +733,61 @@ START_TEST(a_proxy_stays_with_its_peer_whatever_becomes_of_the_address)
 }
 END_TEST
 
+/* What the list says of the line to HQ. */
+static void
+check_listed_schedule(const char *schedule, json_type kept)
+{
+    json_t *answer = served_ask(&ken, "{'id':1,'do':'peer.list'}");
+    const json_t *listed = json_array_get(json_object_get(served_granted(answer), "peers"), 0);
+
+    ck_assert_str_eq(json_string_value(json_object_get(listed, "schedule")), schedule);
+    ck_assert_int_eq(json_typeof(json_object_get(listed, "schedule_kept")), kept);
+    json_decref(answer);
+}
+
+START_TEST(a_schedule_is_kept_with_its_line_and_told_with_whether_the_peer_keeps_one)
+{
+    char device[80];
+
+    bytes_hex(device, hash_span(&hq.node->identity.device_id));
+    ASK_HQ("{'id':1,'do':'peer.add','endpoint':'tcp://hq.example.org:7700','device':'%s'}");
+    (void)hq_reloaded();
+    check_listed_schedule("none", JSON_NULL);
+    ASK_HQ("{'id':1,'do':'peer.set','peer':'%s','profile':'wan','schedule':30,'day_bytes':'2M'}");
+    struct peer *peer = hq_reloaded();
+    ck_assert_uint_eq(peer->line.schedule.beat_s, 30);
+    ck_assert_uint_eq(peer->line.schedule.bytes, ENVELOPE_BYTES_DEFAULT);
+    ck_assert_uint_eq(peer->line.day_bytes, 2000000);
+    ASK_HQ("{'id':1,'do':'peer.set','peer':'%s','envelope':256}");
+    peer = hq_reloaded();
+    ck_assert_uint_eq(peer->line.schedule.beat_s, 30);
+    ck_assert_uint_eq(peer->line.schedule.bytes, 256);
+    check_listed_schedule("256 bytes every 30 s", JSON_NULL);
+    /* Connected: nothing has come yet, then an envelope, or a frame by itself. */
+    ck_assert_uint_ne(peers_up(ken.peers, &peer->device_id), 0);
+    check_listed_schedule("256 bytes every 30 s", JSON_NULL);
+    peer->theirs = (struct envelope_schedule){ 60, 512 };
+    check_listed_schedule("256 bytes every 30 s", JSON_TRUE);
+    ck_assert(!peer_lacks_schedule(peer));
+    ck_assert_uint_ne(peers_up(ken.peers, &peer->device_id), 0);
+    peer->frames_came = true;
+    check_listed_schedule("256 bytes every 30 s", JSON_FALSE);
+    ck_assert(peer_lacks_schedule(peer));
+    peer->state = PEER_DOWN;
+    ck_assert(!peer_lacks_schedule(peer));
+    served_refused(served_ask(&ken, "{'id':1,'do':'peer.set','peer':'%s','profile':'metered'}", device),
+                   "invalid");
+    served_refused(served_ask(&ken, "{'id':1,'do':'peer.set','peer':'%s','schedule':3601}", device), "usage");
+    served_refused(served_ask(&ken, "{'id':1,'do':'peer.set','peer':'%s','envelope':255}", device), "usage");
+    ck_assert_uint_eq(hq_reloaded()->line.schedule.bytes, 256);
+    ASK_HQ("{'id':1,'do':'peer.set','peer':'%s','schedule':0,'profile':'metered'}");
+    peer = hq_reloaded();
+    ck_assert_uint_eq(peer->line.schedule.bytes, 0);
+    ck_assert_int_eq(peer->line.profile, PROFILE_METERED);
+    ck_assert_uint_eq(peer->line.day_bytes, 2000000);
+}
+END_TEST
+
 /* An address of a device that only comes with the news: its proxy is known when the device is, and stays. */
 START_TEST(a_proxy_of_an_address_that_waits_is_there_when_its_device_is)
 {
@@ -1100,6 +1155,7 @@ SUITE_MAIN_WITH(
     the_status_counts_what_the_digests_count, peers_are_added_listed_and_removed_and_stay_over_a_restart,
     a_proxy_stays_with_its_peer_whatever_becomes_of_the_address,
     a_proxy_of_an_address_that_waits_is_there_when_its_device_is,
+    a_schedule_is_kept_with_its_line_and_told_with_whether_the_peer_keeps_one,
     a_proxy_with_a_login_is_refused_and_not_repeated,
     actors_are_named_by_their_office_and_shown_with_what_they_wrote,
     a_person_asks_for_what_their_role_lets_them, every_call_is_for_somebody,
