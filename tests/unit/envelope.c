@@ -15,6 +15,7 @@ static struct span got;
 static void
 setup(void)
 {
+    memset(envelope, 0, sizeof envelope);
     out = (struct envelope_out){ .at = 0 };
     in = (struct envelope_in){ .heard = false };
     for (size_t n = 0; n < sizeof frame; n++) {
