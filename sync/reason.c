@@ -86,6 +86,10 @@ reason_is_of_security(enum link_reason reason)
     case LINK_OFF_ROSTER:
     case LINK_OVERRAN:
     case LINK_MALFORMED:
+    case LINK_ENVELOPE_SIZE:
+    case LINK_ENVELOPE_LENGTH:
+    case LINK_ENVELOPE_PADDING:
+    case LINK_ENVELOPE_BESIDE:
     case LINK_DOOR_OPEN:
     case LINK_NO_FILES:
     case LINK_TOO_MANY_PEERS:

@@ -1706,6 +1706,7 @@ START_TEST(a_bad_envelope_ends_its_connection_and_is_counted)
         ck_assert_int_eq(link_send(ben->link, &ada->device_id, span_of(bytes, size)), ERR_OK);
         ck_assert_soon(ada->downs == n + 1 && ada->refused[reasons[n]] == 1);
         ck_assert_int_eq(ada->last_down, reasons[n]);
+        ck_assert(reason_is_of_security(reasons[n]));
         ck_assert_soon(ben->downs == n + 1);
     }
     ck_assert_uint_eq(ada->received, 0);
