@@ -164,9 +164,11 @@ send_slices(struct gossip *gossip, struct conn *conn, struct part *part)
 static size_t
 message_bytes(const struct conn *conn)
 {
-    uint64_t paced = session_is_paced(conn) ? pace_frame_bytes(&conn->pace) : MESSAGE_BYTES;
-
-    return paced < MESSAGE_BYTES ? (size_t)paced : MESSAGE_BYTES;
+    if (!session_is_paced(conn)) {
+        return MESSAGE_BYTES;
+    }
+    uint64_t paced = pace_frame_bytes(&conn->pace);
+    return paced < PACED_MESSAGE_BYTES ? (size_t)paced : PACED_MESSAGE_BYTES;
 }
 
 /* What is about to be sent of a compartment. */

@@ -52,6 +52,9 @@ enum {
     /* A message holds one long chunk, or several short ones: it is whole or not at all, so a cut costs as much. Larger ones would save
      * 37 bytes each. */
     MESSAGE_BYTES = RUN_PAYLOAD_BYTES_MAX,
+    /* On a line that is slow or cut off often several short ones together are no more than most long ones: a cut is not to cost more than a
+     * chunk and 200 bytes, and a session begins with some 300. */
+    PACED_MESSAGE_BYTES = 12 * 1024,
     FLUSH_MESSAGES_MAX = 64, /* chunk messages to one peer in a turn, so that a turn stays short */
     BEATS_AHEAD = 4,         /* envelopes of a schedule that may be on their way without credit */
     WANTS_MAX = 64,
