@@ -349,7 +349,7 @@ take_values(cfg_t *cfg, struct config *config)
         }
     }
     if (line_breaks_schedule(&config->line)) {
-        /* Of which line it is said is a matter of taste. */
+        /* Two options disagree: there is no one line of the file to name. */
         report(NULL, "%s: schedule and profile = %s: only a line that stands (lan, wan) keeps a schedule",
                cfg->filename, line_profile_name(config->line.profile));
         return ERR_INVALID;

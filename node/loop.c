@@ -605,8 +605,8 @@ on_down(struct loop *loop, const struct hash *device_id, enum link_reason reason
         tell_unreachable(peer, reason);
         peer_went(loop, peer, reason_text(reason));
         peer->proxy_failed = reason_is_of_proxy(reason);
-        if (reason == LINK_HUNG_UP || reason == LINK_OFF_ROSTER) {
-            /* Net has stopped dialling. */
+        if (reason == LINK_HUNG_UP || reason == LINK_OFF_ROSTER || reason == LINK_TOO_SLOW) {
+            /* Net has hung up, and dials no more. */
             schedule(loop, peer, false);
         }
     }
