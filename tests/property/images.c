@@ -9,6 +9,7 @@
 #include "tests/support/saves.h"
 #include "tests/support/silent.h"
 
+#include "node/probe.h"
 #include "store/base/log.h"
 
 #include <stdio.h>
@@ -242,6 +243,9 @@ start_on(size_t moment, enum recorder_loss loss, bool proved)
     (void)snprintf(where, sizeof where, "moment %zu of %zu, loss %d, %zu marks", moment, recorder_moments(),
                    (int)loss, marks);
     recorder_image(moment, loss, &chance.world, image);
+    struct setup_fault fault;
+    expect(probe_store(ken->directory, SANDBOX_OFF, &ken->world.world, &fault), where,
+           "its pages are taken for damaged");
     enum err err = replica_open(&ken->replica, &(struct replica_options){ .directory = ken->directory,
                                                                           .world = &ken->world.world,
                                                                           .storage_key = &ken->storage_key,
