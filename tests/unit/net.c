@@ -33,7 +33,7 @@ struct office {
     struct key_pair pair;
     struct hash device_id;
     char endpoint[ENDPOINT_BYTES];
-    uint64_t counts[CHANNEL_SCRAPED + 1]; /* frames, by type */
+    uint64_t counts[CHANNEL_ENVELOPES + 1]; /* frames, by type */
     enum link_reason reason;              /* the last */
     bool has_room;
     uint64_t sent; /* envelopes */
