@@ -205,6 +205,22 @@ keys_delete_payload(struct table_txn *txn, uint32_t log_no, uint64_t seq)
     (void)table_delete(txn, TABLE_KEYS_PAYLOAD, span_of(row_key, sizeof row_key));
 }
 
+void
+keys_each_payload(struct table_txn *txn, void (*each)(void *self, uint32_t log_no, uint64_t seq), void *self)
+{
+    struct table_cursor cursor;
+    struct span row_key;
+    struct span row;
+
+    table_cursor_init(&cursor, txn, TABLE_KEYS_PAYLOAD, span_of(NULL, 0));
+    while (table_cursor_next(&cursor, &row_key, &row)) {
+        if (row_key.size == PAYLOAD_KEY_BYTES) {
+            each(self, bytes_read_u32(row_key.data), bytes_read_u64(row_key.data + 4));
+        }
+    }
+    table_cursor_end(&cursor);
+}
+
 /* --- Epochs --------------------------------------------------------------- */
 
 void

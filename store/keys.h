@@ -4,8 +4,10 @@
  * journal, in keys/, which can be rewritten whole. A key entry's payload lives
  * here too and nowhere else: the journal keeps its header and a stub.
  *
- * keys/ commits before main/ in every turn: a crash between the two leaves a key
- * whose entry is not here yet, which is harmless; never the reverse.
+ * keys/ commits before main/ in every turn: a crash between the two leaves keys whose
+ * entries are not here, never the reverse. Who opens the two takes such keys out before
+ * they open anything: their author may have lost that turn too, and then no other
+ * replica ever has them.
  */
 #pragma once
 
@@ -49,8 +51,12 @@ void keys_put_payload(struct table_txn *txn, uint32_t log_no, uint64_t seq, stru
 MUST_CHECK enum err keys_get_payload(struct table_txn *txn, uint32_t log_no, uint64_t seq,
                                      struct span *payload_out);
 
-/* Remove it: its record was erased. */
+/* Remove it: its record was erased, or its entry is not here. */
 void keys_delete_payload(struct table_txn *txn, uint32_t log_no, uint64_t seq);
+
+/* Walk the places of all payloads that are here; `each` may write. */
+void keys_each_payload(struct table_txn *txn, void (*each)(void *self, uint32_t log_no, uint64_t seq),
+                       void *self);
 
 /* Keys of epochs: `epoch_id` is the stmt_id of the EPOCH statement. */
 void keys_put_epoch(struct table_txn *txn, const struct ident *compartment, const struct hash *epoch_id,

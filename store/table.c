@@ -448,6 +448,7 @@ set_map(struct table_env *env, uint64_t bytes)
 struct pages {
     uint64_t map_bytes;
     uint64_t file_bytes;
+    uint64_t commits;
 };
 
 static struct pages
@@ -457,11 +458,11 @@ count_pages(const struct table_env *env)
     MDB_stat stat;
 
     if (env->lmdb == NULL) {
-        return (struct pages){ 0, 0 }; /* it could not be opened again */
+        return (struct pages){ 0 }; /* it could not be opened again */
     }
     mdb_env_info(env->lmdb, &info);
     mdb_env_stat(env->lmdb, &stat);
-    return (struct pages){ info.me_mapsize, (info.me_last_pgno + 1) * stat.ms_psize };
+    return (struct pages){ info.me_mapsize, (info.me_last_pgno + 1) * stat.ms_psize, info.me_last_txnid };
 }
 
 /* LMDB opens data.mdb once more for the meta pages, and that descriptor would live on in a program
@@ -1094,6 +1095,7 @@ table_env_stat(struct table_env *env, struct table_stat *stat_out)
         .map_bytes = pages.map_bytes,
         .file_bytes = pages.file_bytes,
         .corrupt_count = env->corrupt_count,
+        .commits = pages.commits,
         .full = env->full,
     };
     if (table_begin_read(env, &txn) != ERR_OK) {

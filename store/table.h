@@ -106,6 +106,7 @@ struct table_stat {
     uint64_t file_bytes;    /* what the pages take that were ever in use */
     uint64_t compact_bytes; /* what table_env_compact needs on the disk, for a while */
     uint64_t corrupt_count; /* rows that did not verify since the environment was opened */
+    uint64_t commits;       /* that wrote something, since the environment was made */
     bool full; /* a transaction did not fit into the map: whoever opens it again asks for a larger one */
 };
 

@@ -553,6 +553,44 @@ intake_key_is_orphan(const struct intake *intake, const struct record_key *recor
            state != STATE_MERGED;
 }
 
+bool
+intake_has_brought_key(struct intake *intake, const struct ident *compartment,
+                       const struct record_key *record)
+{
+    struct journal *journal = intake->options.journal;
+    struct journal_entry stored;
+
+    if (record->log_no == LOG_NONE || record->log_no > journal_branch_count(journal)) {
+        return false;
+    }
+    const struct log_branch *branch = journal_branch(journal, record->log_no);
+    enum err err = journal_read(journal, intake->main_txn, record->log_no, record->seq, &stored);
+    if (err != ERR_OK) {
+        return err != ERR_ABSENT;
+    }
+    if (stored.entry.kind != ENTRY_KEY || !ident_equal(&branch->descriptor.compartment, compartment)) {
+        return false;
+    }
+    if (stored.state == STATE_ERASED ||
+        keys_get_payload(intake->keys_txn, record->log_no, record->seq, &stored.entry.payload) != ERR_OK) {
+        return true;
+    }
+    if (stored.state != STATE_MERGED && stored.state != STATE_HELD) {
+        return false; /* what it waits for never came */
+    }
+    const struct epoch_keys *keys = keyring_find(intake->options.keyring, compartment, stored.entry.epoch);
+    struct change_key content;
+    bool same = keys != NULL &&
+                open_payload(intake, branch, &stored.entry, keys, NULL, &intake->plain) == FAULT_NONE &&
+                change_decode_key(buf_span(&intake->plain), &content) == CHANGE_OK &&
+                crypto_equal(content.record_key, record->key.bytes, KEY_BYTES);
+    if (intake->plain.size > 0) {
+        crypto_wipe(intake->plain.data, intake->plain.size);
+    }
+    crypto_wipe(&content, sizeof content);
+    return same;
+}
+
 /* An entry that counts in a record whose key nobody is given any more: behind a cut, keys are told to nobody. Honest people bring the
  * key before they write; who does not leaves others waiting, so somebody has to. */
 static void

@@ -150,6 +150,11 @@ void intake_retry_all(struct intake *intake);
 /* Make at most `record_max` of the records anew that wait for it; gives how many. One whose key is not here goes on waiting. */
 size_t intake_work(struct intake *intake, size_t record_max);
 
+/* True if the entry that a record key names is here and brings this key, or nobody can tell: it is damaged, or was erased. Within a
+ * turn. */
+bool intake_has_brought_key(struct intake *intake, const struct ident *compartment,
+                            const struct record_key *record);
+
 /* The key of a record, within a turn: from memory where it was used lately. Errors as keys_get_record. */
 MUST_CHECK enum err intake_record_key(struct intake *intake, const struct ident *compartment,
                                       const struct ident *record_id, struct record_key *key_out);

@@ -312,6 +312,10 @@ load_epoch(void *self, const struct ident *compartment, const struct hash *epoch
 {
     struct replica *replica = self;
 
+    /* It came in a turn that main/ has lost: what it opens, nobody else may ever open. */
+    if (roster_epoch(replica->roster, epoch_id) == NULL) {
+        return;
+    }
     /* A key that memory runs out for is learned again from its box. */
     if (keyring_add_key(replica->keyring, compartment, epoch_id, key) != ERR_OK) {
         log_event("epoch-key-left-out", "reason=memory epoch=%s", hash_short(epoch_id).text);
@@ -586,7 +590,10 @@ open_environments(struct replica *replica)
         return err;
     }
     err = replica_open_keys(replica, &replica->wrap, &replica->keys_env);
-    return err == ERR_OK ? load_database_id(replica) : err;
+    if (err == ERR_OK) {
+        err = load_database_id(replica);
+    }
+    return err == ERR_OK ? replica_look_at_keys(replica) : err;
 }
 
 enum err
@@ -793,6 +800,9 @@ replica_begin(struct replica *replica)
     if (replica->keep_unnamed_due) {
         replica_keep_unnamed(replica);
     }
+    if (replica->keys_ahead) {
+        replica_sweep_keys(replica);
+    }
     if (replica->sweep_due) {
         replica_sweep_blobs(replica);
     }
@@ -909,16 +919,18 @@ commit_turn(struct replica *replica)
     struct hash doomed;
     bool sweep_due = err == ERR_OK && shelf_doomed(replica->main_txn, &doomed);
     if (err == ERR_OK) {
-        /* Keys first: a key without its entry is harmless, an entry without its payload is not. */
+        /* Keys first: a key without its entry can be taken out (replica_sweep_keys), a payload that is gone cannot be put back. */
         err = table_commit(&replica->keys_txn);
     }
     if (err == ERR_OK) {
+        replica_mark_keys(replica);
         err = table_commit(&replica->main_txn);
     }
     if (err != ERR_OK) {
         return fall_back(replica, err);
     }
     replica->in_turn = false;
+    replica->keys_ahead = false;
     replica->sweep_due = sweep_due;
     if (intake_keys_came(replica->intake)) {
         /* What waited was taken up: it is held against nobody. */

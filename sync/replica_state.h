@@ -6,6 +6,7 @@
  *     backup.c           reading it out, slice by slice      restore.c   taking a backup in
  *     bundle_export.c    reading out what others may carry   bundle_import.c   taking it in
  *     replica_blob.c     files that records name: opened, adopted, removed
+ *     replica_keys.c     whether keys/ and main/ are of one turn
  *     replica_erase.c    its part in erasures: orders, receipts, rewriting, a full disk
  */
 #pragma once
@@ -28,6 +29,12 @@ struct held_compartment {
 struct waiting_checkpoint {
     uint8_t key[CHECKPOINT_KEY_BYTES];
     struct buf bytes;
+};
+
+/* keys/ at some time: which of its generations, and how many commits it had seen. Zero: never. */
+struct keys_mark {
+    uint32_t generation;
+    uint64_t commits;
 };
 
 /* What a peer brought of late that counts for nothing: payload bytes of entries that are held or wait. It wears off. */
@@ -98,12 +105,14 @@ struct replica {
     bool swept_unnamed;    /* since opening: files that nothing names */
     bool keep_unnamed_due; /* it was rolled back, and no row says so yet */
     struct replica_unnamed removed_unnamed;
-    bool adopt_due;        /* the rows do not say yet that a file is here whole */
-    bool sweep_due;        /* files are doomed, or may be: the next turn removes them */
-    enum err sweep_err;    /* why one could not be removed the last time */
-    uint64_t incarnations; /* begun since it was opened */
-    uint64_t lost_tails;   /* chunks of our own that a peer had to give back */
-    uint64_t own_entries;  /* of this device that are here */
+    bool adopt_due;  /* the rows do not say yet that a file is here whole */
+    bool keys_ahead; /* keys/ may hold what came in a turn that main/ has lost: the next turn takes it out */
+    struct keys_mark keys_mark; /* of keys/, as main/ has it */
+    bool sweep_due;             /* files are doomed, or may be: the next turn removes them */
+    enum err sweep_err;         /* why one could not be removed the last time */
+    uint64_t incarnations;      /* begun since it was opened */
+    uint64_t lost_tails;        /* chunks of our own that a peer had to give back */
+    uint64_t own_entries;       /* of this device that are here */
     uint64_t
         anchor_entries; /* of them, how many the anchor file knows of; UINT64_MAX: it is of another incarnation */
     struct intake_counts counts;
@@ -130,6 +139,15 @@ MUST_CHECK enum err replica_new_incarnation(struct replica *replica, const char 
 /* keys/ as it is under `wrap`. */
 MUST_CHECK enum err replica_open_keys(struct replica *replica, const struct wrap *wrap,
                                       struct table_env **env_out);
+
+/* A turn commits keys/ and then main/, in which it writes down how far keys/ is: after the one commit, before the other. */
+void replica_mark_keys(struct replica *replica);
+
+/* Compare, with both environments just opened: sets replica->keys_ahead. Errors as table_begin_read; ERR_CORRUPT. */
+MUST_CHECK enum err replica_look_at_keys(struct replica *replica);
+
+/* Take out of keys/, at the beginning of a turn, what came by entries that are not in main/. Errors stay in the turn. */
+void replica_sweep_keys(struct replica *replica);
 
 /* What erasures want of a turn: see replica_tend. True: it did something. */
 bool replica_tend_erasures(struct replica *replica);

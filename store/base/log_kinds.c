@@ -57,6 +57,7 @@ static const struct log_kind kinds[] = {
     { "import-swept", LOG_AT_INFO, "9f5946925e0f5cf3aa07008e76e8fdbc" },
     { "incarnation-new", LOG_AT_NOTICE, "954773a5d78c421e4a717a1befee9284" },
     { "keys-left-behind", LOG_AT_ERROR, "b2e839846820f27d31331ee456caf99e" },
+    { "keys-swept", LOG_AT_NOTICE, "1299f8a09c2f43408aad26509527944b" },
     { "late-copy-refused", LOG_AT_WARNING, "a4bf54e1d3f9d2ea4137f1b0f1aeca09" },
     { "lock-changed", LOG_AT_NOTICE, "5498b6a7051cdefac5d5987b0ae8d349" },
     { "log-unreadable", LOG_AT_ERROR, "e1afcd9a7e07ea0b0aa921f40b72b801" },

@@ -2,6 +2,7 @@
 
 #include "store/base/cbor.h"
 #include "store/base/log.h"
+#include "store/keys.h"
 #include "sync/replica_state.h"
 #include "tests/support/check.h"
 #include "tests/support/saves.h"
@@ -230,6 +231,152 @@ START_TEST(data_that_comes_before_its_key_is_taken_up_when_that_comes)
     for (int n = 0; n < 20; n++) {
         ck_assert_uint_eq(value_count(hq, &cases, &people[n], FIELD_KIND), 1);
     }
+}
+END_TEST
+
+static void
+shell(const char *format, const struct test_node *node)
+{
+    char command[600];
+
+    (void)snprintf(command, sizeof command, format, node->directory, node->directory);
+    ck_assert_int_eq(system(command), 0);
+}
+
+struct counted {
+    size_t records;
+    size_t payloads;
+};
+
+static void
+count_record(void *self, const struct ident *compartment, const struct record_key *key)
+{
+    struct counted *counted = self;
+
+    (void)compartment;
+    (void)key;
+    counted->records++;
+}
+
+static void
+count_payload(void *self, uint32_t log_no, uint64_t seq)
+{
+    struct counted *counted = self;
+
+    (void)log_no;
+    (void)seq;
+    counted->payloads++;
+}
+
+/* What its keys/ holds, at the beginning of a turn. */
+static struct counted
+count_keys(struct test_node *node)
+{
+    struct counted counted = { 0, 0 };
+
+    saves_begin(node);
+    keys_each_record(node->replica->keys_txn, count_record, &counted);
+    keys_each_payload(node->replica->keys_txn, count_payload, &counted);
+    saves_commit(node);
+    return counted;
+}
+
+/* A power cut between the two commits of a turn: its keys are on the disk, its entries are not. */
+START_TEST(keys_whose_turn_main_has_lost_open_nothing)
+{
+    struct test_node *ken;
+    struct test_node *hq;
+
+    test_organisation_two(&org, 5, &ken, &hq);
+    struct ident cases = test_compartment(ken, "KEN", OWN_CASES);
+    struct ident before = saves_person(ken, &cases, "a name");
+    test_node_exchange(ken, hq);
+    struct ident after = saves_person(ken, &cases, "another name");
+
+    struct counted known = count_keys(hq);
+    shell("cp '%s/main/data.mdb' '%s/lost'", hq);
+    saves_begin(hq);
+    for (int lane = 0; lane < LANE_NORMAL; lane++) {
+        test_node_give_lane(ken, hq, &cases, lane);
+    }
+    saves_commit(hq);
+    struct counted more = count_keys(hq);
+    ck_assert_uint_eq(more.records, known.records + 1);
+    ck_assert_uint_eq(more.payloads, known.payloads + 1);
+    test_node_close(hq);
+    shell("mv '%s/lost' '%s/main/data.mdb'", hq);
+    test_node_open(hq);
+
+    struct counted swept = count_keys(hq);
+    ck_assert_uint_eq(swept.records, known.records);
+    ck_assert_uint_eq(swept.payloads, known.payloads);
+    ck_assert_uint_eq(value_count(hq, &cases, &before, FIELD_KIND), 1);
+
+    saves_begin(hq);
+    test_node_give_lane(ken, hq, &cases, LANE_NORMAL);
+    saves_commit(hq);
+    ck_assert_uint_eq(journal_pending_count(replica_journal(hq->replica), &cases), 1);
+    ck_assert_uint_eq(value_count(hq, &cases, &after, FIELD_KIND), 0);
+    test_node_exchange(ken, hq);
+    ck_assert_uint_eq(journal_pending_count(replica_journal(hq->replica), &cases), 0);
+    ck_assert_uint_eq(value_count(hq, &cases, &after, FIELD_KIND), 1);
+    (void)test_node_prove(hq, NULL);
+}
+END_TEST
+
+/* Two entries bring the key of one record, and the one that is remembered is lost: the other is. */
+START_TEST(a_key_that_another_entry_brings_stays_when_the_turn_of_the_first_is_lost)
+{
+    struct test_node *ken;
+    struct test_node *hq;
+    struct record_key key;
+
+    test_organisation_two(&org, 5, &ken, &hq);
+    struct ident cases = test_compartment(ken, "KEN", OWN_CASES);
+    struct ident person = saves_person(ken, &cases, "a name");
+    test_node_exchange(ken, hq);
+
+    saves_begin(hq);
+    ck_assert_int_eq(keys_get_record(hq->replica->keys_txn, &cases, &person, &key), ERR_OK);
+    struct record_key lost = key;
+    lost.seq += 100;
+    keys_move_record(hq->replica->keys_txn, &cases, &lost);
+    saves_commit(hq);
+    /* As a replica of a time when no mark was kept. */
+    saves_begin(hq);
+    (void)table_delete(hq->replica->main_txn, TABLE_META, span_text("keys-mark"));
+    saves_commit(hq);
+    test_node_close(hq);
+    test_node_open(hq);
+
+    saves_begin(hq);
+    ck_assert_int_eq(keys_get_record(hq->replica->keys_txn, &cases, &person, &key), ERR_OK);
+    ck_assert_uint_eq(key.seq, lost.seq - 100);
+    saves_commit(hq);
+    ck_assert_uint_eq(value_count(hq, &cases, &person, FIELD_KIND), 1);
+    crypto_wipe(&key, sizeof key);
+    crypto_wipe(&lost, sizeof lost);
+}
+END_TEST
+
+START_TEST(the_key_of_an_epoch_that_is_not_stated_here_opens_nothing)
+{
+    struct test_node *ken;
+    struct test_node *hq;
+
+    test_organisation_two(&org, 5, &ken, &hq);
+    struct ident cases = test_compartment(ken, "KEN", OWN_CASES);
+    struct ident person = saves_person(ken, &cases, "a name");
+    struct hash epoch = { { 7 } };
+    struct key key = { { 8 } };
+
+    saves_begin(ken);
+    keys_put_epoch(ken->replica->keys_txn, &cases, &epoch, &key);
+    saves_commit(ken);
+    test_node_close(ken);
+    test_node_open(ken);
+    ck_assert_ptr_null(keyring_get(ken->replica->keyring, &cases, &epoch));
+    ck_assert_uint_eq(value_count(ken, &cases, &person, FIELD_KIND), 1);
 }
 END_TEST
 
@@ -968,7 +1115,10 @@ SUITE_MAIN_WITH(
     "replica", setup, teardown, a_lone_node_saves_and_reads_both_halves,
     two_nodes_that_exchange_hold_the_same, u12_no_clock_decides_a_conflict,
     two_saves_of_one_turn_follow_each_other, data_that_comes_before_its_key_is_taken_up_when_that_comes,
-    a_carrier_passes_on_what_it_cannot_read, a_carrier_reads_and_writes_nothing_of_what_is_shared_either,
+    keys_whose_turn_main_has_lost_open_nothing,
+    a_key_that_another_entry_brings_stays_when_the_turn_of_the_first_is_lost,
+    the_key_of_an_epoch_that_is_not_stated_here_opens_nothing, a_carrier_passes_on_what_it_cannot_read,
+    a_carrier_reads_and_writes_nothing_of_what_is_shared_either,
     an_urgent_save_of_an_old_record_has_a_hint_and_readers_know_of_which,
     a_hint_that_does_not_count_pulls_nothing, a_reader_without_the_twin_is_told_what_is_withheld,
     an_entry_that_cannot_be_read_is_told_and_never_served,

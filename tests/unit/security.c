@@ -255,6 +255,7 @@ static const char *const no_matter[] = {
     "import-dropped",
     "import-stopped",
     "import-swept",
+    "keys-swept",
     "net-door-open",
     "net-order-unusable",
     "net-ready",
