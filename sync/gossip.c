@@ -340,7 +340,6 @@ ask_for_payloads(struct gossip *gossip, struct conn *conn, struct part *part)
 static void
 tick_part(struct gossip *gossip, struct conn *conn, struct part *part)
 {
-    const struct gossip_store *store = gossip->store;
     uint64_t now = gossip->now_ms;
     struct frontier *frontier = session_frontier(gossip, part);
 
@@ -349,6 +348,7 @@ tick_part(struct gossip *gossip, struct conn *conn, struct part *part)
         return;
     }
     ask_for_payloads(gossip, conn, part);
+    blob_tick(gossip, part);
     if (session_is_control(gossip, part) && now >= part->active_ms + CONTROL_MS + conn->slack_ms) {
         conn->control_done = true; /* nothing moves in it: the others need not wait */
     }
@@ -356,7 +356,7 @@ tick_part(struct gossip *gossip, struct conn *conn, struct part *part)
         /* Flags and digests are looked at once it is quiet: both may cost a walk over all logs. */
         bool quiet = now >= part->active_ms + QUIET_MS + conn->beats_ms;
         bool differs = quiet && (memcmp(frontier_digest(frontier), part->told_digest, DIGEST_BYTES) != 0 ||
-                                 store->flags(store->self, &part->id) != part->told_flags);
+                                 session_flags(gossip, part) != part->told_flags);
         part->digest_due = differs || now >= part->told_ms + COMPARE_MS + conn->beats_ms;
         /* One frame for all of them is cheaper than one each. */
         for (size_t n = 0; now >= part->told_ms + COMPARE_MS + conn->beats_ms && n < conn->part_count; n++) {

@@ -66,7 +66,7 @@ struct gossip_end {
 };
 
 /* What gossip asks of the replica about files (parcel.h). Calls of `take_have`, `take` and `forget` come only from gossip_receive;
- * the others only from gossip_flush. */
+ * those of `is_full` from anywhere; the others only from gossip_flush. */
 struct gossip_files {
     void *self;
 
@@ -83,6 +83,9 @@ struct gossip_files {
     bool (*ask)(void *self, const uint8_t tag[TAG_BYTES], const struct shelf_blob *blob, struct buf *out);
     enum err (*read)(void *self, const struct ident *compartment, const struct hash *address,
                      enum blob_piece piece, uint32_t index, struct buf *bytes_out, uint32_t *chunk_count_out);
+
+    /* True if the disk is full: nothing of what a peer says that it holds could be noted in this turn, or in the last. */
+    bool (*is_full)(void *self);
 
     /* As parcel_take_have and parcel_take. */
     bool (*take_have)(void *self, const struct hash *device_id, const struct ident *compartment,

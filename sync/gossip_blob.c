@@ -358,7 +358,8 @@ may_tell(const struct gossip *gossip, const struct part *part)
 static bool
 has_to_tell(const struct gossip *gossip, const struct conn *conn, const struct part *part)
 {
-    return part->shared && !session_is_control(gossip, part) && part->have_seen != conn->files.changes;
+    return part->shared && !session_is_control(gossip, part) &&
+           (part->peer_flags & DIGEST_MISSED_FILES) == 0 && part->have_seen != conn->files.changes;
 }
 
 /* On a line that is paid for by the byte a peer is not told in each session of all that is here: but where nothing is kept of
@@ -397,7 +398,8 @@ blob_keep_told(struct gossip *gossip, struct conn *conn)
         const struct part *part = &conn->parts[n];
         uint8_t kept[8 + 8 + 8];
 
-        if (!part->shared || part->have_at == 0 || part->have_seen != conn->files.changes) {
+        if (!part->shared || part->have_at == 0 || (part->peer_flags & DIGEST_MISSED_FILES) != 0 ||
+            part->have_seen != conn->files.changes) {
             continue;
         }
         memcpy(kept, conn->incarnation, 8);
@@ -432,7 +434,7 @@ send_have(struct gossip *gossip, struct conn *conn, struct part *part)
     if (count == 0) {
         return true;
     }
-    part->have_working = part->have_working || (part->peer_flags & DIGEST_WORKING) != 0;
+    part->have_again = part->have_again || (part->peer_flags & DIGEST_WORKING) != 0;
     conn->files.moved_ms = gossip->now_ms;
     return send_frame(gossip, conn);
 }
@@ -448,8 +450,8 @@ send_haves(struct gossip *gossip, struct conn *conn, bool *more)
         if (part->have_full_ms == 0 && has_to_tell(gossip, conn, part)) {
             load_told(gossip, conn, part);
         }
-        if (part->have_working && (part->peer_flags & DIGEST_WORKING) == 0) {
-            part->have_working = false;
+        if (part->have_again && (part->peer_flags & (DIGEST_WORKING | DIGEST_MISSED_FILES)) == 0) {
+            part->have_again = false;
             part->have_at = 0;
             part->have_seen = 0;
         }
@@ -682,11 +684,36 @@ blob_note_text(struct conn *conn, size_t bytes)
 
 /* --- what arrives --- */
 
+/* The next digest says so, and the peer keeps the rest to itself until one says that there is room. */
+static void
+miss(const struct gossip *gossip, struct conn *conn, struct part *part)
+{
+    session_say(conn->peer, "this side is full");
+    if (!part->missed) {
+        part->missed = true;
+        part->missed_until_ms = gossip->now_ms + session_backoff_ms(MISSED_MS, part->misses);
+        session_count_up(&part->misses);
+    }
+}
+
+void
+blob_tick(const struct gossip *gossip, struct part *part)
+{
+    const struct gossip_files *store = gossip->store->files;
+
+    /* Entries that were refused come first: what they name is known then. And a peer that never heard that anything was missed would
+     * not tell of it again. */
+    if (part->missed && (part->told_flags & DIGEST_MISSED_FILES) != 0 && !part->refused &&
+        gossip->now_ms >= part->missed_until_ms && !store->is_full(store->self)) {
+        part->missed = false;
+    }
+}
+
 void
 blob_receive_have(struct gossip *gossip, struct conn *conn, const struct blob_have *have)
 {
     const struct gossip_files *store = gossip->store->files;
-    const struct part *part = session_part(conn, have->tag);
+    struct part *part = session_part(conn, have->tag);
     struct reader items = have->items;
     struct blob_have_item item;
 
@@ -695,6 +722,10 @@ blob_receive_have(struct gossip *gossip, struct conn *conn, const struct blob_ha
         return;
     }
     conn->files.moved_ms = gossip->now_ms;
+    if (store->is_full(store->self)) {
+        miss(gossip, conn, part);
+        return;
+    }
     while (blob_have_next(&items, &item)) {
         if (store->take_have(store->self, &conn->peer->device_id, &part->id, &item)) {
             look_again(conn);

@@ -60,6 +60,7 @@ receive_digests(struct gossip *gossip, struct conn *conn, struct reader digests)
         }
         part->peer_told = true;
         part->peer_flags = item.flags;
+        part->have_again = part->have_again || (item.flags & DIGEST_MISSED_FILES) != 0;
         memcpy(part->peer_digest, item.digest, DIGEST_BYTES);
         session_compare(gossip, conn, part);
     }

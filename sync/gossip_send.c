@@ -57,7 +57,6 @@ static bool
 send_digests(struct gossip *gossip, struct conn *conn)
 {
     enum { ITEMS_MAX = (FRAME_SMALL_BYTES_MAX - 1) / (TAG_BYTES + DIGEST_BYTES + 1) };
-    const struct gossip_store *store = gossip->store;
     size_t count = 0;
 
     _Static_assert((int)GOSSIP_SHARED_MAX <= (int)ITEMS_MAX, "all digests fit into one frame");
@@ -73,7 +72,7 @@ send_digests(struct gossip *gossip, struct conn *conn)
             session_end_memory(gossip, conn);
             return false;
         }
-        struct digest_item item = { .flags = store->flags(store->self, &part->id) };
+        struct digest_item item = { .flags = session_flags(gossip, part) };
         memcpy(item.tag, part->id.bytes, TAG_BYTES);
         memcpy(item.digest, frontier_digest(frontier), DIGEST_BYTES);
         digest_item_write(&gossip->frame, &item);

@@ -102,6 +102,14 @@ session_part_place(const struct conn *conn, const struct part *part)
     return (uint32_t)(part - conn->parts);
 }
 
+uint8_t
+session_flags(const struct gossip *gossip, const struct part *part)
+{
+    const struct gossip_store *store = gossip->store;
+
+    return store->flags(store->self, &part->id) | (part->missed ? DIGEST_MISSED_FILES : 0);
+}
+
 void
 session_stir(struct gossip *gossip, struct part *part)
 {

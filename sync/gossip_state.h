@@ -71,6 +71,7 @@ enum {
     ASIDES_MAX = 64,                /* files that are left alone for a while */
     ASIDE_MS = 10 * 1000,           /* the first wait before one of them is asked for again */
     ASK_SILENCE_MS = 2 * 60 * 1000, /* without a piece, before a file is asked for elsewhere */
+    MISSED_MS = 60 * 1000, /* the first wait before a peer tells again of what a full disk could not note */
     TOLD_MS =
         7 * 24 * 3600 * 1000, /* before it is told of all once more, since nothing says what it made of it */
     HINTED_MAX = 64,          /* urgent records of one compartment whose older entries go first */
@@ -208,7 +209,12 @@ struct part {
     uint64_t
         have_full_ms;   /* of the wall clock: when it was last told of all that were here; 0: not known yet */
     uint64_t have_seen; /* changes when there was no other */
-    bool have_working;  /* the peer had entries that waited: it may have known of some of them too early */
+    /* all of it is told again: the peer had entries that waited, and may have known of some files too early, or missed some */
+    bool have_again;
+    /* files that the peer told us of, and that a full disk could not note */
+    bool missed;              /* our digests say so; once they do no longer it tells us again */
+    uint32_t misses;          /* in this session */
+    uint64_t missed_until_ms; /* not before */
     /* payloads of which only the headers came */
     struct absent_cursor absent; /* how far they were asked for */
     uint32_t absent_asked;       /* on their way, as far as known */
@@ -410,6 +416,9 @@ struct conn *session_find(struct gossip *gossip, uint32_t number);
 /* A frame that counts as credit arrived. False: it is more than the peer had; the session has ended. */
 bool session_charge(struct gossip *gossip, struct conn *conn, size_t frame_bytes);
 
+/* What a digest says of a compartment beside its heads. */
+uint8_t session_flags(const struct gossip *gossip, const struct part *part);
+
 /* Something moved in this compartment now. */
 void session_stir(struct gossip *gossip, struct part *part);
 
@@ -512,6 +521,9 @@ void blob_note_text(struct conn *conn, size_t bytes);
 
 /* True if a file is under way either way, or was a moment ago and another may be asked for. */
 bool blob_is_busy(const struct gossip *gossip, const struct conn *conn, uint64_t rest_ms);
+
+/* The peer may tell again of files that a full disk could not note, once there is room and a wait is over. */
+void blob_tick(const struct gossip *gossip, struct part *part);
 
 /* When blob_send_small has something to do again, at the latest. */
 uint64_t blob_wake_ms(const struct gossip *gossip, const struct conn *conn);

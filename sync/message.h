@@ -49,7 +49,13 @@ enum frame_type {
 enum { FRAME_ENVELOPE = 17 };
 
 enum link_profile { PROFILE_LAN = 1, PROFILE_WAN = 2, PROFILE_METERED = 3, PROFILE_ONEWAY = 4 };
-enum digest_flag { DIGEST_LACKS_ENTRIES = 1, DIGEST_LACKS_PAYLOADS = 2, DIGEST_WORKING = 4 };
+enum digest_flag {
+    DIGEST_LACKS_ENTRIES = 1,
+    DIGEST_LACKS_PAYLOADS = 2,
+    DIGEST_WORKING = 4,
+    /* it was told of files and could not note them: it is to be told again once this is gone */
+    DIGEST_MISSED_FILES = 8,
+};
 enum front_mode { FRONT_DELTA = 0, FRONT_HEADS = 1, FRONT_NAMES = 2, FRONT_ASK = 128 };
 enum want_policy { WANT_WHOLE = 0, WANT_HEADERS = 1, WANT_PAYLOADS = 2 };
 

@@ -50,7 +50,7 @@ MUST_CHECK enum err parcel_item(struct replica *replica, const struct ident *com
                                 const struct hash *address, struct blob_have_item *item_out);
 
 /* A peer holds this. `device_id` NULL: nobody vouches for it, and only what entries say that are opened here is believed.
- * False: nothing here names it in this compartment, and it was not noted. */
+ * False: nothing here names it in this compartment, or the disk is full, and it was not noted. */
 bool parcel_take_have(struct replica *replica, const struct hash *device_id, const struct ident *compartment,
                       const struct blob_have_item *item);
 

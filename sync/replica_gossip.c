@@ -760,6 +760,14 @@ files_read(void *self, const struct ident *compartment, const struct hash *addre
 }
 
 static bool
+files_is_full(void *self)
+{
+    const struct replica *replica = self;
+
+    return replica->narrow;
+}
+
+static bool
 files_take_have(void *self, const struct hash *device_id, const struct ident *compartment,
                 const struct blob_have_item *item)
 {
@@ -798,6 +806,7 @@ replica_gossip_init(struct replica *replica)
         .is_wanted = files_is_wanted,
         .ask = files_ask,
         .read = files_read,
+        .is_full = files_is_full,
         .take_have = files_take_have,
         .take = files_take,
         .forget = files_forget,

@@ -766,6 +766,12 @@ files_read(void *self, const struct ident *compartment, const struct hash *addre
 }
 
 static bool
+files_is_full(void *self)
+{
+    return ((const struct holding *)self)->full;
+}
+
+static bool
 files_take_have(void *self, const struct hash *device_id, const struct ident *compartment,
                 const struct blob_have_item *item)
 {
@@ -866,6 +872,7 @@ holding_init(struct holding *holding, const struct hash *device_id)
         .is_wanted = files_is_wanted,
         .ask = files_ask,
         .read = files_read,
+        .is_full = files_is_full,
         .take_have = files_take_have,
         .take = files_take,
         .forget = files_forget,

@@ -822,6 +822,116 @@ START_TEST(a_metered_peer_is_told_of_a_file_once_and_again_when_it_may_have_forg
 }
 END_TEST
 
+/* --- a full disk --- */
+
+static bool
+hq_has_heard(void)
+{
+    return shelf_of(&hq).references > 0;
+}
+
+/* Its turns say that it was told, and go on: of what it could not note it is told again, once there is room. */
+START_TEST(a_file_that_a_full_disk_was_told_of_comes_once_there_is_room)
+{
+    join(&hq, &ken);
+    add_picture();
+    ck_assert(run(MINUTE_MS, hq_has_heard));
+    hq.node->world.disk_full = true;
+    run(20 * MINUTE_MS, NULL);
+    ck_assert(!knows_holder(&hq, &ken));
+    ck_assert_uint_eq(haves, 1);
+    ck_assert_str_eq(status_of(&hq, &ken)->last_error, "this side is full");
+    hq.node->world.disk_full = false;
+    ck_assert(run(2 * MINUTE_MS, hq_has_all));
+    expect_whole(&hq);
+    expect_each_chunk_once();
+    /* And then hq told ken. */
+    run(30 * MINUTE_MS, NULL);
+    ck_assert_uint_eq(haves, 3);
+    ck_assert_uint_eq(asks, 1);
+}
+END_TEST
+
+START_TEST(a_file_comes_where_the_disk_had_no_room_for_its_record_either)
+{
+    join(&hq, &ken);
+    run(10 * 1000, NULL);
+    hq.node->world.disk_full = true;
+    add_picture();
+    run(10 * MINUTE_MS, NULL);
+    ck_assert(!hq_has_heard());
+    ck_assert_uint_eq(haves, 1);
+    /* What is new meanwhile waits with it. */
+    content[0] ^= 1;
+    add_picture();
+    run(10 * MINUTE_MS, NULL);
+    ck_assert_uint_eq(haves, 1);
+    hq.node->world.disk_full = false;
+    ck_assert(run(20 * MINUTE_MS, hq_has_all));
+    expect_whole(&hq);
+    /* Of both files, and ken by hq. */
+    run(30 * MINUTE_MS, NULL);
+    ck_assert_uint_eq(have_items, 1 + 2 + 2);
+}
+END_TEST
+
+START_TEST(a_metered_peer_is_told_in_the_next_session_of_what_its_full_disk_could_not_note)
+{
+    add_picture();
+    use_line(PROFILE_METERED);
+    struct line *line = join(&hq, &ken);
+    ck_assert(run(MINUTE_MS, hq_has_heard));
+    hq.node->world.disk_full = true;
+    ck_assert(run(3 * MINUTE_MS, is_hung_up));
+    ck_assert_uint_eq(haves, 1);
+    ck_assert(!knows_holder(&hq, &ken));
+    hq.node->world.disk_full = false;
+    for (int n = 0; n < 3; n++) {
+        cut(line);
+        plug_in(line);
+        ck_assert(run(3 * MINUTE_MS, is_hung_up));
+        ck_assert(knows_holder(&hq, &ken));
+        ck_assert_uint_eq(haves, 2);
+    }
+}
+END_TEST
+
+/* There is no room whenever hq is told of a file. */
+static bool
+fill_disk(const struct end *from, const struct end *to, struct buf *frame, const struct frame *read)
+{
+    (void)from;
+    (void)frame;
+    if (to == &hq && read->type == FRAME_HAVE) {
+        ck_assert_int_eq(replica_commit(hq.node->replica), ERR_OK);
+        hq.node->world.disk_full = true;
+        ck_assert_int_eq(replica_begin(hq.node->replica), ERR_OK);
+        ck_assert(replica_turn_is_narrow(hq.node->replica));
+    }
+    return true;
+}
+
+static bool
+hq_makes_room(void)
+{
+    hq.node->world.disk_full = false;
+    return has_all(&hq);
+}
+
+START_TEST(a_disk_that_is_full_again_and_again_is_told_less_and_less_often)
+{
+    meddle = fill_disk;
+    join(&hq, &ken);
+    add_picture();
+    ck_assert(!run(60 * MINUTE_MS, hq_makes_room));
+    ck_assert_uint_ge(haves, 6);
+    ck_assert_uint_le(haves, 9);
+    meddle = NULL;
+    ck_assert(run(12 * MINUTE_MS, hq_makes_room));
+    expect_each_chunk_once();
+}
+END_TEST
+
 /* A metered session with hq, to its end. */
 static void
 meet(struct line *line)
@@ -1077,6 +1187,10 @@ SUITE_MAIN_WITH(
     a_line_that_is_no_lan_brings_a_large_file_when_it_is_asked_for,
     a_metered_session_brings_what_was_asked_for_and_then_ends,
     a_metered_peer_is_told_of_a_file_once_and_again_when_it_may_have_forgotten,
+    a_file_that_a_full_disk_was_told_of_comes_once_there_is_room,
+    a_file_comes_where_the_disk_had_no_room_for_its_record_either,
+    a_metered_peer_is_told_in_the_next_session_of_what_its_full_disk_could_not_note,
+    a_disk_that_is_full_again_and_again_is_told_less_and_less_often,
     what_a_peer_was_told_of_files_and_what_it_said_on_a_stick_are_kept_apart,
     a_budget_that_is_kept_for_urgent_news_stops_a_file, pieces_that_nobody_asked_for_are_left_and_cost_credit,
     who_asks_for_more_than_is_remembered_is_told_nothing_of_it,
