@@ -955,9 +955,21 @@ note_read(struct serve *serve, struct pending *pending)
     replica_end_read(serve->options.replica, &call->txn);
 }
 
-/* Note that exports were left; `all`: the node ends. False: the turn is to be begun again without that. */
 static bool
-step_exports(struct serve *serve, bool all)
+note_exports(struct serve *serve, struct call *call, bool all)
+{
+    return exporting_step(serve->exports, call, serve->options.api, all);
+}
+
+static bool
+note_security(struct serve *serve, struct call *call, bool all)
+{
+    return audit_write_security(call, serve->options.security, all);
+}
+
+/* Let the node note something of its own. False: the turn is to be begun again without that. */
+static bool
+note_own(struct serve *serve, bool all, bool (*note)(struct serve *serve, struct call *call, bool all))
 {
     static const struct api_request nobody;
     const struct journal *journal = replica_journal(serve->options.replica);
@@ -965,11 +977,11 @@ step_exports(struct serve *serve, bool all)
     struct table_txn *txn = NULL;
     struct call call;
 
-    if (!export_is_left(serve, all) || replica_begin_read(serve->options.replica, &txn) != ERR_OK) {
+    if (replica_begin_read(serve->options.replica, &txn) != ERR_OK) {
         return true;
     }
     call_begin(serve, &call, &nobody, txn);
-    bool good = exporting_step(serve->exports, &call, serve->options.api, all);
+    bool good = note(serve, &call, all);
     replica_end_read(serve->options.replica, &txn);
     call_end(&call);
     if (!good && journal_place_last(journal) != before) {
@@ -979,28 +991,12 @@ step_exports(struct serve *serve, bool all)
     return true;
 }
 
-/* Note what the node refused or noticed. False: the turn is to be begun again without that. */
+/* Note that exports were left, and what the node refused or noticed; `all`: the node ends. False: as note_own. */
 static bool
 step_notes(struct serve *serve, bool all)
 {
-    static const struct api_request nobody;
-    const struct journal *journal = replica_journal(serve->options.replica);
-    uint64_t before = journal_place_last(journal);
-    struct table_txn *txn = NULL;
-    struct call call;
-
-    if (!is_to_note(serve, all) || replica_begin_read(serve->options.replica, &txn) != ERR_OK) {
-        return true;
-    }
-    call_begin(serve, &call, &nobody, txn);
-    bool good = audit_write_security(&call, serve->options.security, all);
-    replica_end_read(serve->options.replica, &txn);
-    call_end(&call);
-    if (!good && journal_place_last(journal) != before) {
-        forget_writes(serve, NULL);
-        return false;
-    }
-    return true;
+    return (!export_is_left(serve, all) || note_own(serve, all, note_exports)) &&
+           (!is_to_note(serve, all) || note_own(serve, all, note_security));
 }
 
 /* A slice of the import. False: a row was refused half-way, and the turn is to be begun again without it. */
@@ -1053,7 +1049,7 @@ serve_write(struct serve *serve)
             return false;
         }
     }
-    if (!step_exports(serve, false) || !step_notes(serve, false) || !step_import(serve)) {
+    if (!step_notes(serve, false) || !step_import(serve)) {
         return false;
     }
     /* Last: what it took in is counted once, and nothing after it gives the turn up. */
@@ -1073,7 +1069,7 @@ bool
 serve_stop(struct serve *serve)
 {
     assert(replica_in_turn(serve->options.replica));
-    return step_exports(serve, true) && step_notes(serve, true);
+    return step_notes(serve, true);
 }
 
 void
