@@ -627,7 +627,8 @@ listen(struct sim *sim)
 {
     char why[300];
 
-    sim_pass_until(sim, sim->now_ms + MINUTE_MS);
+    /* A node whose entries wait for what nobody has any more is told of files a minute after all else, and then fetches them. */
+    sim_pass_until(sim, sim->now_ms + 2 * MINUTE_MS);
     uint64_t bytes = sim->stats.bytes;
     uint64_t frames = sim->stats.frames;
     uint64_t entries = entries_of_fullest(sim);
