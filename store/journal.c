@@ -378,6 +378,16 @@ journal_log_by_prefix(const struct journal *journal, const uint8_t prefix[8])
     return NULL;
 }
 
+bool
+journal_stores(const struct journal *journal, uint32_t log_no, uint64_t seq)
+{
+    if (log_no == LOG_NONE || log_no > journal_branch_count(journal)) {
+        return false;
+    }
+    const struct log_branch *branch = journal_branch(journal, log_no);
+    return seq >= branch->branch_first && seq < branch->next_seq;
+}
+
 struct log_branch *
 journal_branch(const struct journal *journal, uint32_t log_no)
 {

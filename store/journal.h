@@ -78,6 +78,9 @@ void journal_close(struct journal **journal);
  * next journal_begin_log or journal_branch. */
 struct log_branch *journal_log(const struct journal *journal, const struct hash *log_id);
 struct log_branch *journal_branch(const struct journal *journal, uint32_t log_no);
+
+/* True if there is such a branch and it stores the entry `seq`, be its row damaged or gone. */
+bool journal_stores(const struct journal *journal, uint32_t log_no, uint64_t seq);
 /* Each branch of a compartment, the last that came first: after NULL, or after the one given last. NULL: there are no more. */
 const struct log_branch *journal_next_of(const struct journal *journal, const struct ident *compartment,
                                          const struct log_branch *before);

@@ -560,13 +560,12 @@ intake_has_brought_key(struct intake *intake, const struct ident *compartment,
     struct journal *journal = intake->options.journal;
     struct journal_entry stored;
 
-    if (record->log_no == LOG_NONE || record->log_no > journal_branch_count(journal)) {
+    if (!journal_stores(journal, record->log_no, record->seq)) {
         return false;
     }
     const struct log_branch *branch = journal_branch(journal, record->log_no);
-    enum err err = journal_read(journal, intake->main_txn, record->log_no, record->seq, &stored);
-    if (err != ERR_OK) {
-        return err != ERR_ABSENT;
+    if (journal_read(journal, intake->main_txn, record->log_no, record->seq, &stored) != ERR_OK) {
+        return true;
     }
     if (stored.entry.kind != ENTRY_KEY || !ident_equal(&branch->descriptor.compartment, compartment)) {
         return false;

@@ -74,11 +74,8 @@ sweep_payload(void *self, uint32_t log_no, uint64_t seq)
 {
     struct sweep *sweep = self;
     struct replica *replica = sweep->replica;
-    enum entry_state state;
-    bool here = log_no != LOG_NONE && log_no <= journal_branch_count(replica->journal) &&
-                journal_state(replica->journal, replica->main_txn, log_no, seq, &state) != ERR_ABSENT;
 
-    if (!here) {
+    if (!journal_stores(replica->journal, log_no, seq)) {
         keys_delete_payload(replica->keys_txn, log_no, seq);
         sweep->payload_count++;
     }
