@@ -1,5 +1,7 @@
 #include "store/journal.h"
 #include "store/base/sorted.h"
+#include "store/base/world.h"
+#include "store/shelf.h"
 
 #include <assert.h>
 #include <stdlib.h>
@@ -1298,6 +1300,383 @@ journal_recount(struct journal *journal, struct table_txn *txn)
         }
         branch->dirty = branch->dirty || counted;
     }
+}
+
+/* --- after a salvage --- */
+
+bool
+journal_row_says_more(enum table_id table, struct span one, struct span other)
+{
+    enum { NEXT_AT = DESCRIPTOR_BYTES + 4 + 8 };
+
+    if (table == TABLE_LOGS) {
+        return one.size == LOG_ROW_BYTES && other.size == LOG_ROW_BYTES &&
+               bytes_read_u64(other.data + NEXT_AT) > bytes_read_u64(one.data + NEXT_AT);
+    }
+    if (one.size < ENTRY_ROW_HEAD_BYTES || other.size < ENTRY_ROW_HEAD_BYTES) {
+        return false;
+    }
+    bool one_erased = (one.data[0] & ~STUB_BIT) == STATE_ERASED;
+    bool other_erased = (other.data[0] & ~STUB_BIT) == STATE_ERASED;
+    bool one_absent = one.data[0] == (STATE_NEEDS_PAYLOAD | STUB_BIT);
+    return (other_erased && !one_erased) || (one_absent && other.data[0] == STATE_NEEDS_PAYLOAD);
+}
+
+/* The last entry of log `log_no` whose row is here; false: none is. */
+static bool
+last_row(struct table_txn *txn, enum table_id table, uint32_t log_no, uint64_t *seq_out)
+{
+    struct table_cursor cursor;
+    struct span key;
+    struct span value;
+    uint8_t prefix[LOG_KEY_BYTES];
+
+    bytes_write_u32(prefix, log_no);
+    table_cursor_init(&cursor, txn, table, span_of(prefix, sizeof prefix));
+    bool found = table_cursor_last(&cursor, &key, &value) && key.size == ENTRY_KEY_BYTES;
+    *seq_out = found ? bytes_read_u64(key.data + 4) : 0;
+    table_cursor_end(&cursor);
+    return found;
+}
+
+/* The highest number of a log that any row names. */
+static uint32_t
+last_log(struct table_txn *txn)
+{
+    static const enum table_id tables[] = { TABLE_LOGS, TABLE_ENT, TABLE_SIG };
+    uint32_t last = LOG_NONE;
+
+    for (size_t n = 0; n < sizeof tables / sizeof tables[0]; n++) {
+        struct table_cursor cursor;
+        struct span key;
+        struct span value;
+
+        table_cursor_init(&cursor, txn, tables[n], span_of(NULL, 0));
+        if (table_cursor_last(&cursor, &key, &value) && key.size >= LOG_KEY_BYTES &&
+            bytes_read_u32(key.data) > last) {
+            last = bytes_read_u32(key.data);
+        }
+        table_cursor_end(&cursor);
+    }
+    return last;
+}
+
+/* Read the row of a log. False: it is lost, or says what cannot be of the logs before it. */
+static bool
+log_row_reads(struct journal *journal, struct table_txn *txn, struct log_branch *branch)
+{
+    struct buf row = { 0 };
+    uint8_t key[LOG_KEY_BYTES];
+    uint32_t log_no = branch->log_no;
+
+    bytes_write_u32(key, log_no);
+    bool good = table_read(txn, TABLE_LOGS, span_of(key, sizeof key), &row) == ERR_OK &&
+                branch_parse(branch, buf_span(&row)) && branch->parent < log_no;
+    if (good && branch->parent != LOG_NONE) {
+        const struct log_branch *parent = journal_branch(journal, branch->parent);
+        good = hash_equal(&parent->log_id, &branch->log_id) && parent->next_seq >= branch->branch_first;
+    }
+    buf_free(&row);
+    return good;
+}
+
+/* The entry `seq` whose prev is `before`, if its row is here and is that of this log. */
+static bool
+row_follows(struct table_txn *txn, const struct log_branch *branch, uint64_t seq, const struct hash *before,
+            struct journal_entry *out)
+{
+    struct span row;
+
+    if (entry_row(txn, branch->log_no, seq, &row) != ERR_OK) {
+        return false;
+    }
+    entry_of_row(out, row, branch, seq);
+    out->entry.prev = *before;
+    entry_identify(&out->entry, &branch->log_id);
+    return memcmp(out->entry.id.bytes, row.data + ENTRY_ROW_TAG_AT, 4) == 0;
+}
+
+/* True if the rows with this number are those of a log of this name: one hashes on from the beginning, or from a signature, and a signature is
+ * its author's. Of a row only four bytes of its id are known, which may be the same by chance; a signature is not. */
+static bool
+is_called(struct table_txn *txn, struct log_branch *branch, const struct descriptor *descriptor)
+{
+    struct hash id = { { 0 } };
+    struct journal_entry next;
+    struct table_cursor cursor;
+    struct span key;
+    struct span value;
+    uint8_t prefix[LOG_KEY_BYTES];
+    bool is_signed = false;
+
+    branch_name(branch, descriptor);
+    bytes_write_u32(prefix, branch->log_no);
+    bool follows = row_follows(txn, branch, 0, &id, &next);
+    table_cursor_init(&cursor, txn, TABLE_SIG, span_of(prefix, sizeof prefix));
+    while ((!is_signed || !follows) && table_cursor_next(&cursor, &key, &value)) {
+        uint64_t seq = key.size == ENTRY_KEY_BYTES ? bytes_read_u64(key.data + 4) : 0;
+
+        if (key.size == ENTRY_KEY_BYTES && signed_id(branch, txn, seq, &id)) {
+            is_signed = true;
+            follows = follows || row_follows(txn, branch, seq + 1, &id, &next);
+        }
+    }
+    table_cursor_end(&cursor);
+    return is_signed && follows;
+}
+
+/* Find out of whom and of where a log is whose row is lost. */
+static bool
+find_name(struct table_txn *txn, struct log_branch *branch, const struct journal_names *names)
+{
+    uint64_t last;
+
+    if (!last_row(txn, TABLE_ENT, branch->log_no, &last)) {
+        return false;
+    }
+    for (size_t n = 0; n < names->author_count; n++) {
+        for (size_t k = 0; k < names->compartment_count; k++) {
+            for (uint8_t lane = 0; lane < LANE_COUNT; lane++) {
+                struct descriptor descriptor = names->authors[n];
+
+                descriptor.compartment = names->compartments[k];
+                descriptor.lane = lane;
+                if (is_called(txn, branch, &descriptor)) {
+                    return true;
+                }
+            }
+        }
+    }
+    return false;
+}
+
+/* Nothing of it stays but its number. */
+static void
+drop_log(struct table_txn *txn, struct log_branch *branch, const struct journal_names *names,
+         struct journal_mended *mended)
+{
+    struct descriptor nobody = names->nobody;
+    uint32_t log_no = branch->log_no;
+    uint8_t prefix[LOG_KEY_BYTES];
+    struct table_cursor cursor;
+    struct span key;
+    struct span value;
+
+    bytes_write_u32(prefix, log_no);
+    table_cursor_init(&cursor, txn, TABLE_ENT, span_of(prefix, sizeof prefix));
+    while (table_cursor_next(&cursor, &key, &value)) {
+        mended->entries++;
+    }
+    table_cursor_end(&cursor);
+    table_clear(txn, TABLE_ENT, span_of(prefix, sizeof prefix));
+    table_clear(txn, TABLE_SIG, span_of(prefix, sizeof prefix));
+    shelf_forget_log(txn, log_no);
+    world_random(names->world, nobody.incarnation, sizeof nobody.incarnation);
+    memset(branch, 0, sizeof *branch);
+    branch->log_no = log_no;
+    branch_name(branch, &nobody);
+    mended->dropped++;
+}
+
+/* Have a branch go as far as its rows do. Where some are lacking between, a signature says where it goes on: they come again. */
+static void
+lengthen(struct table_txn *txn, struct log_branch *branch)
+{
+    uint64_t last;
+    struct hash id;
+
+    if (!last_row(txn, TABLE_ENT, branch->log_no, &last)) {
+        return;
+    }
+    while (branch->next_seq <= last) {
+        struct journal_entry next;
+        uint64_t seq = branch->next_seq;
+
+        if (row_follows(txn, branch, seq, &branch->head_id, &next)) {
+            run_step(&branch->run, next.entry.payload_size);
+            branch->head_id = next.entry.id;
+        } else {
+            while (seq <= last && !signed_id(branch, txn, seq, &id)) {
+                seq++;
+            }
+            if (seq > last) {
+                break;
+            }
+            branch->head_id = id;
+        }
+        branch->next_seq = seq + 1;
+        branch->held_count = 1; /* have it counted anew: journal_recount */
+        branch->dirty = true;
+    }
+}
+
+/* Remove what lies behind a branch's end, and signatures where no run ends: of a time that is over. */
+static void
+trim(struct table_txn *txn, const struct log_branch *branch)
+{
+    struct run run = { 0, 0 };
+    struct journal_entry stored;
+    struct span row;
+    uint8_t key[ENTRY_KEY_BYTES];
+    uint64_t last;
+
+    while (last_row(txn, TABLE_ENT, branch->log_no, &last) && last >= branch->next_seq) {
+        entry_key(key, branch->log_no, last);
+        if (!table_delete(txn, TABLE_ENT, span_of(key, sizeof key))) {
+            break;
+        }
+    }
+    while (last_row(txn, TABLE_SIG, branch->log_no, &last) && last >= branch->next_seq) {
+        entry_key(key, branch->log_no, last);
+        if (!table_delete(txn, TABLE_SIG, span_of(key, sizeof key))) {
+            break;
+        }
+    }
+    for (uint64_t seq = branch->branch_first; branch->parent == LOG_NONE && seq < branch->next_seq; seq++) {
+        if (entry_row(txn, branch->log_no, seq, &row) != ERR_OK) {
+            break; /* nobody can tell where runs end from here on */
+        }
+        entry_of_row(&stored, row, branch, seq);
+        if (seq > branch->branch_first && !run_breaks(&run, stored.entry.payload_size)) {
+            entry_key(key, branch->log_no, seq - 1);
+            (void)table_delete(txn, TABLE_SIG, span_of(key, sizeof key));
+        }
+        run_step(&run, stored.entry.payload_size);
+    }
+}
+
+/* The first entry of a branch that waits, or its end. */
+static uint64_t
+first_waiting(struct table_txn *txn, const struct log_branch *branch)
+{
+    uint64_t seq = branch->branch_first;
+    struct span row;
+
+    while (seq < branch->next_seq && (entry_row(txn, branch->log_no, seq, &row) != ERR_OK ||
+                                      !state_waits((enum entry_state)(row.data[0] & ~STUB_BIT)))) {
+        seq++;
+    }
+    return seq;
+}
+
+static bool
+mend_log(struct journal *journal, struct table_txn *txn, const struct journal_names *names,
+         struct journal_mended *mended)
+{
+    struct log_branch *branch = branch_new(journal);
+
+    if (branch == NULL) {
+        return false;
+    }
+    if (!log_row_reads(journal, txn, branch)) {
+        uint32_t log_no = branch->log_no;
+
+        memset(branch, 0, sizeof *branch);
+        branch->log_no = log_no;
+        if (find_name(txn, branch, names)) {
+            mended->logs++;
+        } else {
+            drop_log(txn, branch, names, mended);
+        }
+        branch->dirty = true;
+    }
+    uint64_t before = branch->next_seq;
+    lengthen(txn, branch);
+    mended->longer += before > 0 && branch->next_seq > before;
+    if (branch->dirty) {
+        branch->visible_next = first_waiting(txn, branch);
+    }
+    trim(txn, branch);
+    return branch_register(journal, branch);
+}
+
+/* Put `size` bytes behind the others, of the same size each, unless they are among them. */
+static void
+gather(struct buf *all, const void *one, size_t size)
+{
+    for (size_t at = 0; at < all->size; at += size) {
+        if (memcmp(all->data + at, one, size) == 0) {
+            return;
+        }
+    }
+    buf_put(all, one, size);
+}
+
+/* Who writes where, as far as the rows of other logs say: a device writes in several compartments under one name. */
+static void
+gather_names(struct table_txn *txn, const struct journal_names *names, struct buf *authors,
+             struct buf *compartments)
+{
+    struct table_cursor cursor;
+    struct span key;
+    struct span value;
+
+    for (size_t n = 0; n < names->author_count; n++) {
+        gather(authors, &names->authors[n], sizeof names->authors[n]);
+    }
+    for (size_t n = 0; n < names->compartment_count; n++) {
+        gather(compartments, &names->compartments[n], sizeof names->compartments[n]);
+    }
+    table_cursor_init(&cursor, txn, TABLE_LOGS, span_of(NULL, 0));
+    while (table_cursor_next(&cursor, &key, &value)) {
+        struct descriptor descriptor;
+        struct descriptor author;
+
+        if (value.size == LOG_ROW_BYTES &&
+            descriptor_read(span_of(value.data, DESCRIPTOR_BYTES), &descriptor)) {
+            memset(&author, 0, sizeof author); /* they are compared as bytes */
+            memcpy(author.sign_pk, descriptor.sign_pk, sizeof author.sign_pk);
+            memcpy(author.incarnation, descriptor.incarnation, sizeof author.incarnation);
+            gather(authors, &author, sizeof author);
+            gather(compartments, &descriptor.compartment, sizeof descriptor.compartment);
+        }
+    }
+    table_cursor_end(&cursor);
+}
+
+static bool
+mend_logs(struct journal *journal, struct table_txn *txn, const struct journal_names *names,
+          struct journal_mended *mended)
+{
+    struct buf authors = { 0 };
+    struct buf compartments = { 0 };
+    struct journal_names all = *names;
+    uint32_t last = last_log(txn);
+
+    gather_names(txn, names, &authors, &compartments);
+    all.authors = (const struct descriptor *)(const void *)authors.data;
+    all.author_count = authors.size / sizeof *all.authors;
+    all.compartments = (const struct ident *)(const void *)compartments.data;
+    all.compartment_count = compartments.size / sizeof *all.compartments;
+    bool good = !authors.failed && !compartments.failed;
+    for (uint32_t n = 1; good && n <= last; n++) {
+        good = mend_log(journal, txn, &all, mended);
+    }
+    buf_free(&authors);
+    buf_free(&compartments);
+    return good;
+}
+
+enum err
+journal_mend(struct table_txn *txn, const struct journal_names *names, struct journal_mended *mended_out)
+{
+    struct journal *journal = calloc(1, sizeof *journal);
+
+    memset(mended_out, 0, sizeof *mended_out);
+    if (journal == NULL || !mend_logs(journal, txn, names, mended_out)) {
+        journal_close(&journal);
+        return ERR_MEMORY;
+    }
+    journal_flush(journal, txn);
+    journal_close(&journal);
+    enum err err = journal_open(&journal, txn);
+    if (err == ERR_OK) {
+        err = journal_mend_places(journal, txn, &mended_out->places);
+        journal_recount(journal, txn);
+        journal_flush(journal, txn);
+        journal_close(&journal);
+    }
+    return err == ERR_OK ? table_error(txn) : err;
 }
 
 enum err

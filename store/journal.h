@@ -69,6 +69,7 @@ struct log_branch {
 };
 
 struct journal;
+struct world;
 
 /* Read the logs of an environment. */
 MUST_CHECK enum err journal_open(struct journal **journal_out, struct table_txn *txn);
@@ -156,6 +157,36 @@ MUST_CHECK enum err journal_mend_places(struct journal *journal, struct table_tx
 
 /* Count what is held and what idles anew, from the rows of the branches that have any. */
 void journal_recount(struct journal *journal, struct table_txn *txn);
+
+/* --- after a salvage (salvage.h) --- */
+
+/* Of two rows of one key, in TABLE_ENT or TABLE_LOGS, either of which may be old: does the second say more? An erasure says more than
+ * what it erased, a log more than its beginning. */
+bool journal_row_says_more(enum table_id table, struct span one, struct span other);
+
+/* What a log whose own row is lost may be called, beside what the rows of others say. */
+struct journal_names {
+    const struct descriptor *authors; /* of each key and incarnation, all else zero */
+    size_t author_count;
+    const struct ident *compartments;
+    size_t compartment_count;
+    struct descriptor nobody; /* of a log that is never written in: with another incarnation each time */
+    const struct world *world;
+};
+
+struct journal_mended {
+    uint64_t logs;    /* whose row was lost, and was made again from their entries */
+    uint64_t longer;  /* whose row was older than their entries */
+    uint64_t dropped; /* of which nobody here can tell whose they were: they come again from peers, as new ones */
+    uint64_t entries; /* that were dropped with them */
+    uint64_t places;  /* in the order of arrival, that were made anew */
+};
+
+/* Before journal_open: have all rows of logs, entries and signatures hang together again, and give every entry a place. Entries that are not
+ * here go on being damaged. A log that is dropped leaves an empty one behind, so that the numbers of the others stay. ERR_CORRUPT,
+ * ERR_MEMORY, or an error of the transaction. */
+MUST_CHECK enum err journal_mend(struct table_txn *txn, const struct journal_names *names,
+                                 struct journal_mended *mended_out);
 
 /* Write the logs that changed in this turn. */
 void journal_flush(struct journal *journal, struct table_txn *txn);

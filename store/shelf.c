@@ -547,6 +547,76 @@ shelf_drop_entry(struct table_txn *txn, uint32_t log_no, uint64_t seq)
     return doomed;
 }
 
+/* One row of an entry that is gone from here. */
+static void
+forget_reference(struct table_txn *txn, struct span key)
+{
+    uint8_t name[REFERENCE_KEY_BYTES];
+    uint8_t other_key[ADDRESS_KEY_BYTES];
+    uint32_t log_no = bytes_read_u32(key.data + 1);
+    uint64_t seq = bytes_read_u64(key.data + 5);
+    struct shelf_blob blob;
+    struct hash address;
+
+    memcpy(address.bytes, key.data + 1 + PLACE_BYTES, HASH_BYTES);
+    (void)table_delete(txn, TABLE_BLOBM, reference_key(name, &address, log_no, seq));
+    (void)table_delete(txn, TABLE_BLOBM, entry_key((uint8_t[ENTRY_KEY_BYTES]){ 0 }, &address, log_no, seq));
+    if (shelf_next_reference(txn, &address, &(uint32_t){ 0 }, &(uint64_t){ 0 })) {
+        if (shelf_get(txn, &address, &blob) == ERR_OK && blob.references > 0) {
+            blob.references--;
+            blob_write_row(txn, &blob);
+        }
+        return;
+    }
+    if (shelf_get(txn, &address, &blob) == ERR_OK) {
+        note_came(txn, &blob, true);
+        enlist(txn, &blob, false);
+    }
+    (void)table_delete(txn, TABLE_BLOBM, address_key(other_key, blob_row, &address));
+    table_clear(txn, TABLE_BLOBM, address_key(other_key, holder_row, &address));
+    table_clear(txn, TABLE_BLOBM, address_key(other_key, bitmap_row, &address));
+}
+
+void
+shelf_forget_log(struct table_txn *txn, uint32_t log_no)
+{
+    uint8_t prefix[1 + 4] = { entry_row };
+    struct table_cursor cursor;
+    struct span key;
+    struct span value;
+
+    bytes_write_u32(prefix + 1, log_no);
+    table_cursor_init(&cursor, txn, TABLE_BLOBM, span_of(prefix, sizeof prefix));
+    while (table_cursor_next(&cursor, &key, &value)) {
+        if (key.size == ENTRY_KEY_BYTES) {
+            forget_reference(txn, key);
+        }
+    }
+    table_cursor_end(&cursor);
+}
+
+void
+shelf_spare_named(struct table_txn *txn)
+{
+    struct table_cursor cursor;
+    struct span key;
+    struct span value;
+
+    table_cursor_init(&cursor, txn, TABLE_BLOBM, span_of(&doomed_row, 1));
+    while (table_cursor_next(&cursor, &key, &value)) {
+        struct hash address;
+
+        if (key.size != ADDRESS_KEY_BYTES) {
+            continue;
+        }
+        memcpy(address.bytes, key.data + 1, HASH_BYTES);
+        if (shelf_next_reference(txn, &address, &(uint32_t){ 0 }, &(uint64_t){ 0 })) {
+            (void)table_delete(txn, TABLE_BLOBM, key);
+        }
+    }
+    table_cursor_end(&cursor);
+}
+
 /* --- what is here --- */
 
 void

@@ -107,6 +107,13 @@ size_t shelf_named_by(struct table_txn *txn, uint32_t log_no, uint64_t seq);
 /* An entry was erased: drop what it names, and doom what no other entry names. Gives how many were doomed. */
 size_t shelf_drop_entry(struct table_txn *txn, uint32_t log_no, uint64_t seq);
 
+/* After a salvage. The entries of a log are gone from here and come again: nothing of them names a file any more, and the file stays, as
+ * one that no record names. */
+void shelf_forget_log(struct table_txn *txn, uint32_t log_no);
+
+/* Likewise: a file that something names is not doomed, whatever an old row says. */
+void shelf_spare_named(struct table_txn *txn);
+
 /* --- what is here --- */
 
 /* Its file is here, whole. It must have been named before: an assert. */

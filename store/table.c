@@ -1,4 +1,5 @@
 #include "store/table.h"
+#include "store/table_rescue.h"
 
 #include "store/base/log.h"
 #include "store/base/world.h"
@@ -29,7 +30,6 @@ _Static_assert((LMDB_FLAGS & (MDB_NOSYNC | MDB_MAPASYNC | MDB_WRITEMAP | MDB_NOM
                "each of these trades safety away");
 
 enum {
-    FORMAT_VERSION = 1,
     FORMAT_BYTES = 5,   /* version u32, set */
     FORMAT_NUMBER = 0,  /* the number of the format row's own table */
     MAP_STEP = 1 << 16, /* maps are whole pages on every machine */
@@ -565,9 +565,9 @@ check_format(struct table_env *env)
         struct reader reader = reader_of(buf_span(&opened));
         uint32_t version = reader_u32(&reader);
         uint8_t set = reader_u8(&reader);
-        if (version > FORMAT_VERSION) {
+        if (version > TABLE_FORMAT_VERSION) {
             err = ERR_NEWER;
-        } else if (version != FORMAT_VERSION || !reader_done(&reader) || set != (uint8_t)env->set) {
+        } else if (version != TABLE_FORMAT_VERSION || !reader_done(&reader) || set != (uint8_t)env->set) {
             err = ERR_CORRUPT;
         }
     }
@@ -611,7 +611,7 @@ open_tables(struct table_env *env, bool new)
         struct row_name name;
         uint8_t format[FORMAT_BYTES];
         name_row(&name, FORMAT_NUMBER, span_text(format_name));
-        bytes_write_u32(format, FORMAT_VERSION);
+        bytes_write_u32(format, TABLE_FORMAT_VERSION);
         format[4] = (uint8_t)env->set;
         rc = row_build(env, SEALED, &name, span_of(format, sizeof format)) ? MDB_SUCCESS : ENOMEM;
         if (rc == MDB_SUCCESS) {
@@ -1232,7 +1232,7 @@ beside_commit(struct beside *beside)
 
 /* A file without a lock of its own, synced once at its end: nobody else opens it, and only whole it is used. */
 static int
-beside_open(const struct table_env *env, const char *path, struct beside *beside)
+beside_open(const struct table_env *env, const char *path, uint64_t map_bytes, struct beside *beside)
 {
     int rc = mdb_env_create(&beside->lmdb);
 
@@ -1240,7 +1240,7 @@ beside_open(const struct table_env *env, const char *path, struct beside *beside
         rc = mdb_env_set_maxdbs(beside->lmdb, TABLE_COUNT + 1);
     }
     if (rc == MDB_SUCCESS) {
-        rc = mdb_env_set_mapsize(beside->lmdb, (size_t)count_pages(env).map_bytes);
+        rc = mdb_env_set_mapsize(beside->lmdb, (size_t)map_bytes);
     }
     if (rc == MDB_SUCCESS) {
         rc = mdb_env_open(beside->lmdb, path, MDB_NOSUBDIR | MDB_NOLOCK | MDB_NOTLS | MDB_NOSYNC, 0600);
@@ -1259,7 +1259,21 @@ beside_open(const struct table_env *env, const char *path, struct beside *beside
     return rc == MDB_SUCCESS ? beside_commit(beside) : rc;
 }
 
-/* Copy every row of one table, as it is stored, in several transactions: few pages are dirty at a time. */
+/* Begin another transaction once this one holds much: few pages are dirty at a time. */
+static int
+beside_note(struct beside *beside, size_t bytes)
+{
+    int rc = MDB_SUCCESS;
+
+    beside->bytes += bytes;
+    if (beside->bytes > COPY_BYTES_MAX) {
+        rc = beside_commit(beside);
+        rc = rc == MDB_SUCCESS ? beside_begin(beside) : rc;
+    }
+    return rc;
+}
+
+/* Copy every row of one table, as it is stored, in several transactions. */
 static int
 copy_table(MDB_txn *from, MDB_dbi from_dbi, struct beside *beside, MDB_dbi dbi)
 {
@@ -1280,11 +1294,7 @@ copy_table(MDB_txn *from, MDB_dbi from_dbi, struct beside *beside, MDB_dbi dbi)
             rc = mdb_put(beside->txn, dbi, &key, &stored, 0);
         }
         rc = rc == MDB_BAD_VALSIZE ? MDB_SUCCESS : rc;
-        beside->bytes += key.mv_size + stored.mv_size;
-        if (rc == MDB_SUCCESS && beside->bytes > COPY_BYTES_MAX) {
-            rc = beside_commit(beside);
-            rc = rc == MDB_SUCCESS ? beside_begin(beside) : rc;
-        }
+        rc = rc == MDB_SUCCESS ? beside_note(beside, key.mv_size + stored.mv_size) : rc;
         step = mdb_cursor_get(cursor, &key, &stored, MDB_NEXT);
     }
     mdb_cursor_close(cursor);
@@ -1313,12 +1323,10 @@ copy_tables(const struct table_env *env, struct beside *beside)
     return rc;
 }
 
-/* Row by row, and not mdb_env_copy2(MDB_CP_COMPACT): that copies a large value's pages whole, and LMDB fills
- * the end of such a page with whatever the memory held before: rows of another page, long deleted. */
+/* Begin the file anew, whatever a crash left of one. */
 static enum err
-copy_beside(const struct table_env *env)
+beside_make(const struct table_env *env, uint64_t map_bytes, struct beside *beside)
 {
-    struct beside beside = { .lmdb = NULL };
     char path[PATH_MAX];
 
     if ((size_t)snprintf(path, sizeof path, "%s/%s", env->path, beside_name) >= sizeof path) {
@@ -1327,18 +1335,39 @@ copy_beside(const struct table_env *env)
     if (unlinkat(env->directory, beside_name, 0) != 0 && errno != ENOENT) {
         return err_of(errno);
     }
-    int rc = beside_open(env, path, &beside);
-    if (rc == MDB_SUCCESS) {
-        rc = copy_tables(env, &beside);
+    return err_of(beside_open(env, path, map_bytes, beside));
+}
+
+/* Close it, durable unless there was an error. */
+static enum err
+beside_end(struct beside *beside, enum err err)
+{
+    if (beside->txn != NULL) {
+        mdb_txn_abort(beside->txn);
+        beside->txn = NULL;
     }
-    if (beside.txn != NULL) {
-        mdb_txn_abort(beside.txn);
+    if (err == ERR_OK) {
+        err = err_of(mdb_env_sync(beside->lmdb, 1));
     }
-    if (rc == MDB_SUCCESS) {
-        rc = mdb_env_sync(beside.lmdb, 1);
+    if (beside->lmdb != NULL) {
+        mdb_env_close(beside->lmdb);
+        beside->lmdb = NULL;
     }
-    mdb_env_close(beside.lmdb);
-    return err_of(rc);
+    return err;
+}
+
+/* Row by row, and not mdb_env_copy2(MDB_CP_COMPACT): that copies a large value's pages whole, and LMDB fills
+ * the end of such a page with whatever the memory held before: rows of another page, long deleted. */
+static enum err
+copy_beside(const struct table_env *env)
+{
+    struct beside beside = { .lmdb = NULL };
+    enum err err = beside_make(env, count_pages(env).map_bytes, &beside);
+
+    if (err == ERR_OK) {
+        err = err_of(copy_tables(env, &beside));
+    }
+    return beside_end(&beside, err);
 }
 
 /* Put the copy in the place of the file. *replaced_out: the file is the new one, whatever it gives. */
@@ -1415,6 +1444,221 @@ table_env_compact(struct table_env *env)
     release_readers(env);
     log_event("table-compacted", "set=%d err=%s before=%llu after=%llu", (int)env->set, err_code(err),
               (unsigned long long)stat.file_bytes, (unsigned long long)count_pages(env).file_bytes);
+    return err;
+}
+
+/* --- Rescue --------------------------------------------------------------- */
+
+struct table_rescue {
+    struct table_env env; /* its file is not open in LMDB */
+    struct beside beside;
+    struct buf opened;
+    int file;
+    bool finished;
+};
+
+/* Of a table, or of the one that holds the format row. */
+static uint8_t
+rescue_number(size_t table)
+{
+    return table == TABLE_COUNT ? (uint8_t)FORMAT_NUMBER : kinds[table].number;
+}
+
+static MDB_dbi
+rescue_dbi(const struct table_rescue *rescue, size_t table)
+{
+    return table == TABLE_COUNT ? rescue->beside.format : rescue->beside.dbi[table];
+}
+
+static enum err
+rescue_begin(struct table_rescue *rescue, const struct table_options *options)
+{
+    uint8_t format[FORMAT_BYTES];
+    struct stat info;
+
+    if (fstat(rescue->file, &info) != 0) {
+        return err_of(errno);
+    }
+    /* Rows that were packed by one who never removes any may lie less close where they are put in another order. */
+    uint64_t bytes = (4 * (uint64_t)info.st_size + options->map_bytes + MAP_STEP) / MAP_STEP * MAP_STEP;
+    if (bytes > map_bytes_max || bytes > SIZE_MAX) {
+        return ERR_FULL;
+    }
+    enum err err = beside_make(&rescue->env, bytes, &rescue->beside);
+    if (err == ERR_OK) {
+        err = err_of(beside_begin(&rescue->beside));
+    }
+    if (err == ERR_OK) {
+        bytes_write_u32(format, TABLE_FORMAT_VERSION);
+        format[4] = (uint8_t)rescue->env.set;
+        err = table_rescue_add(rescue, TABLE_COUNT, span_text(format_name), span_of(format, sizeof format));
+    }
+    return err;
+}
+
+enum err
+table_rescue_open(struct table_rescue **rescue_out, const struct table_options *options, bool writes)
+{
+    struct table_rescue *rescue = calloc(1, sizeof *rescue);
+    bool made = false;
+
+    *rescue_out = NULL;
+    if (rescue == NULL) {
+        return ERR_MEMORY;
+    }
+    rescue->file = -1;
+    rescue->env.directory = -1;
+    rescue->env.owner = -1;
+    rescue->env.set = options->set;
+    rescue->env.read_only = true; /* nothing is made but the file beside */
+    rescue->env.world = options->world;
+    derive_keys(&rescue->env.keys, options->key);
+    rescue->env.path = strdup(options->path);
+    enum err err = rescue->env.path == NULL ? ERR_MEMORY : open_directory(&rescue->env);
+    if (err == ERR_OK) {
+        err = lock_owner(&rescue->env, &made);
+    }
+    if (err == ERR_OK) {
+        err = check_file(&rescue->env, data_name, made);
+    }
+    if (err == ERR_OK) {
+        rescue->file = openat(rescue->env.directory, data_name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+        err = rescue->file < 0 ? err_of(errno) : ERR_OK;
+    }
+    if (err == ERR_OK && writes) {
+        err = rescue_begin(rescue, options);
+    }
+    if (err != ERR_OK) {
+        table_rescue_close(&rescue);
+        return err;
+    }
+    *rescue_out = rescue;
+    return ERR_OK;
+}
+
+void
+table_rescue_close(struct table_rescue **rescue_inout)
+{
+    struct table_rescue *rescue = *rescue_inout;
+
+    *rescue_inout = NULL;
+    if (rescue == NULL) {
+        return;
+    }
+    bool began = rescue->beside.lmdb != NULL;
+    (void)beside_end(&rescue->beside, ERR_INVALID);
+    if (began && !rescue->finished) {
+        (void)unlinkat(rescue->env.directory, beside_name, 0);
+    }
+    if (rescue->file >= 0) {
+        close(rescue->file);
+    }
+    if (rescue->env.owner >= 0) {
+        close(rescue->env.owner);
+    }
+    if (rescue->env.directory >= 0) {
+        close(rescue->env.directory);
+    }
+    crypto_wipe(&rescue->env.keys, sizeof rescue->env.keys);
+    buf_wipe(&rescue->env.scratch);
+    buf_wipe(&rescue->opened);
+    free(rescue->env.path);
+    free(rescue);
+}
+
+int
+table_rescue_file(const struct table_rescue *rescue)
+{
+    return rescue->file;
+}
+
+const char *
+table_rescue_name(const struct table_rescue *rescue, size_t table)
+{
+    if (table == TABLE_COUNT) {
+        return format_name;
+    }
+    return kinds[table].set == rescue->env.set ? kinds[table].name : NULL;
+}
+
+bool
+table_rescue_verify(struct table_rescue *rescue, size_t table, struct span key, struct span stored,
+                    struct span *value_out)
+{
+    struct row_name name;
+
+    if (key.size == 0 || key.size > TABLE_KEY_BYTES_MAX) {
+        return false;
+    }
+    name_row(&name, rescue_number(table), key);
+    if (table != TABLE_COUNT && kinds[table].kind == TAGGED) {
+        return row_check(&rescue->env, &name, stored, value_out);
+    }
+    bool opened = row_open(&rescue->env, &name, stored, &rescue->opened) == ERR_OK;
+    *value_out = buf_span(&rescue->opened);
+    return opened;
+}
+
+uint64_t
+table_rescue_hash(const struct table_rescue *rescue, size_t table, struct span key)
+{
+    struct row_name name;
+    uint8_t hash[ROW_TAG_BYTES];
+
+    name_row(&name, rescue_number(table), key);
+    crypto_short_hash(hash, rescue->env.keys.value, span_of(name.bytes, name.size));
+    return bytes_read_u64(hash);
+}
+
+enum err
+table_rescue_put(struct table_rescue *rescue, size_t table, struct span key, struct span stored)
+{
+    MDB_val lmdb_key = val_of(key);
+    MDB_val value = val_of(stored);
+    int rc = mdb_put(rescue->beside.txn, rescue_dbi(rescue, table), &lmdb_key, &value, 0);
+
+    rc = rc == MDB_SUCCESS ? beside_note(&rescue->beside, key.size + stored.size) : rc;
+    return err_of(rc);
+}
+
+enum err
+table_rescue_get(struct table_rescue *rescue, size_t table, struct span key, struct span *stored_out)
+{
+    MDB_val lmdb_key = val_of(key);
+    MDB_val value;
+    int rc = mdb_get(rescue->beside.txn, rescue_dbi(rescue, table), &lmdb_key, &value);
+
+    *stored_out = rc == MDB_SUCCESS ? span_of_val(&value) : span_of(NULL, 0);
+    return err_of(rc);
+}
+
+enum err
+table_rescue_add(struct table_rescue *rescue, size_t table, struct span key, struct span value)
+{
+    struct row_name name;
+    enum row_kind kind = table == TABLE_COUNT ? SEALED : kinds[table].kind;
+
+    name_row(&name, rescue_number(table), key);
+    if (!row_build(&rescue->env, kind, &name, value)) {
+        return ERR_MEMORY;
+    }
+    return table_rescue_put(rescue, table, key, buf_span(&rescue->env.scratch));
+}
+
+enum err
+table_rescue_finish(struct table_rescue *rescue)
+{
+    bool replaced = false;
+
+    enum err err = err_of(beside_commit(&rescue->beside));
+    err = beside_end(&rescue->beside, err);
+    if (err == ERR_OK) {
+        err = replace_file(&rescue->env, &replaced);
+    }
+    if (!replaced) {
+        (void)unlinkat(rescue->env.directory, beside_name, 0);
+    }
+    rescue->finished = true;
     return err;
 }
 

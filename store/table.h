@@ -71,7 +71,7 @@ enum table_id {
     TABLE_COUNT
 };
 
-enum { TABLE_KEY_BYTES_MAX = 480, TABLE_VALUE_BYTES_MAX = 16 << 20 };
+enum { TABLE_FORMAT_VERSION = 1, TABLE_KEY_BYTES_MAX = 480, TABLE_VALUE_BYTES_MAX = 16 << 20 };
 
 struct table_options {
     const char *path; /* of the directory; made (0700) if it is not there */

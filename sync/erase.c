@@ -155,6 +155,14 @@ due_set(struct erase *erase, struct table_txn *txn)
     }
 }
 
+void
+erase_look_again(struct table_txn *main_txn)
+{
+    table_clear(main_txn, TABLE_ERASE, span_of(&statement_row, 1));
+    table_clear(main_txn, TABLE_ERASE, span_of(&scan_row, 1));
+    table_put(main_txn, TABLE_ERASE, span_of(&due_row, 1), span_of(NULL, 0));
+}
+
 /* --- the keys that are looked for --- */
 
 static int

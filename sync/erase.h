@@ -101,6 +101,10 @@ bool erase_owes_receipt(struct erase *erase, struct table_txn *main_txn, struct 
 /* Forget what is derived from control: before `vigild rebuild` takes it in anew. */
 void erase_clear_derived(struct table_txn *main_txn);
 
+/* Forget what was followed, before erase_open: rows were read out of damaged files, and what orders destroyed may be among them. All orders are
+ * new then, and the files are rewritten once they were followed. */
+void erase_look_again(struct table_txn *main_txn);
+
 /* --- for people; any transaction of main/ --- */
 
 struct erase_progress {

@@ -2631,6 +2631,22 @@ intake_source(const struct intake *intake)
     return &intake->source;
 }
 
+void
+intake_forget_logs(struct table_txn *txn, uint32_t log_count)
+{
+    struct table_cursor cursor;
+    struct span key;
+    struct span value;
+
+    table_cursor_init(&cursor, txn, TABLE_PEND, span_of(NULL, 0));
+    while (table_cursor_next(&cursor, &key, &value)) {
+        if (key.size != PEND_KEY_BYTES || bytes_read_u32(key.data + 1 + WAIT_BYTES) > log_count) {
+            (void)table_delete(txn, TABLE_PEND, key);
+        }
+    }
+    table_cursor_end(&cursor);
+}
+
 /* Entries that wait are counted in memory: find them again after opening. */
 enum err
 intake_recount_pending(struct intake *intake, struct table_txn *txn)

@@ -264,3 +264,6 @@ void intake_keep_statement(const struct table_env *env, struct table_txn *txn, c
 
 /* Count what waits, after the journal was opened. ERR_CORRUPT. */
 MUST_CHECK enum err intake_recount_pending(struct intake *intake, struct table_txn *txn);
+
+/* Before a journal is opened that has so many logs: nothing waits in others. */
+void intake_forget_logs(struct table_txn *txn, uint32_t log_count);

@@ -322,8 +322,8 @@ load_epoch(void *self, const struct ident *compartment, const struct hash *epoch
     }
 }
 
-static enum err
-load_roster(struct replica *replica)
+enum err
+replica_load_roster(struct replica *replica)
 {
     struct table_cursor cursor;
     struct span key;
@@ -392,7 +392,7 @@ load(struct replica *replica)
     enum err err = journal_open(&replica->journal, replica->main_txn);
 
     if (err == ERR_OK) {
-        err = load_roster(replica);
+        err = replica_load_roster(replica);
     }
     if (err != ERR_OK) {
         return err;
@@ -522,11 +522,17 @@ check_anchor(struct replica *replica)
     return rolled_back ? replica_new_incarnation(replica, "anchor-disagrees") : ERR_OK;
 }
 
-/* The random name of this database, made once. */
+static const char database_row[] = "database-id"; /* in meta: its random name, made once */
+
+void
+replica_forget_database_id(struct table_txn *main_txn)
+{
+    (void)table_delete(main_txn, TABLE_META, span_text(database_row));
+}
+
 static enum err
 load_database_id(struct replica *replica)
 {
-    static const char name[] = "database-id";
     struct buf value = { 0 };
     struct table_txn *txn = NULL;
     enum err err = table_begin_read(replica->main_env, &txn);
@@ -535,7 +541,7 @@ load_database_id(struct replica *replica)
         return err;
     }
     /* Nothing is written where it is not needed: a full disk can be opened. */
-    err = table_read(txn, TABLE_META, span_text(name), &value);
+    err = table_read(txn, TABLE_META, span_text(database_row), &value);
     table_abort(&txn);
     if (err == ERR_OK && value.size == IDENT_BYTES) {
         memcpy(replica->database_id.bytes, value.data, IDENT_BYTES);
@@ -546,7 +552,7 @@ load_database_id(struct replica *replica)
             return err;
         }
         world_random(replica->world, replica->database_id.bytes, IDENT_BYTES);
-        table_put(txn, TABLE_META, span_text(name), ident_span(&replica->database_id));
+        table_put(txn, TABLE_META, span_text(database_row), ident_span(&replica->database_id));
         err = table_commit(&txn);
     } else {
         err = ERR_CORRUPT;
@@ -590,6 +596,9 @@ open_environments(struct replica *replica)
         return err;
     }
     err = replica_open_keys(replica, &replica->wrap, &replica->keys_env);
+    if (err == ERR_OK) {
+        err = replica_mend_salvaged(replica);
+    }
     if (err == ERR_OK) {
         err = load_database_id(replica);
     }
@@ -646,6 +655,9 @@ replica_open(struct replica **replica_out, const struct replica_options *options
         goto fail;
     }
     err = check_anchor(replica);
+    if (err == ERR_OK && replica->salvaged) {
+        err = replica_follow_erasures(replica);
+    }
     if (err != ERR_OK) {
         goto fail;
     }
@@ -1010,18 +1022,24 @@ replica_anchor(struct replica *replica)
 
 static const char rebuild_row[] = "rebuild"; /* in meta: the next place to take up, u64 */
 
-/* The next place of a rebuild that is under way; 0: none is. */
-static uint64_t
-rebuild_place(struct table_txn *txn)
+/* False: no rebuild is under way. Else its next place; 0: it is to begin. */
+static bool
+rebuild_place(struct table_txn *txn, uint64_t *place_out)
 {
     struct buf value = { 0 };
-    uint64_t place = 0;
+    bool known = table_read(txn, TABLE_META, span_text(rebuild_row), &value) == ERR_OK && value.size == 8;
 
-    if (table_read(txn, TABLE_META, span_text(rebuild_row), &value) == ERR_OK && value.size == 8) {
-        place = bytes_read_u64(value.data);
-    }
+    *place_out = known ? bytes_read_u64(value.data) : 0;
     buf_free(&value);
-    return place;
+    return known;
+}
+
+void
+replica_want_rebuild(struct table_txn *main_txn)
+{
+    const uint8_t place[8] = { 0 };
+
+    table_put(main_txn, TABLE_META, span_text(rebuild_row), span_of(place, sizeof place));
 }
 
 static enum err
@@ -1070,7 +1088,8 @@ replica_rebuild(struct replica *replica, void (*progress)(void *self, uint64_t d
     if (err != ERR_OK) {
         return err;
     }
-    uint64_t place = rebuild_place(txn);
+    uint64_t place;
+    (void)rebuild_place(txn, &place);
     replica_end_read(replica, &txn);
     do {
         uint64_t from = place;
@@ -1169,7 +1188,8 @@ replica_is_rebuilding(struct replica *replica)
         if (replica_begin_read(replica, &txn) != ERR_OK) {
             return false;
         }
-        replica->rebuilding = rebuild_place(txn) != 0 || intake_is_rebuilding(txn);
+        uint64_t place;
+        replica->rebuilding = rebuild_place(txn, &place) || intake_is_rebuilding(txn);
         replica->rebuilding_known = !replica->in_turn;
         replica_end_read(replica, &txn);
     }

@@ -66,6 +66,37 @@ replica_tend_erasures(struct replica *replica)
     return worked;
 }
 
+static enum err
+follow_slice(struct replica *replica)
+{
+    enum err err = replica_begin(replica);
+
+    if (err != ERR_OK) {
+        return err;
+    }
+    err = replica->narrow ? ERR_FULL
+                          : erase_follow(replica->erase, replica->intake, replica->main_txn, replica->keys_txn);
+    if (err == ERR_OK) {
+        err = erase_scan(replica->erase, replica->intake, replica->main_txn, replica->keys_txn, SCAN_SLICE);
+    }
+    if (err != ERR_OK) {
+        enum err after = replica_abort(replica);
+        return after == ERR_OK ? err : after;
+    }
+    return replica_commit(replica);
+}
+
+enum err
+replica_follow_erasures(struct replica *replica)
+{
+    enum err err;
+
+    do {
+        err = follow_slice(replica);
+    } while (err == ERR_OK && erase_is_scanning(replica->erase));
+    return err;
+}
+
 /* --- orders --- */
 
 enum { HALVES_MAX = 2 };

@@ -110,6 +110,7 @@ struct replica {
     struct keys_mark keys_mark; /* of keys/, as main/ has it */
     bool sweep_due;             /* files are doomed, or may be: the next turn removes them */
     enum err sweep_err;         /* why one could not be removed the last time */
+    bool salvaged;              /* what was read out of damaged files was put in order when it was opened */
     uint64_t incarnations;      /* begun since it was opened */
     uint64_t lost_tails;        /* chunks of our own that a peer had to give back */
     uint64_t own_entries;       /* of this device that are here */
@@ -148,6 +149,20 @@ MUST_CHECK enum err replica_look_at_keys(struct replica *replica);
 
 /* Take out of keys/, at the beginning of a turn, what came by entries that are not in main/. Errors stay in the turn. */
 void replica_sweep_keys(struct replica *replica);
+
+/* The statements that are here, as a roster: in a transaction of main/. ERR_CORRUPT, ERR_MEMORY. */
+MUST_CHECK enum err replica_load_roster(struct replica *replica);
+
+/* When it is opened, before anything is loaded: put in order what was read out of damaged files, see salvage.h. */
+MUST_CHECK enum err replica_mend_salvaged(struct replica *replica);
+
+/* Then: follow every order over all that is here, in turns of its own. Errors as replica_begin and replica_commit; ERR_FULL too for a turn that is
+ * narrow. */
+MUST_CHECK enum err replica_follow_erasures(struct replica *replica);
+
+/* In a transaction of main/: everything derived is to be made anew; and the database is to have another name when it is opened next. */
+void replica_want_rebuild(struct table_txn *main_txn);
+void replica_forget_database_id(struct table_txn *main_txn);
 
 /* What erasures want of a turn: see replica_tend. True: it did something. */
 bool replica_tend_erasures(struct replica *replica);

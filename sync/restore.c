@@ -853,35 +853,44 @@ count_differing(struct applying *applying)
     return differing;
 }
 
+enum err
+restore_mark(struct table_txn *main_txn, const struct journal *journal, const struct hash *own_device,
+             uint64_t made_ms)
+{
+    struct buf row = { 0 };
+
+    buf_put_u8(&row, ROW_DONE);
+    buf_put_u64(&row, made_ms);
+    buf_put_u8(&row, 0);
+    for (uint32_t no = 1; no <= journal_branch_count(journal); no++) {
+        const struct log_branch *branch = journal_branch(journal, no);
+
+        if (hash_equal(&branch->device_id, own_device)) {
+            buf_put_span(&row, hash_span(&branch->log_id));
+            buf_put_u64(&row, branch->next_seq);
+        }
+    }
+    bool failed = row.failed;
+    if (!failed) {
+        table_put(main_txn, TABLE_META, span_text(restored_row), buf_span(&row));
+    }
+    buf_free(&row);
+    return failed ? ERR_MEMORY : table_error(main_txn);
+}
+
 /* What the backup had of this device's own logs: whatever it signs from now on, or turns out to have signed since, is not among it. */
 static enum err
 note_own_logs(struct applying *applying)
 {
     struct replica *replica = applying->replica;
-    struct buf row = { 0 };
-
     enum err err = begin_turn(applying);
+
     if (err != ERR_OK) {
         return err;
     }
-    buf_put_u8(&row, ROW_DONE);
-    buf_put_u64(&row, applying->restore->about.made_ms);
-    buf_put_u8(&row, 0);
-    for (uint32_t no = 1; no <= journal_branch_count(replica->journal); no++) {
-        const struct log_branch *branch = journal_branch(replica->journal, no);
-
-        if (hash_equal(&branch->device_id, &replica->identity.device_id)) {
-            buf_put_span(&row, hash_span(&branch->log_id));
-            buf_put_u64(&row, branch->next_seq);
-        }
-    }
-    if (row.failed) {
-        buf_free(&row);
-        return give_up_turn(applying, refuse_replica(applying, ERR_MEMORY));
-    }
-    table_put(replica->main_txn, TABLE_META, span_text(restored_row), buf_span(&row));
-    buf_free(&row);
-    return end_turn(applying);
+    err = restore_mark(replica->main_txn, replica->journal, &replica->identity.device_id,
+                       applying->restore->about.made_ms);
+    return err == ERR_OK ? end_turn(applying) : give_up_turn(applying, refuse_replica(applying, err));
 }
 
 /* The anchor file knows what is here now, whoever wrote it: nothing of it is signed again. */

@@ -109,6 +109,11 @@ MUST_CHECK enum err restore_apply(struct restore *restore, struct replica *repli
 
 /* --- afterwards --- */
 
+/* Say of a replica, whose journal is open, that it is as restored from a backup which was made then: with all that its own logs have now.
+ * ERR_MEMORY, or the error of the transaction. */
+MUST_CHECK enum err restore_mark(struct table_txn *main_txn, const struct journal *journal,
+                                 const struct hash *own_device, uint64_t made_ms);
+
 /* True if the replica was restored and is not confirmed yet. `made_ms_out` (may be NULL): when its backup was made. */
 bool replica_is_restored(struct replica *replica, uint64_t *made_ms_out);
 
