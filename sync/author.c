@@ -227,6 +227,7 @@ replica_found(struct replica *replica, struct span statements)
 
 struct news {
     struct replica *replica;
+    bool for_itself;
     size_t count;
     enum err err;
 };
@@ -253,7 +254,11 @@ import_one(void *self, struct span signed_statement)
     if (!statement_read(signed_statement, &statement)) {
         news->err = ERR_INVALID;
     } else if (!roster_knows(news->replica->roster, &statement.id)) {
-        news->err = replica_state(news->replica, signed_statement);
+        if (news->for_itself) {
+            intake_take_statement(news->replica->intake, signed_statement);
+        } else {
+            news->err = replica_state(news->replica, signed_statement);
+        }
         news->count++;
         if (statement.type == STATEMENT_DEVICE) {
             struct hash device_id;
@@ -267,7 +272,9 @@ import_one(void *self, struct span signed_statement)
 enum err
 replica_import(struct replica *replica, struct span statements, size_t *count_out)
 {
-    struct news news = { .replica = replica };
+    /* Nobody knows this device here: its own certificate was lost with its page, and an entry of ours would count for nothing. */
+    struct news news = { .replica = replica,
+                         .for_itself = roster_device(replica->roster, &replica->identity.device_id) == NULL };
 
     if (!joining_each(statements, import_one, &news)) {
         return ERR_INVALID;

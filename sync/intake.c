@@ -414,6 +414,12 @@ take_statement(struct intake *intake, struct span signed_statement)
     }
 }
 
+void
+intake_take_statement(struct intake *intake, struct span signed_statement)
+{
+    take_statement(intake, signed_statement);
+}
+
 static struct outcome
 take_control(struct intake *intake, const struct log_branch *branch, const struct entry *entry,
              const struct epoch_keys *keys)

@@ -262,6 +262,9 @@ MUST_CHECK enum err intake_open_any(struct intake *intake, uint32_t log_no, uint
 void intake_keep_statement(const struct table_env *env, struct table_txn *txn, const struct hash *stmt_id,
                            struct span signed_statement);
 
+/* In a turn: take in a statement that no entry of `control` brings. It takes effect at the turn's end. */
+void intake_take_statement(struct intake *intake, struct span signed_statement);
+
 /* Count what waits, after the journal was opened. ERR_CORRUPT. */
 MUST_CHECK enum err intake_recount_pending(struct intake *intake, struct table_txn *txn);
 

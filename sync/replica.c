@@ -656,7 +656,7 @@ replica_open(struct replica **replica_out, const struct replica_options *options
     }
     err = check_anchor(replica);
     if (err == ERR_OK && replica->salvaged) {
-        err = replica_follow_erasures(replica);
+        err = replica_settle_salvaged(replica);
     }
     if (err != ERR_OK) {
         goto fail;

@@ -263,7 +263,8 @@ MUST_CHECK enum err replica_save(struct replica *replica, const struct save *sav
 /* Write a statement of our own (an address, an actor, an epoch) into control. */
 MUST_CHECK enum err replica_state(struct replica *replica, struct span signed_statement);
 
-/* Write the statements of a news file (a CBOR array) that are new here into control. *count_out: how many were.
+/* Write the statements of a news file (a CBOR array) that are new here into control; where this device is not known itself, since its own
+ * were lost, only take them in. *count_out: how many were.
  * ERR_INVALID: not such an array. */
 MUST_CHECK enum err replica_import(struct replica *replica, struct span statements, size_t *count_out);
 

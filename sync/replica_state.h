@@ -156,8 +156,9 @@ MUST_CHECK enum err replica_load_roster(struct replica *replica);
 /* When it is opened, before anything is loaded: put in order what was read out of damaged files, see salvage.h. */
 MUST_CHECK enum err replica_mend_salvaged(struct replica *replica);
 
-/* Then: follow every order over all that is here, in turns of its own. Errors as replica_begin and replica_commit; ERR_FULL too for a turn that is
- * narrow. */
+/* Then, once it is loaded: learn the keys of epochs again, and follow every order to erase over all that is here, in turns of its own. Errors as
+ * replica_begin and replica_commit; ERR_FULL too for a turn that is narrow. */
+MUST_CHECK enum err replica_settle_salvaged(struct replica *replica);
 MUST_CHECK enum err replica_follow_erasures(struct replica *replica);
 
 /* In a transaction of main/: everything derived is to be made anew; and the database is to have another name when it is opened next. */

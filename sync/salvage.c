@@ -18,7 +18,7 @@ enum {
     MARK_VERSION = 1,
     MARK_BYTES = 2,
     MARK_MAIN = 1,  /* logs, places, the name of the database */
-    MARK_GUARD = 2, /* orders to erase may be lost, and what they erased be here */
+    MARK_GUARD = 2, /* it is to show no record, as one that was restored */
     PATH_BYTES = 4096,
 };
 
@@ -50,25 +50,26 @@ path_of(const struct replica_salvage *options, enum replica_part part, char out[
     return snprintf(out, PATH_BYTES, "%s/%s", options->directory, folder) < PATH_BYTES ? ERR_OK : ERR_INVALID;
 }
 
-/* May what was erased be here, and the order to erase it not? */
 static bool
-wants_guard(const struct replica_salvage *options, const struct salvage *main_part)
+is_whole(const struct salvage *main_part, enum table_id table)
 {
-    bool doubtful = main_part->doubtful > 0 || options->damaged[PART_KEYS];
-    bool orders_are_here = main_part->lost_known[TABLE_CERT] && main_part->lost[TABLE_CERT] == 0;
-    /* It may have been a restored one, and unconfirmed. */
-    bool meta_is_here = main_part->lost_known[TABLE_META] && main_part->lost[TABLE_META] == 0;
+    return main_part->lost_known[table] && main_part->lost[table] == 0;
+}
 
-    return (doubtful && !orders_are_here) || !meta_is_here;
+/* An order to erase may be lost, or a revocation, or that the replica was a restored one and unconfirmed. */
+static bool
+wants_guard(const struct salvage *main_part)
+{
+    return !is_whole(main_part, TABLE_CERT) || !is_whole(main_part, TABLE_META);
 }
 
 static struct span
-make_mark(void *self, const struct salvage *salvage)
+make_mark(void *self, const struct salvage *main_part)
 {
     struct reading *reading = self;
 
     reading->mark[0] = MARK_VERSION;
-    reading->mark[1] = MARK_MAIN | (wants_guard(reading->options, salvage) ? MARK_GUARD : 0);
+    reading->mark[1] = MARK_MAIN | (wants_guard(main_part) ? MARK_GUARD : 0);
     return span_of(reading->mark, sizeof reading->mark);
 }
 
@@ -146,7 +147,7 @@ replica_salvage(const struct replica_salvage *options, struct replica_salvaged *
     memset(out, 0, sizeof *out);
     if (options->damaged[PART_MAIN]) {
         out->errs[PART_MAIN] = read_part(&reading, PART_MAIN);
-        out->guarded = out->errs[PART_MAIN] == ERR_OK && wants_guard(options, &out->parts[PART_MAIN]);
+        out->guarded = out->errs[PART_MAIN] == ERR_OK && wants_guard(&out->parts[PART_MAIN]);
     } else if (options->damaged[PART_KEYS] && options->apply) {
         out->errs[PART_MAIN] = mark_whole_main(&reading);
     }
@@ -208,6 +209,44 @@ mend_journal(struct replica *replica, struct known *known)
     return err;
 }
 
+/* True if a signature is kept at this entry of a branch, which is the last or ends a run. */
+static bool
+is_due(struct replica *replica, struct journal *journal, const struct log_branch *branch, uint64_t seq)
+{
+    struct journal_entry next;
+    struct run run;
+
+    return seq + 1 == branch->next_seq ||
+           (journal_run_before(journal, replica->main_txn, branch->log_no, seq + 1, &run) == ERR_OK &&
+            journal_read(journal, replica->main_txn, branch->log_no, seq + 1, &next) == ERR_OK &&
+            run_breaks(&run, next.entry.payload_size));
+}
+
+/* What this device has signed it signs once more where that is lost, and where its entry hashes on from what is before it: nobody else can
+ * give a signature of an entry that nobody else has. */
+static void
+sign_again(struct replica *replica, struct journal *journal)
+{
+    for (uint32_t no = 1; no <= journal_branch_count(journal); no++) {
+        const struct log_branch *branch = journal_branch(journal, no);
+
+        if (!hash_equal(&branch->device_id, &replica->identity.device_id)) {
+            continue;
+        }
+        for (uint64_t seq = branch->branch_first; seq < branch->next_seq; seq++) {
+            uint8_t signature[SIGNATURE_BYTES];
+            struct journal_entry stored;
+
+            if (!journal_is_signed(journal, replica->main_txn, no, seq) &&
+                is_due(replica, journal, branch, seq) &&
+                journal_read(journal, replica->main_txn, no, seq, &stored) == ERR_OK) {
+                crypto_sign_id(signature, &replica->identity.sign, "VIGIL1ENTRY", &stored.entry.id);
+                journal_put_back_signature(replica->main_txn, no, seq, &stored.entry.id, signature);
+            }
+        }
+    }
+}
+
 /* Compartments are known from the roster, and from the keys that were ever had. */
 static enum err
 mend_main(struct replica *replica, bool guard)
@@ -231,6 +270,7 @@ mend_main(struct replica *replica, bool guard)
         intake_forget_logs(replica->main_txn, journal_branch_count(journal));
         shelf_spare_named(replica->main_txn);
         replica_forget_database_id(replica->main_txn);
+        sign_again(replica, journal);
     }
     if (err == ERR_OK && guard) {
         err = restore_mark(replica->main_txn, journal, &replica->identity.device_id,
@@ -295,4 +335,26 @@ replica_mend_salvaged(struct replica *replica)
     err = mend(replica, what);
     replica->salvaged = err == ERR_OK;
     return err;
+}
+
+static void
+keep_epoch(void *self, const struct ident *compartment, const struct hash *epoch_id, const struct key *key)
+{
+    struct replica *replica = self;
+
+    keys_put_epoch(replica->keys_txn, compartment, epoch_id, key);
+}
+
+enum err
+replica_settle_salvaged(struct replica *replica)
+{
+    enum err err = replica_begin(replica);
+
+    if (err != ERR_OK) {
+        return err;
+    }
+    /* Keys of epochs that are lost are in their boxes. */
+    (void)keyring_learn(replica->keyring, replica->roster, keep_epoch, replica);
+    err = replica_commit(replica);
+    return err == ERR_OK ? replica_follow_erasures(replica) : err;
 }

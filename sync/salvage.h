@@ -8,8 +8,9 @@
  *                          the rest   is to be made anew from the journal: replica_rebuild
  *
  * An erasure must outlive it. What a damaged page still had of a row that was deleted may come back into the new file, so every order
- * that stands is followed again over all of it. Where an order itself may be lost, the replica is marked as a restored one is: it shows
- * no record until it has been complete in `control` with a peer, or an operator accepts it (restore.h).
+ * that stands is followed again over all of it. Where statements of the organisation are lost, an order may be among them, and the replica is
+ * marked as a restored one is: it shows no record until it has been complete in `control` with a peer, or an operator accepts it
+ * (restore.h). Statements that control has are read from it again; those that it was founded with an operator gives it once more.
  */
 #pragma once
 
