@@ -269,6 +269,23 @@ import_one(void *self, struct span signed_statement)
     }
 }
 
+/* The roster may not have known until now what `control` is, and so neither what its key opens. */
+static enum err
+learn_control(struct replica *replica)
+{
+    const struct hash zero = { { 0 } };
+    enum err err = roster_settle(replica->roster);
+
+    if (err == ERR_OK) {
+        err = keyring_add_key(replica->keyring, roster_control(replica->roster), &zero,
+                              &replica->identity.control_key);
+    }
+    if (err == ERR_OK) {
+        intake_epoch_came(replica->intake, roster_control(replica->roster), &zero);
+    }
+    return err;
+}
+
 enum err
 replica_import(struct replica *replica, struct span statements, size_t *count_out)
 {
@@ -278,6 +295,9 @@ replica_import(struct replica *replica, struct span statements, size_t *count_ou
 
     if (!joining_each(statements, import_one, &news)) {
         return ERR_INVALID;
+    }
+    if (news.for_itself && news.err == ERR_OK && news.count > 0) {
+        news.err = learn_control(replica);
     }
     *count_out = news.count;
     return news.err;

@@ -2184,14 +2184,20 @@ take_up_carried(struct intake *intake, const struct ident *compartment)
     }
 }
 
+void
+intake_epoch_came(struct intake *intake, const struct ident *compartment, const struct hash *epoch_id)
+{
+    intake->keys_came = true;
+    arrived_add(intake, wait_for_epoch(compartment, epoch_id->bytes));
+}
+
 static void
 epoch_arrived(void *self, const struct ident *compartment, const struct hash *epoch_id, const struct key *key)
 {
     struct intake *intake = self;
 
     keys_put_epoch(intake->keys_txn, compartment, epoch_id, key);
-    intake->keys_came = true;
-    arrived_add(intake, wait_for_epoch(compartment, epoch_id->bytes));
+    intake_epoch_came(intake, compartment, epoch_id);
 }
 
 /* Another codebook is in force: what is derived of every record may be another now. */

@@ -262,6 +262,9 @@ MUST_CHECK enum err intake_open_any(struct intake *intake, uint32_t log_no, uint
 void intake_keep_statement(const struct table_env *env, struct table_txn *txn, const struct hash *stmt_id,
                            struct span signed_statement);
 
+/* In a turn: the keyring has the key of an epoch now, and entries may wait for it. */
+void intake_epoch_came(struct intake *intake, const struct ident *compartment, const struct hash *epoch_id);
+
 /* In a turn: take in a statement that no entry of `control` brings. It takes effect at the turn's end. */
 void intake_take_statement(struct intake *intake, struct span signed_statement);
 

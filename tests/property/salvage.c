@@ -381,6 +381,16 @@ meet(bool cut_short, struct tally *tally)
     ck_assert_uint_eq(texts_here(ken, false), 2 * PERSONS);
     ck_assert_uint_ge(texts_here(hq, true), unsent);
     tally->waited += waits;
+    if (getenv("VIGIL_SALVAGE_TELL") != NULL) {
+        for (int n = 0; n < 2; n++) {
+            struct test_node *node = n == 0 ? hq : ken;
+            const struct roster *roster = replica_roster(node->replica);
+            printf("    %d: control digest %02x%02x, epoch %d, stmts gen %llu, devices %zu epochs\n", n,
+                   saves_digest(node, roster_control(roster))[0], saves_digest(node, roster_control(roster))[1],
+                   roster_compartment(roster, &cases)->current != NULL,
+                   (unsigned long long)roster_generation(roster), roster_device_count(roster));
+        }
+    }
     /* Life goes on. */
     saves_pseudonym(hq, &cases, &records[PERSONS - 1], "K-13");
     exchange();
