@@ -593,8 +593,8 @@ read_config(const struct arguments *arguments, struct config *config, int *exit_
 }
 
 bool
-open_node(struct arguments *arguments, const struct world *world, enum sandbox_role role, struct node *node,
-          int *exit_out)
+unlock_node(struct arguments *arguments, const struct world *world, enum sandbox_role role, struct node *node,
+            bool *damaged_out, int *exit_out)
 {
     struct setup_fault fault;
     struct buf passphrase = { 0 };
@@ -626,15 +626,36 @@ open_node(struct arguments *arguments, const struct world *world, enum sandbox_r
     }
     opened = opened && (role != SANDBOX_STORE ||
                         probe_store(arguments->directory, node->config.sandbox, world, &fault));
+    opened = opened && (damaged_out == NULL || probe_parts(arguments->directory, node->config.sandbox, world,
+                                                           damaged_out, &fault));
     opened = opened && (role == SANDBOX_ROLES || enter_sandbox(arguments, role, node, &fault)) &&
-             setup_unlock(&node->setup, arguments->directory, buf_span(&passphrase), &fault) &&
-             setup_open(&node->setup, world, node->config.map_mib, &fault);
+             setup_unlock(&node->setup, arguments->directory, buf_span(&passphrase), &fault);
     buf_wipe(&passphrase);
     if (!opened) {
         *exit_out = complain(&fault);
         close_node(node);
     }
     return opened;
+}
+
+bool
+open_unlocked(const struct world *world, struct node *node, int *exit_out)
+{
+    struct setup_fault fault;
+    bool opened = setup_open(&node->setup, world, node->config.map_mib, &fault);
+
+    if (!opened) {
+        *exit_out = complain(&fault);
+        close_node(node);
+    }
+    return opened;
+}
+
+bool
+open_node(struct arguments *arguments, const struct world *world, enum sandbox_role role, struct node *node,
+          int *exit_out)
+{
+    return unlock_node(arguments, world, role, node, NULL, exit_out) && open_unlocked(world, node, exit_out);
 }
 
 /* --- run --- */

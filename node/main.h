@@ -86,6 +86,14 @@ struct node {
     struct sandbox_state sandbox; /* of this process */
 };
 
+/* Do what open_node does, up to where the replica would be opened: it was unlocked. `damaged_out`, unless it is NULL: which of its environments have damaged
+ * pages, see probe.h. */
+bool unlock_node(struct arguments *arguments, const struct world *world, enum sandbox_role role,
+                 struct node *node, bool *damaged_out, int *exit_out);
+
+/* Then open it. False: it was said why not, and `node` is closed. */
+bool open_unlocked(const struct world *world, struct node *node, int *exit_out);
+
 /* Read the configuration, ask for the passphrase, enter the sandbox of `role` (SANDBOX_ROLES: none), unlock and open. False: it was said why
  * not, and `node` is closed. */
 bool open_node(struct arguments *arguments, const struct world *world, enum sandbox_role role,

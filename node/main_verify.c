@@ -3,6 +3,7 @@
 
 #include "node/probe.h"
 #include "store/proof.h"
+#include "sync/salvage.h"
 #include "sync/scrub.h"
 
 #include <errno.h>
@@ -354,6 +355,128 @@ verify(struct arguments *arguments, struct replica *replica)
     return STATUS_DONE;
 }
 
+/* --- pages that are damaged --- */
+
+static const char *const part_names[PART_COUNT] = { "main/", "keys/" };
+
+/* What is lost of tables that nothing here is made from, and who has it. */
+static const struct {
+    enum table_id table;
+    const char *what;
+} kept[] = {
+    { TABLE_ENT, "entries: they come again from a peer, if one has them" },
+    { TABLE_CERT, "statements of the organisation: a peer sends what came through it; the rest is in a news file "
+                  "(vigil peer add --statements FILE) or a backup" },
+    { TABLE_PEER, "addresses of peers: vigil peer add gives them again" },
+    { TABLE_META, "notes of this node: it shows no record before it has met a peer" },
+    { TABLE_BLOBM, "notes about evidence files: those that are lacking come again from a peer" },
+    { TABLE_KEYS_PAYLOAD, "keys of records: they come again from a peer, if one has them" },
+    { TABLE_KEYS_EPOCH, "keys of epochs: they are opened again" },
+};
+
+static void
+print_lost(const struct salvage *part)
+{
+    for (size_t n = 0; n < sizeof kept / sizeof kept[0]; n++) {
+        if (part->lost[kept[n].table] > 0) {
+            (void)printf("lost           %llu %s\n", (unsigned long long)part->lost[kept[n].table],
+                         kept[n].what);
+        }
+    }
+}
+
+/* What the pages of one environment are, and what can be read of it; in the words of a finding. */
+static void
+print_pages(const struct salvage *part, const char *name)
+{
+    (void)printf("finding        pages of %s: %llu of %llu are damaged", name,
+                 (unsigned long long)part->damaged, (unsigned long long)part->pages);
+    if (part->apart > 0) {
+        (void)printf(", and nothing leads to %llu others", (unsigned long long)part->apart);
+    }
+    (void)printf("%s\n", part->cut_short ? "; the file is shorter than it was" : "");
+    if (!part->sure) {
+        (void)printf("finding        pages of %s: which of them are in use cannot be told\n", name);
+    }
+    (void)printf("readable       %llu rows of %s\n", (unsigned long long)part->taken, name);
+    print_lost(part);
+}
+
+static const char salvage_todo[] =
+    "copy the folder, then: vigild verify DIR --repair takes out what can be read, and has the rest come again "
+    "from peers; or restore a backup";
+
+/* It cannot be read, or not be written. */
+static int
+fail_salvage(enum err err)
+{
+    if (err == ERR_CORRUPT) {
+        return complain_of(err, "pages of the database are damaged",
+                           "nothing of this node can be read in its file: it is another's, or all of it is gone",
+                           "have the disk examined, then restore a backup; what peers hold comes from them");
+    }
+    return complain_of(err, "the damaged database cannot be read", err_text(err),
+                       err == ERR_FULL   ? "make room on the disk for a second file as large"
+                       : err == ERR_BUSY ? "stop the vigild that runs there first"
+                                         : "look at the disk, then try again; nothing was replaced");
+}
+
+/* Say what is damaged; with --repair take out what can be read. *exit_out, unless it is to go on: the exit status. */
+static bool
+salvage(struct arguments *arguments, const struct world *world, struct node *node,
+        const bool damaged[PROBE_PARTS], int *exit_out)
+{
+    bool apply = arguments->repair && !arguments->dry_run;
+    struct replica_salvaged salvaged;
+    enum err err = replica_salvage(
+        &(struct replica_salvage){ .directory = arguments->directory,
+                                   .world = world,
+                                   .storage_key = node->setup.storage_key,
+                                   .damaged = { damaged[PROBE_MAIN], damaged[PROBE_KEYS] },
+                                   .apply = apply },
+        &salvaged);
+
+    for (int part = 0; part < PART_COUNT; part++) {
+        if (damaged[part] && salvaged.errs[part] == ERR_OK && salvaged.parts[part].pages > 0) {
+            print_pages(&salvaged.parts[part], part_names[part]);
+        }
+    }
+    if (err != ERR_OK) {
+        *exit_out = fail_salvage(err);
+        return false;
+    }
+    if (arguments->repair) {
+        (void)printf("\nrepair         takes these rows into new files, in the place of the damaged ones\n");
+        (void)printf("repair         closes the logs of this device, and begins new ones\n");
+        (void)printf("repair         follows all orders to erase once more, over all that was read\n");
+    }
+    if (arguments->repair && salvaged.guarded) {
+        (void)printf("repair         leaves a node that shows no record before it has compared with a peer: an order "
+                     "to erase may be lost; if no peer can be reached: vigil backup accept\n");
+    }
+    if (!apply) {
+        *exit_out = complain_of(ERR_CORRUPT, "pages of the database are damaged", "the findings above",
+                                salvage_todo);
+    }
+    return apply;
+}
+
+/* Go on with what was taken out. */
+static int
+repair_salvaged(struct replica *replica)
+{
+    struct look look = { .replica = replica, .tell = true };
+    struct proof proof;
+    enum err err = look_at_all(&look, false);
+
+    if (err != ERR_OK) {
+        return fail_check(err);
+    }
+    return repair(&look, 1 + look.entries + look.derived + look.others, &proof);
+}
+
+/* --- both --- */
+
 static int
 rebuild(struct arguments *arguments, struct replica *replica)
 {
@@ -370,8 +493,7 @@ rebuild(struct arguments *arguments, struct replica *replica)
 }
 
 static int
-work_offline(struct arguments *arguments, struct real_world *world,
-             int (*step)(struct arguments *arguments, struct replica *replica))
+work_rebuild(struct arguments *arguments, struct real_world *world)
 {
     struct node node;
     int status = STATUS_DONE;
@@ -379,7 +501,52 @@ work_offline(struct arguments *arguments, struct real_world *world,
     if (!open_node(arguments, &world->world, SANDBOX_CHECK, &node, &status)) {
         return status;
     }
-    status = step(arguments, node.setup.replica);
+    status = rebuild(arguments, node.setup.replica);
+    close_node(&node);
+    return status;
+}
+
+/* True if a replica whose pages are as they must be cannot be opened: a row does not verify that others are made from. */
+static bool
+lacks_rows(const struct arguments *arguments, const struct world *world, struct node *node)
+{
+    struct replica_identity *identity = crypto_secret_new(sizeof *identity);
+    struct setup_fault fault = { .err = ERR_OK };
+    bool known = identity != NULL && replica_identity_read(arguments->directory, node->setup.storage_key,
+                                                           identity) == ERR_OK;
+
+    crypto_secret_free(identity);
+    bool lacks = known && !setup_open(&node->setup, world, node->config.map_mib, &fault) &&
+                 fault.err == ERR_CORRUPT;
+    if (lacks) {
+        (void)printf("finding        the replica cannot be opened: a row that others are made from is damaged\n");
+    }
+    return lacks;
+}
+
+static int
+work_verify(struct arguments *arguments, struct real_world *world)
+{
+    bool damaged[PROBE_PARTS] = { false };
+    int status = STATUS_DONE;
+    struct node node;
+
+    if (!unlock_node(arguments, &world->world, SANDBOX_CHECK, &node, damaged, &status)) {
+        return status;
+    }
+    bool salvages = damaged[PROBE_MAIN] || damaged[PROBE_KEYS];
+    if (!salvages && lacks_rows(arguments, &world->world, &node)) {
+        salvages = damaged[PROBE_MAIN] = damaged[PROBE_KEYS] = true;
+    }
+    if (salvages && !salvage(arguments, &world->world, &node, damaged, &status)) {
+        close_node(&node);
+        return status;
+    }
+    /* Whatever else is wrong is said by opening it once more. */
+    if (node.setup.replica == NULL && !open_unlocked(&world->world, &node, &status)) {
+        return status;
+    }
+    status = salvages ? repair_salvaged(node.setup.replica) : verify(arguments, node.setup.replica);
     close_node(&node);
     return status;
 }
@@ -387,7 +554,7 @@ work_offline(struct arguments *arguments, struct real_world *world,
 /* In a child, which damaged pages may end: who waits tells what it was. */
 static int
 do_offline(struct arguments *arguments, struct real_world *world,
-           int (*step)(struct arguments *arguments, struct replica *replica))
+           int (*work)(struct arguments *arguments, struct real_world *world))
 {
     struct setup_fault fault;
     int status = STATUS_DONE;
@@ -399,7 +566,7 @@ do_offline(struct arguments *arguments, struct real_world *world,
     }
     if (child == 0) {
         (void)prctl(PR_SET_PDEATHSIG, SIGKILL);
-        exit(work_offline(arguments, world, step));
+        exit(work(arguments, world));
     }
     return probe_await(child, arguments->directory, &status, &fault) ? status : complain(&fault);
 }
@@ -412,11 +579,11 @@ do_verify(struct arguments *arguments, struct real_world *world)
                           "vigild verify DIR --repair --dry-run");
         return STATUS_USAGE;
     }
-    return do_offline(arguments, world, verify);
+    return do_offline(arguments, world, work_verify);
 }
 
 int
 do_rebuild(struct arguments *arguments, struct real_world *world)
 {
-    return do_offline(arguments, world, rebuild);
+    return do_offline(arguments, world, work_rebuild);
 }

@@ -24,3 +24,9 @@ bool probe_await(pid_t child, const char *directory, int *status_out, struct set
  * and no sandbox yet. False: they are damaged, and `fault` says how that showed. */
 bool probe_store(const char *directory, enum sandbox_mode mode, const struct world *world,
                  struct setup_fault *fault);
+
+/* The same for whoever can do something about it, and has the time that it takes: which of the two are damaged. A child for each. False: it
+ * cannot be told, and `fault` says why. */
+enum { PROBE_MAIN, PROBE_KEYS, PROBE_PARTS };
+MUST_CHECK bool probe_parts(const char *directory, enum sandbox_mode mode, const struct world *world,
+                            bool damaged_out[PROBE_PARTS], struct setup_fault *fault);
