@@ -626,8 +626,8 @@ unlock_node(struct arguments *arguments, const struct world *world, enum sandbox
     }
     opened = opened && (role != SANDBOX_STORE ||
                         probe_store(arguments->directory, node->config.sandbox, world, &fault));
-    opened = opened && (damaged_out == NULL || probe_parts(arguments->directory, node->config.sandbox, world,
-                                                           damaged_out, &fault));
+    opened = opened && (damaged_out == NULL ||
+                        probe_parts(arguments->directory, node->config.sandbox, world, damaged_out, &fault));
     opened = opened && (role == SANDBOX_ROLES || enter_sandbox(arguments, role, node, &fault)) &&
              setup_unlock(&node->setup, arguments->directory, buf_span(&passphrase), &fault);
     buf_wipe(&passphrase);

@@ -76,6 +76,7 @@ struct look {
     uint64_t places;  /* of the order of arrival, among them */
     uint64_t others;  /* rows that nothing here is made from */
     uint64_t files;   /* pieces */
+    bool lost;        /* rows are gone with their pages, or may be */
 };
 
 static const char *
@@ -304,15 +305,16 @@ repair(struct look *found, uint64_t before, struct proof *proof)
         return fail_check(err);
     }
     note_verified(look.replica, before, findings);
-    if (findings == 0 && wait == 0 && found->files == 0) {
+    if (findings == 0 && wait == 0 && found->files == 0 && !found->lost) {
         (void)printf("no findings\n");
         return STATUS_DONE;
     }
     (void)printf("\n%llu findings are left\n", (unsigned long long)findings);
     return complain_of(
         ERR_CORRUPT, "not all of it could be made whole here",
-        found->others > 0 ? "some rows are made from nothing that is here"
-                          : "what is damaged is to come again from a peer",
+        found->lost         ? "what was lost is named above"
+        : found->others > 0 ? "some rows are made from nothing that is here"
+                            : "what is damaged is to come again from a peer",
         "vigild run DIR, and let it meet a peer; vigil doctor says when nothing is waited for; "
         "what no peer holds is in a backup");
 }
@@ -365,8 +367,9 @@ static const struct {
     const char *what;
 } kept[] = {
     { TABLE_ENT, "entries: they come again from a peer, if one has them" },
-    { TABLE_CERT, "statements of the organisation: a peer sends what came through it; the rest is in a news file "
-                  "(vigil peer add --statements FILE) or a backup" },
+    { TABLE_CERT,
+      "statements of the organisation: a peer sends what came through it; the rest is in a news file "
+      "(vigil peer add --statements FILE) or a backup" },
     { TABLE_PEER, "addresses of peers: vigil peer add gives them again" },
     { TABLE_META, "notes of this node: it shows no record before it has met a peer" },
     { TABLE_BLOBM, "notes about evidence files: those that are lacking come again from a peer" },
@@ -383,6 +386,19 @@ print_lost(const struct salvage *part)
                          kept[n].what);
         }
     }
+}
+
+/* True if rows are lost that are not made anew here, or nobody can tell whether some are: the entries among them are noted, where their log is
+ * here. */
+static bool
+has_lost(const struct salvage *part)
+{
+    bool lost = part->cut_short;
+
+    for (size_t n = 0; n < sizeof kept / sizeof kept[0]; n++) {
+        lost = lost || part->lost[kept[n].table] > 0;
+    }
+    return lost;
 }
 
 /* What the pages of one environment are, and what can be read of it; in the words of a finding. */
@@ -402,18 +418,19 @@ print_pages(const struct salvage *part, const char *name)
     print_lost(part);
 }
 
-static const char salvage_todo[] =
-    "copy the folder, then: vigild verify DIR --repair takes out what can be read, and has the rest come again "
-    "from peers; or restore a backup";
+static const char salvage_todo[] = "copy the folder, then: vigild verify DIR --repair takes out what can be "
+                                   "read, and has the rest come again "
+                                   "from peers; or restore a backup";
 
 /* It cannot be read, or not be written. */
 static int
 fail_salvage(enum err err)
 {
     if (err == ERR_CORRUPT) {
-        return complain_of(err, "pages of the database are damaged",
-                           "nothing of this node can be read in its file: it is another's, or all of it is gone",
-                           "have the disk examined, then restore a backup; what peers hold comes from them");
+        return complain_of(
+            err, "pages of the database are damaged",
+            "nothing of this node can be read in its file: it is another's, or all of it is gone",
+            "have the disk examined, then restore a backup; what peers hold comes from them");
     }
     return complain_of(err, "the damaged database cannot be read", err_text(err),
                        err == ERR_FULL   ? "make room on the disk for a second file as large"
@@ -424,21 +441,22 @@ fail_salvage(enum err err)
 /* Say what is damaged; with --repair take out what can be read. *exit_out, unless it is to go on: the exit status. */
 static bool
 salvage(struct arguments *arguments, const struct world *world, struct node *node,
-        const bool damaged[PROBE_PARTS], int *exit_out)
+        const bool damaged[PROBE_PARTS], bool *lost_out, int *exit_out)
 {
     bool apply = arguments->repair && !arguments->dry_run;
     struct replica_salvaged salvaged;
-    enum err err = replica_salvage(
-        &(struct replica_salvage){ .directory = arguments->directory,
-                                   .world = world,
-                                   .storage_key = node->setup.storage_key,
-                                   .damaged = { damaged[PROBE_MAIN], damaged[PROBE_KEYS] },
-                                   .apply = apply },
-        &salvaged);
+    enum err err =
+        replica_salvage(&(struct replica_salvage){ .directory = arguments->directory,
+                                                   .world = world,
+                                                   .storage_key = node->setup.storage_key,
+                                                   .damaged = { damaged[PROBE_MAIN], damaged[PROBE_KEYS] },
+                                                   .apply = apply },
+                        &salvaged);
 
     for (int part = 0; part < PART_COUNT; part++) {
         if (damaged[part] && salvaged.errs[part] == ERR_OK && salvaged.parts[part].pages > 0) {
             print_pages(&salvaged.parts[part], part_names[part]);
+            *lost_out = *lost_out || has_lost(&salvaged.parts[part]);
         }
     }
     if (err != ERR_OK) {
@@ -447,25 +465,28 @@ salvage(struct arguments *arguments, const struct world *world, struct node *nod
     }
     if (arguments->repair) {
         (void)printf("\nrepair         takes these rows into new files, in the place of the damaged ones\n");
-        (void)printf("repair         closes the logs of this device, and begins new ones\n");
+        if (damaged[PROBE_MAIN]) {
+            (void)printf("repair         closes the logs of this device, and begins new ones\n");
+        }
         (void)printf("repair         follows all orders to erase once more, over all that was read\n");
     }
     if (arguments->repair && salvaged.guarded) {
-        (void)printf("repair         leaves a node that shows no record before it has compared with a peer: an order "
-                     "to erase may be lost; if no peer can be reached: vigil backup accept\n");
+        (void)printf(
+            "repair         leaves a node that shows no record before it has compared with a peer: an order "
+            "to erase may be lost; if no peer can be reached: vigil backup accept\n");
     }
     if (!apply) {
-        *exit_out = complain_of(ERR_CORRUPT, "pages of the database are damaged", "the findings above",
-                                salvage_todo);
+        *exit_out =
+            complain_of(ERR_CORRUPT, "pages of the database are damaged", "the findings above", salvage_todo);
     }
     return apply;
 }
 
 /* Go on with what was taken out. */
 static int
-repair_salvaged(struct replica *replica)
+repair_salvaged(struct replica *replica, bool lost)
 {
-    struct look look = { .replica = replica, .tell = true };
+    struct look look = { .replica = replica, .tell = true, .lost = lost };
     struct proof proof;
     enum err err = look_at_all(&look, false);
 
@@ -512,14 +533,15 @@ lacks_rows(const struct arguments *arguments, const struct world *world, struct 
 {
     struct replica_identity *identity = crypto_secret_new(sizeof *identity);
     struct setup_fault fault = { .err = ERR_OK };
-    bool known = identity != NULL && replica_identity_read(arguments->directory, node->setup.storage_key,
-                                                           identity) == ERR_OK;
+    bool known = identity != NULL &&
+                 replica_identity_read(arguments->directory, node->setup.storage_key, identity) == ERR_OK;
 
     crypto_secret_free(identity);
-    bool lacks = known && !setup_open(&node->setup, world, node->config.map_mib, &fault) &&
-                 fault.err == ERR_CORRUPT;
+    bool lacks =
+        known && !setup_open(&node->setup, world, node->config.map_mib, &fault) && fault.err == ERR_CORRUPT;
     if (lacks) {
-        (void)printf("finding        the replica cannot be opened: a row that others are made from is damaged\n");
+        (void)printf(
+            "finding        the replica cannot be opened: a row that others are made from is damaged\n");
     }
     return lacks;
 }
@@ -529,6 +551,7 @@ work_verify(struct arguments *arguments, struct real_world *world)
 {
     bool damaged[PROBE_PARTS] = { false };
     int status = STATUS_DONE;
+    bool lost = false;
     struct node node;
 
     if (!unlock_node(arguments, &world->world, SANDBOX_CHECK, &node, damaged, &status)) {
@@ -538,7 +561,7 @@ work_verify(struct arguments *arguments, struct real_world *world)
     if (!salvages && lacks_rows(arguments, &world->world, &node)) {
         salvages = damaged[PROBE_MAIN] = damaged[PROBE_KEYS] = true;
     }
-    if (salvages && !salvage(arguments, &world->world, &node, damaged, &status)) {
+    if (salvages && !salvage(arguments, &world->world, &node, damaged, &lost, &status)) {
         close_node(&node);
         return status;
     }
@@ -546,7 +569,7 @@ work_verify(struct arguments *arguments, struct real_world *world)
     if (node.setup.replica == NULL && !open_unlocked(&world->world, &node, &status)) {
         return status;
     }
-    status = salvages ? repair_salvaged(node.setup.replica) : verify(arguments, node.setup.replica);
+    status = salvages ? repair_salvaged(node.setup.replica, lost) : verify(arguments, node.setup.replica);
     close_node(&node);
     return status;
 }

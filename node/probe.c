@@ -48,8 +48,7 @@ probe_await(pid_t child, const char *directory, int *status_out, struct setup_fa
     }
     (void)snprintf(why, sizeof why, "reading it ended a process: %s",
                    ended_by == SIGALRM ? "it came to no end" : strsignal(ended_by));
-    setup_fault_set(fault, ERR_CORRUPT, why,
-                    mend_todo, "%s: pages of the database are damaged", directory);
+    setup_fault_set(fault, ERR_CORRUPT, why, mend_todo, "%s: pages of the database are damaged", directory);
     return false;
 }
 
@@ -91,8 +90,8 @@ probe(const char *directory, bool main_too, bool keys_too, uint64_t ms, const st
 
     (void)snprintf(path, sizeof path, "%s/main", directory);
     bool damaged = main_too && is_damaged(path, TABLE_SET_MAIN, ms, world);
-    damaged = damaged ||
-              (keys_too && find_keys(directory, path) && is_damaged(path, TABLE_SET_KEYS, ms, world));
+    damaged =
+        damaged || (keys_too && find_keys(directory, path) && is_damaged(path, TABLE_SET_KEYS, ms, world));
     return damaged ? PROBE_DAMAGED : PROBE_DONE;
 }
 

@@ -175,9 +175,10 @@ struct journal_names {
 };
 
 struct journal_mended {
-    uint64_t logs;    /* whose row was lost, and was made again from their entries */
-    uint64_t longer;  /* whose row was older than their entries */
-    uint64_t dropped; /* of which nobody here can tell whose they were: they come again from peers, as new ones */
+    uint64_t logs;   /* whose row was lost, and was made again from their entries */
+    uint64_t longer; /* whose row was older than their entries */
+    uint64_t
+        dropped; /* of which nobody here can tell whose they were: they come again from peers, as new ones */
     uint64_t entries; /* that were dropped with them */
     uint64_t places;  /* in the order of arrival, that were made anew */
 };

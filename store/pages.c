@@ -61,10 +61,10 @@ struct pages {
     uint64_t last; /* in use, as the meta says */
     struct tree free_tree;
     struct tree main_tree;
-    uint8_t *seen;   /* a bit each: part of a tree, or of a value that was a row */
-    uint8_t *free;   /* likewise: on the list of free pages */
-    uint8_t *hurt;   /* likewise: in use, and to be searched */
-    uint8_t *page;   /* that is searched */
+    uint8_t *seen;     /* a bit each: part of a tree, or of a value that was a row */
+    uint8_t *free;     /* likewise: on the list of free pages */
+    uint8_t *hurt;     /* likewise: in use, and to be searched */
+    uint8_t *page;     /* that is searched */
     uint64_t big_left; /* bytes */
     struct buf big;
     enum err err;
@@ -468,9 +468,9 @@ meta_read(struct pages *pages, int file, uint64_t bytes, unsigned number, size_t
     read_at(file, number * page_bytes, page, sizeof page);
     size_t said = u32_at(meta + META_TREES_AT);
     uint64_t txn = u64_at(meta + META_LAST_AT + 8);
-    if (u32_at(meta) != meta_magic || u32_at(meta + 4) != META_VERSION ||
-        said < PAGE_BYTES_MIN || said > PAGE_BYTES_MAX || (said & (said - 1)) != 0 ||
-        (number > 0 && said != page_bytes) || (txn > 0 && txn % 2 != number)) {
+    if (u32_at(meta) != meta_magic || u32_at(meta + 4) != META_VERSION || said < PAGE_BYTES_MIN ||
+        said > PAGE_BYTES_MAX || (said & (said - 1)) != 0 || (number > 0 && said != page_bytes) ||
+        (txn > 0 && txn % 2 != number)) {
         return false;
     }
     pages->page_bytes = said;

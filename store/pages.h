@@ -40,15 +40,15 @@ struct pages_options {
 
 /* What was met. */
 struct pages_sum {
-    uint64_t pages;    /* of the file */
-    uint64_t in_use;   /* of these; all of them if `free_known` is false */
-    uint64_t damaged;  /* of these: not as they must be, or not what they are pointed to as */
-    uint64_t apart;    /* of these: as they must be, and no way led to them */
-    bool meta_known;   /* one of the two first pages could be read */
-    bool cut_short;    /* the file is shorter than it says */
-    bool free_known;   /* the list of free pages is whole, and of the newest transaction */
-    uint64_t places;   /* that were pointed to as rows */
-    uint64_t rows;     /* that were given and were rows */
+    uint64_t pages;   /* of the file */
+    uint64_t in_use;  /* of these; all of them if `free_known` is false */
+    uint64_t damaged; /* of these: not as they must be, or not what they are pointed to as */
+    uint64_t apart;   /* of these: as they must be, and no way led to them */
+    bool meta_known;  /* one of the two first pages could be read */
+    bool cut_short;   /* the file is shorter than it says */
+    bool free_known;  /* the list of free pages is whole, and of the newest transaction */
+    uint64_t places;  /* that were pointed to as rows */
+    uint64_t rows;    /* that were given and were rows */
     uint64_t expected[PAGES_TABLES_MAX]; /* rows of each table, as the table of tables says */
     bool expected_known[PAGES_TABLES_MAX];
 };

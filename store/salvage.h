@@ -25,17 +25,18 @@ struct salvage_options {
 };
 
 struct salvage {
-    uint64_t pages;       /* of the file */
-    uint64_t damaged;     /* of these: not as they must be */
-    uint64_t apart;       /* of these: as they must be, and nothing leads to them any more */
-    bool cut_short;       /* the file is shorter than it says */
-    bool sure;            /* which pages are in use is known: only from damaged ones may an old row have come */
-    uint64_t taken;       /* rows */
-    uint64_t doubtful;    /* of these, rows that may be old: from damaged pages, or from any if it is not `sure` */
-    uint64_t refused;     /* places that were pointed to as rows, and none verified there */
-    uint64_t of[TABLE_COUNT];       /* rows that were taken of each table */
-    uint64_t lost[TABLE_COUNT];     /* rows that there must have been beside these */
-    bool lost_known[TABLE_COUNT];   /* false: nobody can tell */
+    uint64_t pages;   /* of the file */
+    uint64_t damaged; /* of these: not as they must be */
+    uint64_t apart;   /* of these: as they must be, and nothing leads to them any more */
+    bool cut_short;   /* the file is shorter than it says */
+    bool sure;        /* which pages are in use is known: only from damaged ones may an old row have come */
+    uint64_t taken;   /* rows */
+    uint64_t
+        doubtful; /* of these, rows that may be old: from damaged pages, or from any if it is not `sure` */
+    uint64_t refused;             /* places that were pointed to as rows, and none verified there */
+    uint64_t of[TABLE_COUNT];     /* rows that were taken of each table */
+    uint64_t lost[TABLE_COUNT];   /* rows that there must have been beside these */
+    bool lost_known[TABLE_COUNT]; /* false: nobody can tell */
 };
 
 /* Read, and with `apply` write. ERR_CORRUPT: no row of this environment is in that file, and nothing was changed. ERR_NEWER: a newer

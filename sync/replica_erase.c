@@ -74,8 +74,9 @@ follow_slice(struct replica *replica)
     if (err != ERR_OK) {
         return err;
     }
-    err = replica->narrow ? ERR_FULL
-                          : erase_follow(replica->erase, replica->intake, replica->main_txn, replica->keys_txn);
+    err = replica->narrow
+              ? ERR_FULL
+              : erase_follow(replica->erase, replica->intake, replica->main_txn, replica->keys_txn);
     if (err == ERR_OK) {
         err = erase_scan(replica->erase, replica->intake, replica->main_txn, replica->keys_txn, SCAN_SLICE);
     }

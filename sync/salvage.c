@@ -115,10 +115,9 @@ mark_whole_main(struct reading *reading)
     enum err err = path_of(options, PART_MAIN, path, &key);
 
     if (err == ERR_OK) {
-        err = table_env_open(&env, &(struct table_options){ .path = path,
-                                                            .set = TABLE_SET_MAIN,
-                                                            .key = &key,
-                                                            .world = options->world });
+        err = table_env_open(&env,
+                             &(struct table_options){
+                                 .path = path, .set = TABLE_SET_MAIN, .key = &key, .world = options->world });
     }
     if (err == ERR_OK) {
         err = table_begin_write_reserved(env, &txn);
@@ -345,6 +344,48 @@ keep_epoch(void *self, const struct ident *compartment, const struct hash *epoch
     keys_put_epoch(replica->keys_txn, compartment, epoch_id, key);
 }
 
+/* Payloads of key entries that were erased, or are not here: old rows of keys/, which nothing else would ever look for. What an entry that comes
+ * again needs comes with it. */
+static void
+forget_payloads(struct replica *replica)
+{
+    struct table_cursor cursor;
+    struct span key;
+    struct span value;
+
+    table_cursor_init(&cursor, replica->keys_txn, TABLE_KEYS_PAYLOAD, span_of(NULL, 0));
+    while (table_cursor_next(&cursor, &key, &value)) {
+        enum entry_state state = STATE_ERASED;
+        uint32_t log_no = key.size == 4 + 8 ? bytes_read_u32(key.data) : LOG_NONE;
+        bool known = log_no != LOG_NONE && log_no <= journal_branch_count(replica->journal) &&
+                     journal_state(replica->journal, replica->main_txn, log_no, bytes_read_u64(key.data + 4),
+                                   &state) == ERR_OK;
+
+        if (!known || state == STATE_ERASED) {
+            (void)table_delete(replica->keys_txn, TABLE_KEYS_PAYLOAD, key);
+        }
+    }
+    table_cursor_end(&cursor);
+}
+
+/* The same of files that only erased entries named. */
+static void
+forget_files(struct replica *replica)
+{
+    for (uint32_t no = 1; no <= journal_branch_count(replica->journal); no++) {
+        const struct log_branch *branch = journal_branch(replica->journal, no);
+
+        for (uint64_t seq = branch->branch_first; seq < branch->next_seq; seq++) {
+            enum entry_state state;
+
+            if (journal_state(replica->journal, replica->main_txn, no, seq, &state) == ERR_OK &&
+                state == STATE_ERASED) {
+                (void)shelf_drop_entry(replica->main_txn, no, seq);
+            }
+        }
+    }
+}
+
 enum err
 replica_settle_salvaged(struct replica *replica)
 {
@@ -355,6 +396,8 @@ replica_settle_salvaged(struct replica *replica)
     }
     /* Keys of epochs that are lost are in their boxes. */
     (void)keyring_learn(replica->keyring, replica->roster, keep_epoch, replica);
+    forget_payloads(replica);
+    forget_files(replica);
     err = replica_commit(replica);
     return err == ERR_OK ? replica_follow_erasures(replica) : err;
 }

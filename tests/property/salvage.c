@@ -142,9 +142,8 @@ is_damaged(const struct image *image, enum table_set set)
         (void)signal(SIGSEGV, SIG_DFL);
         (void)signal(SIGBUS, SIG_DFL);
         (void)signal(SIGABRT, SIG_DFL);
-        _exit(table_env_probe(
-                  &(struct table_options){ .path = path, .set = set, .world = &hq->world.world }, PROBE_MS) ==
-              ERR_CORRUPT);
+        _exit(table_env_probe(&(struct table_options){ .path = path, .set = set, .world = &hq->world.world },
+                              PROBE_MS) == ERR_CORRUPT);
     }
     ck_assert_int_eq(waitpid(child, &status, 0), child);
     return !WIFEXITED(status) || WEXITSTATUS(status) != 0;
@@ -255,8 +254,8 @@ has_name(struct test_node *node, const struct ident *record, const char *name)
             for (size_t k = 0; k < target->value_count; k++) {
                 struct span value = target->values[k].value;
                 /* Behind the head of a CBOR text. */
-                found = found || (value.size == strlen(name) + 1 &&
-                                  memcmp(value.data + 1, name, strlen(name)) == 0);
+                found = found ||
+                        (value.size == strlen(name) + 1 && memcmp(value.data + 1, name, strlen(name)) == 0);
             }
         }
     }
@@ -364,7 +363,8 @@ meet(bool cut_short, struct tally *tally)
     size_t unsent = texts_here(hq, true);
 
     if (getenv("VIGIL_SALVAGE_TELL") != NULL) {
-        printf("    noted %llu, here %zu, unsent %zu\n", (unsigned long long)noted(), texts_here(hq, false), unsent);
+        printf("    noted %llu, here %zu, unsent %zu\n", (unsigned long long)noted(), texts_here(hq, false),
+               unsent);
     }
     test_node_open(ken);
     exchange();
@@ -386,7 +386,8 @@ meet(bool cut_short, struct tally *tally)
             struct test_node *node = n == 0 ? hq : ken;
             const struct roster *roster = replica_roster(node->replica);
             printf("    %d: control digest %02x%02x, epoch %d, stmts gen %llu, devices %zu epochs\n", n,
-                   saves_digest(node, roster_control(roster))[0], saves_digest(node, roster_control(roster))[1],
+                   saves_digest(node, roster_control(roster))[0],
+                   saves_digest(node, roster_control(roster))[1],
                    roster_compartment(roster, &cases)->current != NULL,
                    (unsigned long long)roster_generation(roster), roster_device_count(roster));
         }
@@ -428,8 +429,9 @@ mend(struct tally *tally)
     for (int n = 0; n < TABLE_COUNT && getenv("VIGIL_SALVAGE_TELL") != NULL; n++) {
         const struct salvage *part = &out.parts[n < TABLE_KEYS_RECORD ? 0 : 1];
         if (part->lost[n] > 0 || (part->pages > 0 && !part->lost_known[n])) {
-            printf("    table %d: taken %llu, lost %llu, known %d, sure %d\n", n, (unsigned long long)part->of[n],
-                   (unsigned long long)part->lost[n], part->lost_known[n], part->sure);
+            printf("    table %d: taken %llu, lost %llu, known %d, sure %d\n", n,
+                   (unsigned long long)part->of[n], (unsigned long long)part->lost[n], part->lost_known[n],
+                   part->sure);
         }
     }
     log_to(silent, NULL);
@@ -568,5 +570,5 @@ START_TEST(i2_a_file_that_was_cut_short_gives_what_is_left_of_it)
 END_TEST
 
 SUITE_MAIN_WITH("salvage", setup, teardown, i2_a_store_whose_pages_have_a_flipped_bit_is_mended,
-                i2_a_sector_that_is_zero_at_the_head_of_any_page_is_mended, i2_any_page_that_is_zero_is_mended,
-                i2_a_file_that_was_cut_short_gives_what_is_left_of_it)
+                i2_a_sector_that_is_zero_at_the_head_of_any_page_is_mended,
+                i2_any_page_that_is_zero_is_mended, i2_a_file_that_was_cut_short_gives_what_is_left_of_it)
