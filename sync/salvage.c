@@ -17,8 +17,9 @@ static const char mark_row[] = "salvaged";
 enum {
     MARK_VERSION = 1,
     MARK_BYTES = 2,
-    MARK_MAIN = 1,  /* logs, places, the name of the database */
-    MARK_GUARD = 2, /* it is to show no record, as one that was restored */
+    MARK_MAIN = 1,   /* logs, places, the name of the database */
+    MARK_GUARD = 2,  /* it is to show no record, as one that was restored */
+    MARK_SETTLE = 4, /* these were done: what was erased is still to be looked for */
     PATH_BYTES = 4096,
 };
 
@@ -127,7 +128,7 @@ mark_whole_main(struct reading *reading)
         reading->mark[1] = 0;
         /* A main/ that was salvaged before says so still. */
         if (table_read(txn, TABLE_META, span_text(mark_row), &row) == ERR_OK && row.size == MARK_BYTES) {
-            reading->mark[1] = row.data[1];
+            reading->mark[1] = row.data[1] & (MARK_MAIN | MARK_GUARD);
         }
         table_put(txn, TABLE_META, span_text(mark_row), span_of(reading->mark, sizeof reading->mark));
         err = table_commit(&txn);
@@ -297,6 +298,7 @@ read_mark(struct table_txn *txn, uint8_t *what_out)
 static enum err
 mend(struct replica *replica, uint8_t what)
 {
+    const uint8_t settle[MARK_BYTES] = { MARK_VERSION, MARK_SETTLE };
     enum err err = table_begin_write_reserved(replica->main_env, &replica->main_txn);
 
     if (err == ERR_OK) {
@@ -308,7 +310,7 @@ mend(struct replica *replica, uint8_t what)
     if (err == ERR_OK) {
         erase_look_again(replica->main_txn);
         replica_want_rebuild(replica->main_txn);
-        (void)table_delete(replica->main_txn, TABLE_META, span_text(mark_row));
+        table_put(replica->main_txn, TABLE_META, span_text(mark_row), span_of(settle, sizeof settle));
         err = table_commit(&replica->main_txn);
     }
     table_abort(&replica->main_txn);
@@ -331,7 +333,8 @@ replica_mend_salvaged(struct replica *replica)
     if (!marked) {
         return ERR_OK;
     }
-    err = mend(replica, what);
+    /* A crash came after it was mended, if it was. */
+    err = (what & MARK_SETTLE) != 0 ? ERR_OK : mend(replica, what);
     replica->salvaged = err == ERR_OK;
     return err;
 }
@@ -399,5 +402,15 @@ replica_settle_salvaged(struct replica *replica)
     forget_payloads(replica);
     forget_files(replica);
     err = replica_commit(replica);
-    return err == ERR_OK ? replica_follow_erasures(replica) : err;
+    if (err == ERR_OK) {
+        err = replica_follow_erasures(replica);
+    }
+    if (err == ERR_OK) {
+        err = replica_begin(replica);
+    }
+    if (err == ERR_OK) {
+        (void)table_delete(replica->main_txn, TABLE_META, span_text(mark_row));
+        err = replica_commit(replica);
+    }
+    return err;
 }
