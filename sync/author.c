@@ -242,6 +242,23 @@ roster_knows(const struct roster *roster, const struct hash *id)
     return known;
 }
 
+/* Take a statement in without an entry. The one that founds the organisation says what `control` is, and so what its key opens. */
+static enum err
+take_for_itself(struct replica *replica, const struct statement *statement, struct span signed_statement)
+{
+    const struct hash zero = { { 0 } };
+    enum err err = ERR_OK;
+
+    if (hash_equal(&statement->id, &replica->identity.org) && statement->type == STATEMENT_ORGANISATION) {
+        const struct ident *control = &statement->organisation.control;
+
+        err = keyring_add_key(replica->keyring, control, &zero, &replica->identity.control_key);
+        intake_epoch_came(replica->intake, control, &zero);
+    }
+    intake_take_statement(replica->intake, signed_statement);
+    return err;
+}
+
 static void
 import_one(void *self, struct span signed_statement)
 {
@@ -254,11 +271,8 @@ import_one(void *self, struct span signed_statement)
     if (!statement_read(signed_statement, &statement)) {
         news->err = ERR_INVALID;
     } else if (!roster_knows(news->replica->roster, &statement.id)) {
-        if (news->for_itself) {
-            intake_take_statement(news->replica->intake, signed_statement);
-        } else {
-            news->err = replica_state(news->replica, signed_statement);
-        }
+        news->err = news->for_itself ? take_for_itself(news->replica, &statement, signed_statement)
+                                     : replica_state(news->replica, signed_statement);
         news->count++;
         if (statement.type == STATEMENT_DEVICE) {
             struct hash device_id;
@@ -267,23 +281,6 @@ import_one(void *self, struct span signed_statement)
             boxing_brought(&news->replica->boxing, &device_id);
         }
     }
-}
-
-/* The roster may not have known until now what `control` is, and so neither what its key opens. */
-static enum err
-learn_control(struct replica *replica)
-{
-    const struct hash zero = { { 0 } };
-    enum err err = roster_settle(replica->roster);
-
-    if (err == ERR_OK) {
-        err = keyring_add_key(replica->keyring, roster_control(replica->roster), &zero,
-                              &replica->identity.control_key);
-    }
-    if (err == ERR_OK) {
-        intake_epoch_came(replica->intake, roster_control(replica->roster), &zero);
-    }
-    return err;
 }
 
 enum err
@@ -295,9 +292,6 @@ replica_import(struct replica *replica, struct span statements, size_t *count_ou
 
     if (!joining_each(statements, import_one, &news)) {
         return ERR_INVALID;
-    }
-    if (news.for_itself && news.err == ERR_OK && news.count > 0) {
-        news.err = learn_control(replica);
     }
     *count_out = news.count;
     return news.err;
