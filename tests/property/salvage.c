@@ -372,7 +372,7 @@ meet(bool cut_short, struct tally *tally)
     exchange();
     if (noted() == 0) {
         ck_assert_uint_eq(findings(hq), 0);
-        ck_assert_uint_eq(texts_here(ken, true), cut_short ? unsent : UNSENT);
+        ck_assert_uint_ge(texts_here(ken, true), cut_short ? unsent : UNSENT);
     } else {
         tally->gone++;
     }
