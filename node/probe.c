@@ -4,6 +4,7 @@
 
 #include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -95,6 +96,18 @@ probe(const char *directory, bool main_too, bool keys_too, uint64_t ms, const st
     return damaged ? PROBE_DAMAGED : PROBE_DONE;
 }
 
+/* LMDB says on standard error where in its source it gave up: who waits tells it in words. */
+static void
+be_silent(void)
+{
+    int nowhere = open("/dev/null", O_WRONLY | O_CLOEXEC);
+
+    if (nowhere >= 0) {
+        (void)dup2(nowhere, STDERR_FILENO);
+        (void)close(nowhere);
+    }
+}
+
 /* Fork; the child looks and does not come back. -1: it cannot be started, and `fault` says why. */
 static pid_t
 start(const char *directory, enum sandbox_mode mode, bool main_too, bool keys_too, bool patient,
@@ -112,6 +125,7 @@ start(const char *directory, enum sandbox_mode mode, bool main_too, bool keys_to
     if (child == 0) {
         (void)prctl(PR_SET_PDEATHSIG, SIGKILL);
         (void)signal(SIGALRM, SIG_DFL);
+        be_silent();
         (void)alarm(patient ? PATIENT_S_MAX : PROBE_S_MAX);
         /* Where there can be no sandbox, the process that waits says so. */
         _exit(sandbox_enter(&options, &sandbox)
