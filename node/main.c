@@ -209,7 +209,9 @@ static const struct argp run_argp = {
 static const struct argp_option verify_options[] = {
     { "full", OPTION_FULL, NULL, 0, "Read every piece of every evidence file, too", 1 },
     { "repair", OPTION_REPAIR, NULL, 0,
-      "Make what is derived anew, and have what else is damaged come again from peers when the node runs",
+      "Make what is derived anew, and have what else is damaged come again from peers when the node runs; "
+      "where "
+      "pages are damaged, take out what can be read first",
       2 },
     { "dry-run", OPTION_DRY_RUN, NULL, 0, "With --repair: say what it would do, and change nothing", 3 },
     { "sandbox", OPTION_SANDBOX, "MODE", 0, "on, best-effort or off, whatever node.conf says", 4 },

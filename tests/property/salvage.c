@@ -516,7 +516,7 @@ START_TEST(i2_a_store_whose_pages_have_a_flipped_bit_is_mended)
 END_TEST
 
 static void
-zero_each(size_t which, size_t bytes, const char *what)
+expect_mended(size_t which, size_t bytes, const char *what)
 {
     struct image *image = &images[0][which];
     struct tally tally = { .fine = 0 };
@@ -541,15 +541,15 @@ zero_each(size_t which, size_t bytes, const char *what)
 
 START_TEST(i2_a_sector_that_is_zero_at_the_head_of_any_page_is_mended)
 {
-    zero_each(IMAGE_MAIN, SECTOR_BYTES, "sectors of main");
-    zero_each(IMAGE_KEYS, SECTOR_BYTES, "sectors of keys");
+    expect_mended(IMAGE_MAIN, SECTOR_BYTES, "sectors of main");
+    expect_mended(IMAGE_KEYS, SECTOR_BYTES, "sectors of keys");
 }
 END_TEST
 
 START_TEST(i2_any_page_that_is_zero_is_mended)
 {
-    zero_each(IMAGE_MAIN, PAGE_BYTES, "pages of main");
-    zero_each(IMAGE_KEYS, PAGE_BYTES, "pages of keys");
+    expect_mended(IMAGE_MAIN, PAGE_BYTES, "pages of main");
+    expect_mended(IMAGE_KEYS, PAGE_BYTES, "pages of keys");
 }
 END_TEST
 
@@ -565,6 +565,7 @@ START_TEST(i2_a_file_that_was_cut_short_gives_what_is_left_of_it)
         try_with(image, &spoiled, &tally);
     }
     tell("files cut short", 7, &tally);
+    ck_assert_uint_eq(tally.fine, 0);
     buf_free(&spoiled);
 }
 END_TEST
