@@ -290,9 +290,7 @@ static void
 count_finding(void *self, enum proof_part part, const char *what)
 {
     (void)part;
-    if (getenv("VIGIL_SALVAGE_TELL") != NULL) {
-        printf("    finding: %s\n", what);
-    }
+    (void)what;
     ++*(uint64_t *)self;
 }
 
@@ -362,10 +360,6 @@ meet(bool cut_short, struct tally *tally)
     bool waits = noted() > 0;
     size_t unsent = texts_here(hq, true);
 
-    if (getenv("VIGIL_SALVAGE_TELL") != NULL) {
-        printf("    noted %llu, here %zu, unsent %zu\n", (unsigned long long)noted(), texts_here(hq, false),
-               unsent);
-    }
     test_node_open(ken);
     exchange();
     repair();
@@ -381,17 +375,6 @@ meet(bool cut_short, struct tally *tally)
     ck_assert_uint_eq(texts_here(ken, false), 2 * PERSONS);
     ck_assert_uint_ge(texts_here(hq, true), unsent);
     tally->waited += waits;
-    if (getenv("VIGIL_SALVAGE_TELL") != NULL) {
-        for (int n = 0; n < 2; n++) {
-            struct test_node *node = n == 0 ? hq : ken;
-            const struct roster *roster = replica_roster(node->replica);
-            printf("    %d: control digest %02x%02x, epoch %d, stmts gen %llu, devices %zu epochs\n", n,
-                   saves_digest(node, roster_control(roster))[0],
-                   saves_digest(node, roster_control(roster))[1],
-                   roster_compartment(roster, &cases)->current != NULL,
-                   (unsigned long long)roster_generation(roster), roster_device_count(roster));
-        }
-    }
     /* Life goes on. */
     saves_pseudonym(hq, &cases, &records[PERSONS - 1], "K-13");
     exchange();
@@ -411,9 +394,6 @@ mend(struct tally *tally)
         tally->fine++;
         return;
     }
-    if (getenv("VIGIL_SALVAGE_TELL") != NULL) {
-        log_to(NULL, NULL);
-    }
     enum err err = salvage(damaged[0], damaged[1], true, &out);
     if (err != ERR_OK) {
         ck_assert_int_eq(err, ERR_CORRUPT);
@@ -426,15 +406,6 @@ mend(struct tally *tally)
     ck_assert(!is_damaged(&images[0][IMAGE_MAIN], TABLE_SET_MAIN));
     ck_assert(!is_damaged(&images[0][IMAGE_KEYS], TABLE_SET_KEYS));
     test_node_open(hq);
-    for (int n = 0; n < TABLE_COUNT && getenv("VIGIL_SALVAGE_TELL") != NULL; n++) {
-        const struct salvage *part = &out.parts[n < TABLE_KEYS_RECORD ? 0 : 1];
-        if (part->lost[n] > 0 || (part->pages > 0 && !part->lost_known[n])) {
-            printf("    table %d: taken %llu, lost %llu, known %d, sure %d\n", n,
-                   (unsigned long long)part->of[n], (unsigned long long)part->lost[n], part->lost_known[n],
-                   part->sure);
-        }
-    }
-    log_to(silent, NULL);
     ck_assert(replica_is_rebuilding(hq->replica));
     ck_assert(replica_is_restored(hq->replica, NULL) == out.guarded);
     repair();
@@ -526,10 +497,6 @@ expect_mended(size_t which, size_t bytes, const char *what)
     for (size_t page = 0; page < image->bytes.size / PAGE_BYTES; page++, tries++) {
         copy(&spoiled, image);
         memset(spoiled.data + page * PAGE_BYTES, 0, bytes);
-        if (getenv("VIGIL_SALVAGE_TELL") != NULL) {
-            printf("page %zu\n", page);
-            (void)fflush(stdout);
-        }
         try_with(image, &spoiled, &tally);
     }
     tell(what, tries, &tally);
