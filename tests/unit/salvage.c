@@ -319,6 +319,32 @@ START_TEST(a_salvage_that_was_cut_off_between_the_two_goes_on)
 }
 END_TEST
 
+/* main/ is whole, and says what was erased before any old key can come back. */
+START_TEST(w1_a_destroyed_key_does_not_come_back_out_of_keys_alone)
+{
+    struct replica_salvaged out;
+    size_t entries;
+    size_t records_before;
+    size_t records;
+
+    erase(6);
+    count_keys(&entries, &records_before);
+    test_node_close(ken);
+    read_file("keys");
+    lose_free_list();
+    write_file("keys", bytes.size);
+    ck_assert_int_eq(salvage(false, true, true, &out), ERR_OK);
+    ck_assert_uint_gt(out.parts[PART_KEYS].of[TABLE_KEYS_RECORD], records_before);
+    test_node_open(ken);
+    count_keys(&entries, &records);
+    ck_assert_uint_eq(records, records_before);
+    ck_assert(replica_compact_is_due(ken->replica));
+    ck_assert_int_eq(replica_rebuild(ken->replica, NULL, NULL), ERR_OK);
+    ck_assert_uint_eq(persons_here(), PERSONS - 1);
+    (void)test_node_prove(ken, NULL);
+}
+END_TEST
+
 /* A database that lost something is not the one that signed: it never signs one of its numbers twice. */
 START_TEST(i13_own_logs_are_closed_and_new_ones_begun)
 {
@@ -338,7 +364,8 @@ START_TEST(i13_own_logs_are_closed_and_new_ones_begun)
 }
 END_TEST
 
-SUITE_MAIN_WITH("salvage", setup, teardown, w1_what_was_erased_does_not_come_back_out_of_free_pages,
+SUITE_MAIN_WITH("salvage", setup, teardown, w1_a_destroyed_key_does_not_come_back_out_of_keys_alone,
+                w1_what_was_erased_does_not_come_back_out_of_free_pages,
                 a_disk_that_fails_before_the_new_file_is_in_place_leaves_the_old_one,
                 what_a_crash_left_beside_is_replaced, a_file_that_is_not_ours_is_left_alone,
                 a_salvage_that_was_cut_off_between_the_two_goes_on,
