@@ -58,7 +58,8 @@ replica_look_at_keys(struct replica *replica)
         replica->keys_mark = (struct keys_mark){ bytes_read_u32(row.data), bytes_read_u64(row.data + 4) };
     }
     buf_free(&row);
-    replica->keys_ahead = !mark_equal(&now, &replica->keys_mark);
+    /* After a salvage an entry that is not here was lost with its page, and what is left of its key may be all there is. */
+    replica->keys_ahead = !replica->salvaged && !mark_equal(&now, &replica->keys_mark);
     /* One that is damaged says as little as none. */
     return err == ERR_ABSENT || err == ERR_CORRUPT ? ERR_OK : err;
 }

@@ -330,6 +330,7 @@ replica_mend_salvaged(struct replica *replica)
     }
     bool marked = read_mark(txn, &what);
     table_abort(&txn);
+    replica->salvaged = false;
     if (!marked) {
         return ERR_OK;
     }

@@ -364,9 +364,33 @@ START_TEST(i13_own_logs_are_closed_and_new_ones_begun)
 }
 END_TEST
 
+/* The end of a log went with its page, and the key entry of a record with it: the key itself is still in keys/, and may be all there is. */
+START_TEST(the_key_of_a_record_stays_whose_key_entry_was_lost_behind_the_end_of_its_log)
+{
+    struct replica_salvaged out;
+    struct record_key key;
+
+    ck_assert_int_eq(replica_begin(ken->replica), ERR_OK);
+    ck_assert_int_eq(keys_get_record(ken->replica->keys_txn, &cases, &persons[0], &key), ERR_OK);
+    key.seq += 1000;
+    keys_move_record(ken->replica->keys_txn, &cases, &key);
+    ck_assert_int_eq(replica_commit(ken->replica), ERR_OK);
+    test_node_close(ken);
+    ck_assert_int_eq(salvage(true, true, true, &out), ERR_OK);
+    test_node_open(ken);
+
+    ck_assert_int_eq(replica_begin(ken->replica), ERR_OK);
+    ck_assert_int_eq(keys_get_record(ken->replica->keys_txn, &cases, &persons[0], &key), ERR_OK);
+    ck_assert_uint_ge(key.seq, 1000);
+    ck_assert_int_eq(replica_commit(ken->replica), ERR_OK);
+    crypto_wipe(&key, sizeof key);
+}
+END_TEST
+
 SUITE_MAIN_WITH("salvage", setup, teardown, w1_a_destroyed_key_does_not_come_back_out_of_keys_alone,
                 w1_what_was_erased_does_not_come_back_out_of_free_pages,
                 a_disk_that_fails_before_the_new_file_is_in_place_leaves_the_old_one,
                 what_a_crash_left_beside_is_replaced, a_file_that_is_not_ours_is_left_alone,
                 a_salvage_that_was_cut_off_between_the_two_goes_on,
-                i13_own_logs_are_closed_and_new_ones_begun)
+                i13_own_logs_are_closed_and_new_ones_begun,
+                the_key_of_a_record_stays_whose_key_entry_was_lost_behind_the_end_of_its_log)
