@@ -70,7 +70,8 @@ static const struct checkup_kind kinds[CODE_COUNT] = {
                             "entry-mended "
                             "when it has come" },
     [CODE_RESTORED] = { "restored", CHECK_STORE, SEVERITY_WARNING,
-                        "it was restored from a backup, and consent may have been withdrawn since",
+                        "it was restored from a backup or out of damaged pages, and consent may have been "
+                        "withdrawn since",
                         "let it meet a peer or import a bundle; where neither can be: vigil backup accept" },
     [CODE_REBUILDING] = { "rebuilding", CHECK_STORE, SEVERITY_NOTE,
                           "records are being made anew: lists and counts may be behind",
@@ -227,7 +228,8 @@ static const struct checkup_kind kinds[CODE_COUNT] = {
                     "its key is in two hands, or an old copy of it ran",
                     "ask its operator, or have it revoked: vigil digest --frontier" },
     [CODE_SET_BACK] = { "set-back", CHECK_FORKS, SEVERITY_WARNING,
-                        "an older copy of a database was put in place of a newer one",
+                        "an older copy of a database was put in place of a newer one, or it was taken out of "
+                        "damaged pages",
                         "ask whether a backup was restored; if nobody did, have the disk examined" },
     [CODE_HELD_OWN] = { "held-own", CHECK_HELD, SEVERITY_WARNING,
                         "a right was lost, or a cut lies before what this device wrote",

@@ -657,7 +657,7 @@ refuse_restored(struct call *call)
     call_fail(call, ERR_LOCKED,
               "connect it, until it has compared with a peer, or import a bundle from one; if none can be "
               "reached: vigil backup accept",
-              "this node was restored from a backup, and shows no record before it has heard what was erased "
+              "this node was restored, and shows no record before it has heard what was erased "
               "since");
 }
 

@@ -38,8 +38,7 @@ put_process(struct call *call, struct metrics *m)
     metrics_one(m, "vigil_net_up", METRIC_GAUGE, "1 while the net process runs", status->net_pid != 0);
     metrics_one(m, "vigil_net_restarts_total", METRIC_COUNTER, "Times that the net process was started again",
                 status->net_restarts);
-    metrics_one(m, "vigil_restored", METRIC_GAUGE,
-                "1 while a node that was restored from a backup shows no record",
+    metrics_one(m, "vigil_restored", METRIC_GAUGE, "1 while a node that was restored shows no record",
                 replica_is_restored(call->replica, NULL));
     metrics_one(m, "vigil_rebuilding", METRIC_GAUGE, "1 while records are read anew",
                 replica_is_rebuilding(call->replica));

@@ -193,9 +193,8 @@ warnings_json(const struct call *call, const struct table_stat *stat, const stru
         warn(warnings, "this device's certificate ends within 30 days: have it renewed");
     }
     if (replica_is_restored(call->replica, NULL)) {
-        warn(warnings,
-             "restored from a backup: no record is shown before it has compared with a peer, or taken in a "
-             "bundle of one that is younger than the backup, or: vigil backup accept");
+        warn(warnings, "restored: no record is shown before it has compared with a peer, or taken in a "
+                       "bundle of one that is younger than the backup, or: vigil backup accept");
     }
     uint64_t needs = replica_compact_bytes(call->replica);
     if (needs > 0) {
