@@ -272,6 +272,7 @@ static const char *const no_matter[] = {
     "request-done",
     "reserve-released",
     "restored",
+    "salvage-mended", /* by vigild verify, which notes verify-repaired */
     "schedules-untold",
     "scrub-cannot-ask",
     "scrub-cannot-reopen",
@@ -290,6 +291,7 @@ static const char *const no_matter[] = {
     "table-compacted",
     "table-failed",
     "table-grown",
+    "table-salvaged", /* likewise */
     "turn-done",
     "turn-failed",
     "turn-slow",
