@@ -268,6 +268,17 @@ count_payload(void *self, uint32_t log_no, uint64_t seq)
     counted->payloads++;
 }
 
+static void
+two_nodes(struct test_node **ken_out, struct test_node **hq_out)
+{
+    test_organisation_office(&org, "KEN", false);
+    test_organisation_office(&org, "HQ", true);
+    *ken_out = test_organisation_enrol(&org, "KEN", LEVEL_ADMIN, NULL, 0);
+    *hq_out = test_organisation_enrol(&org, "HQ", LEVEL_ADMIN, NULL, 0);
+    test_node_join(&org, *ken_out);
+    test_node_join(&org, *hq_out);
+}
+
 /* What its keys/ holds, at the beginning of a turn. */
 static struct counted
 count_keys(struct test_node *node)
@@ -287,7 +298,7 @@ START_TEST(keys_whose_turn_main_has_lost_open_nothing)
     struct test_node *ken;
     struct test_node *hq;
 
-    test_organisation_two(&org, 5, &ken, &hq);
+    two_nodes(&ken, &hq);
     struct ident cases = test_compartment(ken, "KEN", OWN_CASES);
     struct ident before = saves_person(ken, &cases, "a name");
     test_node_exchange(ken, hq);
@@ -331,7 +342,7 @@ START_TEST(a_key_that_another_entry_brings_stays_when_the_turn_of_the_first_is_l
     struct test_node *hq;
     struct record_key key;
 
-    test_organisation_two(&org, 5, &ken, &hq);
+    two_nodes(&ken, &hq);
     struct ident cases = test_compartment(ken, "KEN", OWN_CASES);
     struct ident person = saves_person(ken, &cases, "a name");
     test_node_exchange(ken, hq);
@@ -367,7 +378,7 @@ START_TEST(the_key_of_an_entry_that_is_damaged_stays)
     struct record_key key;
     uint8_t row_key[4 + 8];
 
-    test_organisation_two(&org, 5, &ken, &hq);
+    two_nodes(&ken, &hq);
     struct ident cases = test_compartment(ken, "KEN", OWN_CASES);
     struct ident person = saves_person(ken, &cases, "a name");
     struct counted before = count_keys(ken);
@@ -395,7 +406,7 @@ START_TEST(the_key_of_an_epoch_that_is_not_stated_here_opens_nothing)
     struct test_node *ken;
     struct test_node *hq;
 
-    test_organisation_two(&org, 5, &ken, &hq);
+    two_nodes(&ken, &hq);
     struct ident cases = test_compartment(ken, "KEN", OWN_CASES);
     struct ident person = saves_person(ken, &cases, "a name");
     struct hash epoch = { { 7 } };
