@@ -351,25 +351,16 @@ keep_epoch(void *self, const struct ident *compartment, const struct hash *epoch
 /* Payloads of key entries that were erased, or are not here: old rows of keys/, which nothing else would ever look for. What an entry that comes
  * again needs comes with it. */
 static void
-forget_payloads(struct replica *replica)
+forget_payload(void *self, uint32_t log_no, uint64_t seq)
 {
-    struct table_cursor cursor;
-    struct span key;
-    struct span value;
+    struct replica *replica = self;
+    enum entry_state state;
 
-    table_cursor_init(&cursor, replica->keys_txn, TABLE_KEYS_PAYLOAD, span_of(NULL, 0));
-    while (table_cursor_next(&cursor, &key, &value)) {
-        enum entry_state state = STATE_ERASED;
-        uint32_t log_no = key.size == 4 + 8 ? bytes_read_u32(key.data) : LOG_NONE;
-        bool known = log_no != LOG_NONE && log_no <= journal_branch_count(replica->journal) &&
-                     journal_state(replica->journal, replica->main_txn, log_no, bytes_read_u64(key.data + 4),
-                                   &state) == ERR_OK;
-
-        if (!known || state == STATE_ERASED) {
-            (void)table_delete(replica->keys_txn, TABLE_KEYS_PAYLOAD, key);
-        }
+    if (!journal_stores(replica->journal, log_no, seq) ||
+        journal_state(replica->journal, replica->main_txn, log_no, seq, &state) != ERR_OK ||
+        state == STATE_ERASED) {
+        keys_delete_payload(replica->keys_txn, log_no, seq);
     }
-    table_cursor_end(&cursor);
 }
 
 /* The same of files that only erased entries named. */
@@ -400,7 +391,7 @@ replica_settle_salvaged(struct replica *replica)
     }
     /* Keys of epochs that are lost are in their boxes. */
     (void)keyring_learn(replica->keyring, replica->roster, keep_epoch, replica);
-    forget_payloads(replica);
+    keys_each_payload(replica->keys_txn, forget_payload, replica);
     forget_files(replica);
     err = replica_commit(replica);
     if (err == ERR_OK) {
